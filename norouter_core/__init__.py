@@ -1,0 +1,1 @@
+"""The engine of norouter-tui, free of any user interface."""

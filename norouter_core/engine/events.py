@@ -1,0 +1,82 @@
+"""What the engine tells as it happens: frozen events on a bounded stream."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from norouter_core.engine.status import HostStatus, ListenerStatus, StreamStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`at` is in seconds since the epoch."""
+
+    kind: ClassVar[str]
+    at: float = field(default_factory=time.time)
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as plain JSON values: `{"event": KIND, "at": SECONDS, ...its fields}`."""
+        return {"event": self.kind, **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostChanged(Event):
+    kind = "host"
+    host: HostStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRemoved(Event):
+    kind = "host-removed"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerChanged(Event):
+    kind = "listener"
+    listener: ListenerStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerRemoved(Event):
+    kind = "listener-removed"
+    on_host: str
+    listen: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOpened(Event):
+    kind = "stream-opened"
+    stream: StreamStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClosed(Event):
+    kind = "stream-closed"
+    stream: StreamStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log(Event):
+    """One diagnostic line. `level` is debug, info, warning or error; `host` may be empty."""
+
+    kind = "log"
+    level: str
+    host: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready(Event):
+    """Every host of the spec is ready and every listener has been answered for."""
+
+    kind = "ready"
+    hosts: int
+    listeners: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped(Event):
+    kind = "stopped"

@@ -1,0 +1,136 @@
+"""What the engine shows of itself: frozen snapshots, safe to keep and to pass to any face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class HostState(StrEnum):
+    """Where a host's supervisor stands. `norouter_core.engine.states` holds the transitions."""
+
+    STARTING = "starting"
+    """The exec command has been started; nothing has come back yet."""
+    BOOTSTRAPPING = "bootstrapping"
+    """A Python answered; the agent is on its way, its hello is awaited."""
+    READY = "ready"
+    LOST = "lost"
+    """The link ended by itself; its streams have been reset."""
+    BACKING_OFF = "backing off"
+    """Waiting to start again; see `HostStatus.retry_in`."""
+    FAILED = "failed"
+    """Ended for a reason that trying again does not mend; see `HostStatus.error`."""
+    STOPPED = "stopped"
+
+
+class ListenerState(StrEnum):
+    """How a published port stands on one host."""
+
+    PENDING = "pending"
+    BOUND = "bound"
+    SHARED = "shared"
+    """Another host of this mesh in the same network namespace serves it."""
+    FAILED = "failed"
+    """The address could not be bound; tried again while the spec asks for it."""
+
+
+class StreamState(StrEnum):
+    OPENING = "opening"
+    OPEN = "open"
+    HALF_CLOSED = "half-closed"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class HostProblem:
+    """Why a host is not ready, told so that a person can mend it.
+
+    `kind` is a stable word (`command-not-found`, `no-python`, `login-failed`, ...; all of them
+    are in `norouter_core.bootstrap.diagnose`), `message` one line of what happened, `hint` one
+    line of what to do, `command` the command as it was run, `exit_status` its status (negative:
+    the signal that ended it; None: still running when given up), `stderr` its last lines, clean
+    of control characters.
+    """
+
+    kind: str
+    message: str
+    hint: str
+    command: str = ""
+    exit_status: int | None = None
+    stderr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    name: str
+    vip: str
+    command: str
+    """The exec command as a shell would read it; empty for this machine."""
+    state: HostState
+    since: float
+    """When this state was entered, in seconds since the epoch."""
+    attempt: int
+    """How many starts were made since the host was last ready; 1 is the first."""
+    retry_in: float | None
+    """Seconds until the next start, when backing off."""
+    round_trip: float | None
+    """Smoothed round trip of the link in seconds; None until measured, and for this machine."""
+    problem: HostProblem | None
+    """The last failure; kept while backing off, cleared when ready."""
+    agent: str
+    """What the agent said of itself, e.g. `Python 3.11.2, Linux x86_64`; empty until ready."""
+    bytes_in: int
+    """Payload bytes received from this host's ends of streams, since the engine started."""
+    bytes_out: int
+    """Payload bytes sent to this host's ends of streams."""
+    streams: int
+    """Streams open now with an end on this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """One published port on one host. `listen` and `bound` are `IP:PORT`; `bound` differs
+    where the VIP could not be bound and the agent fell back to 127.0.0.1."""
+
+    on_host: str
+    to_host: str
+    listen: str
+    target: str
+    state: ListenerState
+    bound: str
+    note: str
+    """Why it failed, by whom it is shared, or a hint; empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream. Bytes are payload; `forth` flows from the client to the target."""
+
+    id: int
+    from_host: str
+    peer: str
+    """The client's `IP:PORT` on `from_host`."""
+    to_host: str
+    target: str
+    """What `to_host` dials, `HOST:PORT`."""
+    listener: str
+    """The listening `IP:PORT` by which it came."""
+    state: StreamState
+    opened: float
+    """Seconds since the epoch."""
+    bytes_forth: int
+    bytes_back: int
+    direct: bool
+    """True where the host serves its own VIP and the bytes never cross the hub."""
+    reason: str
+    """Why it was closed; `closed` for an orderly end; empty while it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    hosts: tuple[HostStatus, ...]
+    listeners: tuple[ListenerStatus, ...]
+    streams: tuple[StreamStatus, ...]
+    """Open streams, oldest first."""
+    opened_total: int
+    bytes_total: int

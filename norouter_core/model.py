@@ -1,0 +1,195 @@
+"""The mesh as a value: frozen, free of I/O, identical in meaning to a manifest.
+
+Every face changes the mesh by mapping one `MeshSpec` to the next (design decision D4);
+`norouter_core.manifest` reads and writes it as YAML, `norouter_core.engine` makes it so.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+VIP_POOL = "127.0.42.0/24"
+"""Where VIPs are allotted from when a host names none."""
+
+DEFAULT_STATE_DIR = "~/.norouter/agent"
+
+
+class AgentMode(StrEnum):
+    """How the agent gets onto a host."""
+
+    AUTO = "auto"
+    """`NOROUTER` when the command's last word is a `norouter` program, else `PYTHON`."""
+    PYTHON = "python"
+    """Zero install: a bare `sh` and any Python >= 3.8 on the host."""
+    NOROUTER = "norouter"
+    """An installed `norouter` of ours; `agent --automated` is appended to the command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One published port: `LISTEN:HOST:PORT[/tcp]`.
+
+    `listen` is the port at the host's VIP, `host` and `port` what the host dials. `host` is an
+    IP literal (IPv6 without brackets) or a name that the host resolves when it dials.
+    """
+
+    listen: int
+    host: str
+    port: int
+    proto: str = "tcp"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.listen}:{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """Where a host serves a proxy. `auth` is `USER:PASSWORD` or None for an open one."""
+
+    listen_host: str
+    listen_port: int
+    auth: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """Where the agent keeps its names files; `path` may hold `~` and `${VAR}` of the host."""
+
+    path: str | None = None
+    disable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """What a host and the host template can both say. None means "not said here"."""
+
+    ports: tuple[Forward, ...] = ()
+    http: ProxySpec | None = None
+    socks: ProxySpec | None = None
+    loopback_disable: bool | None = None
+    state_dir: StateDir | None = None
+    write_etc_hosts: bool | None = None
+    agent: AgentMode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """One host as written. `cmd` is the exec command (None: this machine)."""
+
+    name: str
+    vip: str
+    cmd: str | tuple[str, ...] | None = None
+    aliases: tuple[str, ...] = ()
+    options: HostOptions = field(default_factory=HostOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Names and networks reached through a host; a later route wins over an earlier one.
+
+    `via` is a host's name or VIP; `to` and `not_to` hold CIDRs and hostname globs.
+    """
+
+    via: str
+    to: tuple[str, ...]
+    not_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host with the template merged in: what the engine makes so."""
+
+    name: str
+    vip: str
+    argv: tuple[str, ...] | None
+    """The exec command split into words; None is this machine."""
+    aliases: tuple[str, ...] = ()
+    ports: tuple[Forward, ...] = ()
+    http: ProxySpec | None = None
+    socks: ProxySpec | None = None
+    loopback_disable: bool = False
+    state_dir: StateDir = field(default_factory=StateDir)
+    write_etc_hosts: bool = False
+    agent: AgentMode = AgentMode.AUTO
+
+    @property
+    def is_local(self) -> bool:
+        return self.argv is None
+
+
+@dataclass(frozen=True, slots=True)
+class MeshSpec:
+    """A whole mesh. Invariants (unique names, aliases and VIPs, valid ports, `via` of every
+    route known) are checked where a spec is made: `norouter_core.manifest`."""
+
+    hosts: tuple[HostSpec, ...] = ()
+    routes: tuple[Route, ...] = ()
+    template: HostOptions | None = None
+
+    def host(self, name: str) -> HostSpec | None:
+        """The host of that name or alias (case-insensitive), or None."""
+        wanted = name.casefold()
+        for host in self.hosts:
+            if wanted == host.name.casefold() or wanted in map(str.casefold, host.aliases):
+                return host
+        return None
+
+    def effective(self) -> Iterator[Host]:
+        """Every host with the template merged in, in the manifest's order.
+
+        The template's ports are appended to a host's own; of the rest, what the host says
+        itself wins. A template port whose listen port the host publishes itself is dropped.
+
+        Raises:
+            ValueError: a `cmd` string that `shlex` cannot split (unbalanced quotes).
+        """
+        for host in self.hosts:
+            yield _merge(host, self.template or HostOptions())
+
+    def with_host(self, host: HostSpec) -> MeshSpec:
+        """This spec with `host` in place of the one of the same name, or appended."""
+        if any(known.name == host.name for known in self.hosts):
+            hosts = tuple(host if known.name == host.name else known for known in self.hosts)
+        else:
+            hosts = (*self.hosts, host)
+        return replace(self, hosts=hosts)
+
+    def without_host(self, name: str) -> MeshSpec:
+        """This spec without the host of exactly that name."""
+        return replace(self, hosts=tuple(h for h in self.hosts if h.name != name))
+
+
+def split_cmd(cmd: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The words of an exec command; a string is split as a POSIX shell would.
+
+    Raises:
+        ValueError: unbalanced quotes in a string.
+    """
+    return tuple(shlex.split(cmd)) if isinstance(cmd, str) else cmd
+
+
+def _merge(host: HostSpec, template: HostOptions) -> Host:
+    own = host.options
+    taken = {forward.listen for forward in own.ports}
+    inherited = tuple(f for f in template.ports if f.listen not in taken)
+    return Host(
+        name=host.name,
+        vip=host.vip,
+        argv=split_cmd(host.cmd),
+        aliases=host.aliases,
+        ports=own.ports + inherited,
+        http=own.http or template.http,
+        socks=own.socks or template.socks,
+        loopback_disable=_first(own.loopback_disable, template.loopback_disable, False),
+        state_dir=own.state_dir or template.state_dir or StateDir(),
+        write_etc_hosts=_first(own.write_etc_hosts, template.write_etc_hosts, False),
+        agent=own.agent or template.agent or AgentMode.AUTO,
+    )
+
+
+def _first(*choices: bool | None) -> bool:
+    return next(choice for choice in choices if choice is not None)
