@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from norouter_core.bootstrap.problem import HostProblem
+
 
 class HostState(StrEnum):
     """Where a host's supervisor stands. `norouter_core.engine.states` holds the transitions."""
@@ -39,25 +41,6 @@ class StreamState(StrEnum):
     OPEN = "open"
     HALF_CLOSED = "half-closed"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class HostProblem:
-    """Why a host is not ready, told so that a person can mend it.
-
-    `kind` is a stable word (`command-not-found`, `no-python`, `login-failed`, ...; all of them
-    are in `norouter_core.bootstrap.diagnose`), `message` one line of what happened, `hint` one
-    line of what to do, `command` the command as it was run, `exit_status` its status (negative:
-    the signal that ended it; None: still running when given up), `stderr` its last lines, clean
-    of control characters.
-    """
-
-    kind: str
-    message: str
-    hint: str
-    command: str = ""
-    exit_status: int | None = None
-    stderr: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
