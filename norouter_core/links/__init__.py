@@ -1,1 +1,1 @@
-"""Package."""
+"""Part of norouter-tui."""
