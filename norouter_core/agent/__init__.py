@@ -1,1 +1,1 @@
-"""Part of norouter-tui."""
+"""What runs on a host. Standard library only, Python 3.8 syntax: it travels over the link."""

@@ -1,1 +1,4 @@
-"""Part of norouter-tui."""
+"""The link protocol without I/O, shared by hub and agent. SPEC.md here is the reference.
+
+Standard library only, Python 3.8 syntax: this folder travels to every host.
+"""

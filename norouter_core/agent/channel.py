@@ -1,0 +1,85 @@
+"""A link's descriptors: the one place that differs between pipes, sockets and systems."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from norouter_core.wire.frames import Buffer
+
+    class Channel(Protocol):
+        """A non-blocking byte stream each way. `read_fd` and `write_fd` are for the loop."""
+
+        read_fd: int
+        write_fd: int
+
+        def read(self, buffer: memoryview) -> int:
+            """Fills the front of `buffer`; 0 is the end. BlockingIOError: nothing yet."""
+            ...
+
+        def write(self, buffers: list[Buffer]) -> int:
+            """Writes from the front; BlockingIOError: nothing can be taken now."""
+            ...
+
+        def end_writing(self) -> None:
+            """Tells the other side that nothing more comes."""
+            ...
+
+        def close(self) -> None: ...
+
+
+class FdChannel:
+    """Any two descriptors of a POSIX system (pipes or sockets): scatter and gather, no copy."""
+
+    def __init__(self, read_fd: int, write_fd: int) -> None:
+        self.read_fd = read_fd
+        self.write_fd = write_fd
+        self._ended = False
+        os.set_blocking(read_fd, False)
+        os.set_blocking(write_fd, False)
+
+    def read(self, buffer: memoryview) -> int:
+        return os.readv(self.read_fd, [buffer])
+
+    def write(self, buffers: list[Buffer]) -> int:
+        return os.writev(self.write_fd, buffers)
+
+    def end_writing(self) -> None:
+        if not self._ended:
+            self._ended = True
+            os.close(self.write_fd)
+
+    def close(self) -> None:
+        self.end_writing()
+        os.close(self.read_fd)
+
+
+class SocketChannel:
+    """Two connected sockets, one each way: works wherever sockets do."""
+
+    def __init__(self, reading: socket.socket, writing: socket.socket) -> None:
+        self._reading = reading
+        self._writing = writing
+        reading.setblocking(False)
+        writing.setblocking(False)
+        self.read_fd = reading.fileno()
+        self.write_fd = writing.fileno()
+
+    def read(self, buffer: memoryview) -> int:
+        return self._reading.recv_into(buffer)
+
+    def write(self, buffers: list[Buffer]) -> int:
+        if hasattr(self._writing, "sendmsg"):
+            return self._writing.sendmsg(buffers)
+        return self._writing.send(b"".join(buffers))
+
+    def end_writing(self) -> None:
+        self._writing.close()
+
+    def close(self) -> None:
+        self._writing.close()
+        self._reading.close()

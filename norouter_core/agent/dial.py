@@ -1,0 +1,142 @@
+"""Connecting a socket to a target, by name or address (happy eyeballs, RFC 8305)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from norouter_core.agent.io import describe, reset_code
+from norouter_core.agent.resolve import literal
+from norouter_core.agent.tcp import TcpEnd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.agent.io import Io
+    from norouter_core.agent.loop import TimerLike
+    from norouter_core.agent.resolve import Resolver
+
+TIMEOUT = 30.0
+"""Seconds for the whole dial, look-up included."""
+_STAGGER = 0.25
+"""Seconds before the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
+
+
+class Dial:
+    """One dial: its outcome goes to `end.connected` or `end.failed`, exactly once."""
+
+    __slots__ = ("_addresses", "_end", "_error", "_io", "_port", "_sockets", "_timers")
+
+    def __init__(self, io: Io, resolver: Resolver, end: TcpEnd, host: str, port: int) -> None:
+        self._io = io
+        self._end: TcpEnd | None = end
+        self._port = port
+        self._addresses: list[str] = []
+        self._sockets: list[socket.socket] = []
+        self._error: tuple[str, str] = ("unreachable", "no address to dial")
+        self._timers: list[TimerLike] = [io.loop.call_later(TIMEOUT, self._timed_out)]
+        end.dialling = self
+        if literal(host) is not None:
+            self._resolved([host], "")
+        else:
+            resolver.resolve(host, self._resolved)
+
+    def cancel(self) -> None:
+        """Gives up without an outcome."""
+        self._end = None
+        self._clean_up()
+
+    def _resolved(self, addresses: list[str], error: str) -> None:
+        if self._end is None:
+            return
+        if not addresses:
+            self._fail("name", error)
+            return
+        self._addresses = _interleaved(addresses)
+        self._next()
+
+    def _next(self) -> None:
+        """Starts on the next address, while earlier ones may still answer."""
+        while self._end is not None and self._addresses:
+            address = self._addresses.pop(0)
+            if self._start(address):
+                if self._addresses:
+                    self._timers.append(self._io.loop.call_later(_STAGGER, self._next))
+                return
+        if self._end is not None and not self._sockets:
+            self._fail(*self._error)
+
+    def _start(self, address: str) -> bool:
+        """Begins to connect; True unless that address has failed at once."""
+        sock = None
+        try:
+            family = literal(address)
+            sock = socket.socket(family or socket.AF_INET, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            status = sock.connect_ex((address, self._port))
+        except OSError as error:
+            self._note(error)
+            if sock is not None:
+                sock.close()
+            return False
+        if status == 0:
+            self._won(sock)
+            return True
+        if status not in (errno.EINPROGRESS, errno.EINTR, errno.EAGAIN, errno.EWOULDBLOCK):
+            sock.close()
+            self._note(OSError(status, os.strerror(status)))
+            return False
+        self._sockets.append(sock)
+        self._io.loop.add_writer(sock.fileno(), self._writable, sock)
+        return True
+
+    def _writable(self, sock: socket.socket) -> None:
+        self._io.loop.remove_writer(sock.fileno())
+        self._sockets.remove(sock)
+        status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if status == 0:
+            self._won(sock)
+            return
+        sock.close()
+        self._note(OSError(status, os.strerror(status)))
+        self._next()
+
+    def _note(self, error: OSError) -> None:
+        self._error = (reset_code(error), describe(error))
+
+    def _won(self, sock: socket.socket) -> None:
+        end, self._end = self._end, None
+        self._clean_up()
+        if end is None:
+            sock.close()
+        else:
+            end.connected(sock)
+
+    def _fail(self, code: str, reason: str) -> None:
+        end, self._end = self._end, None
+        self._clean_up()
+        if end is not None:
+            end.dialling = None
+            end.failed(code, reason)
+
+    def _timed_out(self) -> None:
+        self._fail("timeout", f"no answer within {TIMEOUT:.0f} s")
+
+    def _clean_up(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        for sock in self._sockets:
+            self._io.loop.remove_writer(sock.fileno())
+            sock.close()
+        self._sockets.clear()
+
+
+def _interleaved(addresses: list[str]) -> list[str]:
+    """IPv6 and IPv4 in turn, the resolver's first choice first (RFC 8305 section 4)."""
+    first = [a for a in addresses if (":" in a) == (":" in addresses[0])]
+    second = [a for a in addresses if (":" in a) != (":" in addresses[0])]
+    order = []
+    for index in range(max(len(first), len(second))):
+        order += first[index : index + 1] + second[index : index + 1]
+    return order

@@ -1,0 +1,118 @@
+"""Streams that a host serves to itself: its own VIP, joined to its own target, off the link.
+
+The hub still shows them, so their counters are reported (SPEC.md section 3, event `direct`).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from norouter_core.agent.ends import End
+    from norouter_core.agent.io import Io
+
+REPORT_INTERVAL = 0.25
+"""Seconds between two reports, at least."""
+_REPORTED_AT_ONCE = 1000
+"""Streams in one report: far below the limit of a message."""
+
+
+class DirectStream:
+    """A client's end joined to a target's end, both here; observes both."""
+
+    def __init__(self, number: int, listener: int, peer: tuple[str, int], table: DirectTable):
+        self.number = number
+        self.listener = listener
+        self.peer = peer
+        self.client: End | None = None
+        self.target: End | None = None
+        self.state = "opening"
+        self.reason = ""
+        self.shown: tuple[int, int, str] = (-1, -1, "")
+        self._table = table
+
+    def row(self) -> list[Any]:
+        """The stream as section 3 of SPEC.md lists it."""
+        forth, back, state = self.snapshot()
+        return [self.number, self.listener, *self.peer, forth, back, state, self.reason]
+
+    def snapshot(self) -> tuple[int, int, str]:
+        client, target = self.client, self.target
+        return client.bytes_in if client else 0, target.bytes_in if target else 0, self.state
+
+    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+        self.state = "open"
+        self._table.changed()
+
+    def end_half_closed(self, end: End) -> None:
+        self.state = "half-closed"
+        self._table.changed()
+
+    def end_closed(self, end: End, code: str, reason: str) -> None:
+        if self.state == "closed":
+            return
+        if code == "closed":
+            # An orderly end is over when both sides are; the second one closes in the same call
+            # chain or when its socket has taken the last bytes.
+            other = self.target if end is self.client else self.client
+            if other is not None and not getattr(other, "_closed", True):
+                return
+        self.state = "closed"
+        self.reason = code if not reason else f"{code}: {reason}"
+        self._table.changed()
+
+
+class DirectTable:
+    """All direct streams of a host; tells of changes at most 4 times a second."""
+
+    def __init__(self, io: Io, report: Callable[[list[list[Any]]], None]) -> None:
+        self._io = io
+        self._report = report
+        self._streams: dict[int, DirectStream] = {}
+        self._last = 0
+        self._timer_set = False
+
+    def add(self, listener: int, peer: tuple[str, int]) -> DirectStream:
+        self._last += 1
+        stream = self._streams[self._last] = DirectStream(self._last, listener, peer, self)
+        self.changed()
+        return stream
+
+    def kill(self, number: int, code: str, reason: str) -> None:
+        """Resets a stream both ways; an unknown one has ended already."""
+        stream = self._streams.get(number)
+        if stream is not None:
+            for end in (stream.client, stream.target):
+                if end is not None:
+                    end.reset(code, reason)
+
+    def kill_listener(self, listener: int, code: str, reason: str) -> None:
+        """Resets every stream that came by a listener."""
+        for stream in list(self._streams.values()):
+            if stream.listener == listener:
+                self.kill(stream.number, code, reason)
+
+    def changed(self) -> None:
+        if not self._timer_set:
+            self._timer_set = True
+            self._io.loop.call_later(REPORT_INTERVAL, self._tick)
+
+    def _tick(self) -> None:
+        self._timer_set = False
+        rows = []
+        for number, stream in list(self._streams.items()):
+            now = stream.snapshot()
+            if now == stream.shown:
+                continue
+            if len(rows) == _REPORTED_AT_ONCE:
+                break
+            stream.shown = now
+            rows.append(stream.row())
+            if stream.state == "closed":
+                del self._streams[number]
+        if rows:
+            self._report(rows)
+        if self._streams:
+            self.changed()

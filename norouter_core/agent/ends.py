@@ -1,0 +1,66 @@
+"""The two ends of a stream and how they meet.
+
+Where two ends are joined, each calls the other: `send`, `end` and `reset` carry what happened
+outside one end to the outside of the other; `room`, `wake` and `consumed` carry back-pressure the
+other way. A TCP socket is an end, a stream of a link is an end; which two are joined makes no
+difference to either. The hub joins, and so does an agent.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Observer(Protocol):
+        """Told as an end changes; the cheap counters are read from the end instead."""
+
+        def end_opened(self, end: End, peer: tuple[str, int]) -> None: ...
+        def end_half_closed(self, end: End) -> None: ...
+        def end_closed(self, end: End, code: str, reason: str) -> None: ...
+
+
+class End:
+    """One end of a stream. Sizes in bytes."""
+
+    __slots__ = ("bytes_in", "observer", "peer")
+
+    def __init__(self) -> None:
+        self.peer: End | None = None
+        self.observer: Observer | None = None
+        self.bytes_in = 0
+        """What came in at this end, from outside."""
+
+    def start(self) -> None:
+        """Begins to bring in what comes from outside; called once, after `join`."""
+
+    def send(self, data: memoryview) -> None:
+        """Takes all of `data`, which is valid during the call only, to the outside."""
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Half-closes towards the outside, after what was sent."""
+        raise NotImplementedError
+
+    def reset(self, code: str, reason: str) -> None:
+        """Ends both ways towards the outside, at once; nothing if it has ended."""
+        raise NotImplementedError
+
+    def room(self) -> int:
+        """How much may be sent now. After an answer of 0 the end calls `peer.wake()` later."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """The other end has room again."""
+        raise NotImplementedError
+
+    def consumed(self, size: int) -> None:
+        """`size` bytes that this end brought in have left at the other end."""
+        raise NotImplementedError
+
+
+def join(one: End, other: End) -> None:
+    """Makes the two ends one stream, and starts both."""
+    one.peer, other.peer = other, one
+    one.start()
+    other.start()

@@ -1,0 +1,180 @@
+"""The agent's process: the verbs on one side, a link over stdin and stdout on the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from norouter_core.agent import identity
+from norouter_core.agent.channel import FdChannel
+from norouter_core.agent.ends import join
+from norouter_core.agent.io import Io
+from norouter_core.agent.loop import Loop
+from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.verbs import VerbError, Verbs
+from norouter_core.wire import messages
+from norouter_core.wire.connection import AGENT, Connection
+from norouter_core.wire.errors import Violation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from norouter_core.agent.tcp import TcpEnd
+    from norouter_core.wire.messages import Json
+
+_PATIENCE = 60.0
+"""Seconds that an agent waits for the hub's `attach` before it ends."""
+
+
+class Agent:
+    """Answers one hub over one link, and ends with it."""
+
+    def __init__(self, loop: Loop, read_fd: int, write_fd: int) -> None:
+        self._loop = loop
+        io = Io(loop)
+        self._verbs = Verbs(io, self)
+        self._mux = Mux(io, Connection(AGENT), FdChannel(read_fd, write_fd), self)
+        self._attached = False
+        self.exit_status = 0
+
+    def start(self) -> None:
+        """Says hello and begins to listen to the hub."""
+        self._mux.start()
+        self._mux.message(messages.event("hello", identity.hello()))
+        self._loop.call_later(_PATIENCE, self._check_attached)
+
+    def _check_attached(self) -> None:
+        if not self._attached:
+            self._mux.close("the hub did not attach")
+
+    # -- from the link ---------------------------------------------------------------------
+
+    def link_message(self, kind: str, body: Json) -> None:
+        if kind == "event" and body.get("type") == "bye":
+            self._mux.close("the hub said goodbye")
+        elif kind == "request":
+            number = messages.field(body, "id", int)
+            op = messages.field(body, "op", str)
+            args = messages.field(body, "args", dict)
+            self._request(number, op, args)
+
+    def _request(self, number: int, op: str, args: Json) -> None:
+        if op == "resolve":
+            name = messages.field(args, "name", str)
+            self._verbs.resolve(name, lambda found, why: self._resolved(number, found, why))
+            return
+        try:
+            answer = messages.result(number, self._do(op, args))
+        except VerbError as error:
+            answer = messages.failure(number, error.code, error.reason)
+        self._mux.message(answer)
+
+    def _do(self, op: str, args: Json) -> Json:
+        verbs = self._verbs
+        if op == "attach":
+            self._attach(args)
+        elif op == "listen":
+            direct = args.get("direct")
+            return verbs.listen(
+                messages.field(args, "listener", int),
+                *messages.address([args.get("host"), args.get("port")]),
+                None if direct is None else messages.address(direct),
+            )
+        elif op == "unlisten":
+            verbs.unlisten(messages.field(args, "listener", int))
+        elif op == "write":
+            path, text, mode = (messages.field(args, key, str) for key in ("path", "text", "mode"))
+            return verbs.write(path, text, mode)
+        elif op == "kill":
+            verbs.kill(messages.field(args, "stream", int))
+        else:
+            raise VerbError("unknown-op", f"this agent does not know {op[:80]!r}")
+        return {}
+
+    def _attach(self, args: Json) -> None:
+        interval = args.get("heartbeat")
+        if not isinstance(interval, (int, float)) or not 0.01 <= interval <= 3600:
+            raise Violation("json", "'heartbeat' is not a number of seconds")
+        if not self._attached:
+            self._attached = True
+            self._mux.start_heartbeat(interval)
+
+    def _resolved(self, number: int, addresses: list[str], error: str) -> None:
+        if addresses:
+            self._mux.message(messages.result(number, {"addresses": addresses}))
+        else:
+            self._mux.message(messages.failure(number, "name", error))
+
+    def link_offer(self, end: WireEnd, detail: Json) -> None:
+        target = self._verbs.dial(*messages.address(detail.get("target")))
+        target.observer = _Answer(end)
+        join(end, target)
+
+    def link_down(self, reason: str, violation: Violation | None) -> None:
+        if violation is not None:
+            sys.stderr.write(f"norouter agent: the hub broke the protocol: {violation}\n")
+            self.exit_status = 1
+        self._verbs.close()
+        self._loop.stop()
+
+    # -- from the verbs --------------------------------------------------------------------
+
+    def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
+        join(end, self._mux.open({"listener": listener, "peer": list(peer)}))
+
+    def report(self, rows: list[list[Any]]) -> None:
+        self._mux.message(messages.event("direct", {"streams": rows}))
+
+
+class _Answer:
+    """Answers the hub's OPEN when its dial has succeeded; a failed one resets by itself."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self, end: WireEnd) -> None:
+        self._end = end
+
+    def end_opened(self, end: Any, peer: tuple[str, int]) -> None:
+        self._end.accept(peer)
+
+    def end_half_closed(self, end: Any) -> None:
+        pass
+
+    def end_closed(self, end: Any, code: str, reason: str) -> None:
+        pass
+
+
+def main(argv: list[str]) -> int:
+    """Runs an agent on fds 0 and 1 until its hub is gone; the exit status.
+
+    `argv` must be `["--automated"]`: a person who types `norouter agent` is told so instead.
+    """
+    if argv != ["--automated"]:
+        sys.stderr.write(
+            "norouter agent is started by norouter itself, on the other end of an exec command;\n"
+            "it speaks a protocol, not to people. To join hosts, write a manifest and run\n"
+            "`norouter run MANIFEST` on your own machine.\n"
+        )
+        return 2
+    return run()
+
+
+def run() -> int:
+    """Takes over fds 0 and 1, and serves the hub on them."""
+    # A stray print of anything in this process must not end up between two frames.
+    read_fd, write_fd = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    # The hub's end decides when we end: by EOF, by `bye` or by silence. A terminal's
+    # interrupt reaches the whole group, and must not tear the link down before that.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    loop = Loop()
+    agent = Agent(loop, read_fd, write_fd)
+    agent.start()
+    loop.run()
+    return agent.exit_status

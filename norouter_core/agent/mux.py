@@ -1,0 +1,421 @@
+"""A link's I/O: one `Connection` over one `Channel`, on a loop, for hub and agent alike."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from norouter_core.agent.ends import End
+from norouter_core.wire import events, messages
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.heartbeat import Heartbeat
+from norouter_core.wire.limits import MAX_DATA, QUANTUM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from norouter_core.agent.channel import Channel
+    from norouter_core.agent.io import Io
+    from norouter_core.wire.connection import Connection
+    from norouter_core.wire.events import Event
+    from norouter_core.wire.frames import Buffer
+    from norouter_core.wire.messages import Json
+    from norouter_core.wire.stream import Stream
+
+    class Handler(Protocol):
+        """Who is behind a link: the agent's main object, or the hub's link."""
+
+        def link_message(self, kind: str, body: Json) -> None:
+            """A request, a result, or an event other than the heartbeat's.
+
+            Raises:
+                Violation: it is malformed; ends the link.
+            """
+            ...
+
+        def link_offer(self, end: WireEnd, detail: Json) -> None:
+            """The peer opened a stream: to be joined and accepted, or reset.
+
+            Raises:
+                Violation: `detail` is malformed; ends the link.
+            """
+            ...
+
+        def link_down(self, reason: str, violation: Violation | None) -> None:
+            """The link has ended; its streams have been reset. Called once."""
+            ...
+
+
+_MAX_BUFFERS = 512
+"""Buffers in one write: below the IOV_MAX of every system (1024 on most)."""
+_GOODBYE = 2.0
+"""Seconds that an orderly end waits for what is queued to be written."""
+
+
+class WireEnd(End):
+    """One stream of a link as one end of a stream."""
+
+    __slots__ = ("mux", "starved", "stream")
+
+    def __init__(self, mux: Mux, stream: Stream) -> None:
+        super().__init__()
+        self.mux = mux
+        self.stream = stream
+        self.starved = False
+        stream.owner = self
+
+    def accept(self, peer: tuple[str, int]) -> None:
+        """Answers an offered stream with the address that it now reaches."""
+        if not self.stream.closed:
+            self.mux.connection.accept(self.stream, {"peer": list(peer)})
+            self.mux.kick()
+
+    def send(self, data: memoryview) -> None:
+        self.mux.send(self, data)
+
+    def end(self) -> None:
+        self.mux.connection.end(self.stream)
+        self._ended_by_us()
+        self.mux.kick()
+
+    def reset(self, code: str, reason: str) -> None:
+        if not self.stream.closed:
+            self.mux.connection.reset(self.stream, code, reason)
+            self.mux.kick()
+            self.closed(code, reason)
+
+    def room(self) -> int:
+        stream = self.stream
+        room = stream.room
+        if room <= 0:
+            self.starved = True
+            return 0
+        mux = self.mux
+        outbox = mux.connection.outbox
+        if mux.turn is self:
+            return min(room, QUANTUM if outbox.contended else MAX_DATA)
+        if not outbox.idle:
+            outbox.wait_turn(stream)
+            mux.kick()
+            return 0
+        return min(room, MAX_DATA)
+
+    def wake(self) -> None:
+        """What came is bounded by its window: this end has nothing that waits for room."""
+
+    def consumed(self, size: int) -> None:
+        self.mux.consumed(self.stream, size)
+
+    # -- called by the mux -----------------------------------------------------------------
+
+    def writable(self) -> None:
+        """The window has grown."""
+        if self.starved:
+            self.starved = False
+            if self.peer:
+                self.peer.wake()
+
+    def got_end(self) -> None:
+        if self.observer:
+            self.observer.end_half_closed(self)
+        if self.peer:
+            self.peer.end()
+        self._ended_by_us()
+
+    def got_reset(self, code: str, reason: str) -> None:
+        if self.peer:
+            self.peer.reset(code, reason)
+        self.closed(code, reason)
+
+    def closed(self, code: str, reason: str) -> None:
+        if self.observer:
+            observer, self.observer = self.observer, None
+            observer.end_closed(self, code, reason)
+
+    def _ended_by_us(self) -> None:
+        if self.stream.closed:
+            self.closed("closed", "")
+
+
+class Mux:
+    """Reads, dispatches and writes one link; owns its heartbeat.
+
+    Nothing here waits: reading goes on while writing is blocked, and a link that does not take
+    what is written to it holds up its own streams only.
+    """
+
+    def __init__(self, io: Io, connection: Connection, channel: Channel, handler: Handler) -> None:
+        self.connection = connection
+        self.turn: WireEnd | None = None
+        """The end whose turn it is to send, during the call of its peer's `wake`."""
+        self.heartbeat: Heartbeat | None = None
+        self.bytes_read = 0
+        self._io = io
+        self._channel = channel
+        self._handler = handler
+        self._buffer = memoryview(bytearray(MAX_DATA))
+        self._kicked = False
+        self._writing = False
+        self._down = False
+        self._ending: Callable[[], None] | None = None
+        self._tick_timer: Any = None
+
+    # -- life ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._io.loop.add_reader(self._channel.read_fd, self._readable)
+
+    def start_heartbeat(self, interval: float) -> None:
+        """Begins to ping, and to demand signs of life, every `interval` seconds."""
+        self.heartbeat = Heartbeat(interval, self._io.loop.time())
+        self._tick()
+
+    def goodbye(self, done: Callable[[], None]) -> None:
+        """Ends in an orderly way: `bye`, what is queued, then the end of our side; then `done`.
+
+        Bounded by 2 s: a link that takes nothing is not waited for.
+        """
+        if self._down or self._ending is not None:
+            done()
+            return
+        self._ending = done
+        self.message(messages.event("bye", {}))
+        self._io.loop.call_later(_GOODBYE, self._said_goodbye)
+        self.kick()
+
+    def close(self, reason: str) -> None:
+        """Ends the link now; every stream of it is reset with `gone`."""
+        self._end(reason, None)
+
+    def _said_goodbye(self) -> None:
+        if self._ending is not None and not self._down:
+            done, self._ending = self._ending, None
+            self._watch_writing(False)
+            self._channel.end_writing()
+            done()
+
+    def _end(self, reason: str, violation: Violation | None) -> None:
+        if self._down:
+            return
+        self._down = True
+        loop = self._io.loop
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        loop.remove_reader(self._channel.read_fd)
+        self._watch_writing(False)
+        self._channel.close()
+        for stream in list(self.connection.streams.values()):
+            if stream.owner is not None:
+                stream.state = "closed"
+                stream.owner.got_reset("gone", reason)
+        self.connection.streams.clear()
+        ending, self._ending = self._ending, None
+        if ending is not None:
+            ending()
+        self._handler.link_down(reason, violation)
+
+    def _tick(self) -> None:
+        heartbeat = self.heartbeat
+        assert heartbeat is not None
+        now = self._io.loop.time()
+        if heartbeat.is_silent(now):
+            self._end(f"nothing was heard for {now - heartbeat.last_heard:.0f} s", None)
+            return
+        data = {"n": heartbeat.ping(now), "rtt": heartbeat.round_trip}
+        self.message(messages.event("ping", data))
+        self.kick()
+        self._tick_timer = self._io.loop.call_later(heartbeat.interval, self._tick)
+
+    # -- sending ---------------------------------------------------------------------------
+
+    def message(self, message: Json) -> None:
+        """Queues a message made by `messages`, and sees to it that it goes."""
+        if not self._down:
+            self.connection.message(message)
+            self.kick()
+
+    def open(self, detail: Json) -> WireEnd:
+        """Opens a stream (SPEC.md section 4); the end is to be joined at once."""
+        end = WireEnd(self, self.connection.open(detail))
+        self.kick()
+        return end
+
+    def send(self, end: WireEnd, data: memoryview) -> None:
+        """Writes a stream's bytes past the queues if nothing else waits, or queues them."""
+        connection, stream = self.connection, end.stream
+        if self._down or stream.closed or stream.ending:
+            return
+        header = connection.direct(stream, len(data), self.turn is end)
+        if header is None:
+            connection.send(stream, data)
+            self.kick()
+            return
+        written = self._write([header, data])
+        if written < len(header):
+            connection.outbox.writing.append(header[written:])
+            written = len(header)
+        rest = data[written - len(header) :]
+        if rest:
+            connection.outbox.writing.append(bytes(rest))
+        if end.peer is not None:
+            end.peer.consumed(len(data))
+
+    def consumed(self, stream: Stream, size: int) -> None:
+        connection = self.connection
+        connection.consumed(stream, size, self._io.loop.time())
+        if not connection.outbox.clear:
+            self.kick()
+
+    def kick(self) -> None:
+        """Sees to it that what is queued is written, soon: after the current callback, so that
+        what it queues goes in one write."""
+        if not self._kicked and not self._writing and not self._down:
+            self._kicked = True
+            self._io.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Writes until nothing is queued or the descriptor takes no more."""
+        self._kicked = False
+        outbox = self.connection.outbox
+        while not self._down:
+            if not outbox.writing and not self._refill():
+                break
+            if outbox.writing:
+                written = self._write(list(islice(outbox.writing, _MAX_BUFFERS)))
+                if not written:
+                    return
+                outbox.written(written)
+        if not self._down:
+            self._watch_writing(False)
+            if self._ending is not None:
+                self._said_goodbye()
+
+    def _refill(self) -> bool:
+        """Frames what comes next; False if there is nothing."""
+        outbox = self.connection.outbox
+        try:
+            outbox.check_backlog()
+        except Violation as violation:
+            self._end(str(violation), violation)
+            return False
+        sent: list[tuple[Stream, int]] = []
+        turn = outbox.fill(sent)
+        for stream, size in sent:
+            self.connection.left_backlog(stream)
+            owner = stream.owner
+            if owner is not None and owner.peer is not None:
+                owner.peer.consumed(size)
+        if turn is not None and turn.owner is not None:
+            self.turn = turn.owner
+            try:
+                turn.owner.peer.wake()
+            finally:
+                self.turn = None
+            return True
+        return not outbox.idle
+
+    def _write(self, buffers: list[Buffer]) -> int:
+        try:
+            written = self._channel.write(buffers)
+        except (BlockingIOError, InterruptedError):
+            written = 0
+        except OSError as error:
+            # Not from in here: the caller may be in the middle of a stream's work.
+            self._io.loop.call_soon(self._end, f"writing failed: {error.strerror}", None)
+            self._io.loop.remove_reader(self._channel.read_fd)
+            return 0
+        if written < sum(map(len, buffers)):
+            self._watch_writing(True)
+        return written
+
+    def _watch_writing(self, on: bool) -> None:
+        if on != self._writing:
+            self._writing = on
+            if on:
+                self._io.loop.add_writer(self._channel.write_fd, self._flush)
+            else:
+                self._io.loop.remove_writer(self._channel.write_fd)
+
+    # -- receiving -------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            size = self._channel.read(self._buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(f"reading failed: {error.strerror}", None)
+            return
+        self.received(self._buffer[:size])
+
+    def received(self, data: memoryview) -> None:
+        """Dispatches what was read; no bytes at all are the end of the link."""
+        if not data:
+            for event in self.connection.receive_end():
+                self._dispatch(event)
+            self._end("the other side closed the link", None)
+            return
+        self.bytes_read += len(data)
+        if self.heartbeat is not None:
+            self.heartbeat.heard(self._io.loop.time())
+        for event in self.connection.receive(data):
+            if self._down:
+                return
+            try:
+                self._dispatch(event)
+            except Violation as violation:
+                self._end(str(violation), violation)
+        if not self.connection.outbox.idle:
+            self.kick()
+
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, events.Data):
+            end: WireEnd = event.stream.owner
+            # A frame before this one may have ended the stream, in the same read.
+            if end is not None and not event.stream.closed and end.peer is not None:
+                end.bytes_in += len(event.view)
+                end.peer.send(event.view)
+        elif isinstance(event, events.Message):
+            self._message(event)
+        elif isinstance(event, events.Opened):
+            self._opened(event)
+        elif isinstance(event, events.Writable):
+            event.stream.owner.writable()
+        elif isinstance(event, events.Ended):
+            event.stream.owner.got_end()
+        elif isinstance(event, events.Reset):
+            event.stream.owner.got_reset(event.code, event.reason)
+        else:
+            self._end(str(event.violation), event.violation)
+
+    def _opened(self, event: events.Opened) -> None:
+        if event.offered:
+            self._handler.link_offer(WireEnd(self, event.stream), event.detail)
+            return
+        end: WireEnd = event.stream.owner
+        if end.observer:
+            end.observer.end_opened(end, messages.address(event.detail.get("peer")))
+        end.writable()
+
+    def _message(self, event: events.Message) -> None:
+        body = event.body
+        name = body.get("type") if event.kind == "event" else None
+        if name == "ping":
+            data = messages.field(body, "data", dict)
+            if not isinstance(data.get("rtt"), (float, int, type(None))):
+                raise Violation("json", "'rtt' is not a number")
+            self.message(messages.event("pong", {"n": messages.field(data, "n", int)}))
+            self._know_round_trip(data.get("rtt"))
+        elif name == "pong":
+            number = messages.field(messages.field(body, "data", dict), "n", int)
+            if self.heartbeat is not None:
+                self.heartbeat.pong(number, self._io.loop.time())
+                self._know_round_trip(self.heartbeat.round_trip)
+        else:
+            self._handler.link_message(event.kind, body)
+
+    def _know_round_trip(self, seconds: float | None) -> None:
+        if seconds is not None:
+            # A peer that tells nonsense must not make windows of any size.
+            self.connection.round_trip = min(max(0.0, seconds), 5.0)

@@ -1,0 +1,79 @@
+"""Names to addresses, by the system's own resolver, in threads that never block the loop."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from norouter_core.agent.io import Io
+
+    Address = tuple[int, str, int]
+
+_THREADS = 8
+_WAITING = 256
+
+
+def literal(host: str) -> int | None:
+    """The address family of an IP literal; None for a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0])
+        except (OSError, ValueError):
+            continue
+        return family
+    return None
+
+
+class Resolver:
+    """At most 8 look-ups at a time and 256 waiting; more are refused with the code `name`."""
+
+    def __init__(self, io: Io) -> None:
+        self._io = io
+        self._work: queue.Queue[tuple[str, Callable[[list[str], str], None]]] = queue.Queue(
+            _WAITING
+        )
+        self._threads = 0
+        self._busy = 0
+
+    def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
+        """Calls `done(addresses, error)` in the loop: IP literals in the system's order of
+        preference, or none and the reason."""
+        if self._busy >= self._threads and self._threads < _THREADS:
+            self._threads += 1
+            threading.Thread(target=self._run, name="resolver", daemon=True).start()
+        try:
+            self._work.put_nowait((name, done))
+        except queue.Full:
+            self._io.loop.call_soon(done, [], "too many names are being resolved")
+            return
+        self._busy += 1
+
+    def _run(self) -> None:
+        while True:
+            name, done = self._work.get()
+            addresses, error = look_up(name)
+            try:
+                self._io.loop.call_soon_threadsafe(self._answered, done, addresses, error)
+            except RuntimeError:
+                return  # the loop was closed: nobody waits any more
+
+    def _answered(
+        self, done: Callable[[list[str], str], None], addresses: list[str], error: str
+    ) -> None:
+        self._busy -= 1
+        done(addresses, error)
+
+
+def look_up(name: str) -> tuple[list[str], str]:
+    """The addresses of a name, blocking; or none and the reason."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, ValueError) as error:
+        return [], getattr(error, "strerror", None) or str(error)
+    # A dict keeps the order and drops the repeats.
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found)), ""

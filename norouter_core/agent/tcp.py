@@ -1,0 +1,297 @@
+"""A TCP socket as one end of a stream."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import deque
+
+from norouter_core.agent.ends import End
+from norouter_core.agent.io import describe, reset_code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.agent.io import Io
+
+# SO_LINGER with a time of 0: close() sends a RST, so that a reset stays a reset.
+_ABORT = struct.pack("ii", 1, 0)
+
+
+class TcpEnd(End):
+    """A connected socket, or one that is still being connected (`socket` None).
+
+    It reads only what the other end has room for, so nothing piles up here on the way in; on the
+    way out it holds what the socket did not take, which the other end's window bounds.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_got_end",
+        "_io",
+        "_out",
+        "_reading",
+        "_send_error",
+        "_sent_end",
+        "_started",
+        "_want_end",
+        "_writing",
+        "dialling",
+        "socket",
+    )
+
+    def __init__(self, io: Io, sock: socket.socket | None = None) -> None:
+        super().__init__()
+        self._io = io
+        self._out: deque[memoryview] = deque()
+        self._started = False
+        self._reading = False
+        self._writing = False
+        self._got_end = False
+        self._want_end = False
+        self._sent_end = False
+        self._closed = False
+        self._send_error: OSError | None = None
+        self.dialling: Cancellable | None = None
+        """What is to be cancelled when the end is reset before it has a socket."""
+        self.socket: socket.socket | None = None
+        if sock is not None:
+            self._adopt(sock)
+
+    # -- before and at the connection ------------------------------------------------------
+
+    def connected(self, sock: socket.socket) -> None:
+        """The dial succeeded: from here on the socket is this end's."""
+        self.dialling = None
+        self._adopt(sock)
+        if self.observer:
+            self.observer.end_opened(self, peer_of(sock))
+        if self._closed:
+            return
+        self._flush()
+        if self._started and not self._closed:
+            self._read()
+
+    def failed(self, code: str, reason: str) -> None:
+        """The dial failed, or the socket did: the other end is reset."""
+        if self._closed:
+            return
+        self._close(code, reason)
+        if self.peer:
+            self.peer.reset(code, reason)
+
+    def _adopt(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        for level, option in (
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY),
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+        ):
+            try:
+                sock.setsockopt(level, option, 1)
+            except OSError:
+                pass  # already reset by its peer: the first read will tell
+        self.socket = sock
+
+    # -- called by the other end -----------------------------------------------------------
+
+    def start(self) -> None:
+        self._started = True
+        if self.socket is not None:
+            self._read()
+
+    def send(self, data: memoryview) -> None:
+        if self._closed:
+            return
+        if self._send_error is not None:
+            self._other().consumed(len(data))
+            return
+        sent = 0
+        if not self._out and self.socket is not None:
+            try:
+                sent = self.socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self._send_failed(error, len(data))
+                return
+            if sent:
+                self._other().consumed(sent)
+        if sent < len(data):
+            self._out.append(memoryview(bytes(data[sent:])))
+            self._watch_writing()
+
+    def end(self) -> None:
+        if not self._want_end:
+            self._want_end = True
+            self._end_if_due()
+
+    def reset(self, code: str, reason: str) -> None:
+        if self._closed:
+            return
+        if self.socket is not None:
+            try:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+            except OSError:
+                pass  # the socket has been reset already
+        self._close(code, reason)
+
+    def room(self) -> int:
+        if self._closed or self._out or self.socket is None:
+            return 0
+        return len(self._io.buffer)
+
+    def wake(self) -> None:
+        if not self._reading and self._started and self.socket is not None:
+            self._read()
+
+    def consumed(self, size: int) -> None:
+        """A socket needs no credit: it is read as the other end has room."""
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        if self._closed or self._got_end:
+            return
+        assert self.socket is not None
+        other = self._other()
+        room = other.room()
+        if room > 0:
+            try:
+                size = self.socket.recv_into(self._io.buffer[:room])
+            except (BlockingIOError, InterruptedError):
+                self._watch_reading(True)
+                return
+            except OSError as error:
+                self._receive_failed(error)
+                return
+            if size == 0:
+                self._got_eof()
+                return
+            self.bytes_in += size
+            other.send(self._io.buffer[:size])
+            if self._closed:
+                return
+            room = other.room()
+        # Without room the other end calls `wake`; until then the kernel holds what comes.
+        self._watch_reading(room > 0)
+
+    def _got_eof(self) -> None:
+        self._watch_reading(False)
+        if self._send_error is not None:
+            # The reset was reported to the write that failed; a read only sees the end.
+            self._receive_failed(self._send_error)
+            return
+        self._got_end = True
+        if self.observer:
+            self.observer.end_half_closed(self)
+        self._other().end()
+        self._close_if_done()
+
+    def _receive_failed(self, error: OSError) -> None:
+        self.failed(reset_code(error), describe(error))
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        assert self.socket is not None
+        while self._out:
+            head = self._out[0]
+            try:
+                sent = self.socket.send(head)
+            except (BlockingIOError, InterruptedError):
+                self._watch_writing()
+                return
+            except OSError as error:
+                self._send_failed(error, sum(map(len, self._out)))
+                return
+            if sent < len(head):
+                self._out[0] = head[sent:]
+            else:
+                self._out.popleft()
+            self._other().consumed(sent)
+            if self._closed:
+                return
+        if self._writing:
+            self._writing = False
+            self._io.loop.remove_writer(self.socket.fileno())
+        self._end_if_due()
+        if not self._closed:
+            self._other().wake()
+
+    def _send_failed(self, error: OSError, unsent: int) -> None:
+        self._out.clear()
+        if self._writing and self.socket is not None:
+            self._writing = False
+            self._io.loop.remove_writer(self.socket.fileno())
+        if self._got_end:
+            self._receive_failed(error)
+            return
+        # What the other side sent before it reset may still be in the receive buffer (a server's
+        # answer to an upload that it cut short, say): the reading side passes it on, then the reset.
+        self._send_error = error
+        self._other().consumed(unsent)
+        if not self._closed and not self._reading:
+            self._read()
+
+    def _end_if_due(self) -> None:
+        if self._want_end and not self._out and not self._sent_end and self.socket is not None:
+            self._sent_end = True
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass  # reset by its peer: the reading side tells
+            self._close_if_done()
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def _close_if_done(self) -> None:
+        if self._got_end and self._sent_end:
+            self._close("closed", "")
+
+    def _close(self, code: str, reason: str) -> None:
+        self._closed = True
+        self._out.clear()
+        if self.dialling is not None:
+            self.dialling.cancel()
+            self.dialling = None
+        if self.socket is not None:
+            self._watch_reading(False)
+            if self._writing:
+                self._writing = False
+                self._io.loop.remove_writer(self.socket.fileno())
+            self.socket.close()
+        if self.observer:
+            self.observer.end_closed(self, code, reason)
+
+    def _watch_reading(self, on: bool) -> None:
+        if on == self._reading or self.socket is None:
+            return
+        self._reading = on
+        if on:
+            self._io.loop.add_reader(self.socket.fileno(), self._read)
+        else:
+            self._io.loop.remove_reader(self.socket.fileno())
+
+    def _watch_writing(self) -> None:
+        if not self._writing and self.socket is not None:
+            self._writing = True
+            self._io.loop.add_writer(self.socket.fileno(), self._flush)
+
+    def _other(self) -> End:
+        assert self.peer is not None
+        return self.peer
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Cancellable(Protocol):
+        def cancel(self) -> None: ...
+
+
+def peer_of(sock: socket.socket) -> tuple[str, int]:
+    """The address at the other end; of a socket that has been reset meanwhile, nothing."""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return "", 0
+    return (name[0], name[1]) if isinstance(name, tuple) else ("", 0)

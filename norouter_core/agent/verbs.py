@@ -1,0 +1,135 @@
+"""What an agent can do: listen, dial, resolve, write. Over a link, or within the hub for the
+machine that the hub runs on."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from norouter_core.agent import files
+from norouter_core.agent.dial import Dial
+from norouter_core.agent.direct import DirectTable
+from norouter_core.agent.ends import join
+from norouter_core.agent.io import describe
+from norouter_core.agent.listen import Listener
+from norouter_core.agent.resolve import Resolver
+from norouter_core.agent.tcp import TcpEnd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from norouter_core.agent.io import Io
+    from norouter_core.wire.messages import Json
+
+    class Offers(Protocol):
+        """Who is told of what arrives."""
+
+        def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
+            """A client has connected: `end` is to be joined or reset."""
+            ...
+
+        def report(self, rows: list[list[Any]]) -> None:
+            """Changed direct streams, as rows of SPEC.md section 3."""
+            ...
+
+
+class VerbError(Exception):
+    """A verb could not be done: `code` is a stable word, `reason` tells why."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Verbs:
+    """One host's side of a mesh."""
+
+    def __init__(self, io: Io, offers: Offers) -> None:
+        self._io = io
+        self._offers = offers
+        self._resolver = Resolver(io)
+        self._listeners: dict[int, tuple[Listener, tuple[str, int]]] = {}
+        self._direct_to: dict[int, tuple[str, int] | None] = {}
+        self._table = DirectTable(io, offers.report)
+
+    def listen(self, number: int, host: str, port: int, direct: tuple[str, int] | None) -> Json:
+        """Binds an address under the hub's `number`; the address bound, as SPEC.md tells.
+
+        Raises:
+            VerbError: `in-use`, `not-allowed` or `bind`.
+        """
+        known = self._listeners.get(number)
+        if known is not None and known[1] != (host, port):
+            self.unlisten(number)
+            known = None
+        if known is None:
+            try:
+                listener = Listener(
+                    self._io, host, port, lambda sock, peer: self._arrived(number, sock, peer)
+                )
+            except OSError as error:
+                codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
+                code = codes.get(error.errno or 0, "bind")
+                raise VerbError(code, f"{host}:{port}: {describe(error)}") from None
+            known = self._listeners[number] = (listener, (host, port))
+        elif self._direct_to.get(number) != direct:
+            self._table.kill_listener(number, "unpublished", "the port was changed")
+        self._direct_to[number] = direct
+        bound = known[0]
+        return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
+
+    def unlisten(self, number: int) -> None:
+        """Stops to listen and ends the direct streams of that listener."""
+        known = self._listeners.pop(number, None)
+        if known is not None:
+            known[0].close()
+            self._table.kill_listener(number, "unpublished", "the port was taken away")
+
+    def dial(self, host: str, port: int) -> TcpEnd:
+        """An end that is being connected; the caller joins it at once."""
+        end = TcpEnd(self._io)
+        Dial(self._io, self._resolver, end, host, port)
+        return end
+
+    def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
+        """Calls `done(addresses, error)`."""
+        self._resolver.resolve(name, done)
+
+    def write(self, path: str, text: str, mode: str) -> Json:
+        """Writes a file as `files.write` does.
+
+        Raises:
+            VerbError: `write`.
+        """
+        try:
+            expanded, changed = files.write(path, text, mode)
+        except OSError as error:
+            raise VerbError("write", f"{error.filename or path}: {describe(error)}") from None
+        except ValueError as error:
+            raise VerbError("write", str(error)) from None
+        return {"path": expanded, "changed": changed}
+
+    def kill(self, number: int) -> None:
+        """Resets a direct stream."""
+        self._table.kill(number, "killed", "killed")
+
+    def close(self) -> None:
+        """Takes every listener and direct stream away."""
+        for number in list(self._listeners):
+            self.unlisten(number)
+
+    def _arrived(self, number: int, sock: socket.socket, peer: tuple[str, int]) -> None:
+        client = TcpEnd(self._io, sock)
+        target = self._direct_to.get(number)
+        if target is None:
+            self._offers.offer(number, peer, client)
+            return
+        stream = self._table.add(number, peer)
+        stream.client, stream.target = client, TcpEnd(self._io)
+        client.observer = stream.target.observer = stream
+        join(client, stream.target)
+        # Joined first: a dial may fail at once, and then has to reach the client.
+        Dial(self._io, self._resolver, stream.target, *target)

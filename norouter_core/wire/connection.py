@@ -1,0 +1,249 @@
+"""One end of a link, without I/O: bytes in, events out; calls in, bytes to send out.
+
+How to use it: `receive` turns what was read into events; `open`, `accept`, `send`, `end`, `reset`,
+`consumed` and `message` queue frames; whoever owns the descriptor calls `outbox.fill`, writes
+`outbox.writing` and reports `outbox.written`. SPEC.md beside this file is the reference.
+"""
+
+from __future__ import annotations
+
+from norouter_core.wire import events, frames, messages, states
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.limits import EARLY_WINDOW, LINK_BUDGET, MAX_DATA, MAX_STREAMS
+from norouter_core.wire.outbox import Outbox
+from norouter_core.wire.stream import Stream
+from norouter_core.wire.windows import Budget, ReceiveWindow, check_window
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.wire.events import Event
+    from norouter_core.wire.frames import Buffer
+    from norouter_core.wire.messages import Json
+
+HUB = "hub"
+AGENT = "agent"
+
+
+class Connection:
+    """The protocol at one end; `role` is `HUB` or `AGENT`.
+
+    `round_trip` (seconds) sizes the windows; the owner sets it as it is measured.
+    """
+
+    def __init__(self, role: str, *, max_streams: int = MAX_STREAMS, budget: int = LINK_BUDGET):
+        self.outbox = Outbox()
+        self.streams: dict[int, Stream] = {}
+        self.round_trip = 0.0
+        self._next = 1 if role == HUB else 2
+        self._peer_last = 0
+        self._peer_parity = 0 if role == HUB else 1
+        self._max_streams = max_streams
+        self._budget = Budget(budget)
+        self._decoder = frames.Decoder()
+        self._broken = False
+
+    # -- sending ---------------------------------------------------------------------------
+
+    def message(self, message: messages.Json) -> None:
+        """Queues a JSON message made by `messages`.
+
+        Raises:
+            ValueError: it is over 1 MiB.
+        """
+        self.outbox.put_control(frames.json_frame(messages.encode(message)))
+
+    def open(self, detail: Json) -> Stream:
+        """Opens a stream: `target`, or `listener` and `peer` (section 4). Data may follow."""
+        window = ReceiveWindow(self._budget, self._budget.first_window())
+        stream = Stream(self._next, states.OPENING, window, EARLY_WINDOW)
+        self._next += 2
+        self.streams[stream.id] = stream
+        self._put(frames.OPEN, stream.id, {**detail, "window": window.size})
+        return stream
+
+    def accept(self, stream: Stream, detail: Json) -> None:
+        """Answers an offered stream: `peer`, the address that it now reaches."""
+        stream.state = states.after(stream.state, states.SENT, frames.OPENED)
+        self._put(frames.OPENED, stream.id, {**detail, "window": stream.receiving.widen()})
+
+    def direct(self, stream: Stream, size: int, on_turn: bool) -> bytes | None:
+        """The header for `size` bytes that may be written at once, past the queues.
+
+        None where they must be queued by `send`: something else waits, or the window is short.
+        `on_turn` says that it is this stream's turn, which puts it before the others in the ring.
+        With a header the bytes count as sent; what the descriptor does not take of header and
+        data goes to the end of `outbox.writing`, which is empty.
+        """
+        outbox = self.outbox
+        if not (outbox.clear if on_turn else outbox.idle) or stream.backlog:
+            return None
+        if not 0 < size <= min(stream.sending.left, MAX_DATA):
+            return None
+        stream.state = states.after(stream.state, states.SENT, frames.DATA)
+        stream.sending.left -= size
+        return frames.data_header(stream.id, size)
+
+    def send(self, stream: Stream, data: Buffer) -> None:
+        """Queues a copy of `data`, beyond the window too: the caller bounds what it brings."""
+        if not len(data):
+            return
+        stream.state = states.after(stream.state, states.SENT, frames.DATA)
+        stream.pending.append(memoryview(bytes(data)))
+        stream.backlog += len(data)
+        if stream.sendable:
+            self.outbox.wait_turn(stream)
+
+    def end(self, stream: Stream) -> None:
+        """Half-closes: EOF, once the backlog has been sent."""
+        if stream.ending or not states.may_send(stream.state, frames.EOF):
+            return
+        stream.ending = True
+        self._end_if_due(stream)
+
+    def reset(self, stream: Stream, code: str, reason: str) -> None:
+        """Ends the stream both ways, at once; nothing if it has ended."""
+        if stream.closed:
+            return
+        self._put(frames.RESET, stream.id, {"code": code, "reason": reason[:1000]})
+        self._close(stream)
+
+    def consumed(self, stream: Stream, size: int, now: float) -> None:
+        """Says that `size` bytes of what came have gone on; gives credit when enough have."""
+        if stream.closed:
+            return
+        credit = stream.receiving.consumed(size, now, self.round_trip)
+        # After their EOF nobody is left to use it.
+        if credit and stream.state != states.HALF_CLOSED_REMOTE:
+            self.outbox.put_control(frames.credit_frame(stream.id, credit))
+
+    def left_backlog(self, stream: Stream) -> None:
+        """To be called for each stream that `outbox.fill` took data from."""
+        self._end_if_due(stream)
+
+    def _end_if_due(self, stream: Stream) -> None:
+        if stream.ending and not stream.backlog and not stream.closed:
+            state = stream.state = states.after(stream.state, states.SENT, frames.EOF)
+            self.outbox.put_control(frames.stream_frame(frames.EOF, stream.id))
+            if state == states.CLOSED:
+                self._close(stream)
+
+    def _put(self, kind: int, number: int, detail: Json) -> None:
+        self.outbox.put_control(frames.stream_frame(kind, number, messages.encode(detail)))
+
+    def _close(self, stream: Stream) -> None:
+        stream.state = states.CLOSED
+        self.outbox.forget(stream)
+        if self.streams.pop(stream.id, None) is not None:
+            stream.receiving.close()
+
+    # -- receiving -------------------------------------------------------------------------
+
+    def receive(self, data: memoryview) -> list[Event]:
+        """What the next bytes mean. Never raises: a violation is the last event, `Broken`.
+
+        `Data` views are valid until the buffer behind `data` is used again.
+        """
+        found: list[Event] = []
+        if self._broken:
+            return found
+        try:
+            for kind, number, payload in self._decoder.feed(data):
+                event = self._frame(kind, number, payload)
+                if event is not None:
+                    found.append(event)
+        except Violation as violation:
+            self._broken = True
+            found.append(events.Broken(violation))
+        return found
+
+    def receive_end(self) -> list[Event]:
+        """The byte stream has ended; inside a frame that is a violation."""
+        if self._broken or self._decoder.idle:
+            return []
+        self._broken = True
+        return [events.Broken(Violation("length", "the link ended inside a frame"))]
+
+    def _frame(self, kind: int, number: int, payload: Buffer) -> Event | None:
+        if kind == frames.JSON:
+            return _message(payload)
+        if kind == frames.OPEN:
+            return self._got_open(number, payload)
+        stream = self.streams.get(number)
+        if stream is None:
+            self._check_was_open(kind, number)
+            return None
+        before = stream.state
+        stream.state = states.after(before, states.GOT, kind)
+        return _HANDLERS[kind](self, stream, payload)
+
+    def _got_open(self, number: int, payload: Buffer) -> Event | None:
+        if number % 2 != self._peer_parity or number <= self._peer_last:
+            raise Violation("stream", f"OPEN of stream {number} after {self._peer_last}")
+        self._peer_last = number
+        detail = messages.decode(payload)
+        window = check_window(messages.field(detail, "window", int))
+        if len(self.streams) >= self._max_streams:
+            reason = f"{self._max_streams} streams are open on this link"
+            self._put(frames.RESET, number, {"code": "too-many", "reason": reason})
+            return None
+        receiving = ReceiveWindow(self._budget, EARLY_WINDOW)
+        stream = self.streams[number] = Stream(number, states.OFFERED, receiving, window)
+        return events.Opened(stream, detail, offered=True)
+
+    def _check_was_open(self, kind: int, number: int) -> None:
+        theirs = number % 2 == self._peer_parity
+        if number == 0 or number > (self._peer_last if theirs else self._next - 2):
+            name = frames.NAMES[kind]
+            raise Violation("stream", f"{name} on stream {number}, which was never opened")
+
+    def _got_opened(self, stream: Stream, payload: Buffer) -> Event:
+        detail = messages.decode(payload)
+        stream.sending.opened(messages.field(detail, "window", int))
+        if stream.sendable:
+            self.outbox.wait_turn(stream)
+        return events.Opened(stream, detail, offered=False)
+
+    def _got_data(self, stream: Stream, payload: Buffer) -> Event:
+        stream.receiving.received(len(payload))
+        assert isinstance(payload, memoryview)
+        return events.Data(stream, payload)
+
+    def _got_credit(self, stream: Stream, payload: Buffer) -> Event:
+        stream.sending.credited(frames.credit_value(payload))
+        if stream.sendable:
+            self.outbox.wait_turn(stream)
+        return events.Writable(stream)
+
+    def _got_eof(self, stream: Stream, payload: Buffer) -> Event:
+        if stream.closed:
+            self._close(stream)
+        return events.Ended(stream)
+
+    def _got_reset(self, stream: Stream, payload: Buffer) -> Event:
+        detail = messages.decode(payload)
+        code = messages.field(detail, "code", str)
+        reason = messages.field(detail, "reason", str)
+        self._close(stream)
+        return events.Reset(stream, code, reason)
+
+    def _got_datagram(self, stream: Stream, payload: Buffer) -> None:
+        # Reserved: dropped, as a datagram may always be.
+        return None
+
+
+_HANDLERS = {
+    frames.OPENED: Connection._got_opened,
+    frames.DATA: Connection._got_data,
+    frames.CREDIT: Connection._got_credit,
+    frames.EOF: Connection._got_eof,
+    frames.RESET: Connection._got_reset,
+    frames.DATAGRAM: Connection._got_datagram,
+}
+
+
+def _message(payload: Buffer) -> Event:
+    value = messages.decode(payload)
+    kind = messages.field(value, "type", str)
+    if kind not in ("request", "result", "event"):
+        raise Violation("json", f"a message of type {kind!r}")
+    return events.Message(kind, messages.field(value, "body", dict))

@@ -1,0 +1,85 @@
+"""What a link's bytes mean (SPEC.md): returned by `Connection.receive`, in order."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.wire.errors import Violation
+    from norouter_core.wire.messages import Json
+    from norouter_core.wire.stream import Stream
+
+
+class Message:
+    """A JSON message: `kind` is request, result or event."""
+
+    __slots__ = ("body", "kind")
+
+    def __init__(self, kind: str, body: Json) -> None:
+        self.kind = kind
+        self.body = body
+
+
+class Opened:
+    """The peer opened a stream (`offered` True), or answered the one we opened.
+
+    `detail` is the JSON object: `target` or `listener` and `peer` of an offer, `peer` of an answer.
+    """
+
+    __slots__ = ("detail", "offered", "stream")
+
+    def __init__(self, stream: Stream, detail: Json, offered: bool) -> None:
+        self.stream = stream
+        self.detail = detail
+        self.offered = offered
+
+
+class Data:
+    """Bytes of a stream; `view` is valid only until the receive buffer is used again."""
+
+    __slots__ = ("stream", "view")
+
+    def __init__(self, stream: Stream, view: memoryview) -> None:
+        self.stream = stream
+        self.view = view
+
+
+class Writable:
+    """The peer gave credit: `stream.room` has grown."""
+
+    __slots__ = ("stream",)
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+
+class Ended:
+    """The peer sends no more on this stream (half-close)."""
+
+    __slots__ = ("stream",)
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+
+class Reset:
+    """The peer ended the stream both ways."""
+
+    __slots__ = ("code", "reason", "stream")
+
+    def __init__(self, stream: Stream, code: str, reason: str) -> None:
+        self.stream = stream
+        self.code = code
+        self.reason = reason
+
+
+class Broken:
+    """The peer broke the protocol. Always the last event; nothing is received after it."""
+
+    __slots__ = ("violation",)
+
+    def __init__(self, violation: Violation) -> None:
+        self.violation = violation
+
+
+if TYPE_CHECKING:
+    Event = Message | Opened | Data | Writable | Ended | Reset | Broken

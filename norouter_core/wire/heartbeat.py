@@ -1,0 +1,41 @@
+"""Liveness and round trip of a link (SPEC.md section 7), without a clock of its own."""
+
+from __future__ import annotations
+
+SILENT_INTERVALS = 3
+
+
+class Heartbeat:
+    """`interval` and all times in seconds, from one monotonic clock."""
+
+    __slots__ = ("_number", "_pinged", "interval", "last_heard", "round_trip")
+
+    def __init__(self, interval: float, now: float) -> None:
+        self.interval = interval
+        self.round_trip: float | None = None
+        """Smoothed over about the last eight pings (as TCP's, RFC 6298); None until measured."""
+        self.last_heard = now
+        self._number = 0
+        self._pinged = 0.0
+
+    def heard(self, now: float) -> None:
+        """Anything at all has come."""
+        self.last_heard = now
+
+    def is_silent(self, now: float) -> bool:
+        """True when nothing has come for `SILENT_INTERVALS` intervals."""
+        return now - self.last_heard > SILENT_INTERVALS * self.interval
+
+    def ping(self, now: float) -> int:
+        """The number of the ping to be sent now. One at a time is measured."""
+        self._number += 1
+        self._pinged = now
+        return self._number
+
+    def pong(self, number: int, now: float) -> None:
+        """A pong has come; an old one measures nothing."""
+        if number != self._number:
+            return
+        sample = now - self._pinged
+        known = self.round_trip
+        self.round_trip = sample if known is None else known + (sample - known) / 8

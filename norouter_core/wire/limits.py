@@ -1,0 +1,26 @@
+"""The protocol's numbers (SPEC.md sections 1, 3, 4, 5, 6 and 9), in bytes where not said."""
+
+from __future__ import annotations
+
+MAGIC = 0x42
+HEADER = 8
+STREAM_HEADER = 12
+
+MAX_DATA = 256 * 1024
+MAX_JSON = 1024 * 1024
+MAX_STREAM_JSON = 16 * 1024
+"""The JSON object in OPEN, OPENED and RESET."""
+MAX_DATAGRAM = 65507
+MAX_DEPTH = 32
+"""Levels of nesting in a JSON message."""
+MAX_STREAMS = 16384
+MAX_CONTROL_BACKLOG = 4 * 1024 * 1024
+
+EARLY_WINDOW = 16 * 1024
+START_WINDOW = 256 * 1024
+MAX_WINDOW = 16 * 1024 * 1024
+LINK_BUDGET = 64 * 1024 * 1024
+MAX_CREDIT = 2**31 - 1
+
+QUANTUM = 64 * 1024
+"""What one stream may send in its turn while others wait."""

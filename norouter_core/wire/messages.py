@@ -1,0 +1,110 @@
+"""JSON messages and the JSON objects inside stream frames (SPEC.md section 3)."""
+
+from __future__ import annotations
+
+import json
+
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.limits import MAX_DEPTH, MAX_JSON
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from norouter_core.wire.frames import Buffer
+
+    Json = dict[str, Any]
+
+
+def encode(value: Json) -> bytes:
+    """One JSON object as compact UTF-8.
+
+    Raises:
+        ValueError: more than 1 MiB; the caller asked for too much at once.
+    """
+    # ASCII only: a lone surrogate (an undecodable file name, say) must not become bytes that
+    # the peer is bound to refuse.
+    data = json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    if len(data) > MAX_JSON:
+        raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_JSON}")
+    return data
+
+
+def decode(payload: Buffer) -> Json:
+    """The JSON object in a payload.
+
+    Raises:
+        Violation: code `json`.
+    """
+    try:
+        value = json.loads(bytes(payload).decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Violation("json", f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise Violation("json", f"a {type(value).__name__} instead of an object")
+    _check_depth(value)
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_depth(value: Any) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+        if not below:
+            return
+        level = below
+    raise Violation("json", f"nested deeper than {MAX_DEPTH} levels")
+
+
+def request(number: int, op: str, args: Json) -> Json:
+    return {"type": "request", "body": {"id": number, "op": op, "args": args}}
+
+
+def result(number: int, data: Json) -> Json:
+    return {"type": "result", "body": {"request_id": number, "data": data}}
+
+
+def failure(number: int, code: str, reason: str) -> Json:
+    error = {"code": code, "reason": reason}
+    return {"type": "result", "body": {"request_id": number, "error": error}}
+
+
+def event(name: str, data: Json) -> Json:
+    return {"type": "event", "body": {"type": name, "data": data}}
+
+
+def field(holder: Json, key: str, kind: type) -> Any:
+    """`holder[key]` if it is of that type (a bool is no int).
+
+    Raises:
+        Violation: code `json`, naming the key.
+    """
+    value = holder.get(key)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise Violation("json", f"{key!r} is not {_NAMES[kind]}")
+    return value
+
+
+_NAMES = {int: "a whole number", str: "text", dict: "an object", list: "a list"}
+
+
+def address(value: Any) -> tuple[str, int]:
+    """`[HOST, PORT]` as a pair.
+
+    Raises:
+        Violation: code `json`.
+    """
+    if isinstance(value, list) and len(value) == 2:
+        host, port = value
+        if isinstance(host, str) and type(port) is int and 0 <= port <= 65535:
+            return host, port
+    raise Violation("json", "not an address of the form [HOST, PORT]")

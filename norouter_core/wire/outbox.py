@@ -1,0 +1,137 @@
+"""What a link sends next (SPEC.md section 6): control first, then streams in turn."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from norouter_core.wire import frames
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.limits import MAX_CONTROL_BACKLOG, MAX_DATA, QUANTUM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.wire.frames import Buffer
+    from norouter_core.wire.stream import Stream
+
+# Enough for one big write or a few dozen small frames; less than most systems' IOV_MAX.
+_BATCH_BYTES = 256 * 1024
+_BATCH_BUFFERS = 256
+
+
+class Outbox:
+    """The sending half of a connection.
+
+    What is on its way to the descriptor lies in `writing`, in order, and cannot change. A stream
+    stands in the ring while it has something to send, or when its owner wants to be called to
+    send (`wait_turn`): so sources that can hold their bytes elsewhere take turns with those
+    whose bytes wait here.
+    """
+
+    __slots__ = ("_control", "_control_size", "_ring", "writing")
+
+    def __init__(self) -> None:
+        self.writing: deque[Buffer] = deque()
+        self._control: deque[bytes] = deque()
+        self._control_size = 0
+        self._ring: deque[Stream] = deque()
+
+    @property
+    def clear(self) -> bool:
+        """True when no frame is on its way or has to go first."""
+        return not (self.writing or self._control)
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing waits at all."""
+        return not (self.writing or self._control or self._ring)
+
+    def check_backlog(self) -> None:
+        """Raises:
+        Violation: code `backlog`, when the peer causes control frames and reads none.
+        """
+        if self._control_size > MAX_CONTROL_BACKLOG:
+            raise Violation("backlog", f"{self._control_size} bytes of control frames unread")
+
+    @property
+    def contended(self) -> bool:
+        """True while a stream stands in the ring."""
+        return bool(self._ring)
+
+    def put_control(self, frame: bytes) -> None:
+        """Queues a whole frame ahead of all DATA.
+
+        It never refuses: the caller may be in the middle of another link's work. The owner of
+        this link's descriptor asks `check_backlog` before it writes.
+        """
+        self._control_size += len(frame)
+        self._control.append(frame)
+
+    def wait_turn(self, stream: Stream) -> None:
+        """Puts a stream at the end of the ring, unless it stands there already."""
+        if not stream.queued:
+            stream.queued = True
+            stream.deficit = 0
+            self._ring.append(stream)
+
+    def forget(self, stream: Stream) -> None:
+        """Drops what a stream still waited to send."""
+        stream.pending.clear()
+        stream.backlog = 0
+        if stream.queued:
+            stream.queued = False
+            self._ring.remove(stream)
+
+    def fill(self, sent: list[tuple[Stream, int]]) -> Stream | None:
+        """Moves the next frames into `writing`, and notes in `sent` what left whose backlog.
+
+        Returns the stream whose owner is to be called to send now, if it is the turn of one that
+        has nothing queued here; `writing` is empty then.
+        """
+        writing = self.writing
+        size = self._control_size
+        writing.extend(self._control)
+        self._control.clear()
+        self._control_size = 0
+        while self._ring and size < _BATCH_BYTES and len(writing) < _BATCH_BUFFERS:
+            stream = self._ring[0]
+            if not stream.sendable:
+                if writing:
+                    break
+                self._leave(stream)
+                if not stream.backlog:
+                    return stream
+                continue
+            size += self._turn(stream, sent)
+        return None
+
+    def _turn(self, stream: Stream, sent: list[tuple[Stream, int]]) -> int:
+        alone = len(self._ring) == 1
+        stream.deficit += MAX_DATA if alone else QUANTUM
+        size = 0
+        while stream.deficit > 0 and stream.sendable:
+            piece = stream.take(min(stream.deficit, stream.sending.left, MAX_DATA))
+            self.writing.append(frames.data_header(stream.id, len(piece)))
+            self.writing.append(piece)
+            stream.deficit -= len(piece)
+            size += len(piece)
+        sent.append((stream, size))
+        if stream.sendable:
+            self._ring.rotate(-1)
+        else:
+            self._leave(stream)
+        return size
+
+    def _leave(self, stream: Stream) -> None:
+        self._ring.popleft()
+        stream.queued = False
+
+    def written(self, size: int) -> None:
+        """Takes `size` bytes off the front of `writing`."""
+        writing = self.writing
+        while size:
+            head = writing[0]
+            if size < len(head):
+                writing[0] = memoryview(head)[size:]
+                return
+            size -= len(head)
+            writing.popleft()

@@ -1,0 +1,71 @@
+"""One stream's end on a link: its state, its two windows, and what it waits to send."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from norouter_core.wire import states
+from norouter_core.wire.frames import DATA
+from norouter_core.wire.windows import ReceiveWindow, SendWindow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Stream:
+    """Made by `Connection`; `owner` belongs to whoever uses the stream."""
+
+    __slots__ = (
+        "backlog",
+        "deficit",
+        "ending",
+        "id",
+        "owner",
+        "pending",
+        "queued",
+        "receiving",
+        "sending",
+        "state",
+    )
+
+    def __init__(self, number: int, state: str, receiving: ReceiveWindow, window: int) -> None:
+        self.id = number
+        self.state = state
+        self.receiving = receiving
+        self.sending = SendWindow(window)
+        self.pending: deque[memoryview] = deque()
+        self.backlog = 0
+        """Bytes in `pending`: accepted for sending, not yet handed to the link."""
+        self.deficit = 0
+        self.queued = False
+        """Whether the stream stands in the outbox's ring, waiting for its turn."""
+        self.ending = False
+        """EOF is due once `pending` is empty."""
+        self.owner: Any = None
+
+    @property
+    def room(self) -> int:
+        """How many more bytes may be sent now; what waits in the backlog is already counted."""
+        if self.ending or not states.may_send(self.state, DATA):
+            return 0
+        return self.sending.left - self.backlog
+
+    @property
+    def sendable(self) -> int:
+        """How much of the backlog the window lets go."""
+        return min(self.backlog, self.sending.left)
+
+    def take(self, most: int) -> memoryview:
+        """The next at most `most` bytes of the backlog, debited from the window."""
+        head = self.pending.popleft()
+        if len(head) > most:
+            self.pending.appendleft(head[most:])
+            head = head[:most]
+        self.backlog -= len(head)
+        self.sending.left -= len(head)
+        return head
+
+    @property
+    def closed(self) -> bool:
+        return self.state == states.CLOSED
