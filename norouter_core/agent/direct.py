@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.ends import End
     from norouter_core.agent.io import Io
+    from norouter_core.agent.tcp import TcpEnd
 
 REPORT_INTERVAL = 0.25
 """Seconds between two reports, at least."""
@@ -26,8 +27,8 @@ class DirectStream:
         self.number = number
         self.listener = listener
         self.peer = peer
-        self.client: End | None = None
-        self.target: End | None = None
+        self.client: TcpEnd | None = None
+        self.target: TcpEnd | None = None
         self.state = "opening"
         self.reason = ""
         self.shown: tuple[int, int, str] = (-1, -1, "")
@@ -57,7 +58,7 @@ class DirectStream:
             # An orderly end is over when both sides are; the second one closes in the same call
             # chain or when its socket has taken the last bytes.
             other = self.target if end is self.client else self.client
-            if other is not None and not getattr(other, "_closed", True):
+            if other is not None and not other.closed:
                 return
         self.state = "closed"
         self.reason = code if not reason else f"{code}: {reason}"
@@ -101,7 +102,7 @@ class DirectTable:
 
     def _tick(self) -> None:
         self._timer_set = False
-        rows = []
+        rows: list[list[Any]] = []
         for number, stream in list(self._streams.items()):
             now = stream.snapshot()
             if now == stream.shown:

@@ -131,9 +131,8 @@ class Loop:
         slots[which] = call
         if had == (call is not None):
             return had
-        mask = (selectors.EVENT_READ if slots[0] else 0) | (
-            selectors.EVENT_WRITE if slots[1] else 0
-        )
+        mask = selectors.EVENT_READ if slots[0] else 0
+        mask |= selectors.EVENT_WRITE if slots[1] else 0
         if not mask:
             del self._slots[fd]
             self._selector.unregister(fd)

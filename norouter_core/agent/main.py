@@ -108,9 +108,8 @@ class Agent:
             self._mux.message(messages.failure(number, "name", error))
 
     def link_offer(self, end: WireEnd, detail: Json) -> None:
-        target = self._verbs.dial(*messages.address(detail.get("target")))
-        target.observer = _Answer(end)
-        join(end, target)
+        host, port = messages.address(detail.get("target"))
+        self._verbs.dial(end, host, port, _Answer(end))
 
     def link_down(self, reason: str, violation: Violation | None) -> None:
         if violation is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.io import Io
 
-    Address = tuple[int, str, int]
+    Answer = Callable[[list[str], str], None]
 
 _THREADS = 8
 _WAITING = 256
@@ -34,13 +34,11 @@ class Resolver:
 
     def __init__(self, io: Io) -> None:
         self._io = io
-        self._work: queue.Queue[tuple[str, Callable[[list[str], str], None]]] = queue.Queue(
-            _WAITING
-        )
+        self._work: queue.Queue[tuple[str, Answer]] = queue.Queue(_WAITING)
         self._threads = 0
         self._busy = 0
 
-    def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
+    def resolve(self, name: str, done: Answer) -> None:
         """Calls `done(addresses, error)` in the loop: IP literals in the system's order of
         preference, or none and the reason."""
         if self._busy >= self._threads and self._threads < _THREADS:
@@ -62,9 +60,7 @@ class Resolver:
             except RuntimeError:
                 return  # the loop was closed: nobody waits any more
 
-    def _answered(
-        self, done: Callable[[list[str], str], None], addresses: list[str], error: str
-    ) -> None:
+    def _answered(self, done: Answer, addresses: list[str], error: str) -> None:
         self._busy -= 1
         done(addresses, error)
 

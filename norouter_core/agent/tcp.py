@@ -25,7 +25,6 @@ class TcpEnd(End):
     """
 
     __slots__ = (
-        "_closed",
         "_got_end",
         "_io",
         "_out",
@@ -35,6 +34,7 @@ class TcpEnd(End):
         "_started",
         "_want_end",
         "_writing",
+        "closed",
         "dialling",
         "socket",
     )
@@ -49,7 +49,7 @@ class TcpEnd(End):
         self._got_end = False
         self._want_end = False
         self._sent_end = False
-        self._closed = False
+        self.closed = False
         self._send_error: OSError | None = None
         self.dialling: Cancellable | None = None
         """What is to be cancelled when the end is reset before it has a socket."""
@@ -65,15 +65,15 @@ class TcpEnd(End):
         self._adopt(sock)
         if self.observer:
             self.observer.end_opened(self, peer_of(sock))
-        if self._closed:
+        if self.closed:
             return
         self._flush()
-        if self._started and not self._closed:
+        if self._started and not self.closed:
             self._read()
 
     def failed(self, code: str, reason: str) -> None:
         """The dial failed, or the socket did: the other end is reset."""
-        if self._closed:
+        if self.closed:
             return
         self._close(code, reason)
         if self.peer:
@@ -99,7 +99,7 @@ class TcpEnd(End):
             self._read()
 
     def send(self, data: memoryview) -> None:
-        if self._closed:
+        if self.closed:
             return
         if self._send_error is not None:
             self._other().consumed(len(data))
@@ -125,7 +125,7 @@ class TcpEnd(End):
             self._end_if_due()
 
     def reset(self, code: str, reason: str) -> None:
-        if self._closed:
+        if self.closed:
             return
         if self.socket is not None:
             try:
@@ -135,7 +135,7 @@ class TcpEnd(End):
         self._close(code, reason)
 
     def room(self) -> int:
-        if self._closed or self._out or self.socket is None:
+        if self.closed or self._out or self.socket is None:
             return 0
         return len(self._io.buffer)
 
@@ -149,7 +149,7 @@ class TcpEnd(End):
     # -- reading ---------------------------------------------------------------------------
 
     def _read(self) -> None:
-        if self._closed or self._got_end:
+        if self.closed or self._got_end:
             return
         assert self.socket is not None
         other = self._other()
@@ -168,7 +168,7 @@ class TcpEnd(End):
                 return
             self.bytes_in += size
             other.send(self._io.buffer[:size])
-            if self._closed:
+            if self.closed:
                 return
             room = other.room()
         # Without room the other end calls `wake`; until then the kernel holds what comes.
@@ -182,7 +182,7 @@ class TcpEnd(End):
             return
         self._got_end = True
         if self.observer:
-            self.observer.end_half_closed(self)
+            self.observer.end_halfclosed(self)
         self._other().end()
         self._close_if_done()
 
@@ -208,13 +208,13 @@ class TcpEnd(End):
             else:
                 self._out.popleft()
             self._other().consumed(sent)
-            if self._closed:
+            if self.closed:
                 return
         if self._writing:
             self._writing = False
             self._io.loop.remove_writer(self.socket.fileno())
         self._end_if_due()
-        if not self._closed:
+        if not self.closed:
             self._other().wake()
 
     def _send_failed(self, error: OSError, unsent: int) -> None:
@@ -226,10 +226,11 @@ class TcpEnd(End):
             self._receive_failed(error)
             return
         # What the other side sent before it reset may still be in the receive buffer (a server's
-        # answer to an upload that it cut short, say): the reading side passes it on, then the reset.
+        # answer to an upload that it cut short, say): the reading side passes it on, and then
+        # the reset.
         self._send_error = error
         self._other().consumed(unsent)
-        if not self._closed and not self._reading:
+        if not self.closed and not self._reading:
             self._read()
 
     def _end_if_due(self) -> None:
@@ -248,7 +249,7 @@ class TcpEnd(End):
             self._close("closed", "")
 
     def _close(self, code: str, reason: str) -> None:
-        self._closed = True
+        self.closed = True
         self._out.clear()
         if self.dialling is not None:
             self.dialling.cancel()
@@ -260,7 +261,7 @@ class TcpEnd(End):
                 self._io.loop.remove_writer(self.socket.fileno())
             self.socket.close()
         if self.observer:
-            self.observer.end_closed(self, code, reason)
+            self.observer.endclosed(self, code, reason)
 
     def _watch_reading(self, on: bool) -> None:
         if on == self._reading or self.socket is None:

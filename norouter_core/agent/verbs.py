@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    from norouter_core.agent.ends import End, Observer
     from norouter_core.agent.io import Io
     from norouter_core.wire.messages import Json
 
@@ -88,9 +89,12 @@ class Verbs:
             known[0].close()
             self._table.kill_listener(number, "unpublished", "the port was taken away")
 
-    def dial(self, host: str, port: int) -> TcpEnd:
-        """An end that is being connected; the caller joins it at once."""
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> TcpEnd:
+        """Joins `other` to a new end that is being connected to a target; the new end."""
         end = TcpEnd(self._io)
+        end.observer = observer
+        join(other, end)
+        # Joined first: a dial may fail at once, and its reset then has to reach `other`.
         Dial(self._io, self._resolver, end, host, port)
         return end
 
@@ -128,8 +132,5 @@ class Verbs:
             self._offers.offer(number, peer, client)
             return
         stream = self._table.add(number, peer)
-        stream.client, stream.target = client, TcpEnd(self._io)
-        client.observer = stream.target.observer = stream
-        join(client, stream.target)
-        # Joined first: a dial may fail at once, and then has to reach the client.
-        Dial(self._io, self._resolver, stream.target, *target)
+        stream.client, client.observer = client, stream
+        stream.target = self.dial(client, *target, stream)
