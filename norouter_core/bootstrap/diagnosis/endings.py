@@ -1,0 +1,286 @@
+"""What is said where no clue tells more: by the stage, the exit status and the command's shape.
+
+Each function takes a `Case` and answers None where it has nothing to say.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from norouter_core.bootstrap.diagnosis.command import Command, Layer
+from norouter_core.bootstrap.diagnosis.kinds import Kind
+from norouter_core.bootstrap.diagnosis.wording import ending, seconds, telling, words_for
+from norouter_core.bootstrap.problem import Evidence, Stage
+
+_NEEDS_PYTHON = "Python 3.8 or newer is needed there, with its standard library"
+_AGAIN = "it is started again by itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The evidence, the command taken apart, and every line that came, clean: stderr's first."""
+
+    evidence: Evidence
+    command: Command
+    lines: tuple[str, ...]
+
+    @property
+    def front(self) -> Layer | None:
+        return self.command.layer()
+
+    @property
+    def place(self) -> str:
+        return words_for(self.command, self.front, {})["place"]
+
+    @property
+    def plain(self) -> str:
+        return words_for(self.command, None, {})["plain"]
+
+    @property
+    def no_norouter(self) -> str:
+        return words_for(self.command, None, {})["no_norouter"]
+
+    @property
+    def told(self) -> str:
+        """`: LINE` of the last telling line, or nothing."""
+        line = telling(self.lines)
+        return f": {line}" if line else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    kind: Kind
+    message: str
+    hint: str
+
+
+# --- the command could not be started
+
+
+_NOT_EXECUTABLE = frozenset({errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.EISDIR})
+
+
+def not_started(case: Case) -> Finding | None:
+    error = case.evidence.os_error
+    if error is None:
+        return None
+    program = case.evidence.argv[0] if case.evidence.argv else ""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        hint = "install it, correct the name in the command, or give its full path"
+        if "/" in program:
+            hint = (
+                "correct the path; if the file is there, the interpreter in its first line is not"
+            )
+        message = f"`{program}` is not found on this machine"
+        return Finding(Kind.COMMAND_NOT_FOUND, message, hint)
+    if error.errno in _NOT_EXECUTABLE:
+        message = f"`{program}` cannot be run on this machine: {error.strerror}"
+        hint = "make it executable (chmod +x), or name the program that runs it"
+        return Finding(Kind.NOT_EXECUTABLE, message, hint)
+    message = f"`{program}` cannot be started: {error.strerror or error}"
+    hint = "free processes, open files or memory on this machine (`ulimit -a` shows the limits)"
+    return Finding(Kind.NOT_STARTED, message, hint)
+
+
+# --- what the shell or the first stage reported
+
+
+_CRIPPLED = re.compile(r"^(?P<path>.+?): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
+_TOO_OLD = re.compile(r"^(?P<path>.+?): is (?P<version>.+?), too old")
+
+
+def reported(case: Case) -> Finding | None:
+    """A report names every Python tried; the one that came nearest is told of."""
+    report = [line.strip() for line in case.evidence.report.splitlines() if line.strip()]
+    if not report:
+        return None
+    for line in report:
+        if found := _CRIPPLED.search(line):
+            message = f"{found['path']} {case.place} lacks the module `{found['module']}`"
+            hint = "install the whole Python there (Debian: `python3`, not `python3-minimal`)"
+            return Finding(Kind.PYTHON_CRIPPLED, message, hint)
+    for line in report:
+        if found := _TOO_OLD.search(line):
+            message = f"{found['path']} {case.place} is {found['version']}: too old"
+            return Finding(Kind.PYTHON_TOO_OLD, message, f"{_NEEDS_PYTHON}; install a newer one")
+    if report == ["no python"]:
+        message = f"there is no Python {case.place}"
+    else:
+        message = f"no Python {case.place} is usable: {'; '.join(report)[:200]}"
+    return Finding(Kind.NO_PYTHON, message, f"{_NEEDS_PYTHON}: install it, or use an image with it")
+
+
+# --- terminals, stdin, noise
+
+
+def echoed(case: Case) -> Finding | None:
+    if not case.evidence.echoed:
+        return None
+    message = f"a terminal stands in the way {case.place}: what was sent came back"
+    return Finding(Kind.TTY, message, words_for(case.command, None, {})["untty"])
+
+
+def deaf(case: Case) -> Finding | None:
+    """Stdin is not passed on: the shell there sees its end at once, and ends in order."""
+    evidence = case.evidence
+    phrase, mended = case.command.with_stdin()
+    silent_ssh = any(x.program == "ssh" and x.having(("-N",)) for x in case.command.layers)
+    quiet_end = evidence.exit_status == 0 or evidence.stage is Stage.HELLO
+    if not phrase or not (silent_ssh or (quiet_end and evidence.timed_out is None)):
+        return None
+    message = "the command does not pass its stdin on, so nothing can be sent there"
+    return Finding(Kind.STDIN_NOT_ATTACHED, message, f"{phrase}: {mended}")
+
+
+def waiting_terminal(case: Case) -> Finding | None:
+    """`docker exec -t` without `-i` shows a prompt for ever."""
+    if case.evidence.timed_out is None or not any(x.makes_tty for x in case.command.layers):
+        return None
+    message = "the command makes a terminal, and a link does not pass through one"
+    return Finding(Kind.TTY, message, words_for(case.command, None, {})["untty"])
+
+
+def noisy(case: Case) -> Finding | None:
+    if not case.evidence.noise:
+        return None
+    message = f"output without end came instead of an answer {case.place}"
+    hint = f"make its login files (.profile, .bashrc) quiet; see what comes: {case.plain} sh"
+    return Finding(Kind.NOISE, message, hint)
+
+
+# --- time-outs
+
+
+def _time_hint(case: Case) -> str:
+    if any(x.program == "ssh" for x in case.command.layers):
+        ssh = words_for(case.command, case.command.layer(frozenset({"ssh"})), {})["ssh"]
+        return f"see that `{ssh} true` works by hand at once and asks nothing"
+    return f"try it by hand in a shell: {case.plain} sh"
+
+
+def timed_out(case: Case) -> Finding | None:
+    evidence = case.evidence
+    if evidence.timed_out is None:
+        return None
+    waited = seconds(evidence.timed_out)
+    if evidence.stage is Stage.HELLO and not evidence.stdout:
+        message = (
+            f"the norouter {case.place} said nothing within {waited}, as NoRouter's own "
+            "(Go) agent does, which is not supported"
+        )
+        return Finding(Kind.NOROUTER_GO, message, case.no_norouter)
+    missing = {
+        Stage.SPAWN: "the command did not start",
+        Stage.SHELL: f"no shell answered {case.place}",
+        Stage.PYTHON: f"Python runs {case.place}, but the agent sent to it did not answer",
+        Stage.HELLO: f"the norouter {case.place} did not greet",
+    }
+    message = f"{missing[evidence.stage]} within {waited}{case.told}"
+    return Finding(Kind.TIMEOUT, message, _time_hint(case))
+
+
+# --- a side that breaks the protocol, or ends
+
+
+def protocol(case: Case) -> Finding | None:
+    if not case.evidence.violation:
+        return None
+    message = f"what came is not the agent's protocol: {case.evidence.violation}"
+    hint = "see that nothing but the agent writes to the command's stdout, and that versions match"
+    return Finding(Kind.PROTOCOL, message, hint)
+
+
+def agent_died(case: Case) -> Finding | None:
+    if case.evidence.stage is not Stage.PYTHON:
+        return None
+    if not any(line.startswith("Traceback (most recent call last)") for line in case.lines):
+        return None
+    message = f"the agent died {case.place}{case.told}"
+    hint = "this is a bug, or a Python that is damaged: report it with the lines shown"
+    return Finding(Kind.AGENT_DIED, message, hint)
+
+
+def norouter_ended(case: Case) -> Finding | None:
+    evidence = case.evidence
+    if evidence.stage is not Stage.HELLO:
+        return None
+    if evidence.exit_status == 127:
+        message = f"there is no norouter {case.place}{case.told}"
+        return Finding(Kind.NOROUTER_MISSING, message, case.no_norouter)
+    message = f"the norouter {case.place} refused to be an agent{case.told}"
+    if not case.told:
+        message += f" (it {ending(evidence.exit_status)})"
+    return Finding(Kind.NOROUTER_REFUSED, message, case.no_norouter)
+
+
+def no_shell(case: Case) -> Finding | None:
+    evidence = case.evidence
+    if evidence.stage is not Stage.SHELL or evidence.exit_status not in (126, 127):
+        return None
+    if evidence.exit_status == 126 and case.told:
+        return None
+    message = f"there is no `sh` that runs {case.place}{case.told}"
+    return Finding(Kind.NO_SHELL, message, "a POSIX `sh` and a Python are needed there")
+
+
+def ended(case: Case) -> Finding:
+    evidence = case.evidence
+    doing = {
+        Stage.SPAWN: "before it was started",
+        Stage.SHELL: "before a shell answered",
+        Stage.PYTHON: "while the agent was being started",
+        Stage.HELLO: "before a norouter answered",
+        Stage.RUNNING: "while the link was up",
+    }
+    message = f"the command {ending(evidence.exit_status)} {doing[evidence.stage]}{case.told}"
+    hint = f"try it by hand in a shell: {case.plain} sh"
+    if evidence.stage is Stage.SHELL and evidence.exit_status == 0 and not case.told:
+        hint = "see that the command runs the words put after it, and passes its stdin on to them"
+    return Finding(Kind.EXITED, message, hint)
+
+
+# --- a link that was up
+
+
+_ENDED_BY = {
+    0: "the command ended in order",
+    137: "the agent or its container was killed (stopped, or out of memory)",
+    143: "the agent or its container was told to end",
+}
+
+
+def link_lost(case: Case) -> Finding | None:
+    evidence = case.evidence
+    if evidence.stage is not Stage.RUNNING:
+        return None
+    status = evidence.exit_status
+    if evidence.timed_out is not None:
+        reason = f"nothing was heard from the host for {seconds(evidence.timed_out)}"
+    elif status == 255 and any(x.program == "ssh" for x in case.command.layers):
+        reason = "ssh lost its connection, or was ended (exit status 255)"
+    elif status in _ENDED_BY:
+        reason = f"{_ENDED_BY[status]} (exit status {status})"
+    else:
+        reason = f"the command {ending(status)}"
+    return Finding(Kind.LINK_LOST, f"the link was lost: {reason}{case.told}", _AGAIN)
+
+
+Rule = Callable[[Case], Finding | None]
+
+BEFORE_CLUES: tuple[Rule, ...] = (not_started,)
+RUNNING: tuple[Rule, ...] = (protocol, link_lost)
+CERTAIN: tuple[Rule, ...] = (echoed, reported)
+"""What our own lines tell outweighs every text that others print."""
+AFTER_CLUES: tuple[Rule, ...] = (
+    noisy,
+    agent_died,
+    deaf,
+    waiting_terminal,
+    protocol,
+    timed_out,
+    norouter_ended,
+    no_shell,
+)

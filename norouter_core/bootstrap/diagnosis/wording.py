@@ -1,0 +1,114 @@
+"""The words that messages and hints are made of: the real words of the command at hand."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import signal
+from collections.abc import Mapping
+
+from norouter_core.bootstrap.diagnosis.command import Command, Layer
+
+_ELEVATORS = frozenset({"sudo", "doas"})
+_CHATTER = re.compile(
+    r"^\s*$|^Warning: Permanently added|^Pseudo-terminal will not|^Defaulted container|^\w\d{4} "
+    r"|^Connection to \S+ closed|^command terminated with|^WARNING: Error loading config file"
+    r"|^See '|^Run '|^To get more help|^@"
+)
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+class Words(dict[str, str]):
+    """Template words; a word that is not known is empty."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def words_for(command: Command, layer: Layer | None, groups: Mapping[str, str | None]) -> Words:
+    """What templates may name.
+
+    `plain`: the user's command; `sudo`: it with `sudo -n` in front; `program`, `noun`, `target`,
+    `place` (`in the container web`): of the layer; `base`: the command up to its verb; `list`, `start`, `resume`: command
+    lines that mend; `ssh`: the command up to the host; `untty`: how to do without a terminal;
+    `no_norouter`: how to do without an installed one; `elevator`: sudo or doas; and the pattern's
+    own groups.
+    """
+    words = Words(plain=shlex.join(command.words), place="where the command leads")
+    words["sudo"] = f"sudo -n {words['plain']}"
+    words["untty"] = _untty(command)
+    words["no_norouter"] = _no_norouter(command)
+    elevators = [x.program for x in command.layers if x.program in _ELEVATORS]
+    words["elevator"] = (elevators or ["sudo"])[0]
+    words["program"] = words["target"] = words["base"] = command.words[0] if command.words else ""
+    words["ssh"] = words["plain"]
+    if layer is not None:
+        _add_layer(words, command, layer)
+    words.update({name: value or "" for name, value in groups.items()})
+    words["host_or_target"] = words["host"] or words["target"].rpartition("@")[2]
+    return words
+
+
+def _add_layer(words: Words, command: Command, layer: Layer) -> None:
+    words["program"] = layer.program
+    words["noun"] = layer.grammar.noun or "host"
+    words["target"] = layer.target or layer.program
+    words["base"] = command.base(layer)
+    words["ssh"] = shlex.join(command.words[: layer.end])
+    if layer.target:
+        where = "on" if words["noun"] == "host" else "in"
+        words["place"] = f"{where} the {words['noun']} `{layer.target}`"
+    for name in ("list", "start", "resume"):
+        template: str = getattr(layer.grammar, name)
+        quoted = Words(words, target=shlex.quote(words["target"]))
+        words[name] = template.format_map(quoted) or words["plain"]
+
+
+def _untty(command: Command) -> str:
+    phrase, mended = command.without_tty()
+    if phrase:
+        return f"{phrase}: {mended}"
+    return "find what makes a terminal there (`-t`, ssh's RequestTTY, a wrapper) and take it out"
+
+
+def _no_norouter(command: Command) -> str:
+    words = command.words[:-1] if command.ends_in_norouter else command.words
+    return (
+        f"set `agent: python` on the host, with the command `{shlex.join(words)}` (nothing of ours "
+        "is needed there), or install this project's norouter there"
+    )
+
+
+def clean(text: str) -> str:
+    """`text` without escape sequences and control characters; tabs and newlines stay."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def telling(lines: tuple[str, ...]) -> str:
+    """The last line that is more than chatter, cut to 200 characters; empty if none is."""
+    last = next((line for line in reversed(lines) if not _CHATTER.search(line)), "")
+    return last.strip()[:200]
+
+
+def ending(status: int | None) -> str:
+    """How a command ended, for a sentence: `ended with exit status 137 (as by SIGKILL)`."""
+    if status is None:
+        return "was given up"
+    if status < 0:
+        return f"was ended by {_signal(-status)}"
+    if status > 128 and (name := _signal(status - 128)).startswith("SIG"):
+        return f"ended with exit status {status} (as by {name})"
+    return f"ended with exit status {status}"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def seconds(value: float) -> str:
+    return f"{value:g} s"
