@@ -34,6 +34,9 @@ class End:
     def start(self) -> None:
         """Begins to bring in what comes from outside; called once, after `join`."""
 
+    def accept(self, peer: tuple[str, int]) -> None:
+        """The stream now reaches `peer`; of interest to an end that was offered over a link."""
+
     def send(self, data: memoryview) -> None:
         """Takes all of `data`, which is valid during the call only, to the outside."""
         raise NotImplementedError

@@ -150,7 +150,8 @@ class Mux:
         self.turn: WireEnd | None = None
         """The end whose turn it is to send, during the call of its peer's `wake`."""
         self.heartbeat: Heartbeat | None = None
-        self.bytes_read = 0
+        self.silent_for: float | None = None
+        """Seconds of silence that the link was given up for."""
         self._io = io
         self._channel = channel
         self._handler = handler
@@ -220,7 +221,8 @@ class Mux:
         assert heartbeat is not None
         now = self._io.loop.time()
         if heartbeat.is_silent(now):
-            self._end(f"nothing was heard for {now - heartbeat.last_heard:.0f} s", None)
+            self.silent_for = now - heartbeat.last_heard
+            self._end(f"nothing was heard for {self.silent_for:.0f} s", None)
             return
         data = {"n": heartbeat.ping(now), "rtt": heartbeat.round_trip}
         self.message(messages.event("ping", data))
@@ -356,7 +358,6 @@ class Mux:
                 self._dispatch(event)
             self._end("the other side closed the link", None)
             return
-        self.bytes_read += len(data)
         if self.heartbeat is not None:
             self.heartbeat.heard(self._io.loop.time())
         for event in self.connection.receive(data):

@@ -182,7 +182,7 @@ class TcpEnd(End):
             return
         self._got_end = True
         if self.observer:
-            self.observer.end_halfclosed(self)
+            self.observer.end_half_closed(self)
         self._other().end()
         self._close_if_done()
 
@@ -261,7 +261,7 @@ class TcpEnd(End):
                 self._io.loop.remove_writer(self.socket.fileno())
             self.socket.close()
         if self.observer:
-            self.observer.endclosed(self, code, reason)
+            self.observer.end_closed(self, code, reason)
 
     def _watch_reading(self, on: bool) -> None:
         if on == self._reading or self.socket is None:

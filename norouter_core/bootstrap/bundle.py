@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import io
 import sys
-import tokenize
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -67,9 +65,10 @@ class _Graph:
         parent = name.rpartition(".")[0]
         if parent:
             self.add(parent)
-        for imported in _imports(ast.parse(source)):
+        tree = ast.parse(source)
+        for imported in _imports(tree):
             self._follow(imported, name)
-        self.sources[name] = _slimmed(source)
+        self.sources[name] = _slimmed(source, tree)
         self.order.append(name)
 
     def _follow(self, imported: str, importer: str) -> None:
@@ -111,18 +110,13 @@ def _is_module_or_std(name: str) -> bool:
         return False  # `package.module.name`: a thing within a module
 
 
-def _slimmed(source: str) -> str:
-    """The source without comments and docstrings, line numbers kept for tracebacks."""
+def _slimmed(source: str, tree: ast.Module) -> str:
+    """The source without docstrings, line numbers kept for tracebacks."""
     lines = source.splitlines(keepends=True)
-    for first, last in _docstrings(ast.parse(source)):
+    for first, last in _docstrings(tree):
         indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
         lines[first : last + 1] = [f'{indent}""\n'] + ["\n"] * (last - first)
-    slim = list(lines)
-    for token in tokenize.generate_tokens(io.StringIO("".join(lines)).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            slim[row - 1] = lines[row - 1][:column].rstrip() + "\n"
-    return "".join(slim)
+    return "".join(lines)
 
 
 def _docstrings(tree: ast.Module) -> list[tuple[int, int]]:

@@ -111,4 +111,4 @@ def _lines(stdout: bytes) -> tuple[str, ...]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(clean(text).split())

@@ -1,1 +1,7 @@
-"""Part of norouter-tui."""
+"""The engine: `apply(spec)`, `status()`, events; one supervisor per host, the relay, the policy."""
+
+from norouter_core.engine.bus import Subscription
+from norouter_core.engine.engine import Engine, MeshFailed
+from norouter_core.links.stdio import Timing
+
+__all__ = ["Engine", "MeshFailed", "Subscription", "Timing"]

@@ -28,23 +28,8 @@ MISSING_PROGRAMS: tuple[Clue, ...] = (
         Kind.NO_SHELL,
         r"""exec: [\\"]*(?P<missing>(?:\S*/)?sh)[\\"]*: """,
         "there is no `sh` to run {place}",
-        "a POSIX `sh` and a Python are needed there: use an image that has them, or another "
-        "container in its place (`docker run -i --network container:{target} IMAGE`)",
-        of=_ENGINES,
-    ),
-    clue(
-        Kind.NO_SHELL,
-        r"""exec: [\\"]*(?P<missing>(?:\S*/)?sh)[\\"]*: """,
-        "there is no `sh` to run {place}",
-        "a POSIX `sh` and a Python are needed there: use an image that has them, or another "
-        "container of the pod (`-c NAME`)",
-        of=_KUBE,
-    ),
-    clue(
-        Kind.NO_SHELL,
-        r"""exec: [\\"]*(?P<missing>(?:\S*/)?sh)[\\"]*: """,
-        "there is no `sh` to run {place}",
-        "a POSIX `sh` and a Python are needed there",
+        "a POSIX `sh` and a Python are needed there: use an image that has them, or aim at another "
+        "container of the same network (a sidecar)",
     ),
     clue(
         Kind.NO_SHELL,

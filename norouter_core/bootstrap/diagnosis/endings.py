@@ -119,7 +119,7 @@ def reported(case: Case) -> Finding | None:
 def echoed(case: Case) -> Finding | None:
     if not case.evidence.echoed:
         return None
-    message = f"a terminal stands in the way {case.place}: what was sent came back"
+    message = f"there is a terminal {case.place}, which no link passes: what was sent came back"
     return Finding(Kind.TTY, message, words_for(case.command, None, {})["untty"])
 
 
@@ -139,7 +139,7 @@ def waiting_terminal(case: Case) -> Finding | None:
     """`docker exec -t` without `-i` shows a prompt for ever."""
     if case.evidence.timed_out is None or not any(x.makes_tty for x in case.command.layers):
         return None
-    message = "the command makes a terminal, and a link does not pass through one"
+    message = "the command makes a terminal, which no link passes"
     return Finding(Kind.TTY, message, words_for(case.command, None, {})["untty"])
 
 

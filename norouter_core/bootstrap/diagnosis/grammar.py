@@ -162,6 +162,7 @@ GRAMMARS: dict[str, Grammar] = {
     "stdbuf": Grammar(values=_words("-i --input -o --output -e --error")),
     "setpriv": Grammar(values=_words("--reuid --regid --groups --inh-caps --ambient-caps")),
     "unshare": Grammar(values=_words("-S --setuid -G --setgid -R --root -w --wd")),
+    "sshpass": Grammar(values=_words("-p -f -d -P")),
     "nohup": Grammar(),
     "setsid": Grammar(),
     "exec": Grammar(),

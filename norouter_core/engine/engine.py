@@ -1,0 +1,284 @@
+"""The engine: makes a `MeshSpec` so, changes only what differs, and tells how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from norouter_core.agent.ends import End
+from norouter_core.agent.io import Io
+from norouter_core.bootstrap.problem import HostProblem
+from norouter_core.engine import events
+from norouter_core.engine.bus import Bus, Subscription
+from norouter_core.engine.listeners import HostListeners
+from norouter_core.engine.publications import Address, Publication, placement, publications
+from norouter_core.engine.relay import DirectStream, Streams
+from norouter_core.engine.report import direct_rows
+from norouter_core.engine.status import HostState, ListenerStatus, Status, StreamStatus
+from norouter_core.engine.supervisor import Supervisor
+from norouter_core.links.stdio import Timing
+from norouter_core.model import Host, MeshSpec
+
+
+class MeshFailed(Exception):
+    """At least one host has failed for good; `problems` tells why, by host name."""
+
+    def __init__(self, problems: dict[str, HostProblem]) -> None:
+        super().__init__(", ".join(f"{name}: {p.message}" for name, p in problems.items()))
+        self.problems = problems
+
+
+class Engine:
+    """An async context manager; everything it starts has ended when it is left.
+
+    Belongs to one asyncio loop (with `add_reader`): none of it may be called from elsewhere.
+    """
+
+    def __init__(self, timing: Timing | None = None) -> None:
+        self.timing = timing or Timing()
+        self.io: Io
+        self._bus = Bus()
+        self._tasks: anyio.abc.TaskGroup
+        self._supervisors: dict[str, Supervisor] = {}
+        self._spec = MeshSpec()
+        self._hosts: tuple[Host, ...] = ()
+        self._published: dict[Address, Publication] = {}
+        self._numbers: dict[Address, int] = {}
+        self._next_number = itertools.count(1)
+        self._streams = Streams(self._stream_opened, self._stream_closed)
+        self._applying = asyncio.Lock()
+        self._progress = asyncio.Event()
+        self._was_ready = False
+
+    async def __aenter__(self) -> Self:
+        self.io = Io(asyncio.get_running_loop())
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> bool | None:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as stopping:
+                for supervisor in self._supervisors.values():
+                    stopping.start_soon(supervisor.stop)
+        try:
+            return await self._tasks.__aexit__(kind, error, at)
+        finally:
+            self._bus.publish(events.Stopped())
+            self._bus.end()
+
+    # -- what it is told -------------------------------------------------------------------
+
+    @property
+    def spec(self) -> MeshSpec:
+        """What was applied last."""
+        return self._spec
+
+    async def apply(self, spec: MeshSpec) -> None:
+        """Makes `spec` so. Returns when what is gone has ended and what is new has been started
+        (not: is ready; see `wait_ready`). Streams that the change does not touch stay up.
+
+        Raises:
+            ValueError: a command that cannot be split; nothing has been changed then.
+        """
+        hosts = tuple(spec.effective())
+        async with self._applying:
+            self._spec = spec
+            self._was_ready = False
+            names = {host.name for host in hosts}
+            gone = [s for name, s in self._supervisors.items() if name not in names]
+            async with anyio.create_task_group() as stopping:
+                for supervisor in gone:
+                    stopping.start_soon(self._remove, supervisor)
+            self._hosts = hosts
+            self._published = publications(hosts)
+            self._streams.unpublish(lambda p: self._published.get(p.address) == p)
+            for host in hosts:
+                self._adopt(host)
+            self._place()
+
+    async def restart(self, host: str) -> None:
+        """Starts a host anew, at once.
+
+        Raises:
+            KeyError: there is no host of that name.
+        """
+        self._supervisors[host].restart()
+
+    async def kill_stream(self, number: int) -> bool:
+        """Resets a stream at both ends; False if there is none of that number."""
+        stream = self._streams.find(number)
+        if stream is None:
+            return False
+        if isinstance(stream, DirectStream):
+            link = self._supervisors[stream.from_host].link
+            if link is not None:
+                await link.kill_direct(stream.remote_number)
+        else:
+            stream.kill("killed", "killed by the user")
+        return True
+
+    async def wait_ready(self) -> None:
+        """Returns when every host is ready and every listener is answered for.
+
+        Raises:
+            MeshFailed: a host has failed for good.
+        """
+        while not self._ready():
+            failed = {
+                name: s.problem
+                for name, s in self._supervisors.items()
+                if s.state is HostState.FAILED and s.problem
+            }
+            if failed:
+                raise MeshFailed(failed)
+            self._progress.clear()
+            await self._progress.wait()
+
+    # -- what it tells ---------------------------------------------------------------------
+
+    def subscribe(self, limit: int = 1024) -> Subscription:
+        """Events from now on; at most `limit` wait for a slow reader."""
+        return self._bus.subscribe(limit)
+
+    def status(self) -> Status:
+        """How everything stands now; hosts in the order of the manifest."""
+        traffic = self._streams.host_bytes()
+        supervisors = [
+            self._supervisors[h.name] for h in self._hosts if h.name in self._supervisors
+        ]
+        return Status(
+            hosts=tuple(s.status(traffic.get(s.host.name, (0, 0, 0))) for s in supervisors),
+            listeners=tuple(x for s in supervisors for x in s.listeners.statuses()),
+            streams=tuple(stream.status() for stream in self._streams),
+            opened_total=self._streams.opened_total,
+            bytes_total=self._streams.bytes_total,
+        )
+
+    # -- hosts -----------------------------------------------------------------------------
+
+    def _adopt(self, host: Host) -> None:
+        known = self._supervisors.get(host.name)
+        if known is None:
+            listeners = HostListeners(
+                host.name, self._number, self._listener_changed, self._listener_removed
+            )
+            supervisor = self._supervisors[host.name] = Supervisor(self, host, listeners)
+            self._tasks.start_soon(supervisor.run)
+            return
+        restart = (known.host.argv, known.host.agent) != (host.argv, host.agent)
+        changed = known.host != host
+        known.host = host
+        if restart:
+            known.restart()
+        elif changed:
+            self.host_changed(known)
+
+    async def _remove(self, supervisor: Supervisor) -> None:
+        await supervisor.stop()
+        name = supervisor.host.name
+        del self._supervisors[name]
+        supervisor.listeners.want({})
+        self._bus.publish(events.HostRemoved(name=name))
+
+    def _place(self) -> None:
+        """Says to every host what it is to listen on, now."""
+        namespaces: dict[str, object] = {
+            name: s.link.hello.namespace or name for name, s in self._supervisors.items() if s.link
+        }
+        wanted = placement(self._hosts, self._published, namespaces)
+        for name, supervisor in self._supervisors.items():
+            if supervisor.link is not None:
+                supervisor.listeners.want(wanted.get(name, {}))
+        self._moved()
+
+    def _number(self, address: Address) -> int:
+        """The listener number of an address: the same on every host, never another's."""
+        if address not in self._numbers:
+            self._numbers[address] = next(self._next_number)
+        return self._numbers[address]
+
+    def _ready(self) -> bool:
+        return all(s.link and s.listeners.settled for s in self._supervisors.values())
+
+    def _moved(self) -> None:
+        """Something that `wait_ready` may wait for has changed."""
+        self._progress.set()
+        ready = bool(self._supervisors) and self._ready()
+        if ready and not self._was_ready:
+            listeners = sum(len(s.listeners.statuses()) for s in self._supervisors.values())
+            self._bus.publish(events.Ready(hosts=len(self._supervisors), listeners=listeners))
+        self._was_ready = ready
+
+    # -- from the supervisors --------------------------------------------------------------
+
+    def host_changed(self, supervisor: Supervisor) -> None:
+        name = supervisor.host.name
+        if supervisor.state in (HostState.LOST, HostState.STOPPED):
+            self._streams.host_lost(name)
+        traffic = self._streams.host_bytes().get(name, (0, 0, 0))
+        self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
+        if supervisor.state in (HostState.READY, HostState.LOST, HostState.STOPPED):
+            self._place()
+        else:
+            self._moved()
+
+    def host_log(self, level: str, host: str, text: str) -> None:
+        self._bus.publish(events.Log(level=level, host=host, text=text))
+
+    def offered(
+        self, supervisor: Supervisor, listener: int, peer: tuple[str, int], end: End
+    ) -> None:
+        """A client has arrived on a host. The one place where access is decided: it may reach
+        what the host was asked to listen for, and nothing else, whatever its agent sends."""
+        wanted = supervisor.listeners.granted(listener)
+        if wanted is None or wanted.publication not in self._published.values():
+            text = (
+                f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
+            )
+            self.host_log("warning", supervisor.host.name, text)
+            end.reset("not-allowed", "nothing is published there")
+            return
+        publication = wanted.publication
+        target = self._supervisors.get(publication.to_host)
+        if target is None or target.link is None:
+            state = target.state if target else "gone"
+            end.reset("gone", f"{publication.to_host} is {state}")
+            return
+        stream = self._streams.add(supervisor.host.name, peer, publication, end)
+        stream.target = target.link.dial(end, *publication.target, stream)
+
+    def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:
+        for row in direct_rows(rows):
+            wanted = supervisor.listeners.granted(row[1])
+            publication = (
+                wanted.publication
+                if wanted
+                else self._streams.direct_publication(supervisor.host.name, row[0])
+            )
+            if publication is not None:
+                self._streams.report(supervisor.host.name, publication, row)
+
+    # -- to the bus ------------------------------------------------------------------------
+
+    def _listener_changed(self, status: ListenerStatus) -> None:
+        self._bus.publish(events.ListenerChanged(listener=status))
+        self._moved()
+
+    def _listener_removed(self, host: str, listen: str) -> None:
+        self._bus.publish(events.ListenerRemoved(on_host=host, listen=listen))
+
+    def _stream_opened(self, status: StreamStatus) -> None:
+        self._bus.publish(events.StreamOpened(stream=status))
+
+    def _stream_closed(self, status: StreamStatus) -> None:
+        self._bus.publish(events.StreamClosed(stream=status))

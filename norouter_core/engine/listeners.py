@@ -1,0 +1,180 @@
+"""One host's listeners: what it should listen on, made so, and kept so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from norouter_core.engine.publications import Address, Wanted
+from norouter_core.engine.status import ListenerState, ListenerStatus
+from norouter_core.links.base import Link, VerbError
+
+_RETRY = 0.5
+"""Seconds until an address that could not be bound is tried again: a lost agent may still hold
+it until it has noticed that its hub is gone."""
+
+
+@dataclass(slots=True)
+class _Listener:
+    wanted: Wanted
+    state: ListenerState = ListenerState.PENDING
+    bound: str = ""
+    note: str = ""
+    asked: tuple[int, Address | None] | None = None
+    """The number and direct target that the agent has been asked for and has granted."""
+
+
+class HostListeners:
+    """Reconciles, over one host's link, what it binds with what it should."""
+
+    def __init__(
+        self,
+        host: str,
+        number_of: Callable[[Address], int],
+        changed: Callable[[ListenerStatus], None],
+        removed: Callable[[str, str], None],
+    ) -> None:
+        self._host = host
+        self._number_of = number_of
+        self._changed = changed
+        self._removed = removed
+        self._listeners: dict[Address, _Listener] = {}
+        self._stale: list[int] = []
+        self._by_number: dict[int, _Listener] = {}
+        self._work = asyncio.Event()
+
+    def want(self, wanted: Mapping[Address, Wanted]) -> None:
+        """Sets what this host should listen on; the work is done by `run`."""
+        for address in list(self._listeners):
+            if address not in wanted:
+                self._drop(address)
+        for address, wish in wanted.items():
+            known = self._listeners.get(address)
+            if known is None:
+                known = self._listeners[address] = _Listener(wish)
+                self._tell(known)
+            elif known.wanted != wish:
+                known.wanted = wish
+                known.state = ListenerState.PENDING
+        self._work.set()
+
+    def unbound(self) -> None:
+        """The link is gone, and with it everything that was bound over it."""
+        self._stale.clear()
+        self._by_number.clear()
+        for listener in self._listeners.values():
+            listener.asked = None
+            self._move(listener, ListenerState.PENDING, "", "")
+
+    def granted(self, number: int) -> Wanted | None:
+        """What a client that arrived by listener `number` may reach: nothing, unless this host was
+        asked to listen for it and still is."""
+        listener = self._by_number.get(number)
+        return listener.wanted if listener is not None else None
+
+    @property
+    def settled(self) -> bool:
+        """True when every listener has been answered for."""
+        pending = ListenerState.PENDING
+        return not any(listener.state is pending for listener in self._listeners.values())
+
+    def statuses(self) -> list[ListenerStatus]:
+        return [self._status(listener) for listener in self._listeners.values()]
+
+    async def run(self, link: Link) -> None:
+        """Works until cancelled. A lost link ends this by cancelling it."""
+        while True:
+            self._work.clear()
+            for number in self._stale[:]:
+                self._stale.remove(number)
+                await _quietly(link.unlisten(number))
+            for listener in list(self._listeners.values()):
+                if listener.state in (ListenerState.PENDING, ListenerState.FAILED):
+                    await self._settle(link, listener)
+            failed = any(x.state is ListenerState.FAILED for x in self._listeners.values())
+            try:
+                async with asyncio.timeout(_RETRY if failed else None):
+                    await self._work.wait()
+            except TimeoutError:
+                continue
+
+    async def _settle(self, link: Link, listener: _Listener) -> None:
+        wanted = listener.wanted
+        address = wanted.publication.address
+        number = self._number_of(address)
+        if wanted.shared_by:
+            if listener.asked is not None:
+                listener.asked = None
+                self._by_number.pop(number, None)
+                await _quietly(link.unlisten(number))
+            note = f"served by {wanted.shared_by}, which shares this network namespace"
+            self._move(listener, ListenerState.SHARED, _text(address), note)
+            return
+        direct = wanted.publication.target if wanted.direct else None
+        # Known before it is asked for: a client may arrive before the answer does.
+        self._by_number[number] = listener
+        try:
+            host, port, fallback = await link.listen(number, *address, direct)
+        except VerbError as error:
+            listener.asked = None
+            self._by_number.pop(number, None)
+            if listener.wanted == wanted:
+                self._move(listener, ListenerState.FAILED, "", error.reason)
+            return
+        if self._listeners.get(address) is not listener:
+            self._by_number.pop(number, None)
+            await _quietly(link.unlisten(number))
+            return
+        listener.asked = (number, direct)
+        if listener.wanted == wanted:
+            note = _fallback_hint(address[0]) if fallback else ""
+            self._move(listener, ListenerState.BOUND, _text((host, port)), note)
+
+    def _drop(self, address: Address) -> None:
+        listener = self._listeners.pop(address)
+        number = self._number_of(address)
+        self._by_number.pop(number, None)
+        if listener.asked is not None:
+            self._stale.append(number)
+        self._removed(self._host, _text(address))
+
+    def _move(self, listener: _Listener, state: ListenerState, bound: str, note: str) -> None:
+        if (listener.state, listener.bound, listener.note) != (state, bound, note):
+            listener.state, listener.bound, listener.note = state, bound, note
+            self._tell(listener)
+
+    def _tell(self, listener: _Listener) -> None:
+        self._changed(self._status(listener))
+
+    def _status(self, listener: _Listener) -> ListenerStatus:
+        publication = listener.wanted.publication
+        return ListenerStatus(
+            on_host=self._host,
+            to_host=publication.to_host,
+            listen=_text(publication.address),
+            target=_text(publication.target),
+            state=listener.state,
+            bound=listener.bound,
+            note=listener.note,
+        )
+
+
+async def _quietly(verb: object) -> None:
+    """Takes a listener away; a host that refuses or is gone has none left."""
+    try:
+        await verb  # type: ignore[misc]  # every verb is awaitable
+    except VerbError:
+        pass
+
+
+def _fallback_hint(vip: str) -> str:
+    return (
+        f"{vip} is no address of this machine; to have it: sudo ifconfig lo0 alias {vip} "
+        f"(macOS, BSD) or ip addr add {vip}/32 dev lo (Linux)"
+    )
+
+
+def _text(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,259 @@
+"""The streams that the hub joins: what runs, how much has flowed, how it ended."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from norouter_core.agent.ends import End
+from norouter_core.engine.publications import Publication
+from norouter_core.engine.status import StreamState, StreamStatus
+
+
+class Stream:
+    """One stream between a client on one host and a target on another; observes both ends."""
+
+    __slots__ = (
+        "_closed_ends",
+        "_on_closed",
+        "client",
+        "from_host",
+        "number",
+        "opened",
+        "peer",
+        "publication",
+        "reason",
+        "state",
+        "target",
+    )
+
+    direct = False
+
+    def __init__(
+        self,
+        number: int,
+        from_host: str,
+        peer: tuple[str, int],
+        publication: Publication,
+        client: End,
+        on_closed: Callable[[Stream], None],
+    ) -> None:
+        self.number = number
+        self.from_host = from_host
+        self.peer = peer
+        self.publication = publication
+        self.client = client
+        self.target: End | None = None
+        self.state = StreamState.OPENING
+        self.reason = ""
+        self.opened = time.time()
+        self._on_closed = on_closed
+        self._closed_ends = 0
+        client.observer = self
+
+    @property
+    def bytes_forth(self) -> int:
+        return self.client.bytes_in
+
+    @property
+    def bytes_back(self) -> int:
+        return self.target.bytes_in if self.target is not None else 0
+
+    def kill(self, code: str, reason: str) -> None:
+        """Resets both ends."""
+        for end in (self.client, self.target):
+            if end is not None:
+                end.reset(code, reason)
+
+    def status(self) -> StreamStatus:
+        return _status(self)
+
+    # -- from the ends ---------------------------------------------------------------------
+
+    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+        if self.state is StreamState.OPENING:
+            self.state = StreamState.OPEN
+        self.client.accept(peer)
+
+    def end_half_closed(self, end: End) -> None:
+        if self.state is not StreamState.CLOSED:
+            self.state = StreamState.HALF_CLOSED
+
+    def end_closed(self, end: End, code: str, reason: str) -> None:
+        if self.state is StreamState.CLOSED:
+            return
+        if code == "closed":
+            # An orderly end is over when both sides are: one may still be taking its last bytes.
+            self._closed_ends += 1
+            if self._closed_ends < 2:
+                return
+        self.state = StreamState.CLOSED
+        self.reason = f"{code}: {reason}" if reason else code
+        self._on_closed(self)
+
+
+class DirectStream:
+    """A stream that a host serves to itself, as its agent reports it (SPEC.md section 3)."""
+
+    __slots__ = (
+        "bytes_back",
+        "bytes_forth",
+        "from_host",
+        "number",
+        "opened",
+        "peer",
+        "publication",
+        "reason",
+        "remote_number",
+        "state",
+    )
+
+    direct = True
+
+    def __init__(
+        self, number: int, from_host: str, remote_number: int, publication: Publication
+    ) -> None:
+        self.number = number
+        self.from_host = from_host
+        self.remote_number = remote_number
+        self.publication = publication
+        self.peer = ("", 0)
+        self.state = StreamState.OPENING
+        self.reason = ""
+        self.opened = time.time()
+        self.bytes_forth = 0
+        self.bytes_back = 0
+
+    def status(self) -> StreamStatus:
+        return _status(self)
+
+
+class Streams:
+    """Every stream that is open, and the totals of those that were."""
+
+    def __init__(
+        self,
+        opened: Callable[[StreamStatus], None],
+        closed: Callable[[StreamStatus], None],
+    ) -> None:
+        self._opened = opened
+        self._closed = closed
+        self._numbers = itertools.count(1)
+        self._relayed: dict[int, Stream] = {}
+        self._direct: dict[tuple[str, int], DirectStream] = {}
+        self.opened_total = 0
+        self._bytes_before = 0
+        self._host_bytes: dict[str, list[int]] = {}
+
+    def add(
+        self, from_host: str, peer: tuple[str, int], publication: Publication, client: End
+    ) -> Stream:
+        """A new relayed stream; its target is set by the caller, who dials."""
+        stream = Stream(next(self._numbers), from_host, peer, publication, client, self._ended)
+        self._relayed[stream.number] = stream
+        self.opened_total += 1
+        self._opened(stream.status())
+        return stream
+
+    def report(self, host: str, publication: Publication, row: list[Any]) -> None:
+        """Takes over one row of a host's `direct` report, whose types have been checked."""
+        remote, _, peer_host, peer_port, forth, back, state, reason = row
+        stream = self._direct.get((host, remote))
+        new = stream is None
+        if stream is None:
+            stream = DirectStream(next(self._numbers), host, remote, publication)
+            stream.peer = (peer_host, peer_port)
+            self._direct[host, remote] = stream
+            self.opened_total += 1
+        stream.bytes_forth, stream.bytes_back = forth, back
+        stream.state, stream.reason = StreamState(state), reason
+        if new:
+            self._opened(stream.status())
+        if stream.state is StreamState.CLOSED:
+            del self._direct[host, remote]
+            self._account(stream)
+
+    def direct_publication(self, host: str, remote: int) -> Publication | None:
+        """What a direct stream that is known already reaches."""
+        stream = self._direct.get((host, remote))
+        return stream.publication if stream is not None else None
+
+    def host_lost(self, host: str) -> None:
+        """The direct streams of a host can no longer be told of."""
+        for key in [key for key in self._direct if key[0] == host]:
+            stream = self._direct.pop(key)
+            stream.state, stream.reason = StreamState.CLOSED, "gone: the link to the host was lost"
+            self._account(stream)
+
+    def unpublish(self, published: Callable[[Publication], bool]) -> None:
+        """Cuts every relayed stream whose publication is no more; agents cut direct ones."""
+        for stream in list(self._relayed.values()):
+            if not published(stream.publication):
+                stream.kill("unpublished", "the port was taken away or changed")
+
+    def find(self, number: int) -> Stream | DirectStream | None:
+        return self._relayed.get(number) or next(
+            (stream for stream in self._direct.values() if stream.number == number), None
+        )
+
+    def __iter__(self) -> Iterator[Stream | DirectStream]:
+        every: list[Stream | DirectStream] = [*self._relayed.values(), *self._direct.values()]
+        return iter(sorted(every, key=lambda stream: stream.number))
+
+    @property
+    def bytes_total(self) -> int:
+        return self._bytes_before + sum(s.bytes_forth + s.bytes_back for s in self)
+
+    def host_bytes(self) -> dict[str, tuple[int, int, int]]:
+        """For each host: bytes in from its ends, bytes out to them, streams open now."""
+        sums = {name: list(counts) for name, counts in self._host_bytes.items()}
+        for stream in self:
+            _add(sums, stream, 1)
+        return {name: (counts[0], counts[1], counts[2]) for name, counts in sums.items()}
+
+    def _ended(self, stream: Stream) -> None:
+        del self._relayed[stream.number]
+        self._account(stream)
+
+    def _account(self, stream: Stream | DirectStream) -> None:
+        self._bytes_before += stream.bytes_forth + stream.bytes_back
+        _add(self._host_bytes, stream, 0)
+        self._closed(stream.status())
+
+
+def _add(sums: dict[str, list[int]], stream: Stream | DirectStream, open_now: int) -> None:
+    """From a host's view: its client sends `forth` to us; its target sends `back` to us."""
+    client = sums.setdefault(stream.from_host, [0, 0, 0])
+    client[0] += stream.bytes_forth
+    client[1] += stream.bytes_back
+    target = sums.setdefault(stream.publication.to_host, [0, 0, 0])
+    target[0] += stream.bytes_back
+    target[1] += stream.bytes_forth
+    client[2] += open_now
+    if target is not client:
+        target[2] += open_now
+
+
+def _status(stream: Stream | DirectStream) -> StreamStatus:
+    publication = stream.publication
+    return StreamStatus(
+        id=stream.number,
+        from_host=stream.from_host,
+        peer=_text(stream.peer),
+        to_host=publication.to_host,
+        target=_text(publication.target),
+        listener=_text(publication.address),
+        state=stream.state,
+        opened=stream.opened,
+        bytes_forth=stream.bytes_forth,
+        bytes_back=stream.bytes_back,
+        direct=stream.direct,
+        reason=stream.reason,
+    )
+
+
+def _text(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,25 @@
+"""An agent's report of its direct streams, checked: it comes from a stranger's machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from norouter_core.links.process import clean
+from norouter_core.wire.errors import Violation
+
+_TYPES = (int, int, str, int, int, int, str, str)
+_STATES = frozenset({"opening", "open", "half-closed", "closed"})
+
+
+def direct_rows(rows: list[Any]) -> list[list[Any]]:
+    """The rows of SPEC.md section 3's `direct` event.
+
+    Raises:
+        Violation: code `json`, for a row of another form.
+    """
+    for row in rows:
+        if not isinstance(row, list) or [type(item) for item in row] != list(_TYPES):
+            raise Violation("json", "a direct stream that is not reported as it should be")
+        if row[6] not in _STATES or row[4] < 0 or row[5] < 0:
+            raise Violation("json", f"a direct stream in state {clean(row[6])!r}")
+    return [[*row[:7], clean(row[7])] for row in rows]

@@ -1,0 +1,211 @@
+"""One host's supervisor: starts it, watches over it, brings it back."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from typing import Any, Protocol
+
+import anyio
+
+from norouter_core.agent.ends import End
+from norouter_core.agent.io import Io
+from norouter_core.bootstrap.command import plan
+from norouter_core.bootstrap.diagnose import diagnose
+from norouter_core.bootstrap.problem import Evidence, HostProblem
+from norouter_core.engine import states
+from norouter_core.engine.backoff import BackOff
+from norouter_core.engine.listeners import HostListeners
+from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.links.base import Link
+from norouter_core.links.local import LocalLink
+from norouter_core.links.stdio import StartFailed, StdioLink, Timing
+from norouter_core.model import Host
+
+
+class Mesh(Protocol):
+    """What a supervisor needs of the engine."""
+
+    io: Io
+    timing: Timing
+
+    def host_changed(self, supervisor: Supervisor) -> None:
+        """State, problem or link has changed."""
+
+    def host_log(self, level: str, host: str, text: str) -> None: ...
+
+    def offered(
+        self, supervisor: Supervisor, listener: int, peer: tuple[str, int], end: End
+    ) -> None: ...
+
+    def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None: ...
+
+
+class Supervisor:
+    """Runs one host until it is stopped. `link` is there exactly while the host is ready."""
+
+    def __init__(self, mesh: Mesh, host: Host, listeners: HostListeners) -> None:
+        self.host = host
+        self.listeners = listeners
+        self.link: Link | None = None
+        self.state = HostState.STOPPED
+        self.problem: HostProblem | None = None
+        self._mesh = mesh
+        self._since = time.time()
+        self._attempt = 0
+        self._retry_at: float | None = None
+        self._agent = ""
+        self._back_off = BackOff()
+        self._ever_ready = False
+        self._again = asyncio.Event()
+        self._scope = anyio.CancelScope()
+        self._ended = asyncio.Event()
+
+    # -- from outside ----------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Supervises until `stop`; leaves no process behind, however it ends."""
+        try:
+            with self._scope:
+                while True:
+                    await self._live_once()
+        finally:
+            if self.state is not HostState.STOPPED:
+                self._enter(HostState.STOPPED)
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """Ends the host in an orderly way; returns when nothing of it is left."""
+        self._scope.cancel()
+        await self._ended.wait()
+
+    def restart(self) -> None:
+        """Starts the host anew, at once, whatever state it is in."""
+        self._back_off = BackOff()
+        self._attempt = 0
+        self._again.set()
+
+    @property
+    def command(self) -> str:
+        return shlex.join(self.host.argv) if self.host.argv else ""
+
+    def status(self, traffic: tuple[int, int, int]) -> HostStatus:
+        """`traffic`: bytes in, bytes out, open streams."""
+        retry_in = None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
+        return HostStatus(
+            name=self.host.name,
+            vip=self.host.vip,
+            command=self.command,
+            state=self.state,
+            since=self._since,
+            attempt=self._attempt,
+            retry_in=retry_in,
+            round_trip=self.link.round_trip if self.link else None,
+            problem=self.problem,
+            agent=self._agent,
+            bytes_in=traffic[0],
+            bytes_out=traffic[1],
+            streams=traffic[2],
+        )
+
+    # -- one life after the other ----------------------------------------------------------
+
+    async def _live_once(self) -> None:
+        self._again.clear()
+        self._attempt += 1
+        self._enter(HostState.STARTING)
+        if self.host.argv is None:
+            await self._serve(LocalLink(self, self._mesh.io))
+            return
+        async with anyio.create_task_group() as tasks:
+            link = StdioLink(
+                self,
+                self._mesh.io,
+                plan(self.host.argv, self.host.agent),
+                self._mesh.timing,
+                lambda line: self._mesh.host_log("info", self.host.name, line),
+            )
+            try:
+                await link.start(tasks, lambda: self._enter(HostState.BOOTSTRAPPING))
+            except StartFailed as failure:
+                await self._wait_after(diagnose(failure.evidence))
+                return
+            evidence = await self._serve(link)
+            if evidence is not None:
+                await self._wait_after(diagnose(evidence))
+
+    async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:
+        """From ready to lost (what was seen of it is returned) or to a restart (None)."""
+        self.link = link
+        self.problem = None
+        self._attempt = 0
+        self._ever_ready = True
+        self._agent = str(link.hello)
+        ready_at = time.monotonic()
+        self._enter(HostState.READY)
+        try:
+            lost = await self._until_down_or_again(link)
+        finally:
+            self.link = None
+            with anyio.CancelScope(shield=True):
+                evidence = await self._part(link)
+        self._back_off.was_ready(time.monotonic() - ready_at)
+        if not lost:
+            self._enter(HostState.STOPPED)
+            return None
+        self._enter(HostState.LOST)
+        return evidence
+
+    async def _until_down_or_again(self, link: Link) -> bool:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.listeners.run, link)
+            again = False
+
+            async def wait_again() -> None:
+                nonlocal again
+                await self._again.wait()
+                again = True
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(wait_again)
+            await link.wait_down()
+            tasks.cancel_scope.cancel()
+        return not again
+
+    async def _part(self, link: LocalLink | StdioLink) -> Evidence | None:
+        self.listeners.unbound()
+        if isinstance(link, StdioLink) and link.is_down:
+            return await link.lost()
+        await link.close()
+        return None
+
+    async def _wait_after(self, problem: HostProblem) -> None:
+        """Backs off before the next start, or gives up until a person asks for one."""
+        self.problem = problem
+        self._agent = ""
+        # A host that was ready once has shown that its command is right: whatever is wrong now
+        # (a login server that is down, a container being replaced) may mend itself.
+        if problem.permanent and not self._ever_ready:
+            self._enter(HostState.FAILED)
+            await self._again.wait()
+            return
+        delay = self._back_off.failed()
+        self._retry_at = time.monotonic() + delay
+        self._enter(HostState.BACKING_OFF)
+        with anyio.move_on_after(delay):
+            await self._again.wait()
+        self._retry_at = None
+
+    def _enter(self, state: HostState) -> None:
+        self.state = states.check(self.state, state)
+        self._since = time.time()
+        self._mesh.host_changed(self)
+
+    # -- from the link ---------------------------------------------------------------------
+
+    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+        self._mesh.offered(self, listener, peer, end)
+
+    def report(self, rows: list[list[Any]]) -> None:
+        self._mesh.reported(self, rows)

@@ -1,0 +1,109 @@
+"""What a host's link is to the engine, whatever it runs over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from norouter_core.agent.ends import End
+from norouter_core.agent.verbs import VerbError
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.messages import field
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
+    from norouter_core.wire.messages import Json
+
+__all__ = ["Hello", "Hub", "Link", "VerbError"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What an agent said of itself (SPEC.md section 2)."""
+
+    protocol: int
+    python: str
+    implementation: str
+    system: str
+    machine: str
+    hostname: str
+    boot_id: str
+    netns: str
+
+    @classmethod
+    def parse(cls, data: Json) -> Hello:
+        """Raises:
+        Violation: code `json`, for a hello without what it must hold.
+        """
+        texts = ("python", "implementation", "system", "machine", "hostname", "boot_id", "netns")
+        for key in texts:
+            if len(field(data, key, str)) > 200:
+                raise Violation("json", f"{key!r} is too long for a hello")
+        return cls(field(data, "protocol", int), *(data[key] for key in texts))
+
+    @property
+    def namespace(self) -> tuple[str, str] | None:
+        """Equal for two agents in one network namespace; None where that is not known."""
+        return (self.boot_id, self.netns) if self.boot_id and self.netns else None
+
+    def __str__(self) -> str:
+        python = "Python" if self.implementation == "CPython" else self.implementation
+        return f"{python} {self.python}, {self.system} {self.machine}"
+
+
+class Hub(Protocol):
+    """Who is told of what a host's agent offers. Called from the loop; must not block."""
+
+    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+        """A client has connected at `listener`: `end` is to be joined, or reset."""
+        ...
+
+    def report(self, rows: list[list[Any]]) -> None:
+        """Changed direct streams (SPEC.md section 3)."""
+        ...
+
+
+class Link(Protocol):
+    """One host, ready to listen and to dial.
+
+    The awaitable verbs raise `VerbError` when the host refuses and when the link is lost.
+    """
+
+    hello: Hello
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds, smoothed; None until measured, and for this machine."""
+        ...
+
+    async def listen(
+        self, number: int, host: str, port: int, direct: tuple[str, int] | None
+    ) -> tuple[str, int, bool]:
+        """Binds an address; host and port as bound, and whether that is a fallback."""
+        ...
+
+    async def unlisten(self, number: int) -> None: ...
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        """Joins `other` to a new end towards a target; `observer` is told of the new end."""
+        ...
+
+    async def resolve(self, name: str) -> list[str]:
+        """The addresses of a name, as that host's resolver sees it."""
+        ...
+
+    async def write(self, path: str, text: str, mode: str) -> Json:
+        """Writes a file on the host (`norouter_core.agent.files.write`)."""
+        ...
+
+    async def kill_direct(self, number: int) -> None:
+        """Resets a direct stream of that host."""
+        ...
+
+    async def wait_down(self) -> None:
+        """Returns when the link has ended by itself."""
+        ...
+
+    async def close(self) -> None:
+        """Ends in an orderly way and leaves nothing behind."""
+        ...

@@ -1,0 +1,74 @@
+"""The machine of the hub as a host: the agent's verbs, in process, with no link in between."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from norouter_core.agent import identity
+from norouter_core.agent.ends import End
+from norouter_core.agent.io import Io
+from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.verbs import VerbError, Verbs
+from norouter_core.links.base import Hello, Hub
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
+    from norouter_core.wire.messages import Json
+
+
+class LocalLink:
+    """Ready at once, and never lost."""
+
+    round_trip = None
+
+    def __init__(self, hub: Hub, io: Io) -> None:
+        self._hub = hub
+        self._verbs = Verbs(io, self)
+        self.hello = Hello.parse(identity.hello())
+
+    async def listen(
+        self, number: int, host: str, port: int, direct: tuple[str, int] | None
+    ) -> tuple[str, int, bool]:
+        bound = self._verbs.listen(number, host, port, direct)
+        return bound["host"], bound["port"], bound["fallback"]
+
+    async def unlisten(self, number: int) -> None:
+        self._verbs.unlisten(number)
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        return self._verbs.dial(other, host, port, observer)
+
+    async def resolve(self, name: str) -> list[str]:
+        answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+
+        def done(addresses: list[str], error: str) -> None:
+            if answer.done():
+                return
+            if addresses:
+                answer.set_result(addresses)
+            else:
+                answer.set_exception(VerbError("name", error))
+
+        self._verbs.resolve(name, done)
+        return await answer
+
+    async def write(self, path: str, text: str, mode: str) -> Json:
+        return self._verbs.write(path, text, mode)
+
+    async def kill_direct(self, number: int) -> None:
+        self._verbs.kill(number)
+
+    async def wait_down(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        self._verbs.close()
+
+    # -- from the verbs --------------------------------------------------------------------
+
+    def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
+        self._hub.offer(listener, peer, end)
+
+    def report(self, rows: list[list[Any]]) -> None:
+        self._hub.report(rows)

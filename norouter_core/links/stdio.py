@@ -1,0 +1,319 @@
+"""A native link: our agent at the other end of an exec command's stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from norouter_core.agent.channel import SocketChannel
+from norouter_core.agent.ends import End, join
+from norouter_core.agent.io import Io
+from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.bootstrap import stage
+from norouter_core.bootstrap.bundle import bundle
+from norouter_core.bootstrap.command import Plan
+from norouter_core.bootstrap.handshake import Go, HelloSearch, MarkerSearch, NoPython
+from norouter_core.bootstrap.problem import Evidence, Stage
+from norouter_core.links.base import Hello, Hub, VerbError
+from norouter_core.links.process import Child, spawn
+from norouter_core.wire import messages
+from norouter_core.wire.connection import HUB, Connection
+from norouter_core.wire.errors import Violation
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds. `shell` bounds the time to a shell's answer (a login may be slow), `hello` that
+    from there to the agent's, `installed` the silence of an installed agent, `heartbeat` is the
+    interval of SPEC.md section 7."""
+
+    shell: float = 45.0
+    hello: float = 20.0
+    installed: float = 20.0
+    heartbeat: float = 2.0
+    verb: float = 30.0
+
+
+class StartFailed(Exception):
+    """A host could not be started; `evidence` is for `norouter_core.bootstrap.diagnosis`."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(f"{evidence.stage}: {evidence.argv}")
+        self.evidence = evidence
+
+
+class StdioLink:
+    """One exec command and the agent behind it. Use `start`, then the verbs, then `close`."""
+
+    hello: Hello
+
+    def __init__(
+        self, hub: Hub, io: Io, plan: Plan, timing: Timing, stderr_line: Callable[[str], None]
+    ) -> None:
+        self._hub = hub
+        self._io = io
+        self._plan = plan
+        self._timing = timing
+        self._stderr_line = stderr_line
+        self._child: Child | None = None
+        self._mux: Mux | None = None
+        self._requests: dict[int, asyncio.Future[messages.Json]] = {}
+        self._last_request = 0
+        self._hello_came: asyncio.Future[Hello] | None = None
+        self._down = asyncio.Event()
+        self._stderr_done = asyncio.Event()
+        self._stage = Stage.SPAWN
+        self._violation = ""
+
+    # -- start -----------------------------------------------------------------------------
+
+    async def start(self, tasks: anyio.abc.TaskGroup, bootstrapping: Callable[[], None]) -> None:
+        """Runs the command and brings the agent up; calls `bootstrapping` when a Python answered.
+
+        Raises:
+            StartFailed: with everything that was seen. The child has ended then.
+        """
+        try:
+            self._child = await spawn(self._plan.argv)
+        except OSError as error:
+            raise StartFailed(Evidence(self._plan.argv, Stage.SPAWN, os_error=error)) from None
+        tasks.start_soon(self._read_stderr, self._child)
+        try:
+            rest = await self._meet(self._child, bootstrapping)
+            await self._say_hello(self._child, rest)
+        except _NotMet as failure:
+            raise StartFailed(await self._evidence(**failure.seen)) from None
+        except BaseException:
+            await self._child.end()
+            raise
+
+    async def _read_stderr(self, child: Child) -> None:
+        try:
+            await child.read_stderr(self._stderr_line)
+        finally:
+            self._stderr_done.set()
+
+    async def _meet(self, child: Child, bootstrapping: Callable[[], None]) -> bytes:
+        """The exchange before the first frame; returns what came of the link already."""
+        if self._plan.installed:
+            self._stage = Stage.HELLO
+            return await self._search(child, HelloSearch(), self._timing.installed)
+        self._stage = Stage.SHELL
+        agent = bundle()
+        nonce = secrets.token_hex(8)
+        line = stage.stage0(nonce, agent)
+        await _send(child, line)
+        rest = await self._search(child, MarkerSearch(nonce, line), self._timing.shell)
+        self._stage = Stage.PYTHON
+        bootstrapping()
+        await _send(child, stage.payload(agent))
+        return rest
+
+    async def _search(
+        self, child: Child, search: MarkerSearch | HelloSearch, patience: float
+    ) -> bytes:
+        loop = asyncio.get_running_loop()
+        with anyio.move_on_after(patience):
+            while True:
+                try:
+                    data = await loop.sock_recv(child.reading, 65536)
+                except OSError:
+                    data = b""
+                found = search.feed(data) if data else None
+                if isinstance(found, Go):
+                    return found.rest
+                if isinstance(found, NoPython):
+                    raise _NotMet(stdout=search.noise, report=found.report)
+                if not data or search.echoed or search.too_noisy:
+                    raise _NotMet(stdout=search.noise, echoed=search.echoed, noise=search.too_noisy)
+        raise _NotMet(stdout=search.noise, timed_out=patience)
+
+    async def _say_hello(self, child: Child, rest: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        self._hello_came = loop.create_future()
+        channel = SocketChannel(child.reading, child.writing)
+        mux = self._mux = Mux(self._io, Connection(HUB), channel, self)
+        mux.start()
+        if rest:
+            mux.received(memoryview(rest))
+        try:
+            async with asyncio.timeout(self._timing.hello):
+                self.hello = await self._hello_came
+        except TimeoutError:
+            raise _NotMet(timed_out=self._timing.hello) from None
+        except Violation as violation:
+            raise _NotMet(violation=str(violation)) from None
+        if self.hello.protocol != PROTOCOL:
+            spoken = f"it speaks version {self.hello.protocol} of the protocol, not {PROTOCOL}"
+            raise _NotMet(violation=spoken)
+        self._stage = Stage.RUNNING
+        attach = {"name": "hub", "protocol": PROTOCOL, "heartbeat": self._timing.heartbeat}
+        mux.start_heartbeat(self._timing.heartbeat)
+        try:
+            await self._request("attach", attach)
+        except VerbError as error:
+            raise _NotMet(violation=error.reason) from None
+
+    # -- the end ---------------------------------------------------------------------------
+
+    async def wait_down(self) -> None:
+        await self._down.wait()
+
+    async def lost(self) -> Evidence:
+        """After `wait_down`: sees the child out, and tells what was seen."""
+        silent_for = self._mux.silent_for if self._mux else None
+        return await self._evidence(violation=self._violation, timed_out=silent_for)
+
+    @property
+    def is_down(self) -> bool:
+        return self._down.is_set()
+
+    async def close(self) -> None:
+        if self._mux is not None and not self._down.is_set():
+            said = asyncio.Event()
+            self._mux.goodbye(said.set)
+            with anyio.CancelScope(shield=True):
+                await said.wait()
+                # The agent ends on `bye`; its end of the pipe then closes ours.
+                with anyio.move_on_after(1):
+                    await self._down.wait()
+            self._mux.close("the host was stopped")
+        if self._child is not None:
+            await self._child.end()
+
+    async def _evidence(self, **seen: Any) -> Evidence:
+        assert self._child is not None
+        child = self._child
+        gave_up = bool(seen.get("timed_out")) and child.process.returncode is None
+        if self._mux is not None:
+            self._mux.close("the link has ended")
+        exit_status = await child.end()
+        with anyio.move_on_after(1):
+            await self._stderr_done.wait()
+        return Evidence(
+            self._plan.argv,
+            self._stage,
+            exit_status=None if gave_up else exit_status,
+            stderr=tuple(child.stderr),
+            **seen,
+        )
+
+    # -- verbs -----------------------------------------------------------------------------
+
+    @property
+    def round_trip(self) -> float | None:
+        heartbeat = self._mux.heartbeat if self._mux else None
+        return heartbeat.round_trip if heartbeat else None
+
+    async def listen(
+        self, number: int, host: str, port: int, direct: tuple[str, int] | None
+    ) -> tuple[str, int, bool]:
+        args = {"listener": number, "host": host, "port": port, "direct": direct}
+        data = await self._request("listen", args)
+        bound = messages.address([data.get("host"), data.get("port")])
+        return *bound, data.get("fallback") is True
+
+    async def unlisten(self, number: int) -> None:
+        await self._request("unlisten", {"listener": number})
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        assert self._mux is not None
+        end = self._mux.open({"target": [host, port]})
+        end.observer = observer
+        join(other, end)
+        return end
+
+    async def resolve(self, name: str) -> list[str]:
+        data = await self._request("resolve", {"name": name})
+        return [str(address) for address in messages.field(data, "addresses", list)]
+
+    async def write(self, path: str, text: str, mode: str) -> messages.Json:
+        return await self._request("write", {"path": path, "text": text, "mode": mode})
+
+    async def kill_direct(self, number: int) -> None:
+        await self._request("kill", {"stream": number})
+
+    async def _request(self, op: str, args: messages.Json) -> messages.Json:
+        if self._mux is None or self._down.is_set():
+            raise VerbError("gone", "the link to the host is lost")
+        self._last_request += 1
+        number = self._last_request
+        answer: asyncio.Future[messages.Json] = asyncio.get_running_loop().create_future()
+        self._requests[number] = answer
+        try:
+            self._mux.message(messages.request(number, op, args))
+            async with asyncio.timeout(self._timing.verb):
+                return await answer
+        except TimeoutError:
+            reason = f"no answer to {op!r} within {self._timing.verb:.0f} s"
+            raise VerbError("timeout", reason) from None
+        finally:
+            self._requests.pop(number, None)
+
+    # -- from the mux ----------------------------------------------------------------------
+
+    def link_message(self, kind: str, body: messages.Json) -> None:
+        if kind == "result":
+            self._result(body)
+        elif kind == "event":
+            name, data = messages.field(body, "type", str), messages.field(body, "data", dict)
+            if name == "hello" and self._hello_came is not None and not self._hello_came.done():
+                self._hello_came.set_result(Hello.parse(data))
+            elif name == "direct" and self._stage is Stage.RUNNING:
+                self._hub.report(messages.field(data, "streams", list))
+        else:
+            # An agent has nothing to ask of the hub, whatever it sends.
+            number = messages.field(body, "id", int)
+            assert self._mux is not None
+            self._mux.message(messages.failure(number, "unknown-op", "the hub takes no requests"))
+
+    def _result(self, body: messages.Json) -> None:
+        answer = self._requests.get(messages.field(body, "request_id", int))
+        if answer is None or answer.done():
+            return
+        error = body.get("error")
+        if error is None:
+            answer.set_result(messages.field(body, "data", dict))
+        elif isinstance(error, dict):
+            code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
+            answer.set_exception(VerbError(code, reason))
+        else:
+            raise Violation("json", "'error' is not an object")
+
+    def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
+        listener = messages.field(detail, "listener", int)
+        self._hub.offer(listener, messages.address(detail.get("peer")), end)
+
+    def link_down(self, reason: str, violation: Violation | None) -> None:
+        if violation is not None:
+            self._violation = str(violation)
+        for answer in self._requests.values():
+            if not answer.done():
+                answer.set_exception(VerbError("gone", f"the link was lost: {reason}"))
+        if self._hello_came is not None and not self._hello_came.done():
+            self._hello_came.set_exception(violation or _NotMet())
+        self._down.set()
+
+
+class _NotMet(Exception):
+    """The exchange before the link's first frame went wrong; `seen` goes into the evidence."""
+
+    def __init__(self, **seen: Any) -> None:
+        self.seen = seen
+
+
+async def _send(child: Child, data: bytes) -> None:
+    try:
+        await asyncio.get_running_loop().sock_sendall(child.writing, data)
+    except OSError:
+        pass  # the command has ended: reading tells how far it came
