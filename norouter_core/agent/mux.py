@@ -373,8 +373,7 @@ class Mux:
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, events.Data):
             end: WireEnd = event.stream.owner
-            # A frame before this one may have ended the stream, in the same read.
-            if end is not None and not event.stream.closed and end.peer is not None:
+            if end.peer is not None:
                 end.bytes_in += len(event.view)
                 end.peer.send(event.view)
         elif isinstance(event, events.Message):

@@ -16,6 +16,8 @@ from norouter_core.wire.windows import Budget, ReceiveWindow, check_window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from norouter_core.wire.events import Event
     from norouter_core.wire.frames import Buffer
     from norouter_core.wire.messages import Json
@@ -138,23 +140,22 @@ class Connection:
 
     # -- receiving -------------------------------------------------------------------------
 
-    def receive(self, data: memoryview) -> list[Event]:
-        """What the next bytes mean. Never raises: a violation is the last event, `Broken`.
+    def receive(self, data: memoryview) -> Iterator[Event]:
+        """What the next bytes mean; each event is to be acted on before the next is asked for,
+        since the state moves on with them. Never raises: a violation is the last event, `Broken`.
 
         `Data` views are valid until the buffer behind `data` is used again.
         """
-        found: list[Event] = []
         if self._broken:
-            return found
+            return
         try:
             for kind, number, payload in self._decoder.feed(data):
                 event = self._frame(kind, number, payload)
                 if event is not None:
-                    found.append(event)
+                    yield event
         except Violation as violation:
             self._broken = True
-            found.append(events.Broken(violation))
-        return found
+            yield events.Broken(violation)
 
     def receive_end(self) -> list[Event]:
         """The byte stream has ended; inside a frame that is a violation."""

@@ -285,7 +285,9 @@ USAGE: tuple[Clue, ...] = (
         r"|unrecognized command|flags cannot be placed before plugin name|must be specified$"
         r"|requires at least \d+ argument|doesn't have a resource type",
         "{program} does not understand the command: {line}",
-        "try it by hand in a shell: {plain} sh",
+        "try it by hand in a shell: {run}",
         of=f"{_ENGINES} {_KUBE} {_LXD}",
+        # An installed norouter words its refusals so too.
+        stages=(Stage.SHELL,),
     ),
 )

@@ -47,7 +47,7 @@ SUDO: tuple[Clue, ...] = (
         Kind.PERMISSION_DENIED,
         r"^sudo: (?!unable to resolve host)(?P<why>.+)",
         "sudo refuses: {why}",
-        "try it by hand in a shell: {plain} sh",
+        "try it by hand in a shell: {run}",
         of="sudo",
         statuses=(1,),
     ),

@@ -128,7 +128,7 @@ USAGE: tuple[Clue, ...] = (
         r"Bad configuration option|Can't open user config file|^usage: ssh"
         r"|^(?:unknown|illegal) option|terminating, \d+ bad configuration options|^Bad port ",
         "ssh does not understand the command or its configuration: {line}",
-        "try it by hand in a shell: {plain} sh",
+        "try it by hand in a shell: {run}",
         of="ssh",
         statuses=(255,),
     ),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from norouter_core.bootstrap.diagnosis.grammar import GRAMMARS, Grammar
 
+_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _AGENT_TAIL = ("agent", "--automated")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
@@ -55,11 +56,12 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """An exec command taken apart. `words` are the user's own, without what was appended.
+    """An exec command taken apart: `run` as it was run, `words` without what was appended.
 
     `opaque` is True where a program is not known, so that anything may be hidden in it.
     """
 
+    run: tuple[str, ...]
     words: tuple[str, ...]
     layers: tuple[Layer, ...]
     opaque: bool
@@ -75,8 +77,8 @@ class Command:
             layers.append(layer)
             if layer.grammar.joins:
                 words[at:] = _split_again(words[at:])
-        hidden = at < len(words) and _name(words[at]) != "norouter"
-        return cls(tuple(words), tuple(layers), opaque=hidden)
+        hidden = at < len(words) and _name(words[at]) not in _SHELLS | {"norouter"}
+        return cls(tuple(argv), tuple(words), tuple(layers), opaque=hidden)
 
     @property
     def ends_in_norouter(self) -> bool:

@@ -16,6 +16,7 @@ from norouter_core.bootstrap.diagnosis.wording import ending, seconds, telling, 
 from norouter_core.bootstrap.problem import Evidence, Stage
 
 _NEEDS_PYTHON = "Python 3.8 or newer is needed there, with its standard library"
+_WHOLE_PYTHON = "install the whole Python there (Debian: `python3`, not `python3-minimal`)"
 _AGAIN = "it is started again by itself"
 
 
@@ -36,8 +37,8 @@ class Case:
         return words_for(self.command, self.front, {})["place"]
 
     @property
-    def plain(self) -> str:
-        return words_for(self.command, None, {})["plain"]
+    def run(self) -> str:
+        return words_for(self.command, None, {})["run"]
 
     @property
     def no_norouter(self) -> str:
@@ -88,29 +89,33 @@ def not_started(case: Case) -> Finding | None:
 # --- what the shell or the first stage reported
 
 
-_CRIPPLED = re.compile(r"^(?P<path>.+?): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
+_MISSING = re.compile(r"^(?P<path>.+?): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
 _TOO_OLD = re.compile(r"^(?P<path>.+?): is (?P<version>.+?), too old")
+_BROKEN = re.compile(r"^(?P<path>[^:]+): (?!\[errno)(?P<why>.+)", re.IGNORECASE)
 
 
 def reported(case: Case) -> Finding | None:
     """A report names every Python tried; the one that came nearest is told of."""
     report = [line.strip() for line in case.evidence.report.splitlines() if line.strip()]
+    if found := _in(report, _MISSING):
+        message = f"{found['path']} {case.place} lacks the module `{found['module']}`"
+        return Finding(Kind.PYTHON_CRIPPLED, message, _WHOLE_PYTHON)
+    if found := _in(report, _TOO_OLD):
+        message = f"{found['path']} {case.place} is {found['version']}: too old"
+        return Finding(Kind.PYTHON_TOO_OLD, message, f"{_NEEDS_PYTHON}; install a newer one")
+    if found := _in(report, _BROKEN):
+        message = f"{found['path']} {case.place} is not whole: {found['why'][:200]}"
+        return Finding(Kind.PYTHON_CRIPPLED, message, _WHOLE_PYTHON)
     if not report:
         return None
-    for line in report:
-        if found := _CRIPPLED.search(line):
-            message = f"{found['path']} {case.place} lacks the module `{found['module']}`"
-            hint = "install the whole Python there (Debian: `python3`, not `python3-minimal`)"
-            return Finding(Kind.PYTHON_CRIPPLED, message, hint)
-    for line in report:
-        if found := _TOO_OLD.search(line):
-            message = f"{found['path']} {case.place} is {found['version']}: too old"
-            return Finding(Kind.PYTHON_TOO_OLD, message, f"{_NEEDS_PYTHON}; install a newer one")
-    if report == ["no python"]:
-        message = f"there is no Python {case.place}"
-    else:
-        message = f"no Python {case.place} is usable: {'; '.join(report)[:200]}"
+    message = f"there is no Python {case.place}"
+    if report != ["no python"]:
+        message = f"no Python {case.place} can be used: {'; '.join(report)[:200]}"
     return Finding(Kind.NO_PYTHON, message, f"{_NEEDS_PYTHON}: install it, or use an image with it")
+
+
+def _in(report: list[str], pattern: re.Pattern[str]) -> re.Match[str] | None:
+    return next((found for line in report if (found := pattern.search(line))), None)
 
 
 # --- terminals, stdin, noise
@@ -147,7 +152,7 @@ def noisy(case: Case) -> Finding | None:
     if not case.evidence.noise:
         return None
     message = f"output without end came instead of an answer {case.place}"
-    hint = f"make its login files (.profile, .bashrc) quiet; see what comes: {case.plain} sh"
+    hint = f"make its login files (.profile, .bashrc) quiet; see what comes: {case.run}"
     return Finding(Kind.NOISE, message, hint)
 
 
@@ -158,7 +163,7 @@ def _time_hint(case: Case) -> str:
     if any(x.program == "ssh" for x in case.command.layers):
         ssh = words_for(case.command, case.command.layer(frozenset({"ssh"})), {})["ssh"]
         return f"see that `{ssh} true` works by hand at once and asks nothing"
-    return f"try it by hand in a shell: {case.plain} sh"
+    return f"try it by hand in a shell: {case.run}"
 
 
 def timed_out(case: Case) -> Finding | None:
@@ -236,7 +241,7 @@ def ended(case: Case) -> Finding:
         Stage.RUNNING: "while the link was up",
     }
     message = f"the command {ending(evidence.exit_status)} {doing[evidence.stage]}{case.told}"
-    hint = f"try it by hand in a shell: {case.plain} sh"
+    hint = f"try it by hand in a shell: {case.run}"
     if evidence.stage is Stage.SHELL and evidence.exit_status == 0 and not case.told:
         hint = "see that the command runs the words put after it, and passes its stdin on to them"
     return Finding(Kind.EXITED, message, hint)

@@ -30,13 +30,14 @@ class Words(dict[str, str]):
 def words_for(command: Command, layer: Layer | None, groups: Mapping[str, str | None]) -> Words:
     """What templates may name.
 
-    `plain`: the user's command; `sudo`: it with `sudo -n` in front; `program`, `noun`, `target`,
-    `place` (`in the container web`): of the layer; `base`: the command up to its verb; `list`,
-    `start`, `resume`: command lines that mend; `ssh`: the command up to the host; `untty`: how to
-    do without a terminal; `no_norouter`: how to do without an installed one; `elevator`: sudo or
-    doas; and the pattern's own groups.
+    `run`: the command as it was run; `plain`: it without what was appended; `sudo`: that with
+    `sudo -n` in front; `program`, `noun`, `target`, `place` (`in the container web`): of the
+    layer; `base`: the command up to its verb; `list`, `start`, `resume`: command lines that mend;
+    `ssh`: the command up to the host; `untty`: how to do without a terminal; `no_norouter`: how to
+    do without an installed one; `elevator`: sudo or doas; and the pattern's own groups.
     """
     words = Words(plain=shlex.join(command.words), place="where the command leads")
+    words["run"] = shlex.join(command.run)
     words["sudo"] = f"sudo -n {words['plain']}"
     words["untty"] = _untty(command)
     words["no_norouter"] = _no_norouter(command)

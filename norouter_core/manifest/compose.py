@@ -1,0 +1,198 @@
+"""Text to a YAML node graph, with bounds on depth and size, and parser errors made readable."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from yaml.composer import ComposerError
+from yaml.error import Mark, MarkedYAMLError
+from yaml.events import AliasEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from norouter_core.manifest.problems import printable, quoted
+from norouter_core.manifest.report import Report
+from norouter_core.manifest.source import MAX_BYTES
+
+MAX_DEPTH = 32
+"""How deep values may nest, aliases followed; a manifest needs six levels."""
+
+MAX_WEIGHT = 4 * MAX_BYTES
+"""How much a manifest may hold with its aliases written out, in characters. No manifest of
+`MAX_BYTES` without aliases comes near it."""
+
+_NODE_WEIGHT = 2
+
+TAG = "tag:yaml.org,2002:"
+_KNOWN_TAGS = frozenset(
+    TAG + name
+    for name in (
+        *("str", "int", "float", "bool", "null", "timestamp", "binary", "merge", "value"),
+        *("map", "seq", "set", "omap", "pairs"),
+    )
+)
+
+_QUOTE = 'quote the value, for example "*.example.com"'
+_HINTS = (
+    (r"an? (alias|anchor)|undefined alias", f"a leading * or & is YAML's: {_QUOTE}"),
+    (r"cannot start any token", f"YAML reserves this character: {_QUOTE}"),
+    (r"mapping values are not allowed", "quote a value that holds `: `, or mend the indentation"),
+    (r"could not find expected ':'", "write `key: value`, with a space after the colon"),
+    (r"expected ',' or '[]}]'", "close the bracket, and quote entries that hold [ ] { } or ,"),
+    (r"expected <block end>", "mend the indentation: keys of one mapping start in one column"),
+    (r"unexpected end of stream", "a quote that opens here is never closed"),
+    (r"unknown escape character", "use single quotes, or write the backslash twice"),
+    (r"chr\(\)", r"no character has a code above \U0010FFFF"),
+)
+
+
+class _Overweight(Exception):
+    """A bound of ours was passed; `node` is where."""
+
+    def __init__(self, index: int, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.index, self.message, self.hint = index, message, hint
+
+
+class _Composer(yaml.SafeLoader):
+    """Composes nodes and constructs nothing.
+
+    Weight and depth are summed up as each node is completed: an alias adds those of its
+    anchor without anything being expanded, so a bomb is refused before anyone walks it.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.foreign: list[Node] = []
+        self._depth = 0
+        self._measures: dict[int, tuple[int, int]] = {}
+
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        at = event.start_mark.index
+        is_alias = isinstance(event, AliasEvent)
+        self._depth += 1
+        self._check_depth(self._depth, at)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is None:
+            return None
+        if not is_alias:
+            self._measures[id(node)] = self._measure(node)
+            if node.tag not in _KNOWN_TAGS:
+                self.foreign.append(node)
+        elif id(node) not in self._measures:
+            message = f"the anchor {quoted(str(event.anchor))} holds an alias of itself"
+            raise _Overweight(at, message, "write the value out where it is needed")
+        weight, height = self._measures[id(node)]
+        self._check_depth(self._depth + height, at)
+        if weight > MAX_WEIGHT:
+            message = f"with its aliases written out this passes {MAX_WEIGHT // 1024} KiB"
+            raise _Overweight(at, message, "use fewer aliases; hostTemplate says things once")
+        return node
+
+    def _measure(self, node: Node) -> tuple[int, int]:
+        """Weight and height of a node whose children are all measured."""
+        if isinstance(node, MappingNode):
+            parts = [self._measures[id(part)] for pair in node.value for part in pair]
+        elif isinstance(node, SequenceNode):
+            parts = [self._measures[id(part)] for part in node.value]
+        else:
+            return _NODE_WEIGHT + len(node.value), 1
+        weight = _NODE_WEIGHT + sum(part[0] for part in parts)
+        return weight, 1 + max((part[1] for part in parts), default=0)
+
+    @staticmethod
+    def _check_depth(depth: int, at: int) -> None:
+        if depth > MAX_DEPTH:
+            message = f"nested deeper than {MAX_DEPTH} levels"
+            raise _Overweight(at, message, "a manifest needs six levels; close some brackets")
+
+
+def compose(report: Report) -> Node | None:
+    """The root node of the one document in the report's source, or None for an empty one.
+
+    Also None when there were errors; those are in the report. Every node that is returned
+    has a tag of YAML 1.1's own, and walking the graph is bounded by `MAX_WEIGHT`.
+    """
+    composer = _Composer(report.source.text)
+    try:
+        root = composer.get_single_node()
+    except _Overweight as error:
+        report.error_at(error.index, error.message, error.hint)
+        return None
+    except MarkedYAMLError as error:
+        _report_syntax(report, error)
+        return None
+    except Exception as error:
+        # The parser lets stray errors through: ValueError for "\U00110000" or a %YAML
+        # directive of 5000 digits, for example. A manifest must never crash its reader.
+        message = f"not YAML: {printable(str(error)[:200]) or type(error).__name__}"
+        report.error_at(composer.get_mark().index, message, _hint(str(error)))
+        return None
+    finally:
+        composer.dispose()
+    for node in composer.foreign:
+        message = f"the tag {quoted(_short(node.tag))} is not allowed: a manifest is plain data"
+        report.error(node, message, "remove the tag")
+    return None if composer.foreign else root
+
+
+def _short(tag: str) -> str:
+    return "!!" + tag.removeprefix(TAG) if tag.startswith(TAG) else tag
+
+
+def _report_syntax(report: Report, error: MarkedYAMLError) -> None:
+    mark = error.problem_mark or error.context_mark
+    at = mark.index if mark else 0
+    if _report_tabs(report, at):
+        return
+    if isinstance(error, ComposerError) and "single document" in (error.context or ""):
+        message = "a second document starts here, and a manifest is one document"
+        report.error_at(at, message, "keep one manifest per file: remove this `---`")
+        return
+    found = re.match("found duplicate anchor '(.*)'", error.context or "")
+    if found and error.context_mark:
+        first = report.source.words(error.context_mark.index)
+        message = f"the anchor {quoted(found[1])} is stated twice, first at {first}"
+        report.error_at(at, message, "give one of the two another name")
+        return
+    problem, context = error.problem or "not understood", error.context or ""
+    if "unexpected end of stream" in problem and error.context_mark:
+        at = error.context_mark.index
+    message = f"not YAML: {printable(problem[:200])}{_context(report, context, error.context_mark)}"
+    report.error_at(at, message, _hint(f"{context} {problem}"))
+
+
+def _context(report: Report, context: str, mark: Mark | None) -> str:
+    if not context:
+        return ""
+    starts = f" that starts at {report.source.words(mark.index)}" if mark else ""
+    return f" ({printable(context)}{starts})"
+
+
+def _hint(text: str) -> str:
+    return next((hint for pattern, hint in _HINTS if re.search(pattern, text)), "")
+
+
+def _report_tabs(report: Report, at: int) -> bool:
+    """If a tab is to blame for the error at `at`, an error for every line that a tab indents."""
+    source = report.source
+    line = source.line_at(at)
+    indent = line[: len(line) - len(line.lstrip(" \t"))]
+    if source.text[at : at + 1] != "\t" and "\t" not in indent:
+        return False
+    blamed = {found.end() - 1 for found in re.finditer(r"(?m)^ *\t", source.text)}
+    blamed.add(
+        at if source.text[at : at + 1] == "\t" else source.start_of_line(at) + indent.index("\t")
+    )
+    for index in sorted(blamed):
+        message = "a tab: YAML allows no tabs for indentation or between values"
+        report.error_at(index, message, "put spaces in its place")
+    return True
+
+
+def is_plain(node: Node, kind: str) -> bool:
+    """Whether a node has YAML's own tag of that kind (`str`, `map`, ...) and its shape."""
+    shape = {"map": MappingNode, "seq": SequenceNode}.get(kind, ScalarNode)
+    return node.tag == TAG + kind and isinstance(node, shape)

@@ -1,0 +1,187 @@
+"""Typed readings of YAML nodes: a text, a flag, a list, a mapping, each with its mark kept."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from norouter_core.manifest.compose import TAG, is_plain
+from norouter_core.manifest.problems import printable, quoted
+from norouter_core.manifest.report import Report
+
+_NOUNS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "a boolean",
+    "null": "nothing",
+    "timestamp": "a date",
+    "binary": "binary data",
+    "merge": "a merge key",
+    "value": "a default value",
+    "map": "a mapping",
+    "seq": "a list",
+}
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One key of a mapping with its value."""
+
+    key: Node
+    value: Node
+
+
+Table = dict[str, Field]
+
+
+def is_null(node: Node) -> bool:
+    return is_plain(node, "null")
+
+
+def read_text(node: Node, report: Report, what: str) -> str | None:
+    """The text of a scalar, or None with an error reported.
+
+    Numbers, booleans and dates are refused rather than turned back into text: what YAML makes
+    of `22:22:22` or `no` is seldom what was meant, and quotes settle it.
+    """
+    if not is_plain(node, "str"):
+        report.error(node, f"{what} must be text, and this is {_seen(node)}", _text_hint(node))
+        return None
+    text: str = node.value
+    if "\0" in text:
+        report.error(node, f"{what} holds a NUL character: {quoted(text)}", "remove it")
+        return None
+    if any("\ud800" <= ch <= "\udfff" for ch in text):
+        report.error(node, f"{what} holds half a surrogate pair: {quoted(text)}", "remove it")
+        return None
+    return text
+
+
+def read_flag(node: Node, report: Report, what: str) -> bool | None:
+    """A boolean, or None with an error reported."""
+    flag = _FLAGS.get(node.value.lower()) if is_plain(node, "bool") else None
+    if flag is None:
+        hint = "write true or false, without quotes"
+        report.error(node, f"{what} must be true or false, and this is {_seen(node)}", hint)
+    return flag
+
+
+def read_items(node: Node, report: Report, what: str) -> list[Node]:
+    """The entries of a list; empty with an error reported when it is none."""
+    if is_plain(node, "seq"):
+        return list(node.value)
+    hint = "write one entry per line, each after `- `"
+    if is_plain(node, "str") and len(node.value) < 60:
+        hint = f"write it as a list: [{quoted(node.value)}]"
+    report.error(node, f"{what} must be a list, and this is {_seen(node)}", hint)
+    return []
+
+
+def read_table(node: Node, report: Report, what: str) -> Table | None:
+    """The keys of a mapping, merge keys (`<<`) followed; None with an error when it is none.
+
+    A key that a merge brings gives way to the mapping's own, and to an earlier merge's.
+    """
+    if not is_plain(node, "map"):
+        hint = "indent its keys below it, one `key: value` per line"
+        report.error(node, f"{what} must be a mapping, and this is {_seen(node)}", hint)
+        return None
+    merged: Table = {}
+    own: Table = {}
+    merge: Node | None = None
+    for key, value in node.value:
+        if is_plain(key, "merge"):
+            if merge is not None:
+                _report_twice(report, "<<", key, merge)
+                continue
+            merge = key
+            for source in _merge_sources(value, report):
+                for name, field in (read_table(source, report, "what << merges") or {}).items():
+                    merged.setdefault(name, field)
+        else:
+            _add_key(own, Field(key, value), report, what)
+    return {**merged, **own}
+
+
+def _add_key(table: Table, field: Field, report: Report, what: str) -> None:
+    name = read_text(field.key, report, f"a key of {what}")
+    if name is None:
+        return
+    if name in table:
+        _report_twice(report, name, field.key, table[name].key)
+    else:
+        table[name] = field
+
+
+def _report_twice(report: Report, name: str, second: Node, first: Node) -> None:
+    message = f"the key {quoted(name)} is stated twice, first at {report.place(first)}"
+    report.error(second, message, "remove one of the two; YAML would silently keep the last")
+
+
+def _merge_sources(node: Node, report: Report) -> Iterator[Node]:
+    """The mappings a `<<` brings, the one that wins first."""
+    if isinstance(node, SequenceNode) and is_plain(node, "seq"):
+        yield from node.value
+    elif isinstance(node, MappingNode):
+        yield node
+    else:
+        hint = "write `<<: *anchor`, or a list of such aliases"
+        report.error(node, f"<< merges mappings only, and this is {_seen(node)}", hint)
+
+
+def known_fields(table: Table, known: Iterable[str], report: Report, what: str) -> Table:
+    """The fields whose key is known and whose value is not null; a warning for each unknown."""
+    names = tuple(known)
+    for name, field in table.items():
+        if name not in names:
+            message = f"unknown key {quoted(name)} in {what}: ignored"
+            report.warn(field.key, message, partial(_did_you_mean, name, names))
+    return {k: f for k, f in table.items() if k in names and not is_null(f.value)}
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """The one of `names` that `name` was probably meant to be, or an empty text."""
+    # Bounded both ways: the comparison takes quadratic time, and a mesh may have many hosts.
+    plain = {_fold(candidate): candidate for candidate in islice(names, 500)}
+    found = difflib.get_close_matches(_fold(name[:64]), plain, n=1)
+    return plain[found[0]] if found else ""
+
+
+def _did_you_mean(name: str, names: tuple[str, ...]) -> str:
+    outer, dot, inner = name[:64].partition(".")
+    if dot and outer in names:
+        return f"write `{outer}:` and, indented below it, `{printable(inner)}:`"
+    guess = closest(name, names)
+    return f"did you mean {guess}?" if guess else f"known keys: {', '.join(names)}"
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _seen(node: Node) -> str:
+    """What a node is, in words, with its text when it is a scalar."""
+    kind = node.tag.removeprefix(TAG)
+    noun = _NOUNS.get(kind, f"a !!{kind}")
+    if not isinstance(node, ScalarNode) or kind == "null":
+        return noun
+    if kind in ("int", "float") and ":" in node.value:
+        noun = "a number in base 60"
+    return f"{noun}: {quoted(node.value)}"
+
+
+def _text_hint(node: Node) -> str:
+    if is_null(node):
+        return "give it a value, or remove it"
+    if isinstance(node, ScalarNode):
+        return f"quote it: {quoted(node.value)}" if len(node.value) < 60 else "quote it"
+    if isinstance(node, MappingNode):
+        return "leave no space after its colons, or quote it as one text"
+    return "write one text, without brackets or dashes"

@@ -1,0 +1,89 @@
+"""Port forwards: `LISTEN:HOST:PORT[/tcp]`."""
+
+from __future__ import annotations
+
+from yaml.nodes import Node
+
+from norouter_core.manifest.nodes import read_items, read_text
+from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.report import Report
+from norouter_core.manifest.values import check_hostname, parse_ip, parse_port, strip_dot
+from norouter_core.model import Forward
+
+_FORM = "write LISTEN:HOST:PORT, such as 8080:127.0.0.1:80"
+
+
+def parse_forward(text: str) -> Forward:
+    """A port forward out of `LISTEN:HOST:PORT[/tcp]`; HOST is an IPv4 literal, an IPv6 literal
+    in brackets, or a name.
+
+    Raises:
+        ValueError: anything else; its text says what is wrong and what to write.
+    """
+    body, slash, proto = text.partition("/")
+    if slash:
+        _check_proto(proto, text)
+    listen, _, target = body.partition(":")
+    host, colon, port = target.rpartition(":")
+    if not colon:
+        raise Refused(f"{quoted(text)} is not a port forward", _short_hint(listen, target))
+    if host.startswith("[") and not host.endswith("]"):
+        raise Refused(f"{quoted(text)} is not a port forward", "write 8080:[::1]:80 for IPv6")
+    return Forward(
+        parse_port(listen, "listen port"), _parse_host(host, text), parse_port(port, "target port")
+    )
+
+
+def read_ports(node: Node, report: Report, where: str) -> tuple[Forward, ...]:
+    """The port forwards of a list; those with errors are reported and left out."""
+    found: dict[int, tuple[Forward, Node]] = {}
+    what = f"a port forward of {where}"
+    for item in read_items(node, report, f"ports of {where}"):
+        text = read_text(item, report, what)
+        if text is None:
+            continue
+        try:
+            forward = parse_forward(text)
+        except Refused as refused:
+            report.refuse(item, refused, what)
+            continue
+        if forward.listen in found:
+            first = found[forward.listen]
+            message = f"{where} already listens on port {forward.listen}: {first[0]}"
+            hint = "publish it at another listen port, or remove one"
+            report.error(item, f"{message} at {report.place(first[1])}", hint)
+        else:
+            found[forward.listen] = forward, item
+    return tuple(forward for forward, _ in found.values())
+
+
+def _check_proto(proto: str, text: str) -> None:
+    if proto.lower() == "udp":
+        raise Refused(f"{quoted(text)} asks for UDP, which ports do not carry", "remove /udp")
+    if proto.lower() != "tcp":
+        message = f"{quoted(text)} asks for the protocol {quoted(proto)}"
+        raise Refused(message, "write /tcp or nothing")
+
+
+def _short_hint(listen: str, target: str) -> str:
+    if listen.isdecimal() and (target.isdecimal() or not target):
+        return f"name what to dial: {listen[:5]}:127.0.0.1:{(target or listen)[:5]}"
+    return _FORM
+
+
+def _parse_host(host: str, text: str) -> str:
+    if not host:
+        raise Refused(f"{quoted(text)} names no host to dial", _FORM)
+    bracketed = host.startswith("[")
+    bare = host[1:-1] if bracketed else host
+    address = parse_ip(bare)
+    is_v6 = address is not None and address.version == 6
+    if is_v6 and not bracketed:
+        raise Refused(f"IPv6 without brackets: {quoted(host)}", f"write [{host}]")
+    if bracketed and not is_v6:
+        raise Refused(f"no IPv6 address in the brackets: {quoted(host)}", _FORM)
+    if address is None:
+        if ":" in host:
+            raise Refused(f"{quoted(text)} is not a port forward", _FORM)
+        check_hostname(strip_dot(host))
+    return bare

@@ -1,0 +1,95 @@
+"""What is wrong with a manifest, and where, as values that any face can show."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+_WINDOW = 76
+"""How many characters of a source line `render` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error or warning.
+
+    `line` and `column` are 1-based and count characters; line 0 says that the problem has no
+    place in the file (it could not be read). `message` is one printable line, `hint` says what
+    to do (may be empty), `excerpt` is the raw source line.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    excerpt: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be used.
+
+    `problems` holds at least one error, sorted by place; `warnings` what was noticed besides.
+    """
+
+    def __init__(self, problems: tuple[Problem, ...], warnings: tuple[Problem, ...] = ()) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+        self.warnings = warnings
+
+
+class Refused(ValueError):
+    """A value that breaks a rule; `message` says which, `hint` what to write instead."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} ({hint})" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+def printable(text: str) -> str:
+    """`text` with everything a terminal would act upon or hide written as an escape."""
+    return "".join(
+        ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text
+    )
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """`text` in double quotes, printable, and cut to about `limit` characters."""
+    return f'"{printable(text[:limit])}{"..." if len(text) > limit else ""}"'
+
+
+def render(problem: Problem) -> str:
+    """A problem as several lines: the place, the source line with a caret, and the hint.
+
+    Control characters are shown escaped, and a long line is cut around the column. There is
+    no final newline.
+    """
+    lines = [str(problem)]
+    if problem.line and problem.excerpt:
+        number = str(problem.line)
+        shown, caret = _cut(problem.excerpt, problem.column - 1)
+        lines.append(f"  {number} | {shown}")
+        lines.append(f"  {' ' * len(number)} | {' ' * caret}^")
+    if problem.hint:
+        lines.append(f"  hint: {problem.hint}")
+    return "\n".join(lines)
+
+
+def _cut(line: str, at: int) -> tuple[str, int]:
+    """The part of `line` around index `at`, and how many cells stand left of that index."""
+    start = max(0, min(at - _WINDOW // 2, len(line) - _WINDOW))
+    left, right = line[start:at], line[at : start + _WINDOW]
+    before = ("..." if start else "") + printable(left)
+    after = printable(right) + ("..." if start + _WINDOW < len(line) else "")
+    return before + after, sum(map(_cells, before))
+
+
+def _cells(ch: str) -> int:
+    if unicodedata.combining(ch):
+        return 0
+    return 2 if unicodedata.east_asian_width(ch) in "WF" else 1
