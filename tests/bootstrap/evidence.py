@@ -1,0 +1,60 @@
+"""A corpus of real evidence: what exec commands print when they fail, and the kind of it.
+
+The files in `evidence_data` hold the texts as they came (paths shortened, ids as they were); all
+but `elsewhere.yaml` were collected by running the programs. Lines are long there, for they are
+what the programs print.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from norouter_core.bootstrap.problem import Evidence, Stage
+
+_DATA = Path(__file__).parent / "evidence_data"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One start that failed. `says` has to stand in the message or the hint."""
+
+    title: str
+    kind: str
+    says: str
+    evidence: Evidence
+
+
+def _seen(file: str, entry: dict[str, Any]) -> Seen:
+    unknown = entry.keys() - {
+        *("seen", "from", "command", "kind", "stage", "status", "errno", "stderr"),
+        *("stdout", "echoed", "timed_out", "says"),
+    }
+    assert not unknown, (entry["seen"], unknown)
+    number = entry.get("errno")
+    evidence = Evidence(
+        argv=tuple(shlex.split(entry["command"])),
+        stage=Stage(entry.get("stage", "shell")),
+        exit_status=entry.get("status"),
+        os_error=OSError(number, os.strerror(number)) if number else None,
+        stdout=entry.get("stdout", "").encode(),
+        stderr=tuple(entry.get("stderr", ())),
+        echoed=entry.get("echoed", False),
+        timed_out=entry.get("timed_out"),
+    )
+    return Seen(f"{file}: {entry['seen']}", entry["kind"], entry.get("says", ""), evidence)
+
+
+def _read() -> Iterator[Seen]:
+    for path in sorted(_DATA.glob("*.yaml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+            yield _seen(path.stem, entry)
+
+
+CORPUS = tuple(_read())

@@ -1,0 +1,144 @@
+"""Every text of the corpus is understood, and what is told of it can be acted upon."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from norouter_core.bootstrap.diagnose import CLUES, PERMANENT, SHOWN_LINES, Kind, diagnose
+from norouter_core.bootstrap.diagnosis.clues import find
+from norouter_core.bootstrap.diagnosis.command import Command
+from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
+from tests.bootstrap.evidence import CORPUS, Seen
+
+WITHOUT_RETRY = set(
+    "command-not-found not-executable permission-denied login-failed host-key no-shell no-python "
+    "python-too-old python-crippled tty stdin-not-attached norouter-go norouter-missing "
+    "sudo-password usage".split()
+)
+
+
+def check_readable(problem: HostProblem, evidence: Evidence) -> None:
+    assert problem.command == shlex.join(evidence.argv)
+    assert problem.exit_status == evidence.exit_status
+    assert len(problem.stderr) <= SHOWN_LINES
+    for text in (problem.message, problem.hint):
+        assert text
+        assert text.isprintable()
+        # An empty word of a template would leave such traces.
+        assert not re.search(r"``|  | ,|: $|\(\)", text), text
+    for line in problem.stderr:
+        assert re.fullmatch(r"[^\x00-\x08\x0b-\x1f\x7f]*", line)
+
+
+@pytest.mark.parametrize("seen", CORPUS, ids=lambda seen: seen.title)
+def test_the_corpus(seen: Seen) -> None:
+    problem = diagnose(seen.evidence)
+    assert problem.kind == seen.kind, problem
+    assert seen.says in f"{problem.message}\n{problem.hint}", problem
+    check_readable(problem, seen.evidence)
+
+
+def test_the_kinds_that_starting_again_does_not_mend() -> None:
+    assert {str(kind) for kind in PERMANENT} == WITHOUT_RETRY
+    for seen in CORPUS:
+        assert diagnose(seen.evidence).permanent == (seen.kind in WITHOUT_RETRY)
+
+
+@pytest.mark.parametrize("seen", CORPUS, ids=lambda seen: seen.title)
+def test_a_chatty_profile_changes_nothing(seen: Seen) -> None:
+    """Lines that some login file or banner printed first do not mislead."""
+    chatter = ("Welcome to web!", "bash: warning: setlocale: LC_ALL: cannot change locale (xx)")
+    evidence = dataclasses.replace(seen.evidence, stderr=chatter + seen.evidence.stderr)
+    if evidence.stage is not Stage.SPAWN:
+        assert diagnose(evidence).kind == seen.kind
+
+
+def test_every_clue_has_been_seen() -> None:
+    """No pattern without a text that it was made for."""
+    used = set()
+    for seen in CORPUS:
+        evidence = seen.evidence
+        lines = evidence.stderr + tuple(evidence.stdout.decode().splitlines())
+        command = Command.parse(evidence.argv)
+        found = find(CLUES, lines, command, evidence.stage, evidence.exit_status)
+        if found is not None:
+            used.add(id(found.clue))
+    unseen = [clue.pattern.pattern for clue in CLUES if id(clue) not in used]
+    assert unseen == []
+
+
+def test_the_last_lines_are_shown() -> None:
+    lines = tuple(f"line {n}" for n in range(20))
+    problem = diagnose(Evidence(("web.sh", "sh"), Stage.SHELL, exit_status=3, stderr=lines))
+    assert problem.stderr == lines[-8:]
+    assert problem.kind == Kind.EXITED
+    assert "line 19" in problem.message
+
+
+def test_stdout_is_shown_where_stderr_is_empty() -> None:
+    """runc complains on stdout, as docker passes it on."""
+    complaint = b'OCI runtime exec failed: exec: "sh": not found\x1b[0m\r\n'
+    evidence = Evidence(("docker", "exec", "-i", "web", "sh"), Stage.SHELL, 126, stdout=complaint)
+    assert diagnose(evidence).stderr == ('OCI runtime exec failed: exec: "sh": not found',)
+
+
+words = st.sampled_from(
+    "docker podman compose kubectl lxc ssh sudo env nsenter exec run -it -i -t -- -n web norouter "
+    "A=b -o x{y} '' sh agent --automated --tty=false".split()
+)
+lines = st.one_of(
+    st.sampled_from([line for seen in CORPUS for line in seen.evidence.stderr]), st.text()
+)
+
+
+@given(
+    argv=st.lists(st.one_of(words, st.text()), max_size=8),
+    stage=st.sampled_from(Stage),
+    status=st.one_of(st.none(), st.integers(-70, 260)),
+    stderr=st.lists(lines, max_size=4),
+    stdout=st.binary(max_size=40),
+    report=st.text(max_size=60),
+    echoed=st.booleans(),
+    noise=st.booleans(),
+    timed_out=st.one_of(st.none(), st.floats(0.1, 99)),
+    violation=st.text(max_size=20),
+    number=st.one_of(st.none(), st.integers(1, 130)),
+)
+def test_nothing_breaks_it(
+    argv: list[str],
+    stage: Stage,
+    status: int | None,
+    stderr: list[str],
+    stdout: bytes,
+    report: str,
+    echoed: bool,
+    noise: bool,
+    timed_out: float | None,
+    violation: str,
+    number: int | None,
+) -> None:
+    problem = diagnose(
+        Evidence(
+            argv=tuple(argv),
+            stage=stage,
+            exit_status=status,
+            os_error=OSError(number, "text") if number else None,
+            stdout=stdout,
+            stderr=tuple(stderr),
+            report=report,
+            echoed=echoed,
+            noise=noise,
+            timed_out=timed_out,
+            violation=violation,
+        )
+    )
+    assert problem.kind in list(Kind)
+    assert "\n" not in problem.message + problem.hint
+    assert problem.message
+    assert problem.hint

@@ -1,0 +1,136 @@
+"""The shape of commands: what they aim at, what they do with stdio, how they read when mended."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from norouter_core.bootstrap.diagnosis.command import Command
+
+
+def parse(text: str, *tail: str) -> Command:
+    return Command.parse((*shlex.split(text), *(tail or ("sh",))))
+
+
+@pytest.mark.parametrize(
+    ("text", "programs", "target"),
+    [
+        ("docker exec -i web", ["docker"], "web"),
+        ("docker -H unix:///x exec -i -u dev -w /srv web", ["docker"], "web"),
+        ("docker container exec -iu dev web", ["docker"], "web"),
+        ("docker exec -iudev --env A=b --env=B=c web", ["docker"], "web"),
+        ("/usr/bin/docker exec -i -- web", ["docker"], "web"),
+        ("podman --connection far exec -i web", ["podman"], "web"),
+        ("docker compose -f x.yaml exec -T web", ["compose"], "web"),
+        ("docker-compose exec -T web", ["docker-compose"], "web"),
+        ("kubectl -n prod exec -i deploy/web -c app --", ["kubectl"], "deploy/web"),
+        ("kubectl exec --stdin web --namespace=prod --", ["kubectl"], "web"),
+        ("k3s kubectl exec -i web --", ["kubectl"], "web"),
+        ("lxc exec --project p c1 --", ["lxc"], "c1"),
+        ("incus exec c1 --cwd /srv --", ["incus"], "c1"),
+        ("ssh -p 2222 -i key -o A=b dev@web", ["ssh"], "dev@web"),
+        ("ssh web -p 2222", ["ssh"], "web"),
+        ("sudo -n -u dev A=b docker exec -i web", ["sudo", "docker"], "web"),
+        ("env -u X A=b nice -n 5 timeout 9 docker exec -i web", None, "web"),
+        ("ssh build 'docker exec -i web'", ["ssh", "docker"], "web"),
+        ("ssh build sudo -n docker exec -i web", ["ssh", "sudo", "docker"], "web"),
+        ("nsenter --net=/run/netns/a --", ["nsenter"], "/run/netns/a"),
+        ("nsenter -t 42 -n", ["nsenter"], "42"),
+        ("nsenter --net=/run/netns/a chroot /srv/root", ["nsenter", "chroot"], "/srv/root"),
+        ("ip netns exec blue", ["ip"], "blue"),
+    ],
+)
+def test_layers_and_targets(text: str, programs: list[str] | None, target: str) -> None:
+    command = parse(text)
+    if programs is None:
+        programs = ["env", "nice", "timeout", "docker"]
+    assert [layer.program for layer in command.layers] == programs
+    layer = command.layer()
+    assert layer is not None
+    assert layer.target == target
+    assert not command.opaque
+
+
+@pytest.mark.parametrize("text", ["./enter.sh web", "sudo ./enter.sh", "ssh web ./enter", "wsl -e"])
+def test_what_is_not_known_is_opaque(text: str) -> None:
+    assert parse(text).opaque
+    assert parse(text).may_run(frozenset({"docker"}))
+
+
+def test_what_is_known_rules_others_out() -> None:
+    assert not parse("docker exec -i web").may_run(frozenset({"kubectl"}))
+    assert not parse("docker exec -i web norouter", "agent", "--automated").opaque
+    assert not parse("docker exec -i web bash").opaque
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "mended"),
+    [
+        ("docker exec -it web", "drop `t` from `-it`", "docker exec -i web"),
+        ("docker exec -ti web", "drop `t` from `-ti`", "docker exec -i web"),
+        ("docker exec -t web", "drop `-t`", "docker exec -i web"),
+        ("docker exec --tty=true -i web", "drop `--tty=true`", "docker exec -i web"),
+        ("docker exec -itu dev web", "drop `t` from `-itu`", "docker exec -iu dev web"),
+        ("sudo docker exec -it web", "drop `t` from `-it`", "sudo docker exec -i web"),
+        ("kubectl exec -it web --", "drop `t` from `-it`", "kubectl exec -i web --"),
+        ("lxc exec -t c1 --", "drop `-t`", "lxc exec c1 --"),
+        ("docker compose exec web", "add `-T`", "docker compose exec -T web"),
+        ("ssh -tt web", "drop `-tt`", "ssh web"),
+        ("ssh -t -t web", "drop `-t`", "ssh web"),
+        ("docker exec -i web", "", ""),
+        ("docker exec --tty=false -i web", "", ""),
+        ("sudo -t staff_t docker exec -i web", "", ""),
+    ],
+)
+def test_without_a_terminal(text: str, phrase: str, mended: str) -> None:
+    assert parse(text).without_tty() == (phrase, mended)
+
+
+@pytest.mark.parametrize(
+    ("text", "phrase", "mended"),
+    [
+        ("docker exec web", "add `-i`", "docker exec -i web"),
+        ("docker -c far exec -u dev web", "add `-i`", "docker -c far exec -i -u dev web"),
+        ("kubectl exec web --", "add `-i`", "kubectl exec -i web --"),
+        ("docker exec -d -i web", "drop `-d`", "docker exec -i web"),
+        ("docker exec -id web", "drop `d` from `-id`", "docker exec -i web"),
+        ("lxc exec -n c1 --", "drop `-n`", "lxc exec c1 --"),
+        ("ssh -n web", "drop `-n`", "ssh web"),
+        ("ssh -fN web", "drop `f` from `-fN` and drop `N` from `-fN`", "ssh web"),
+        ("ssh web docker exec db", "add `-i`", "ssh web docker exec -i db"),
+        ("docker exec -i web", "", ""),
+        ("docker exec --interactive=true web", "", ""),
+        ("docker compose exec -T web", "", ""),
+        ("nsenter --net=/run/netns/a", "", ""),
+    ],
+)
+def test_with_stdin(text: str, phrase: str, mended: str) -> None:
+    assert parse(text).with_stdin() == (phrase, mended)
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("docker exec -i web", "docker"),
+        ("sudo -n docker -H unix:///x exec -i web", "sudo -n docker -H unix:///x"),
+        ("ssh build docker exec -i web", "ssh build docker"),
+        ("docker compose -f a.yaml exec -T web", "docker compose -f a.yaml"),
+        ("kubectl -n prod exec -i web --", "kubectl -n prod"),
+        ("kubectl exec -i -n prod --context=c web --", "kubectl -n prod --context c"),
+        ("k3s kubectl exec -i web --", "k3s kubectl"),
+        ("ip netns exec blue", "ip netns"),
+    ],
+)
+def test_what_other_verbs_are_put_to(text: str, base: str) -> None:
+    command = parse(text)
+    layer = command.layer()
+    assert layer is not None
+    assert command.base(layer) == base
+
+
+@pytest.mark.parametrize("argv", [(), ("sh",), ("docker",), ("docker", "exec", "-u"), ("ssh", "'")])
+def test_stumps_are_read_too(argv: tuple[str, ...]) -> None:
+    command = Command.parse(argv)
+    assert command.run == argv
+    assert isinstance(command.mended(), str)

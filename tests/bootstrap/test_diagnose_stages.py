@@ -1,0 +1,230 @@
+"""What is told by our own lines, by time-outs and by exit statuses, where no text helps."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+from typing import Any
+
+import pytest
+
+from norouter_core.bootstrap.diagnose import Kind, diagnose
+from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
+
+DOCKER = "docker exec -i web sh"
+INSTALLED = "docker exec -i web norouter agent --automated"
+
+
+def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
+    return diagnose(Evidence(tuple(shlex.split(command)), stage, **seen))
+
+
+@pytest.mark.parametrize(
+    ("report", "kind", "says"),
+    [
+        ("no python", Kind.NO_PYTHON, "there is no Python in the container `web`"),
+        ("/usr/bin/python3: is Python 3.6.15, too old", Kind.PYTHON_TOO_OLD, "Python 3.6.15"),
+        ("/usr/bin/python: is Python 2.7.18, too old", Kind.PYTHON_TOO_OLD, "/usr/bin/python "),
+        ("/usr/bin/python3: no module named 'json'", Kind.PYTHON_CRIPPLED, "module `json`"),
+        ("/usr/bin/python: no module named zlib", Kind.PYTHON_CRIPPLED, "module `zlib`"),
+        ("/usr/bin/python3: no module named 'a.b'", Kind.PYTHON_CRIPPLED, "module `a.b`"),
+        (
+            "/opt/py: libz.so.1: cannot open shared object file",
+            Kind.PYTHON_CRIPPLED,
+            "/opt/py in the container `web` is not whole: libz.so.1",
+        ),
+        (
+            "/opt/py: [Errno 13] Permission denied: '/opt/py'",
+            Kind.NO_PYTHON,
+            "no Python in the container `web` can be used",
+        ),
+        (
+            "/usr/bin/python3: is Python 3.6.15, too old\n/opt/py: no module named 'json'\n",
+            Kind.PYTHON_CRIPPLED,
+            "/opt/py",
+        ),
+        (
+            "/opt/py: [Errno 8] Exec format error: '/opt/py'\n/usr/bin/python: is Python 3.7.1, "
+            "too old",
+            Kind.PYTHON_TOO_OLD,
+            "Python 3.7.1",
+        ),
+    ],
+)
+def test_reports(report: str, kind: Kind, says: str) -> None:
+    problem = told(DOCKER, Stage.SHELL, exit_status=3, report=report)
+    assert problem.kind == kind
+    assert says in problem.message
+    assert problem.permanent
+
+
+def test_a_report_outweighs_what_others_print() -> None:
+    """kubectl goes on without the terminal, so its warning is not the reason."""
+    problem = told(
+        "kubectl exec -it web -- sh",
+        Stage.SHELL,
+        exit_status=3,
+        report="no python",
+        stderr=("Unable to use a TTY - input is not a terminal or the right kind of file",),
+    )
+    assert problem.kind == Kind.NO_PYTHON
+    assert "in the pod `web`" in problem.message
+
+
+def test_an_empty_report_says_nothing() -> None:
+    assert told(DOCKER, Stage.SHELL, exit_status=3, report="\n").kind == Kind.EXITED
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (errno.ENOENT, Kind.COMMAND_NOT_FOUND),
+        (errno.ENOTDIR, Kind.COMMAND_NOT_FOUND),
+        (errno.EACCES, Kind.NOT_EXECUTABLE),
+        (errno.ENOEXEC, Kind.NOT_EXECUTABLE),
+        (errno.EMFILE, Kind.NOT_STARTED),
+        (errno.EAGAIN, Kind.NOT_STARTED),
+    ],
+)
+def test_the_errno_counts_and_not_its_text(number: int, kind: Kind) -> None:
+    error = OSError(number, "Datei oder Verzeichnis nicht gefunden")
+    assert told("dokcer exec -i web sh", Stage.SPAWN, os_error=error).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("docker exec -it web sh", "drop `t` from `-it`: docker exec -i web"),
+        ("docker exec -i -t web bash", "drop `-t`: docker exec -i web bash"),
+        ("docker exec -i --tty web sh", "drop `--tty`: docker exec -i web"),
+        ("ssh -tt web sh", "drop `-tt`: ssh web"),
+        ("ssh web docker exec -it db sh", "drop `t` from `-it`: ssh web docker exec -i db"),
+        ("ssh web sh", "find what makes a terminal"),
+        ("./enter.sh web sh", "find what makes a terminal"),
+    ],
+)
+def test_an_echo(command: str, hint: str) -> None:
+    problem = told(command, Stage.SHELL, echoed=True, timed_out=10.0)
+    assert problem.kind == Kind.TTY
+    assert problem.hint.startswith(hint)
+
+
+def test_stdin_that_is_cut_off_from_an_installed_agent() -> None:
+    problem = told("docker exec web norouter agent --automated", Stage.HELLO, exit_status=1)
+    assert problem.kind == Kind.STDIN_NOT_ATTACHED
+    assert problem.hint == "add `-i`: docker exec -i web norouter"
+
+
+def test_an_orderly_end_of_a_command_of_which_nothing_is_known() -> None:
+    problem = told("./enter.sh web sh", Stage.SHELL, exit_status=0)
+    assert problem.kind == Kind.EXITED
+    assert "passes its stdin on" in problem.hint
+
+
+def test_noise() -> None:
+    problem = told(DOCKER, Stage.SHELL, noise=True, stdout=b"fortune\n" * 999)
+    assert problem.kind == Kind.NOISE
+    assert not problem.permanent
+    assert problem.stderr == ("fortune",) * 8
+
+
+@pytest.mark.parametrize(
+    ("command", "stage", "says"),
+    [
+        (DOCKER, Stage.SHELL, "no shell answered in the container `web` within 20 s"),
+        (DOCKER, Stage.PYTHON, "the agent sent to it did not answer within 20 s"),
+        ("ssh -p 22 web sh", Stage.SHELL, "no shell answered on the host `web` within 20 s"),
+    ],
+)
+def test_time_outs(command: str, stage: Stage, says: str) -> None:
+    problem = told(command, stage, timed_out=20.0)
+    assert problem.kind == Kind.TIMEOUT
+    assert says in problem.message
+    assert not problem.permanent
+    assert ("`ssh -p 22 web true`" in problem.hint) == command.startswith("ssh")
+
+
+def test_the_go_agent_is_known_by_its_silence() -> None:
+    problem = told(INSTALLED, Stage.HELLO, timed_out=5.0)
+    assert problem.kind == Kind.NOROUTER_GO
+    assert problem.permanent
+    assert "`agent: python`" in problem.hint
+    assert "`docker exec -i web`" in problem.hint
+
+
+def test_an_installed_agent_that_babbles() -> None:
+    problem = told(INSTALLED, Stage.HELLO, timed_out=5.0, stdout=b"hello?\n")
+    assert problem.kind == Kind.TIMEOUT
+    assert "hello?" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "kind"),
+    [
+        (127, ("sh: norouter: not found",), Kind.NOROUTER_MISSING),
+        (127, (), Kind.NOROUTER_MISSING),
+        (1, ("norouter: unknown command `agent`",), Kind.NOROUTER_REFUSED),
+        (126, ("sh: /usr/bin/norouter: Exec format error",), Kind.NOROUTER_REFUSED),
+        (0, (), Kind.NOROUTER_REFUSED),
+    ],
+)
+def test_an_installed_agent_that_ends(status: int, stderr: tuple[str, ...], kind: Kind) -> None:
+    problem = told(INSTALLED, Stage.HELLO, exit_status=status, stderr=stderr)
+    assert problem.kind == kind
+    assert "in the container `web`" in problem.message
+
+
+def test_a_broken_protocol() -> None:
+    for stage in (Stage.HELLO, Stage.PYTHON, Stage.RUNNING):
+        problem = told(DOCKER, stage, violation="a frame of 16 MiB", exit_status=-9)
+        assert problem.kind == Kind.PROTOCOL
+        assert "a frame of 16 MiB" in problem.message
+
+
+def test_an_agent_that_dies() -> None:
+    lines = ("Traceback (most recent call last):", '  File "<string>"', "MemoryError")
+    problem = told(DOCKER, Stage.PYTHON, exit_status=1, stderr=lines)
+    assert problem.kind == Kind.AGENT_DIED
+    assert problem.message == "the agent died in the container `web`: MemoryError"
+    assert told(DOCKER, Stage.PYTHON, exit_status=4).kind == Kind.EXITED
+
+
+@pytest.mark.parametrize(
+    ("command", "seen", "says"),
+    [
+        (DOCKER, {"timed_out": 15.0}, "nothing was heard from the host for 15 s"),
+        (DOCKER, {"exit_status": 137}, "killed (stopped, or out of memory) (exit status 137)"),
+        (DOCKER, {"exit_status": 0}, "ended in order"),
+        (DOCKER, {"exit_status": -15}, "the command was ended by SIGTERM"),
+        (DOCKER, {"exit_status": 130}, "exit status 130 (as by SIGINT)"),
+        (DOCKER, {"exit_status": 255}, "the command ended with exit status 255"),
+        ("ssh web sh", {"exit_status": 255}, "ssh lost its connection"),
+        (DOCKER, {"exit_status": -250}, "signal 250"),
+    ],
+)
+def test_a_lost_link(command: str, seen: dict[str, Any], says: str) -> None:
+    problem = told(command, Stage.RUNNING, **seen)
+    assert problem.kind == Kind.LINK_LOST
+    assert says in problem.message
+    assert not problem.permanent
+
+
+def test_a_wrapper_that_ends_with_127_found_no_sh() -> None:
+    assert told("./enter.sh web sh", Stage.SHELL, exit_status=127).kind == Kind.NO_SHELL
+    assert told("./enter.sh web sh", Stage.SHELL, exit_status=126).kind == Kind.NO_SHELL
+
+
+def test_a_user_who_named_bash_is_told_of_bash() -> None:
+    complaint = b'OCI runtime exec failed: exec: "bash": executable file not found in $PATH\r\n'
+    problem = told("docker exec -i web bash", Stage.SHELL, exit_status=126, stdout=complaint)
+    assert problem.kind == Kind.COMMAND_NOT_FOUND
+    assert problem.message == "there is no `bash` in the container `web`"
+    assert problem.hint.endswith("is appended to it: docker ...")
+
+
+def test_escape_sequences_reach_nobody() -> None:
+    stderr = ("\x1b[31mboom\x1b[0m\x07 \x1b]0;title\x07now",)
+    problem = told("./x\x1b[2J.sh sh", Stage.SHELL, exit_status=1, stderr=stderr)
+    assert problem.stderr == ("boom now",)
+    assert problem.message.endswith(": boom now")
+    assert "\x1b" not in problem.message + problem.hint
