@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.tcp import TcpEnd
     from norouter_core.wire.messages import Json
 
-_PATIENCE = 60.0
+_PATIENCE = 8.0
 """Seconds that an agent waits for the hub's `attach` before it ends."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from norouter_core.agent.ends import End
-from norouter_core.wire import events, messages
+from norouter_core.wire import events, messages, states
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.heartbeat import Heartbeat
 from norouter_core.wire.limits import MAX_DATA, QUANTUM
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 _MAX_BUFFERS = 512
 """Buffers in one write: below the IOV_MAX of every system (1024 on most)."""
+_TURNS = 32
+"""Turns of streams that are written before the rest of the loop has its own."""
 _GOODBYE = 2.0
 """Seconds that an orderly end waits for what is queued to be written."""
 
@@ -208,7 +210,7 @@ class Mux:
         self._channel.close()
         for stream in list(self.connection.streams.values()):
             if stream.owner is not None:
-                stream.state = "closed"
+                stream.state = states.CLOSED
                 stream.owner.got_reset("gone", reason)
         self.connection.streams.clear()
         ending, self._ending = self._ending, None
@@ -280,7 +282,11 @@ class Mux:
         """Writes until nothing is queued or the descriptor takes no more."""
         self._kicked = False
         outbox = self.connection.outbox
-        while not self._down:
+        # Bounded: with sources and a descriptor that are both fast this would never end, and
+        # nothing else of this loop would have its turn.
+        for _ in range(_TURNS):
+            if self._down:
+                return
             if not outbox.writing and not self._refill():
                 break
             if outbox.writing:
@@ -288,10 +294,12 @@ class Mux:
                 if not written:
                     return
                 outbox.written(written)
-        if not self._down:
+        if outbox.idle:
             self._watch_writing(False)
             if self._ending is not None:
                 self._said_goodbye()
+        elif not self._down:
+            self._watch_writing(True)
 
     def _refill(self) -> bool:
         """Frames what comes next; False if there is nothing."""

@@ -249,6 +249,8 @@ class TcpEnd(End):
             self._close("closed", "")
 
     def _close(self, code: str, reason: str) -> None:
+        if self.closed:
+            return
         self.closed = True
         self._out.clear()
         if self.dialling is not None:

@@ -10,6 +10,9 @@ from typing import Any
 from norouter_core.agent.ends import End
 from norouter_core.engine.publications import Publication
 from norouter_core.engine.status import StreamState, StreamStatus
+from norouter_core.links.process import clean
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.limits import MAX_STREAMS
 
 
 class Stream:
@@ -90,7 +93,8 @@ class Stream:
             if self._closed_ends < 2:
                 return
         self.state = StreamState.CLOSED
-        self.reason = f"{code}: {reason}" if reason else code
+        # The words may be an agent's own.
+        self.reason = clean(f"{code}: {reason}" if reason else code)
         self._on_closed(self)
 
 
@@ -158,11 +162,17 @@ class Streams:
         return stream
 
     def report(self, host: str, publication: Publication, row: list[Any]) -> None:
-        """Takes over one row of a host's `direct` report, whose types have been checked."""
+        """Takes over one row of a host's `direct` report, whose types have been checked.
+
+        Raises:
+            Violation: code `json`: more streams than there can be.
+        """
         remote, _, peer_host, peer_port, forth, back, state, reason = row
         stream = self._direct.get((host, remote))
         new = stream is None
         if stream is None:
+            if sum(key[0] == host for key in self._direct) >= MAX_STREAMS:
+                raise Violation("json", f"more than {MAX_STREAMS} direct streams reported")
             stream = DirectStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
             self._direct[host, remote] = stream

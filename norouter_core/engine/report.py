@@ -22,4 +22,4 @@ def direct_rows(rows: list[Any]) -> list[list[Any]]:
             raise Violation("json", "a direct stream that is not reported as it should be")
         if row[6] not in _STATES or row[4] < 0 or row[5] < 0:
             raise Violation("json", f"a direct stream in state {clean(row[6])!r}")
-    return [[*row[:7], clean(row[7])] for row in rows]
+    return [[*row[:2], clean(row[2]), *row[3:7], clean(row[7])] for row in rows]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.verbs import VerbError
-from norouter_core.wire.errors import Violation
+from norouter_core.links.process import clean
 from norouter_core.wire.messages import field
 
 if TYPE_CHECKING:
@@ -36,10 +36,7 @@ class Hello:
         Violation: code `json`, for a hello without what it must hold.
         """
         texts = ("python", "implementation", "system", "machine", "hostname", "boot_id", "netns")
-        for key in texts:
-            if len(field(data, key, str)) > 200:
-                raise Violation("json", f"{key!r} is too long for a hello")
-        return cls(field(data, "protocol", int), *(data[key] for key in texts))
+        return cls(field(data, "protocol", int), *(clean(field(data, key, str)) for key in texts))
 
     @property
     def namespace(self) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from norouter_core.bootstrap.command import Plan
 from norouter_core.bootstrap.handshake import Go, HelloSearch, MarkerSearch, NoPython
 from norouter_core.bootstrap.problem import Evidence, Stage
 from norouter_core.links.base import Hello, Hub, VerbError
-from norouter_core.links.process import Child, spawn
+from norouter_core.links.process import Child, clean, spawn
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.errors import Violation
@@ -286,13 +286,14 @@ class StdioLink:
             answer.set_result(messages.field(body, "data", dict))
         elif isinstance(error, dict):
             code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
-            answer.set_exception(VerbError(code, reason))
+            answer.set_exception(VerbError(code, clean(reason)))
         else:
             raise Violation("json", "'error' is not an object")
 
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         listener = messages.field(detail, "listener", int)
-        self._hub.offer(listener, messages.address(detail.get("peer")), end)
+        host, port = messages.address(detail.get("peer"))
+        self._hub.offer(listener, (clean(host), port), end)
 
     def link_down(self, reason: str, violation: Violation | None) -> None:
         if violation is not None:

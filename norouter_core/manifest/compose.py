@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import yaml
 from yaml.composer import ComposerError
@@ -17,11 +18,12 @@ from norouter_core.manifest.source import MAX_BYTES
 MAX_DEPTH = 32
 """How deep values may nest, aliases followed; a manifest needs six levels."""
 
-MAX_WEIGHT = 4 * MAX_BYTES
-"""How much a manifest may hold with its aliases written out, in characters. No manifest of
-`MAX_BYTES` without aliases comes near it."""
+MAX_VALUES = 100_000
+"""How many values (keys too) a manifest may hold with its aliases written out; the parser
+takes about ten seconds for as many."""
 
-_NODE_WEIGHT = 2
+MAX_CHARACTERS = 2 * MAX_BYTES
+"""How long its texts may be in all with its aliases written out; only aliases get there."""
 
 TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = frozenset(
@@ -46,6 +48,14 @@ _HINTS = (
 )
 
 
+class _Measure(NamedTuple):
+    """What a node holds, itself included, each alias counted as if it were written out."""
+
+    values: int
+    characters: int
+    height: int
+
+
 class _Overweight(Exception):
     """A bound of ours was passed; `node` is where."""
 
@@ -57,63 +67,76 @@ class _Overweight(Exception):
 class _Composer(yaml.SafeLoader):
     """Composes nodes and constructs nothing.
 
-    Weight and depth are summed up as each node is completed: an alias adds those of its
-    anchor without anything being expanded, so a bomb is refused before anyone walks it.
+    Measures are summed up as each node is completed: an alias adds those of its anchor
+    without anything being expanded, so a bomb is refused before anyone walks it.
     """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.foreign: list[Node] = []
         self._depth = 0
-        self._measures: dict[int, tuple[int, int]] = {}
+        self._measures: dict[int, _Measure] = {}
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         at = event.start_mark.index
         is_alias = isinstance(event, AliasEvent)
         self._depth += 1
-        self._check_depth(self._depth, at)
+        _check_depth(self._depth, at)
         node = super().compose_node(parent, index)
         self._depth -= 1
         if node is None:
             return None
         if not is_alias:
             self._measures[id(node)] = self._measure(node)
+            # Also without aliases: a long list ends here, not after minutes of parsing.
+            _check_size(_Measure(len(self._measures), 0, 0), at)
             if node.tag not in _KNOWN_TAGS:
                 self.foreign.append(node)
         elif id(node) not in self._measures:
             message = f"the anchor {quoted(str(event.anchor))} holds an alias of itself"
             raise _Overweight(at, message, "write the value out where it is needed")
-        weight, height = self._measures[id(node)]
-        self._check_depth(self._depth + height, at)
-        if weight > MAX_WEIGHT:
-            message = f"with its aliases written out this passes {MAX_WEIGHT // 1024} KiB"
-            raise _Overweight(at, message, "use fewer aliases; hostTemplate says things once")
+        measure = self._measures[id(node)]
+        _check_depth(self._depth + measure.height, at)
+        _check_size(measure, at)
         return node
 
-    def _measure(self, node: Node) -> tuple[int, int]:
-        """Weight and height of a node whose children are all measured."""
+    def _measure(self, node: Node) -> _Measure:
+        """The measure of a node whose children are all measured."""
         if isinstance(node, MappingNode):
             parts = [self._measures[id(part)] for pair in node.value for part in pair]
         elif isinstance(node, SequenceNode):
             parts = [self._measures[id(part)] for part in node.value]
         else:
-            return _NODE_WEIGHT + len(node.value), 1
-        weight = _NODE_WEIGHT + sum(part[0] for part in parts)
-        return weight, 1 + max((part[1] for part in parts), default=0)
+            return _Measure(1, len(node.value), 1)
+        return _Measure(
+            1 + sum(part.values for part in parts),
+            sum(part.characters for part in parts),
+            1 + max((part.height for part in parts), default=0),
+        )
 
-    @staticmethod
-    def _check_depth(depth: int, at: int) -> None:
-        if depth > MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels"
-            raise _Overweight(at, message, "a manifest needs six levels; close some brackets")
+
+def _check_depth(depth: int, at: int) -> None:
+    if depth > MAX_DEPTH:
+        message = f"nested deeper than {MAX_DEPTH} levels"
+        raise _Overweight(at, message, "a manifest needs six levels; close some brackets")
+
+
+def _check_size(measure: _Measure, at: int) -> None:
+    hint = "split the mesh up, or use fewer aliases; hostTemplate says once what all hosts share"
+    if measure.values > MAX_VALUES:
+        message = f"more than {MAX_VALUES} values, aliases written out"
+        raise _Overweight(at, message, hint)
+    if measure.characters > MAX_CHARACTERS:
+        message = f"more than {MAX_CHARACTERS // 1024} KiB of text, aliases written out"
+        raise _Overweight(at, message, hint)
 
 
 def compose(report: Report) -> Node | None:
     """The root node of the one document in the report's source, or None for an empty one.
 
     Also None when there were errors; those are in the report. Every node that is returned
-    has a tag of YAML 1.1's own, and walking the graph is bounded by `MAX_WEIGHT`.
+    has a tag of YAML 1.1's own, and walking the graph is bounded by `MAX_VALUES`.
     """
     composer = _Composer(report.source.text)
     try:

@@ -11,7 +11,7 @@ from itertools import islice
 from norouter_core.manifest.problems import ManifestError, Problem, printable
 
 MAX_BYTES = 1024 * 1024
-"""The largest manifest that is read; some 10,000 hosts, and seconds of parsing."""
+"""The largest manifest that is read; room for some 10,000 hosts."""
 
 MAX_PROBLEMS = 100
 """How many errors, and how many warnings, one reading keeps."""
