@@ -1,0 +1,62 @@
+"""`kill -9` of the hub: no agent may stay on any host, whatever its exec client does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.transports.docker import Container
+from tests.transports.hosts import Hosts
+from tests.transports.mesh import Mesh
+from tests.transports.netns import Namespace
+from tests.transports.procs import wait_gone
+from tests.transports.sshd import Ssh
+
+pytestmark = pytest.mark.root
+
+READY = 30.0
+GONE = 10.0
+"""Seconds in which every agent has ended by itself."""
+
+
+def killed_leaves_no_agent(tested: Mesh, env: dict[str, str]) -> None:
+    tested.start(wait_ready=READY, env=env)
+    tested.wait_event("ready", READY)
+    for host in tested.spec:
+        assert tested.agents(host.name), f"no agent on {host.name}: nothing to leave behind"
+    tested.kill()
+    left = wait_gone(tested.agents, GONE)
+    assert not left, f"agents left {GONE:g} s after the hub was killed: {left}"
+    left = wait_gone(tested.started, 5)
+    assert not left, f"no agent, but this is left: {left}"
+
+
+def test_agents_behind_nsenter_and_ssh(
+    netns: Callable[[str], Namespace], ssh: Ssh, mesh: Callable[..., Mesh]
+) -> None:
+    hosts = Hosts(netns)
+    hosts.nsenter("plain")
+    hosts.ssh("ssh", ssh)
+    killed_leaves_no_agent(mesh(hosts.made), {})
+
+
+def test_an_agent_behind_ssh_whose_stdin_never_closes(
+    netns: Callable[[str], Namespace], ssh: Ssh, mesh: Callable[..., Mesh]
+) -> None:
+    hosts = Hosts(netns)
+    hosts.ssh("held", ssh, held=True)
+    killed_leaves_no_agent(mesh(hosts.made), {})
+
+
+@pytest.mark.engine
+def test_agents_behind_docker_one_with_a_stdin_that_never_closes(
+    netns: Callable[[str], Namespace],
+    container: Callable[[str, str], Container],
+    mesh: Callable[..., Mesh],
+) -> None:
+    hosts = Hosts(netns)
+    plain = container("plain", "python")
+    hosts.docker(plain)
+    hosts.docker(container("held", "python"), held=True)
+    killed_leaves_no_agent(mesh(hosts.made), {"DOCKER_HOST": plain.engine.address})
