@@ -32,8 +32,12 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
+_VECTORS = hasattr(os, "readv") and hasattr(os, "writev")
+"""False on PyPy and on old systems: there, one copy more each way."""
+
+
 class FdChannel:
-    """Any two descriptors of a POSIX system (pipes or sockets): scatter and gather, no copy."""
+    """Any two descriptors of a POSIX system, pipes or sockets."""
 
     def __init__(self, read_fd: int, write_fd: int) -> None:
         self.read_fd = read_fd
@@ -43,10 +47,16 @@ class FdChannel:
         os.set_blocking(write_fd, False)
 
     def read(self, buffer: memoryview) -> int:
-        return os.readv(self.read_fd, [buffer])
+        if _VECTORS:
+            return os.readv(self.read_fd, [buffer])
+        data = os.read(self.read_fd, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def write(self, buffers: list[Buffer]) -> int:
-        return os.writev(self.write_fd, buffers)
+        if _VECTORS:
+            return os.writev(self.write_fd, buffers)
+        return os.write(self.write_fd, b"".join(buffers))
 
     def end_writing(self) -> None:
         if not self._ended:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import sys
 import time
 from collections import deque
 from heapq import heappop, heappush
@@ -101,18 +100,22 @@ class Loop:
         self._running = False
 
     def run(self) -> None:
-        """Runs until `stop`. What a callback raises is written to stderr and goes no further."""
+        """Runs until `stop`. What a callback raises ends it: an agent that no longer knows where
+        it stands is better replaced than trusted."""
         self._running = True
         while self._running:
             for key, mask in self._selector.select(self._patience()):
                 slots = key.data
                 if mask & selectors.EVENT_READ and slots[0]:
-                    self._call(*slots[0])
+                    callback, args = slots[0]
+                    callback(*args)
                 if mask & selectors.EVENT_WRITE and slots[1]:
-                    self._call(*slots[1])
+                    callback, args = slots[1]
+                    callback(*args)
             self._run_timers()
             for _ in range(len(self._ready)):
-                self._call(*self._ready.popleft())
+                callback, args = self._ready.popleft()
+                callback(*args)
 
     def close(self) -> None:
         self._selector.close()
@@ -156,13 +159,7 @@ class Loop:
         while self._timers and self._timers[0].when <= now:
             timer = heappop(self._timers)
             if timer.callback is not None:
-                self._call(timer.callback, timer.args)
-
-    def _call(self, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        try:
-            callback(*args)
-        except Exception:
-            sys.excepthook(*sys.exc_info())
+                timer.callback(*timer.args)
 
     def _drain_wake(self) -> None:
         os.read(self._wake_read, 4096)

@@ -229,7 +229,7 @@ class Mux:
         data = {"n": heartbeat.ping(now), "rtt": heartbeat.round_trip}
         self.message(messages.event("ping", data))
         self.kick()
-        self._tick_timer = self._io.loop.call_later(heartbeat.interval, self._tick)
+        self._tick_timer = self._io.loop.call_later(heartbeat.patience(now), self._tick)
 
     # -- sending ---------------------------------------------------------------------------
 

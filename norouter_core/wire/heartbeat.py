@@ -26,6 +26,12 @@ class Heartbeat:
         """True when nothing has come for `SILENT_INTERVALS` intervals."""
         return now - self.last_heard > SILENT_INTERVALS * self.interval
 
+    def patience(self, now: float) -> float:
+        """Seconds until the next ping is due, or until the silence has lasted too long."""
+        left = self.last_heard + SILENT_INTERVALS * self.interval - now
+        # A little more, so that the silence is over the limit and not just at it.
+        return max(0.001, min(self.interval, left + 0.01))
+
     def ping(self, now: float) -> int:
         """The number of the ping to be sent now. One at a time is measured."""
         self._number += 1

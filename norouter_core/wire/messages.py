@@ -24,7 +24,7 @@ def encode(value: Json) -> bytes:
     """
     # ASCII only: a lone surrogate (an undecodable file name, say) must not become bytes that
     # the peer is bound to refuse.
-    data = json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    data = _ENCODE(value).encode("ascii")
     if len(data) > MAX_JSON:
         raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_JSON}")
     return data
@@ -37,7 +37,7 @@ def decode(payload: Buffer) -> Json:
         Violation: code `json`.
     """
     try:
-        value = json.loads(bytes(payload).decode("utf-8"), parse_constant=_no_constant)
+        value = _DECODE(bytes(payload).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Violation("json", f"not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -48,6 +48,11 @@ def decode(payload: Buffer) -> Json:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+# Made once: `json.dumps` and `json.loads` build one of these for every call with options.
+_ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+_DECODE = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def _check_depth(value: Any) -> None:
