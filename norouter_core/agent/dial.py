@@ -8,7 +8,7 @@ import socket
 
 from norouter_core.agent.io import describe, reset_code
 from norouter_core.agent.resolve import literal
-from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.tcp import TcpEnd, abort
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ TIMEOUT = 30.0
 """Seconds for the whole dial, look-up included."""
 _STAGGER = 0.25
 """Seconds before the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
+
+
+_UNDER_WAY = frozenset(
+    (errno.EINPROGRESS, errno.EALREADY, errno.EINTR, errno.EAGAIN, errno.EWOULDBLOCK)
+)
 
 
 class Dial:
@@ -44,6 +49,9 @@ class Dial:
     def cancel(self) -> None:
         """Gives up without an outcome."""
         self._end = None
+        for sock in self._sockets:
+            # The target may have accepted already: it sees the reset that its client made.
+            abort(sock)
         self._clean_up()
 
     def _resolved(self, addresses: list[str], error: str) -> None:
@@ -74,28 +82,32 @@ class Dial:
             sock = socket.socket(family or socket.AF_INET, socket.SOCK_STREAM)
             sock.setblocking(False)
             status = sock.connect_ex((address, self._port))
+            if status == errno.EINPROGRESS:
+                # On this machine's own addresses the handshake is over by now: asking again saves
+                # a turn of the loop, and tells of a refusal at once.
+                status = sock.connect_ex((address, self._port))
         except OSError as error:
             self._note(error)
             if sock is not None:
                 sock.close()
             return False
-        if status == 0:
-            self._won(sock)
+        if status in (0, errno.EISCONN):
+            self._won(sock, address)
             return True
-        if status not in (errno.EINPROGRESS, errno.EINTR, errno.EAGAIN, errno.EWOULDBLOCK):
+        if status not in _UNDER_WAY:
             sock.close()
             self._note(OSError(status, os.strerror(status)))
             return False
         self._sockets.append(sock)
-        self._io.loop.add_writer(sock.fileno(), self._writable, sock)
+        self._io.loop.add_writer(sock.fileno(), self._writable, sock, address)
         return True
 
-    def _writable(self, sock: socket.socket) -> None:
+    def _writable(self, sock: socket.socket, address: str) -> None:
         self._io.loop.remove_writer(sock.fileno())
         self._sockets.remove(sock)
         status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status == 0:
-            self._won(sock)
+            self._won(sock, address)
             return
         sock.close()
         self._note(OSError(status, os.strerror(status)))
@@ -104,13 +116,13 @@ class Dial:
     def _note(self, error: OSError) -> None:
         self._error = (reset_code(error), describe(error))
 
-    def _won(self, sock: socket.socket) -> None:
+    def _won(self, sock: socket.socket, address: str) -> None:
         end, self._end = self._end, None
         self._clean_up()
         if end is None:
             sock.close()
         else:
-            end.connected(sock)
+            end.connected(sock, (address, self._port))
 
     def _fail(self, code: str, reason: str) -> None:
         end, self._end = self._end, None

@@ -8,7 +8,7 @@ from norouter_core.agent.ends import End
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.heartbeat import Heartbeat
-from norouter_core.wire.limits import MAX_DATA, QUANTUM
+from norouter_core.wire.limits import EARLY_WINDOW, MAX_DATA, QUANTUM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,6 +98,10 @@ class WireEnd(End):
         if mux.turn is self:
             return min(room, QUANTUM if outbox.contended else MAX_DATA)
         if not outbox.idle:
+            if outbox.only_control:
+                # Little enough to be copied, and to go with the frames before it in one write: the
+                # first bytes of a stream go with its OPEN.
+                return min(room, EARLY_WINDOW)
             outbox.wait_turn(stream)
             mux.kick()
             return 0
@@ -375,8 +379,8 @@ class Mux:
                 self._dispatch(event)
             except Violation as violation:
                 self._end(str(violation), violation)
-        if not self.connection.outbox.idle:
-            self.kick()
+        if not self.connection.outbox.idle and not self._writing:
+            self._flush()
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, events.Data):

@@ -59,12 +59,12 @@ class TcpEnd(End):
 
     # -- before and at the connection ------------------------------------------------------
 
-    def connected(self, sock: socket.socket) -> None:
-        """The dial succeeded: from here on the socket is this end's."""
+    def connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        """The dial to `peer` succeeded: from here on the socket is this end's."""
         self.dialling = None
         self._adopt(sock)
         if self.observer:
-            self.observer.end_opened(self, peer_of(sock))
+            self.observer.end_opened(self, peer)
         if self.closed:
             return
         self._flush()
@@ -81,14 +81,10 @@ class TcpEnd(End):
 
     def _adopt(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        for level, option in (
-            (socket.IPPROTO_TCP, socket.TCP_NODELAY),
-            (socket.SOL_SOCKET, socket.SO_KEEPALIVE),
-        ):
-            try:
-                sock.setsockopt(level, option, 1)
-            except OSError:
-                pass  # already reset by its peer: the first read will tell
+        try:
+            set_options(sock)
+        except OSError:
+            pass  # already reset by its peer: the first read will tell
         self.socket = sock
 
     # -- called by the other end -----------------------------------------------------------
@@ -128,10 +124,7 @@ class TcpEnd(End):
         if self.closed:
             return
         if self.socket is not None:
-            try:
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
-            except OSError:
-                pass  # the socket has been reset already
+            abort(self.socket)
         self._close(code, reason)
 
     def room(self) -> int:
@@ -236,6 +229,9 @@ class TcpEnd(End):
     def _end_if_due(self) -> None:
         if self._want_end and not self._out and not self._sent_end and self.socket is not None:
             self._sent_end = True
+            if self._got_end:
+                self._close_if_done()  # which sends the FIN
+                return
             try:
                 self.socket.shutdown(socket.SHUT_WR)
             except OSError:
@@ -291,10 +287,19 @@ if TYPE_CHECKING:
         def cancel(self) -> None: ...
 
 
-def peer_of(sock: socket.socket) -> tuple[str, int]:
-    """The address at the other end; of a socket that has been reset meanwhile, nothing."""
+def set_options(sock: socket.socket) -> None:
+    """No delay for small writes, and a sign of life from peers that have vanished.
+
+    Raises:
+        OSError: the socket has been reset already.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def abort(sock: socket.socket) -> None:
+    """Makes the close that follows a reset."""
     try:
-        name = sock.getpeername()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
     except OSError:
-        return "", 0
-    return (name[0], name[1]) if isinstance(name, tuple) else ("", 0)
+        pass  # the socket has been reset already

@@ -60,6 +60,8 @@ class Source:
 
     def problem(self, index: int, message: str, hint: str = "") -> Problem:
         line, column = self.place(index)
+        # Whatever a message quotes, here it becomes safe to print.
+        message, hint = printable(message), printable(hint)
         return Problem(self.name, line, column, message, hint, self.line_at(index))
 
 

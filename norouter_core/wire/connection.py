@@ -93,7 +93,7 @@ class Connection:
         stream.pending.append(memoryview(bytes(data)))
         stream.backlog += len(data)
         if stream.sendable:
-            self.outbox.wait_turn(stream)
+            self.outbox.enqueue(stream)
 
     def end(self, stream: Stream) -> None:
         """Half-closes: EOF, once the backlog has been sent."""
@@ -201,7 +201,7 @@ class Connection:
         detail = messages.decode(payload)
         stream.sending.opened(messages.field(detail, "window", int))
         if stream.sendable:
-            self.outbox.wait_turn(stream)
+            self.outbox.enqueue(stream)
         return events.Opened(stream, detail, offered=False)
 
     def _got_data(self, stream: Stream, payload: Buffer) -> Event:
@@ -212,7 +212,7 @@ class Connection:
     def _got_credit(self, stream: Stream, payload: Buffer) -> Event:
         stream.sending.credited(frames.credit_value(payload))
         if stream.sendable:
-            self.outbox.wait_turn(stream)
+            self.outbox.enqueue(stream)
         return events.Writable(stream)
 
     def _got_eof(self, stream: Stream, payload: Buffer) -> Event:

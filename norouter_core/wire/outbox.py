@@ -41,6 +41,11 @@ class Outbox:
         return not (self.writing or self._control)
 
     @property
+    def only_control(self) -> bool:
+        """True when whole control frames wait, and nothing else."""
+        return bool(self._control) and not (self.writing or self._ring)
+
+    @property
     def idle(self) -> bool:
         """True when nothing waits at all."""
         return not (self.writing or self._control or self._ring)
@@ -66,17 +71,23 @@ class Outbox:
         self._control_size += len(frame)
         self._control.append(frame)
 
-    def wait_turn(self, stream: Stream) -> None:
+    def enqueue(self, stream: Stream) -> None:
         """Puts a stream at the end of the ring, unless it stands there already."""
         if not stream.queued:
             stream.queued = True
             stream.deficit = 0
             self._ring.append(stream)
 
+    def wait_turn(self, stream: Stream) -> None:
+        """Has the stream's owner called in its turn, after what is queued of it."""
+        stream.wants_turn = True
+        self.enqueue(stream)
+
     def forget(self, stream: Stream) -> None:
         """Drops what a stream still waited to send."""
         stream.pending.clear()
         stream.backlog = 0
+        stream.wants_turn = False
         if stream.queued:
             stream.queued = False
             self._ring.remove(stream)
@@ -98,7 +109,8 @@ class Outbox:
                 if writing:
                     break
                 self._leave(stream)
-                if not stream.backlog:
+                if stream.wants_turn:
+                    stream.wants_turn = False
                     return stream
                 continue
             size += self._turn(stream, sent)
@@ -115,7 +127,7 @@ class Outbox:
             stream.deficit -= len(piece)
             size += len(piece)
         sent.append((stream, size))
-        if stream.sendable:
+        if stream.sendable or stream.wants_turn:
             self._ring.rotate(-1)
         else:
             self._leave(stream)

@@ -27,6 +27,7 @@ class Stream:
         "receiving",
         "sending",
         "state",
+        "wants_turn",
     )
 
     def __init__(self, number: int, state: str, receiving: ReceiveWindow, window: int) -> None:
@@ -40,6 +41,8 @@ class Stream:
         self.deficit = 0
         self.queued = False
         """Whether the stream stands in the outbox's ring, waiting for its turn."""
+        self.wants_turn = False
+        """Whether its owner waits to be called in its turn."""
         self.ending = False
         """EOF is due once `pending` is empty."""
         self.owner: Any = None

@@ -77,12 +77,12 @@ class ReceiveWindow:
     def consumed(self, size: int, now: float, round_trip: float) -> int:
         """Bytes that have gone on. Returns the credit to send now, often 0.
 
-        Credit is sent a quarter of the window at a time: more often costs frames, more rarely
-        lets the sender run dry.
+        Credit is sent half a window at a time: more often costs frames, more rarely lets the
+        sender run dry.
         """
         self._owed += size
         self._epoch_bytes += size
-        if self._owed * 4 < self.size:
+        if self._owed * 2 < self.size:
             return 0
         return self._grant(self._adapted(now, max(round_trip, _LEAST_ROUND_TRIP)))
 

@@ -114,6 +114,17 @@ def test_a_source_that_waits_for_its_turn_is_called_between_the_others() -> None
     assert connection.outbox.writing
 
 
+def test_a_source_that_also_has_bytes_queued_is_called_after_them() -> None:
+    connection = Connection(HUB)
+    stream = open_stream(connection)
+    connection.send(stream, b"early")
+    connection.outbox.wait_turn(stream)
+    assert connection.outbox.fill([]) is None
+    connection.outbox.written(sum(map(len, connection.outbox.writing)))
+    assert connection.outbox.fill([]) is stream, "the source would wait for ever"
+    assert connection.outbox.idle
+
+
 def test_what_a_closed_stream_had_to_send_is_dropped() -> None:
     connection = Connection(HUB)
     stream = open_stream(connection)
