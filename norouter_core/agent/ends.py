@@ -67,3 +67,11 @@ def join(one: End, other: End) -> None:
     one.peer, other.peer = other, one
     one.start()
     other.start()
+
+
+def rejoin(one: End, other: End) -> None:
+    """Joins two ends that were joined to something else in between (a proxy's session that has
+    read the request, say), and lets both go on."""
+    one.peer, other.peer = other, one
+    one.wake()
+    other.wake()

@@ -1,0 +1,136 @@
+"""Port forwards, and the VIPs that are allotted."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from norouter_core.manifest import allot_vip, parse_forward
+from norouter_core.model import Forward
+from tests.manifest.manifests import forwards, load, places, refused, unhurried
+
+
+@pytest.mark.parametrize(
+    ("text", "forward"),
+    [
+        ("8080:127.0.0.1:80", Forward(8080, "127.0.0.1", 80)),
+        ("8080:127.0.0.1:80/tcp", Forward(8080, "127.0.0.1", 80)),
+        ("8080:127.0.0.1:80/TCP", Forward(8080, "127.0.0.1", 80)),
+        ("1:[::1]:65535", Forward(1, "::1", 65535)),
+        ("1:[fe80::1%eth0]:2", Forward(1, "fe80::1%eth0", 2)),
+        ("0443:db:0443", Forward(443, "db", 443)),
+        ("5432:my_db.internal.:5432", Forward(5432, "my_db.internal.", 5432)),
+        ("22:localhost:22", Forward(22, "localhost", 22)),
+    ],
+)
+def test_good_forwards(text: str, forward: Forward) -> None:
+    assert parse_forward(text) == forward
+
+
+@unhurried
+@given(forwards)
+def test_a_forward_reads_back_from_its_text(forward: Forward) -> None:
+    assert parse_forward(str(forward)) == forward
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is not a port forward"),
+        ("8080", "name what to dial: 8080:127.0.0.1:8080"),
+        ("8080:80", "name what to dial: 8080:127.0.0.1:80"),
+        ("8080:web", "write LISTEN:HOST:PORT"),
+        ("8080::80", "names no host"),
+        (":web:80", 'listen port "" is not a number'),
+        ("8080:web:", 'target port "" is not a number'),
+        ("http:web:80", 'listen port "http" is not a number'),
+        ("8080:web:http", 'target port "http" is not a number'),
+        ("0:web:80", 'listen port "0" is out of range'),
+        ("65536:web:80", "out of range"),
+        ("80:web:" + "9" * 5000, "out of range"),
+        ("-1:web:80", "is not a number"),
+        ("+1:web:80", "is not a number"),
+        ("\u0661:web:80", "is not a number"),
+        ("80: 127.0.0.1:80", "is not a hostname"),
+        ("80:web:80 ", "is not a number"),
+        ("80:web:80\n", "is not a number"),
+        ("80:web:80/udp", "asks for UDP"),
+        ("80:web:80/UDP", "asks for UDP"),
+        ("80:web:80/sctp", 'asks for the protocol "sctp"'),
+        ("80:web:80/", 'asks for the protocol ""'),
+        ("80:::1:80", r"write [::1]"),
+        ("80:[::1]", "write 8080:[::1]:80"),
+        ("80:[::1:80", "write 8080:[::1]:80"),
+        ("80:[127.0.0.1]:80", "no IPv6 address in the brackets"),
+        ("80:[web]:80", "no IPv6 address in the brackets"),
+        ("80:[fe80::1%a b]:80", "no IPv6 address in the brackets"),
+        ("80:127.0.0.1:80:90", "is not a port forward"),
+        ("80:127.0.0.256:80", "neither an IP address nor a hostname"),
+        ("22:22:22", "neither an IP address nor a hostname"),
+        ("80:http://web:80", "protocol"),
+        ("80:bücher:80", "xn--"),
+    ],
+)
+def test_bad_forwards(text: str, message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        parse_forward(text)
+    assert message in str(caught.value)
+
+
+@unhurried
+@given(st.text())
+def test_any_other_text_is_a_value_error_in_one_printable_line(text: str) -> None:
+    try:
+        forward = parse_forward(text)
+    except ValueError as error:
+        assert str(error).isprintable()
+    else:
+        assert parse_forward(str(forward)) == forward
+
+
+def test_ports_may_stand_unquoted() -> None:
+    text = """\
+        hosts:
+          web:
+            ports:
+              - 8080:127.0.0.1:80
+              - 53:[::1]:53
+          db: {ports: [5432:localhost:5432]}
+    """
+    web, db = load(text).spec.hosts
+    assert web.options.ports == (Forward(8080, "127.0.0.1", 80), Forward(53, "::1", 53))
+    assert db.options.ports == (Forward(5432, "localhost", 5432),)
+
+
+def test_errors_on_ports() -> None:
+    text = """\
+        hosts:
+          web:
+            ports:
+              - 22:22:22
+              - 8080: 127.0.0.1:80
+              - 8080
+              - "80:a:80"
+              - "81:a:80/udp"
+              - "80:b:80/tcp"
+              - [80]
+              -
+    """
+    error = refused(text)
+    assert places(error) == [(line, 9) for line in (4, 5, 6, 8, 9, 10)] + [(11, 8)]
+    by_line = {problem.line: problem for problem in error.problems}
+    assert "base 60" in by_line[4].message and by_line[4].hint == 'quote it: "22:22:22"'
+    assert "no space after its colons" in by_line[5].hint
+    assert "80:a:80 at line 7, column 9" in by_line[9].message
+
+
+def test_allotted_vips_go_up_from_101_then_fill_the_low_numbers() -> None:
+    assert allot_vip(()) == "127.0.42.101"
+    assert allot_vip(["127.0.42.101", "127.0.42.103"]) == "127.0.42.102"
+    high = {f"127.0.42.{n}" for n in range(101, 255)}
+    assert allot_vip(high) == "127.0.42.1"
+    every = high | {f"127.0.42.{n}" for n in range(1, 101)}
+    assert allot_vip(every - {"127.0.42.100"}) == "127.0.42.100"
+    with pytest.raises(ValueError, match=r"no VIP is left in 127\.0\.42\.0/24"):
+        allot_vip(every)
