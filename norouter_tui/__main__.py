@@ -1,0 +1,10 @@
+"""`python -m norouter_tui` is `norouter`."""
+
+from __future__ import annotations
+
+import sys
+
+from norouter_tui.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,13 @@
+"""`norouter demo`: three simulated hosts on this machine, joined and checked for real."""
+
+from __future__ import annotations
+
+from norouter_tui.exitcodes import ExitCode
+
+
+def run_demo(*, uvloop: bool = True) -> ExitCode:
+    """Runs the demo; `MESH_FAILED` if a check failed."""
+    from norouter_tui.demo.story import tell_story
+    from norouter_tui.headless import run_async
+
+    return run_async(tell_story, uvloop=uvloop)

@@ -1,0 +1,99 @@
+"""How the demo shows itself: spinners, a bar and colours on a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import TransferSpeedColumn as SpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from norouter_core.engine.status import StreamStatus
+from norouter_tui.plaintext import clean, seconds, size
+from norouter_tui.stdio import make_console
+
+
+class CheckFailed(Exception):
+    """A check of the demo that did not hold; its arguments are lines for a person."""
+
+
+class Show:
+    """Prints each step as it ends, and on a terminal also while it runs."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or make_console()
+        self.passed = 0
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line of its own."""
+        self.console.print(Text(text, style=style), soft_wrap=True)
+
+    @contextmanager
+    def step(self, doing: str) -> Iterator[Callable[[str], None]]:
+        """While a step runs; call what it yields with each thing found to be true."""
+        started = time.monotonic()
+
+        def found(what: str) -> None:
+            self._passed(what, time.monotonic() - started)
+
+        live = self.console.status(Text(doing)) if self.console.is_terminal else nullcontext()
+        with live:
+            yield found
+
+    @contextmanager
+    def transfer(self, doing: str, total: int) -> Iterator[Callable[[int], None]]:
+        """While `total` bytes move; call what it yields with each piece's size, from any thread."""
+        if not self.console.is_terminal:
+            yield _ignore
+            return
+        columns = (SpinnerColumn(), TextColumn(doing), BarColumn(), DownloadColumn(True))
+        with Progress(*columns, SpeedColumn(), console=self.console, transient=True) as progress:
+            task = progress.add_task(doing, total=total)
+            yield lambda number: progress.update(task, advance=number)
+
+    def passed_in(self, what: str, took: float) -> None:
+        """A check passed that took `took` seconds."""
+        self._passed(what, took)
+
+    def failed(self, failure: CheckFailed) -> None:
+        """The check that ends the demo."""
+        first, *rest = [clean(str(line)) for line in failure.args]
+        self.console.print(Text.assemble(("FAILED ", "bold red"), first), soft_wrap=True)
+        for line in rest:
+            self.say(f"       {line}")
+
+    def streams(self, streams: Iterable[StreamStatus]) -> None:
+        """The table of all streams there were."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("stream", "listener", "way"):
+            table.add_column(heading, no_wrap=True)
+        for heading in ("forth", "back"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("end", no_wrap=True)
+        for stream in streams:
+            table.add_row(*map(Text, _cells(stream)))
+        self.console.print(table)
+
+    def _passed(self, what: str, took: float) -> None:
+        self.passed += 1
+        line = Text.assemble(("ok     ", "bold green"), clean(what), (f"  {seconds(took)}", "dim"))
+        self.console.print(line, soft_wrap=True)
+
+
+def _cells(stream: StreamStatus) -> list[str]:
+    way = "(direct)" if stream.direct else f"-> {stream.to_host}"
+    cells = [str(stream.id), stream.listener, f"{stream.from_host} {way}"]
+    return [clean(cell) for cell in cells] + [
+        size(stream.bytes_forth),
+        size(stream.bytes_back),
+        clean(stream.reason or stream.state.value),
+    ]
+
+
+def _ignore(number: Any) -> None:
+    """A pipe shows no progress."""

@@ -1,0 +1,187 @@
+"""A mesh without a screen: bring it up, tell what happens, end with an exact exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import anyio
+import anyio.abc
+from rich.text import Text
+
+from norouter_core.engine import Engine, MeshFailed, Subscription
+from norouter_core.engine.events import Event, HostChanged, Stopped
+from norouter_core.engine.status import HostState, Status
+from norouter_core.model import MeshSpec
+from norouter_tui import stdio
+from norouter_tui.check import load, sayer
+from norouter_tui.crash import reporter
+from norouter_tui.exitcodes import ExitCode
+from norouter_tui.jsonl import JsonLines
+from norouter_tui.plaintext import clean
+from norouter_tui.printer import Printer, Say, not_ready_lines
+from norouter_tui.signals import first_signal
+
+_PATIENCE = 1.0
+"""Seconds of an orderly stop after which a person is told of the other way."""
+_DRAIN = 2.0
+"""Seconds for the last events to be shown once the engine has stopped."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `norouter run` was asked for. `wait_ready` is in seconds."""
+
+    wait_ready: float | None = None
+    as_json: bool = False
+    debug: bool = False
+    uvloop: bool = True
+
+
+class Face(Protocol):
+    """What shows events."""
+
+    def show(self, event: Event) -> None: ...
+    def missed(self, number: int) -> None: ...
+
+
+def run_file(file: str, options: RunOptions) -> ExitCode:
+    """Runs the mesh of a manifest until it is asked to end."""
+    loaded = load(file, sayer(sys.stderr))
+    if loaded is None:
+        return ExitCode.USAGE
+    out, err = stdio.open_writers()
+    paint_out, paint_err = stdio.painter(sys.stdout), stdio.painter(sys.stderr)
+
+    def diagnose(line: Text) -> None:
+        err.put(paint_err(line))
+
+    def tell(line: Text) -> None:
+        out.put(paint_out(line))
+
+    readiness = _nowhere if options.as_json else tell
+    faces: list[Face] = [Printer(readiness, diagnose, debug=options.debug)]
+    if options.as_json:
+        faces.append(JsonLines(out.put))
+    run = Run(loaded.spec, options, faces, diagnose)
+    try:
+        return run_async(run.main, uvloop=options.uvloop)
+    finally:
+        for writer in (out, err):
+            writer.close()
+
+
+def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
+    """`anyio.run` on uvloop where it is installed and wanted, with no traceback from the loop."""
+
+    async def watched() -> T:
+        reporter.watch_loop(asyncio.get_running_loop())
+        return await main()
+
+    fast = uvloop and importlib.util.find_spec("uvloop") is not None
+    return anyio.run(watched, backend_options={"use_uvloop": fast})
+
+
+class Run:
+    """One run of a mesh, from `apply` to the orderly stop.
+
+    Args:
+        spec: the mesh.
+        options: see `RunOptions`.
+        faces: shown every event, in order.
+        diagnose: takes lines about the run itself.
+    """
+
+    def __init__(
+        self, spec: MeshSpec, options: RunOptions, faces: list[Face], diagnose: Say
+    ) -> None:
+        self._spec = spec
+        self._options = options
+        self._faces = faces
+        self._diagnose = diagnose
+        self._over = anyio.Event()
+        self._shown = anyio.Event()
+        self._code = ExitCode.OK
+
+    async def main(self) -> ExitCode:
+        """Runs to the end and returns how it ended."""
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._end_on_signal)
+            async with Engine() as engine:
+                tasks.start_soon(self._show, engine, engine.subscribe())
+                async with anyio.create_task_group() as work:
+                    work.start_soon(self._bring_up, engine)
+                    await self._over.wait()
+                    work.cancel_scope.cancel()
+                tasks.start_soon(self._explain_wait)
+            with anyio.move_on_after(_DRAIN):
+                await self._shown.wait()
+            tasks.cancel_scope.cancel()
+        return self._code
+
+    def _end(self, code: ExitCode) -> None:
+        """The first reason to end is the one that counts."""
+        if not self._over.is_set():
+            self._code = code
+            self._over.set()
+
+    async def _end_on_signal(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        await first_signal(task_status=task_status)
+        self._end(ExitCode.OK)
+
+    async def _explain_wait(self) -> None:
+        await anyio.sleep(_PATIENCE)
+        self._diagnose(Text("stopping takes its time; a second SIGINT (Ctrl-C) ends it at once"))
+
+    async def _bring_up(self, engine: Engine) -> None:
+        wait = self._options.wait_ready
+        try:
+            with anyio.fail_after(wait):
+                await engine.apply(self._spec)
+                if wait is not None:
+                    await engine.wait_ready()
+        except TimeoutError:
+            for line in not_ready_lines(engine.status(), wait or 0):
+                self._diagnose(line)
+            self._end(ExitCode.NOT_READY)
+        except MeshFailed as failed:
+            names = ", ".join(clean(name) for name in failed.problems)
+            self._diagnose(Text(f"not ready: {names} failed for good", style="bold red"))
+            self._end(ExitCode.MESH_FAILED)
+
+    async def _show(self, engine: Engine, events: Subscription) -> None:
+        missed = 0
+        with events:
+            async for event in events:
+                if events.dropped > missed:
+                    for face in self._faces:
+                        face.missed(events.dropped - missed)
+                    missed = events.dropped
+                for face in self._faces:
+                    face.show(event)
+                if isinstance(event, HostChanged) and all_failed(engine.status()):
+                    self._give_up()
+                if isinstance(event, Stopped):
+                    break
+        self._shown.set()
+
+    def _give_up(self) -> None:
+        if not self._over.is_set():
+            self._diagnose(Text("every host with a command has failed for good", style="bold red"))
+        self._end(ExitCode.MESH_FAILED)
+
+
+def all_failed(status: Status) -> bool:
+    """Whether no host with a command can come up any more (False without any such host)."""
+    states = [host.state for host in status.hosts if host.command]
+    return bool(states) and all(state == HostState.FAILED for state in states)
+
+
+def _nowhere(line: Any) -> None:
+    """Where readiness lines go when stdout carries JSON."""

@@ -1,0 +1,53 @@
+"""Text from hosts and manifests is hostile until it has been through `clean`."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Cf holds the bidirectional overrides, which reorder what a terminal shows; Cs are halves of
+# surrogate pairs, which no output encoding can write.
+
+
+def clean(text: str) -> str:
+    """`text` with everything that could steer a terminal written as `\\x1b`, `\\u202e` ...
+
+    A newline is escaped too, so the result is one line; a tab stays.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_escape, text))
+
+
+def _escape(char: str) -> str:
+    if char == "\t" or unicodedata.category(char) not in _UNSAFE:
+        return char
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def size(count: float) -> str:
+    """A number of bytes for people: `0 B`, `812 B`, `1.5 KiB`, `64.0 MiB`."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1024:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} TiB"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 host`, `3 hosts`; for nouns that take an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def seconds(value: float) -> str:
+    """A time span for people: `0.8 ms`, `350 ms`, `1.5 s`, `60 s`."""
+    if value < 0.01:
+        return f"{value * 1e3:.1f} ms"
+    if value < 0.9995:
+        return f"{value * 1e3:.0f} ms"
+    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"

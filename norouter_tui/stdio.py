@@ -1,0 +1,163 @@
+"""Standard output that outlives its reader, and writers that never hold up the mesh."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import select
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO, cast
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+    from rich.console import Console
+    from rich.text import Text
+
+_READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO})
+
+
+class LastingFile(io.FileIO):
+    """A descriptor for writing whose reader may go away: from then on writes are dropped.
+
+    Other errors (a full disk) are raised as ever. Descriptors that somebody else has made
+    non-blocking, as `ssh` does with a terminal it shares, are waited for.
+    """
+
+    gone = False
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        size = memoryview(data).nbytes
+        while not self.gone:
+            try:
+                written = cast("int | None", super().write(data))
+            except OSError as error:
+                if error.errno not in _READER_GONE:
+                    raise
+                self.gone = True
+                break
+            if written is not None:
+                return written
+            select.select([], [self], [])
+        return size
+
+
+def install() -> None:
+    """Makes `sys.stdout` and `sys.stderr` survive a closed pipe and any character.
+
+    A program started with one of them closed (`>&-`) gets the null device in its place.
+    """
+    sys.stdout = _lasting(sys.stdout, 1)
+    sys.stderr = _lasting(sys.stderr, 2)
+
+
+def _lasting(old: TextIO | None, number: int) -> TextIO:
+    if old is None:
+        number = os.open(os.devnull, os.O_WRONLY)
+    else:
+        old.flush()
+    raw = LastingFile(number, "w", closefd=False)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=old.encoding if old is not None else "utf-8",
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+class LineWriter:
+    """Writes lines to a descriptor from a thread of its own.
+
+    A reader that stops reading (a paused pager, a terminal in `^S`) holds up that thread alone:
+    `put` never blocks, and drops lines beyond `limit` waiting ones.
+    """
+
+    def __init__(self, raw: io.RawIOBase, encoding: str = "utf-8", limit: int = 8192) -> None:
+        self._raw = raw
+        self._encoding = encoding
+        self._limit = limit
+        self._lines: deque[str] = deque()
+        self._changed = threading.Condition()
+        self._closing = False
+        # A daemon, because a write that never returns must not keep the program alive.
+        self._thread = threading.Thread(target=self._work, name="line-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str) -> bool:
+        """Queues `line` (without its newline), or drops it and returns False."""
+        with self._changed:
+            if len(self._lines) >= self._limit or self._closing:
+                return False
+            self._lines.append(line)
+            self._changed.notify()
+            return True
+
+    def close(self, patience: float = 2.0) -> None:
+        """Writes what waits, for at most `patience` seconds, and ends the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(patience)
+
+    def _work(self) -> None:
+        while batch := self._take():
+            text = "\n".join(batch) + "\n"
+            # A full disk under a log must not end the mesh: what cannot be written is lost.
+            with contextlib.suppress(OSError):
+                _write_all(self._raw, text.encode(self._encoding, "backslashreplace"))
+
+    def _take(self) -> list[str]:
+        """All waiting lines, once there are any; empty when closed and drained."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lines or self._closing)
+            batch = list(self._lines)
+            self._lines.clear()
+            return batch
+
+
+def _write_all(raw: io.RawIOBase, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[raw.write(view) or 0 :]
+
+
+def open_writers() -> tuple[LineWriter, LineWriter]:
+    """Writers on stdout and stderr; one and the same where both lead to one file or terminal,
+    so that lines keep their order there. Call after `install`."""
+    out = _writer(sys.stdout)
+    try:
+        same = os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
+    except OSError:
+        same = False
+    return (out, out) if same else (out, _writer(sys.stderr))
+
+
+def _writer(stream: TextIO) -> LineWriter:
+    raw = LastingFile(stream.fileno(), "w", closefd=False)
+    return LineWriter(raw, stream.encoding)
+
+
+def make_console(stream: TextIO | None = None) -> Console:
+    """A console on `stream` (stdout when None) that takes no text for markup."""
+    from rich.console import Console
+
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
+
+
+def painter(stream: TextIO) -> Callable[[Text], str]:
+    """A function that turns rich text into what suits `stream`: colours on a terminal that
+    wants them (`NO_COLOR`, `TERM=dumb` respected), plain text anywhere else."""
+    console = make_console(stream)
+    if not console.is_terminal or console.color_system is None:
+        return lambda text: text.plain
+
+    def paint(text: Text) -> str:
+        with console.capture() as captured:
+            console.print(text, soft_wrap=True, end="")
+        return captured.get()
+
+    return paint

@@ -1,0 +1,158 @@
+"""The verbs of `norouter`: what each takes, and which module does it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import Any
+
+import click
+
+from norouter_tui import __version__, stdio
+from norouter_tui.crash import reporter
+from norouter_tui.exitcodes import EPILOG, ExitCode
+
+_ALIASES = {"manager": "run", "m": "run"}
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def dispatch(words: list[str]) -> int:
+    """Runs the verb that `words` name; every error ends here, as a line for a person."""
+    reporter.debug = "--debug" in words
+    stdio.install()
+    reporter.install()
+    try:
+        # click hands back what the verb returned, or the status of an `Exit`.
+        return int(cli.main(words, prog_name="norouter", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        reporter.report(error)
+        return ExitCode.INTERNAL
+
+
+class _FileFirst(click.Group):
+    """`norouter FILE ...` means `norouter run FILE ...`, as NoRouter has it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = next((i for i, word in enumerate(args) if word != "--debug"), None)
+        if at is not None and not self._is_own(ctx, args[at]):
+            _must_look_like_file(args[at], self.list_commands(ctx))
+            args = [*args[:at], "run", *args[at:]]
+        return super().parse_args(ctx, args)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def _is_own(self, ctx: click.Context, word: str) -> bool:
+        flags = {flag for param in self.get_params(ctx) for flag in param.opts}
+        return word in flags or self.get_command(ctx, word) is not None
+
+
+def _must_look_like_file(word: str, verbs: list[str]) -> None:
+    if word.startswith("-") or "/" in word or "." in word or os.path.exists(word):
+        return
+    near = difflib.get_close_matches(word, verbs, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " See 'norouter --help'."
+    raise click.UsageError(f"No verb and no file is called {word!r}.{hint}")
+
+
+_debug = click.option("--debug", is_flag=True, help="Tell more, and show tracebacks.")
+_file = click.argument("file", metavar="FILE")
+
+
+@click.group(
+    cls=_FileFirst,
+    subcommand_metavar="VERB [ARGS]... | FILE",
+    context_settings=_CONTEXT,
+    epilog=EPILOG,
+    invoke_without_command=True,
+)
+@click.version_option(__version__, "-v", "--version", prog_name="norouter")
+@_debug
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> int | None:
+    """Join hosts that share no network over the stdio of exec commands.
+
+    `norouter FILE` is short for `norouter run FILE`.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return None
+
+
+@cli.command(epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
+@_file
+@click.option("--headless", is_flag=True, help="No screen: readiness lines, diagnostics on stderr.")
+@click.option(
+    "--wait-ready",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="End with 3 unless all is ready by then; with 1 as soon as a host failed for good.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line.")
+@_debug
+@click.option("--no-uvloop", is_flag=True, hidden=True)
+def run(file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any) -> int:
+    """Bring up the mesh of the manifest FILE ('-' is stdin) and keep it up until SIGINT or SIGTERM.
+
+    In a terminal, too, this behaves as with --headless for now: the full screen is yet to come.
+
+    A host that fails never ends the rest of the mesh; the run ends with 1 when every host with a
+    command has failed for good. It goes on when the reader of its output goes away. A second
+    SIGINT or SIGTERM while it stops ends it at once.
+    """
+    from norouter_tui.headless import RunOptions, run_file
+
+    options = RunOptions(
+        wait_ready=more["wait_ready"],
+        as_json=as_json,
+        debug=more["debug"] or reporter.debug,
+        uvloop=not no_uvloop,
+    )
+    return run_file(file, options)
+
+
+@cli.command(epilog=EPILOG, short_help="Say what is wrong with a manifest, or what it means.")
+@_file
+@_debug
+def check(file: str, debug: bool) -> int:
+    """Say what is wrong with the manifest FILE ('-' is stdin), or what its mesh is.
+
+    Nothing is started. Ends with 0 if the manifest is fine (warnings included), with 2 if not.
+    """
+    from norouter_tui.check import check_file
+
+    return check_file(file)
+
+
+@cli.command(short_help="Internal: what runs on a host.")
+@click.option("--automated", is_flag=True, help="Meant for programs; required.")
+@_debug
+def agent(automated: bool, debug: bool) -> int:
+    """Internal: what runs on a host when the exec command ends with `norouter`."""
+    if not automated:
+        raise click.UsageError(
+            "'norouter agent' speaks a binary protocol on stdio and is started by norouter "
+            "itself, on a host. To bring up a mesh: norouter run FILE"
+        )
+    from norouter_core.agent.main import main as agent_main
+
+    return agent_main(["--automated"])
+
+
+@cli.command(epilog=EPILOG, short_help="See a mesh of three simulated hosts at work, checked.")
+@_debug
+@click.option("--no-uvloop", is_flag=True, hidden=True)
+def demo(debug: bool, no_uvloop: bool) -> int:
+    """Build a mesh of three simulated hosts on this machine and check it with real requests.
+
+    Needs sh and Python alone: no root, no containers, no ssh. Takes a few seconds. Ends with 0
+    if every check passed, else with 1.
+    """
+    from norouter_tui.demo import run_demo
+
+    return run_demo(uvloop=not no_uvloop)

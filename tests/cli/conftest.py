@@ -1,0 +1,67 @@
+"""Running the real program, and values as the engine makes them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def _environment(home: Path, extra: dict[str, str]) -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR")}
+    return {**env, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(home), **extra}
+
+
+@pytest.fixture
+def norouter(tmp_path: Path) -> Program:
+    """Runs `norouter WORDS...` to its end."""
+
+    def run(
+        *words: str,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = ("-m", "norouter_tui"),
+        **more: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *program, *words],
+            env=_environment(tmp_path / "state", env or {}),
+            text=True,
+            timeout=50,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
+        )
+
+    return run
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Any:
+    """Starts `norouter WORDS...`; what still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str, env: dict[str, str] | None = None, **more: Any) -> subprocess.Popen[str]:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "norouter_tui", *words],
+            env=_environment(tmp_path / "state", env or {}),
+            **{"text": True, **pipes, **more},
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait(10)
+        for pipe in (process.stdout, process.stderr, process.stdin):
+            if pipe is not None:
+                pipe.close()

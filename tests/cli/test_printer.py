@@ -1,0 +1,213 @@
+"""What people read: lines made of real events."""
+
+from __future__ import annotations
+
+import pytest
+from rich.text import Text
+
+from norouter_core.engine.events import (
+    Event,
+    HostChanged,
+    ListenerChanged,
+    ListenerRemoved,
+    Log,
+    Ready,
+    Stopped,
+    StreamOpened,
+)
+from norouter_core.engine.status import HostState, ListenerState, Status
+from norouter_tui.plaintext import clean, seconds, size
+from norouter_tui.printer import Printer, not_ready_lines
+from tests.cli.values import PROBLEM, host, listener, stream
+
+
+class Screen:
+    """A printer and what it said."""
+
+    def __init__(self, *, debug: bool = False) -> None:
+        self.out: list[str] = []
+        self.err: list[str] = []
+        self.printer = Printer(self._take(self.out), self._take(self.err), debug=debug)
+
+    def show(self, *events: Event) -> Screen:
+        for event in events:
+            self.printer.show(event)
+        return self
+
+    @staticmethod
+    def _take(lines: list[str]):  # type: ignore[no-untyped-def]
+        return lambda line: lines.append(Text.plain.fget(line))  # type: ignore[attr-defined]
+
+
+def test_a_mesh_comes_up() -> None:
+    screen = Screen().show(
+        HostChanged(host=host("local", vip="127.0.42.100", command="", agent="")),
+        HostChanged(host=host(state=HostState.STARTING, agent="")),
+        ListenerChanged(listener=listener(state=ListenerState.PENDING)),
+        ListenerChanged(listener=listener()),
+        ListenerChanged(listener=listener("web", state=ListenerState.SHARED, note="by local")),
+        HostChanged(host=host()),
+        Ready(hosts=2, listeners=2),
+        Stopped(),
+    )
+    assert screen.out == [
+        "host local ready: 127.0.42.100",
+        "port 127.0.42.101:8080 on local bound",
+        "port 127.0.42.101:8080 on web shared (by local)",
+        "host web ready: 127.0.42.101, Python 3.11.2, Linux x86_64",
+        "ready: 2 hosts, 1 port",
+        "  127.0.42.101:8080 -> web, 127.0.0.1:80",
+        "stopped",
+    ]
+    assert screen.err == []
+
+
+def test_the_address_to_use_is_where_this_machine_really_listens() -> None:
+    screen = Screen().show(
+        HostChanged(host=host()),
+        HostChanged(host=host("local", command="")),
+        ListenerChanged(listener=listener("web")),
+        ListenerChanged(listener=listener(bound="127.0.0.1:49152", note="ifconfig lo0 alias ...")),
+        Ready(hosts=2, listeners=2),
+    )
+    assert "port 127.0.42.101:8080 on local bound at 127.0.0.1:49152 (ifconfig lo0 alias ...)" in (
+        screen.out
+    )
+    assert screen.out[-1] == "  127.0.0.1:49152 -> web, 127.0.0.1:80"
+
+
+def test_without_a_local_host_the_vip_is_told_and_ports_are_in_the_order_of_numbers() -> None:
+    first = listener("web", listen="127.0.42.9:80", bound="127.0.42.9:80")
+    screen = Screen().show(
+        HostChanged(host=host()),
+        ListenerChanged(listener=listener("web")),
+        ListenerChanged(listener=first),
+        Ready(hosts=1, listeners=2),
+    )
+    assert screen.out[-2:] == [
+        "  127.0.42.9:80 -> web, 127.0.0.1:80 (on the hosts of the mesh)",
+        "  127.0.42.101:8080 -> web, 127.0.0.1:80 (on the hosts of the mesh)",
+    ]
+
+
+def test_the_list_of_ports_is_told_again_only_when_it_differs() -> None:
+    screen = Screen().show(HostChanged(host=host()), ListenerChanged(listener=listener("web")))
+    ready = Ready(hosts=1, listeners=1)
+    screen.show(ready, ready)
+    assert screen.out[-1] == "ready: 1 host, 1 port"
+    screen.show(ListenerRemoved(on_host="web", listen="127.0.42.101:8080"), ready)
+    assert screen.out[-1] == "ready: 1 host, 0 ports"
+
+
+def test_a_problem_is_told_in_full_once_and_then_in_one_line() -> None:
+    waiting = host(state=HostState.BACKING_OFF, problem=PROBLEM, retry_in=1.0)
+    screen = Screen().show(
+        HostChanged(host=waiting),
+        HostChanged(host=host(state=HostState.STARTING, attempt=2, problem=PROBLEM)),
+        HostChanged(
+            host=host(state=HostState.BACKING_OFF, problem=PROBLEM, retry_in=2.0, attempt=2)
+        ),
+    )
+    assert screen.err == [
+        "host web: docker: command not found",
+        "  command: docker exec -i web sh",
+        "  exit status: 127",
+        "  stderr: sh: docker: not found",
+        "  hint: install docker, or give the full path",
+        "  next try in 1.0 s",
+        "host web: the same again (attempt 2); next try in 2.0 s",
+    ]
+    assert screen.out == []
+
+
+def test_a_loss_and_the_back_off_after_it_tell_the_problem_once() -> None:
+    lost = host(state=HostState.LOST, problem=PROBLEM)
+    screen = Screen().show(
+        HostChanged(host=host()),
+        HostChanged(host=lost),
+        HostChanged(host=host(state=HostState.BACKING_OFF, problem=PROBLEM, retry_in=1.0)),
+        HostChanged(host=host(state=HostState.FAILED, problem=PROBLEM)),
+    )
+    assert screen.err[0] == "host web: lost: docker: command not found"
+    assert sum("command not found" in line for line in screen.err) == 1
+    assert screen.err[-1] == "  web has failed for good; it is not tried again"
+
+
+def test_changes_that_are_no_news_are_not_printed() -> None:
+    screen = Screen().show(HostChanged(host=host()), HostChanged(host=host(round_trip=0.5)))
+    screen.show(ListenerChanged(listener=listener()), ListenerChanged(listener=listener()))
+    screen.show(StreamOpened(stream=stream()), Log(level="info", host="web", text="hello"))
+    assert len(screen.out) == 2
+    assert screen.err == []
+
+
+def test_debug_tells_streams_states_and_every_log_line() -> None:
+    screen = Screen(debug=True).show(
+        HostChanged(host=host(state=HostState.BOOTSTRAPPING)),
+        StreamOpened(stream=stream()),
+        Log(level="debug", host="web", text="hello"),
+    )
+    assert screen.err[0] == "host web bootstrapping"
+    assert screen.err[1].startswith("stream 7 local 127.0.0.1:40000 -> 127.0.42.101:8080 -> web")
+    assert "2.0 KiB forth" in screen.err[1]
+    assert screen.err[2] == "debug: web: hello"
+
+
+def test_a_listener_that_failed_is_a_diagnostic() -> None:
+    failed = listener(state=ListenerState.FAILED, bound="", note="address in use")
+    screen = Screen().show(ListenerChanged(listener=failed))
+    assert screen.err == ["port 127.0.42.101:8080 on local failed: address in use"]
+
+
+HOSTILE = "\x1b]0;owned\x07\r\n\x9b2J\u202e\udc80"
+
+
+def test_hostile_text_from_a_host_is_escaped_wherever_it_comes_in() -> None:
+    problem = PROBLEM.__class__(
+        kind=HOSTILE, message=HOSTILE, hint=HOSTILE, command=HOSTILE, stderr=(HOSTILE,)
+    )
+    screen = Screen(debug=True).show(
+        HostChanged(host=host(HOSTILE, state=HostState.FAILED, problem=problem)),
+        HostChanged(host=host("other", agent=HOSTILE)),
+        ListenerChanged(listener=listener(HOSTILE, note=HOSTILE, bound=HOSTILE, target=HOSTILE)),
+        StreamOpened(stream=stream(peer=HOSTILE, reason=HOSTILE)),
+        Log(level=HOSTILE, host=HOSTILE, text=HOSTILE),
+        Ready(hosts=2, listeners=1),
+    )
+    lines = screen.out + screen.err
+    assert len(lines) >= 8
+    assert all(line.isprintable() for line in lines)
+    assert clean(HOSTILE) in screen.err[0]
+
+
+def test_clean_leaves_what_is_harmless() -> None:
+    assert clean("naïve 日本 🙂\tx") == "naïve 日本 🙂\tx"
+    assert clean("\x1b[1m\n") == "\\x1b[1m\\x0a"
+    assert clean("\u202e\U000e0001") == "\\u202e\\U000e0001"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**40, "1.0 TiB")]
+)
+def test_sizes(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+def test_spans_of_time() -> None:
+    told = [seconds(value) for value in (0.00061, 0.35, 0.9997, 1.5, 60)]
+    assert told == ["0.6 ms", "350 ms", "1.0 s", "1.5 s", "60 s"]
+
+
+def test_what_is_missing_when_time_is_up() -> None:
+    status = Status(
+        hosts=(host(), host("db", state=HostState.BACKING_OFF, problem=PROBLEM)),
+        listeners=(listener(), listener("db", state=ListenerState.PENDING)),
+        streams=(),
+        opened_total=0,
+        bytes_total=0,
+    )
+    assert [line.plain for line in not_ready_lines(status, 5)] == [
+        "not ready within 5.0 s:",
+        "  host db backing off: docker: command not found",
+        "  port 127.0.42.101:8080 on db",
+    ]
