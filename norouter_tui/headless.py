@@ -114,7 +114,8 @@ class Run:
         async with anyio.create_task_group() as tasks:
             await tasks.start(self._end_on_signal)
             async with Engine() as engine:
-                tasks.start_soon(self._show, engine, engine.subscribe())
+                streams = self._options.as_json or self._options.debug
+                tasks.start_soon(self._show, engine, engine.subscribe(streams=streams))
                 async with anyio.create_task_group() as work:
                     work.start_soon(self._bring_up, engine)
                     await self._over.wait()

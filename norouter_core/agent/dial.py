@@ -8,7 +8,7 @@ import socket
 
 from norouter_core.agent.io import describe, reset_code
 from norouter_core.agent.resolve import literal
-from norouter_core.agent.tcp import TcpEnd, abort
+from norouter_core.agent.tcp import TcpEnd, abort, set_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Dial:
             family = literal(address)
             sock = socket.socket(family or socket.AF_INET, socket.SOCK_STREAM)
             sock.setblocking(False)
+            set_options(sock)
             status = sock.connect_ex((address, self._port))
             if status == errno.EINPROGRESS:
                 # On this machine's own addresses the handshake is over by now: asking again saves

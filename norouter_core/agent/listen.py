@@ -6,6 +6,7 @@ import errno
 import socket
 
 from norouter_core.agent.resolve import literal
+from norouter_core.agent.tcp import set_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))
+        set_options(sock)
         sock.listen(_BACKLOG)
         sock.setblocking(False)
     except (OSError, OverflowError) as error:

@@ -157,17 +157,23 @@ def main(argv: list[str]) -> int:
             "`norouter run MANIFEST` on your own machine.\n"
         )
         return 2
-    return run()
+    return run(*_aside())
 
 
-def run() -> int:
-    """Takes over fds 0 and 1, and serves the hub on them."""
-    # A stray print of anything in this process must not end up between two frames.
+def _aside() -> tuple[int, int]:
+    """Where fds 0 and 1 led: a stray print of anything in this process must not end up between
+    two frames. An agent that came over the link finds this done by the first stage, before its
+    marker."""
     read_fd, write_fd = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
+    return read_fd, write_fd
+
+
+def run(read_fd: int, write_fd: int) -> int:
+    """Serves the hub on two descriptors until it is gone; the exit status."""
     # The hub's end decides when we end: by EOF, by `bye` or by silence. A terminal's
     # interrupt reaches the whole group, and must not tear the link down before that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

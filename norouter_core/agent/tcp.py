@@ -81,10 +81,6 @@ class TcpEnd(End):
 
     def _adopt(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        try:
-            set_options(sock)
-        except OSError:
-            pass  # already reset by its peer: the first read will tell
         self.socket = sock
 
     # -- called by the other end -----------------------------------------------------------
@@ -288,11 +284,8 @@ if TYPE_CHECKING:
 
 
 def set_options(sock: socket.socket) -> None:
-    """No delay for small writes, and a sign of life from peers that have vanished.
-
-    Raises:
-        OSError: the socket has been reset already.
-    """
+    """No delay for small writes, and a sign of life from peers that have vanished. What a
+    listening socket is set to, the sockets that it accepts inherit."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 

@@ -7,7 +7,7 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from norouter_core.engine.events import Event
+from norouter_core.engine.events import Event, StreamClosed, StreamOpened
 
 
 class Subscription:
@@ -17,7 +17,8 @@ class Subscription:
     counts them: it then does well to look at `Engine.status()`.
     """
 
-    def __init__(self, bus: Bus, limit: int) -> None:
+    def __init__(self, bus: Bus, limit: int, streams: bool) -> None:
+        self.streams = streams
         self._bus = bus
         self._waiting: deque[Event] = deque(maxlen=limit)
         self._arrived = asyncio.Event()
@@ -68,18 +69,25 @@ class Bus:
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
 
-    def subscribe(self, limit: int) -> Subscription:
-        subscription = Subscription(self, limit)
+    def subscribe(self, limit: int, streams: bool) -> Subscription:
+        subscription = Subscription(self, limit, streams)
         self._subscriptions.append(subscription)
         return subscription
+
+    @property
+    def tells_of_streams(self) -> bool:
+        """Whether anybody wants to know of single streams."""
+        return any(subscription.streams for subscription in self._subscriptions)
 
     def leave(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
     def publish(self, event: Event) -> None:
+        of_stream = isinstance(event, StreamOpened | StreamClosed)
         for subscription in self._subscriptions:
-            subscription.put(event)
+            if subscription.streams or not of_stream:
+                subscription.put(event)
 
     def end(self) -> None:
         for subscription in self._subscriptions:

@@ -16,9 +16,9 @@ from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.publications import Address, Publication, placement, publications
-from norouter_core.engine.relay import DirectStream, Streams
+from norouter_core.engine.relay import DirectStream, Stream, Streams
 from norouter_core.engine.report import direct_rows
-from norouter_core.engine.status import HostState, ListenerStatus, Status, StreamStatus
+from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.links.stdio import Timing
 from norouter_core.model import Host, MeshSpec
@@ -146,9 +146,13 @@ class Engine:
 
     # -- what it tells ---------------------------------------------------------------------
 
-    def subscribe(self, limit: int = 1024) -> Subscription:
-        """Events from now on; at most `limit` wait for a slow reader."""
-        return self._bus.subscribe(limit)
+    def subscribe(self, limit: int = 1024, *, streams: bool = True) -> Subscription:
+        """Events from now on; at most `limit` wait for a slow reader.
+
+        Without `streams` those of single streams are left out: a reader that does not show them
+        need not be woken for each of thousands a second.
+        """
+        return self._bus.subscribe(limit, streams)
 
     def status(self) -> Status:
         """How everything stands now; hosts in the order of the manifest."""
@@ -241,7 +245,7 @@ class Engine:
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
         wanted = supervisor.listeners.granted(listener)
-        if wanted is None or wanted.publication not in self._published.values():
+        if wanted is None or self._published.get(wanted.publication.address) != wanted.publication:
             text = (
                 f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
             )
@@ -277,8 +281,10 @@ class Engine:
     def _listener_removed(self, host: str, listen: str) -> None:
         self._bus.publish(events.ListenerRemoved(on_host=host, listen=listen))
 
-    def _stream_opened(self, status: StreamStatus) -> None:
-        self._bus.publish(events.StreamOpened(stream=status))
+    def _stream_opened(self, stream: Stream | DirectStream) -> None:
+        if self._bus.tells_of_streams:
+            self._bus.publish(events.StreamOpened(stream=stream.status()))
 
-    def _stream_closed(self, status: StreamStatus) -> None:
-        self._bus.publish(events.StreamClosed(stream=status))
+    def _stream_closed(self, stream: Stream | DirectStream) -> None:
+        if self._bus.tells_of_streams:
+            self._bus.publish(events.StreamClosed(stream=stream.status()))

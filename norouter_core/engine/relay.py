@@ -139,8 +139,8 @@ class Streams:
 
     def __init__(
         self,
-        opened: Callable[[StreamStatus], None],
-        closed: Callable[[StreamStatus], None],
+        opened: Callable[[Stream | DirectStream], None],
+        closed: Callable[[Stream | DirectStream], None],
     ) -> None:
         self._opened = opened
         self._closed = closed
@@ -158,7 +158,7 @@ class Streams:
         stream = Stream(next(self._numbers), from_host, peer, publication, client, self._ended)
         self._relayed[stream.number] = stream
         self.opened_total += 1
-        self._opened(stream.status())
+        self._opened(stream)
         return stream
 
     def report(self, host: str, publication: Publication, row: list[Any]) -> None:
@@ -180,7 +180,7 @@ class Streams:
         stream.bytes_forth, stream.bytes_back = forth, back
         stream.state, stream.reason = StreamState(state), reason
         if new:
-            self._opened(stream.status())
+            self._opened(stream)
         if stream.state is StreamState.CLOSED:
             del self._direct[host, remote]
             self._account(stream)
@@ -230,7 +230,7 @@ class Streams:
     def _account(self, stream: Stream | DirectStream) -> None:
         self._bytes_before += stream.bytes_forth + stream.bytes_back
         _add(self._host_bytes, stream, 0)
-        self._closed(stream.status())
+        self._closed(stream)
 
 
 def _add(sums: dict[str, list[int]], stream: Stream | DirectStream, open_now: int) -> None:
