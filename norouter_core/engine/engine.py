@@ -65,16 +65,15 @@ class Engine:
         kind: type[BaseException] | None,
         error: BaseException | None,
         at: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
                     stopping.start_soon(supervisor.stop)
-        try:
-            return await self._tasks.__aexit__(kind, error, at)
-        finally:
-            self._bus.publish(events.Stopped())
-            self._bus.end()
+        # Its tasks have ended; what the body raised goes on as it is, in no group.
+        await self._tasks.__aexit__(None, None, None)
+        self._bus.publish(events.Stopped())
+        self._bus.end()
 
     # -- what it is told -------------------------------------------------------------------
 
