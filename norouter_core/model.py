@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from norouter_core.text import address_text
+
 VIP_POOL = "127.0.42.0/24"
 """Where VIPs are allotted from when a host names none."""
 
@@ -42,8 +44,7 @@ class Forward:
     proto: str = "tcp"
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.listen}:{host}:{self.port}"
+        return f"{self.listen}:{address_text((self.host, self.port))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from norouter_core.engine.publications import Address, Wanted
 from norouter_core.engine.status import ListenerState, ListenerStatus
 from norouter_core.links.base import Link, VerbError
+from norouter_core.text import address_text
 
 _RETRY = 0.5
 """Seconds until an address that could not be bound is tried again: a lost agent may still hold
@@ -109,7 +110,7 @@ class HostListeners:
                 self._by_number.pop(number, None)
                 await _quietly(link.unlisten(number))
             note = f"served by {wanted.shared_by}, which shares this network namespace"
-            self._move(listener, ListenerState.SHARED, _text(address), note)
+            self._move(listener, ListenerState.SHARED, address_text(address), note)
             return
         direct = wanted.publication.target if wanted.direct else None
         # Known before it is asked for: a client may arrive before the answer does.
@@ -129,7 +130,7 @@ class HostListeners:
         listener.asked = (number, direct)
         if listener.wanted == wanted:
             note = _fallback_hint(address[0]) if fallback else ""
-            self._move(listener, ListenerState.BOUND, _text((host, port)), note)
+            self._move(listener, ListenerState.BOUND, address_text((host, port)), note)
 
     def _drop(self, address: Address) -> None:
         listener = self._listeners.pop(address)
@@ -137,7 +138,7 @@ class HostListeners:
         self._by_number.pop(number, None)
         if listener.asked is not None:
             self._stale.append(number)
-        self._removed(self._host, _text(address))
+        self._removed(self._host, address_text(address))
 
     def _move(self, listener: _Listener, state: ListenerState, bound: str, note: str) -> None:
         if (listener.state, listener.bound, listener.note) != (state, bound, note):
@@ -152,8 +153,8 @@ class HostListeners:
         return ListenerStatus(
             on_host=self._host,
             to_host=publication.to_host,
-            listen=_text(publication.address),
-            target=_text(publication.target),
+            listen=address_text(publication.address),
+            target=address_text(publication.target),
             state=listener.state,
             bound=listener.bound,
             note=listener.note,
@@ -173,8 +174,3 @@ def _fallback_hint(vip: str) -> str:
         f"{vip} is no address of this machine; to have it: sudo ifconfig lo0 alias {vip} "
         f"(macOS, BSD) or ip addr add {vip}/32 dev lo (Linux)"
     )
-
-
-def _text(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -10,7 +10,7 @@ from typing import Any
 from norouter_core.agent.ends import End
 from norouter_core.engine.publications import Publication
 from norouter_core.engine.status import StreamState, StreamStatus
-from norouter_core.links.process import clean
+from norouter_core.text import address_text, clean
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.limits import MAX_STREAMS
 
@@ -251,10 +251,10 @@ def _status(stream: Stream | DirectStream) -> StreamStatus:
     return StreamStatus(
         id=stream.number,
         from_host=stream.from_host,
-        peer=_text(stream.peer),
+        peer=address_text(stream.peer),
         to_host=publication.to_host,
-        target=_text(publication.target),
-        listener=_text(publication.address),
+        target=address_text(publication.target),
+        listener=address_text(publication.address),
         state=stream.state,
         opened=stream.opened,
         bytes_forth=stream.bytes_forth,
@@ -262,8 +262,3 @@ def _status(stream: Stream | DirectStream) -> StreamStatus:
         direct=stream.direct,
         reason=stream.reason,
     )
-
-
-def _text(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from norouter_core.links.process import clean
+from norouter_core.text import clean
 from norouter_core.wire.errors import Violation
 
 _TYPES = (int, int, str, int, int, int, str, str)

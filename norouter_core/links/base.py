@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.verbs import VerbError
-from norouter_core.links.process import clean
+from norouter_core.text import clean
 from norouter_core.wire.messages import field
 
 if TYPE_CHECKING:

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
-from anyio.abc import ByteReceiveStream, Process
+from anyio.abc import Process
+
+from norouter_core.links import pumped
+from norouter_core.text import clean
 
 _KEPT_LINES = 40
-_LINE_LIMIT = 500
+_LINE_LIMIT = 2000
 _GRACE = 2.0
 """Seconds between asking a child to end and making it."""
 
-# Escape sequences and control characters: stderr is a stranger's text on the way to a terminal.
-_UNPRINTABLE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC, with its end
-    r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069]"
-)
+PUMPED = sys.platform == "win32"
+"""Whether threads carry a child's stdio: where the loop can watch sockets only. Tests set it."""
 
 
-def clean(text: str) -> str:
-    """One line of a stranger's text without anything that a terminal would act on."""
-    return _UNPRINTABLE.sub("", text)[:_LINE_LIMIT]
+class Running(Protocol):
+    """A child process, however it was started."""
+
+    pid: int
+
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    async def receive_stderr(self) -> bytes: ...
+    async def aclose(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -37,19 +44,17 @@ class Child:
     """A running exec command. `reading` and `writing` are the hub's ends of its stdio; whoever
     makes a channel of them owns them from then on."""
 
-    process: Process
+    process: Running
     reading: socket.socket
     writing: socket.socket
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
 
     async def read_stderr(self, line_seen: Callable[[str], None]) -> None:
         """Reads until the end, keeping the last lines; to be run as a task."""
-        stream = self.process.stderr
-        assert stream is not None
         partial = b""
-        while chunk := await _receive(stream):
+        while chunk := await self.process.receive_stderr():
             *lines, partial = (partial + chunk).replace(b"\r", b"\n").split(b"\n")
-            partial = partial[: 4 * _LINE_LIMIT]
+            partial = partial[:_LINE_LIMIT]
             for line in lines:
                 self._line(line, line_seen)
         self._line(partial, line_seen)
@@ -87,7 +92,7 @@ class Child:
             else:
                 self.process.send_signal(number)
         except (ProcessLookupError, PermissionError):
-            pass  # gone already, or a setuid program that the next signal's EOF will end
+            pass  # gone already, or a setuid program, which ends with its stdin
 
 
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
@@ -102,6 +107,8 @@ async def spawn(argv: tuple[str, ...]) -> Child:
     Raises:
         OSError: the command cannot be started.
     """
+    if PUMPED:
+        return Child(*pumped.start(argv))
     reading, child_out = socket.socketpair()
     child_in, writing = socket.socketpair()
     with child_out, child_in:
@@ -119,11 +126,33 @@ async def spawn(argv: tuple[str, ...]) -> Child:
     for sock in (reading, writing):
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    return Child(process, reading, writing)
+    return Child(_Watched(process), reading, writing)
 
 
-async def _receive(stream: ByteReceiveStream) -> bytes:
-    try:
-        return await stream.receive(65536)
-    except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-        return b""
+class _Watched:
+    """A process that the loop watches."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.pid = process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    def send_signal(self, number: int) -> None:
+        self._process.send_signal(signal.Signals(number))
+
+    async def receive_stderr(self) -> bytes:
+        stream = self._process.stderr
+        assert stream is not None
+        try:
+            return await stream.receive(65536)
+        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return b""
+
+    async def aclose(self) -> None:
+        await self._process.aclose()

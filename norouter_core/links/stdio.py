@@ -20,7 +20,8 @@ from norouter_core.bootstrap.command import Plan
 from norouter_core.bootstrap.handshake import Go, HelloSearch, MarkerSearch, NoPython
 from norouter_core.bootstrap.problem import Evidence, Stage
 from norouter_core.links.base import Hello, Hub, VerbError
-from norouter_core.links.process import Child, clean, spawn
+from norouter_core.links.process import Child, spawn
+from norouter_core.text import clean
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.errors import Violation
@@ -130,7 +131,8 @@ class StdioLink:
                 except OSError:
                     data = b""
                 found = search.feed(data) if data else None
-                if isinstance(found, Go):
+                # The echo of a terminal may come together with the marker.
+                if isinstance(found, Go) and not search.echoed:
                     return found.rest
                 if isinstance(found, NoPython):
                     raise _NotMet(stdout=search.noise, report=found.report)
