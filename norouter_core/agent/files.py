@@ -10,6 +10,9 @@ BLOCK_END = "# </Added-by-NoRouter>"
 BACKUP_SUFFIX = ".bak.norouter"
 MODES = ("replace", "block", "remove-block")
 
+_NO_NEWLINE = "# (no newline before this block)"
+"""First in a block that had to end the line before it: its removal restores every byte."""
+
 
 def write(path: str, text: str, mode: str) -> tuple[str, bool]:
     """Writes `text` to `path`; returns the path as expanded and whether anything changed.
@@ -47,33 +50,41 @@ def expand(path: str) -> str:
     """`path` with this machine's `~` and `${VAR}`.
 
     Raises:
-        ValueError: a variable that is not set, or a NUL.
+        ValueError: a user that is not there, a variable that is not set, or a NUL.
     """
-    expanded = os.path.expandvars(os.path.expanduser(path))
-    if "${" in expanded or "\0" in expanded:
+    home = os.path.expanduser(path)
+    expanded = os.path.expandvars(home)
+    if home.startswith("~") or "${" in expanded or "\0" in expanded:
         raise ValueError(f"cannot expand {path!r} on this host")
     return expanded
 
 
 def without_block(text: str) -> str:
-    """`text` less what stands between the markers, and less the markers."""
-    kept = []
-    inside = False
+    """`text` less what stands between the markers, and less the markers.
+
+    A first marker without a second is no block: what follows it is not ours to take away.
+    """
+    kept: list[str] = []
+    block: list[str] = []
     for line in text.splitlines(True):
         word = line.strip()
         if word == BLOCK_BEGIN:
-            inside = True
-        elif word == BLOCK_END and inside:
-            inside = False
-        elif not inside:
-            kept.append(line)
-    return "".join(kept)
+            kept += block
+            block = [line]
+        elif word == BLOCK_END and block:
+            if block[1:] and block[1].strip() == _NO_NEWLINE and kept:
+                kept[-1] = kept[-1][:-1]
+            block = []
+        else:
+            (block or kept).append(line)
+    return "".join(kept + block)
 
 
 def _with_block(text: str, block: str) -> str:
+    note = ""
     if text and not text.endswith("\n"):
-        text += "\n"
-    return f"{text}{BLOCK_BEGIN}\n{block.rstrip()}\n{BLOCK_END}\n"
+        text, note = f"{text}\n", f"{_NO_NEWLINE}\n"
+    return f"{text}{BLOCK_BEGIN}\n{note}{block.rstrip()}\n{BLOCK_END}\n"
 
 
 def _read(path: str) -> str | None:
@@ -92,7 +103,8 @@ def _back_up(path: str, text: str) -> None:
 
 def _replace(path: str, text: str) -> None:
     """Atomically where the system lets us: a container's /etc/hosts is a mount of its own, which
-    cannot be renamed onto, and is then written in place."""
+    cannot be renamed onto, and is then written in place. A symbolic link stays one."""
+    path = os.path.realpath(path)
     data = text.encode("utf-8", "surrogateescape")
     temporary = f"{path}.norouter-{os.getpid()}"
     mode = 0o644

@@ -11,8 +11,9 @@ from norouter_core.agent.channel import FdChannel
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
 from norouter_core.agent.verbs import VerbError, Verbs
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, Connection
 from norouter_core.wire.errors import Violation

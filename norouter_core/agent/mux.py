@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import islice
 
-from norouter_core.agent.ends import End
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.heartbeat import Heartbeat
-from norouter_core.wire.limits import EARLY_WINDOW, MAX_DATA, QUANTUM
+from norouter_core.wire.limits import MAX_DATA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,95 +53,6 @@ _TURNS = 32
 """Turns of streams that are written before the rest of the loop has its own."""
 _GOODBYE = 2.0
 """Seconds that an orderly end waits for what is queued to be written."""
-
-
-class WireEnd(End):
-    """One stream of a link as one end of a stream."""
-
-    __slots__ = ("mux", "starved", "stream")
-
-    def __init__(self, mux: Mux, stream: Stream) -> None:
-        super().__init__()
-        self.mux = mux
-        self.stream = stream
-        self.starved = False
-        stream.owner = self
-
-    def accept(self, peer: tuple[str, int]) -> None:
-        """Answers an offered stream with the address that it now reaches."""
-        if not self.stream.closed:
-            self.mux.connection.accept(self.stream, {"peer": list(peer)})
-            self.mux.kick()
-
-    def send(self, data: memoryview) -> None:
-        self.mux.send(self, data)
-
-    def end(self) -> None:
-        self.mux.connection.end(self.stream)
-        self._ended_by_us()
-        self.mux.kick()
-
-    def reset(self, code: str, reason: str) -> None:
-        if not self.stream.closed:
-            self.mux.connection.reset(self.stream, code, reason)
-            self.mux.kick()
-            self.closed(code, reason)
-
-    def room(self) -> int:
-        stream = self.stream
-        room = stream.room
-        if room <= 0:
-            self.starved = True
-            return 0
-        mux = self.mux
-        outbox = mux.connection.outbox
-        if mux.turn is self:
-            return min(room, QUANTUM if outbox.contended else MAX_DATA)
-        if not outbox.idle:
-            if outbox.only_control:
-                # Little enough to be copied, and to go with the frames before it in one write: the
-                # first bytes of a stream go with its OPEN.
-                return min(room, EARLY_WINDOW)
-            outbox.wait_turn(stream)
-            mux.kick()
-            return 0
-        return min(room, MAX_DATA)
-
-    def wake(self) -> None:
-        """What came is bounded by its window: this end has nothing that waits for room."""
-
-    def consumed(self, size: int) -> None:
-        self.mux.consumed(self.stream, size)
-
-    # -- called by the mux -----------------------------------------------------------------
-
-    def writable(self) -> None:
-        """The window has grown."""
-        if self.starved:
-            self.starved = False
-            if self.peer:
-                self.peer.wake()
-
-    def got_end(self) -> None:
-        if self.observer:
-            self.observer.end_half_closed(self)
-        if self.peer:
-            self.peer.end()
-        self._ended_by_us()
-
-    def got_reset(self, code: str, reason: str) -> None:
-        if self.peer:
-            self.peer.reset(code, reason)
-        self.closed(code, reason)
-
-    def closed(self, code: str, reason: str) -> None:
-        if self.observer:
-            observer, self.observer = self.observer, None
-            observer.end_closed(self, code, reason)
-
-    def _ended_by_us(self) -> None:
-        if self.stream.closed:
-            self.closed("closed", "")
 
 
 class Mux:
@@ -298,6 +209,8 @@ class Mux:
                 if not written:
                     return
                 outbox.written(written)
+                if outbox.idle:
+                    break
         if outbox.idle:
             self._watch_writing(False)
             if self._ending is not None:
@@ -383,23 +296,25 @@ class Mux:
             self._flush()
 
     def _dispatch(self, event: Event) -> None:
-        if isinstance(event, events.Data):
-            end: WireEnd = event.stream.owner
-            if end.peer is not None:
-                end.bytes_in += len(event.view)
-                end.peer.send(event.view)
-        elif isinstance(event, events.Message):
-            self._message(event)
-        elif isinstance(event, events.Opened):
-            self._opened(event)
-        elif isinstance(event, events.Writable):
-            event.stream.owner.writable()
-        elif isinstance(event, events.Ended):
-            event.stream.owner.got_end()
-        elif isinstance(event, events.Reset):
-            event.stream.owner.got_reset(event.code, event.reason)
-        else:
-            self._end(str(event.violation), event.violation)
+        _DISPATCH[type(event)](self, event)
+
+    def _data(self, event: events.Data) -> None:
+        end: WireEnd = event.stream.owner
+        if end.peer is not None:
+            end.bytes_in += len(event.view)
+            end.peer.send(event.view)
+
+    def _writable(self, event: events.Writable) -> None:
+        event.stream.owner.writable()
+
+    def _ended(self, event: events.Ended) -> None:
+        event.stream.owner.got_end()
+
+    def _reset(self, event: events.Reset) -> None:
+        event.stream.owner.got_reset(event.code, event.reason)
+
+    def _broken(self, event: events.Broken) -> None:
+        self._end(str(event.violation), event.violation)
 
     def _opened(self, event: events.Opened) -> None:
         if event.offered:
@@ -431,3 +346,14 @@ class Mux:
         if seconds is not None:
             # A peer that tells nonsense must not make windows of any size.
             self.connection.round_trip = min(max(0.0, seconds), 5.0)
+
+
+_DISPATCH: dict[type, Callable[..., None]] = {
+    events.Data: Mux._data,
+    events.Message: Mux._message,
+    events.Opened: Mux._opened,
+    events.Writable: Mux._writable,
+    events.Ended: Mux._ended,
+    events.Reset: Mux._reset,
+    events.Broken: Mux._broken,
+}

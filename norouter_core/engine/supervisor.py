@@ -144,18 +144,20 @@ class Supervisor:
         self._agent = str(link.hello)
         ready_at = time.monotonic()
         self._enter(HostState.READY)
+        lost = False
         try:
             lost = await self._until_down_or_again(link)
         finally:
             self.link = None
+            self._back_off.was_ready(time.monotonic() - ready_at)
+            if lost:
+                # Told at once: to see a frozen command out takes seconds.
+                self._enter(HostState.LOST)
             with anyio.CancelScope(shield=True):
                 evidence = await self._part(link)
-        self._back_off.was_ready(time.monotonic() - ready_at)
         if not lost:
             self._enter(HostState.STOPPED)
-            return None
-        self._enter(HostState.LOST)
-        return evidence
+        return evidence if lost else None
 
     async def _until_down_or_again(self, link: Link) -> bool:
         async with anyio.create_task_group() as tasks:

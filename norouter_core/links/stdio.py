@@ -13,7 +13,8 @@ import anyio
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.bootstrap import stage
 from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.command import Plan

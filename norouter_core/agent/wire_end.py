@@ -1,0 +1,100 @@
+"""One stream of a link as one end of a stream."""
+
+from __future__ import annotations
+
+from norouter_core.agent.ends import End
+from norouter_core.wire.limits import EARLY_WINDOW, MAX_DATA, QUANTUM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.agent.mux import Mux
+    from norouter_core.wire.stream import Stream
+
+
+class WireEnd(End):
+    """One stream of a link as one end of a stream."""
+
+    __slots__ = ("mux", "starved", "stream")
+
+    def __init__(self, mux: Mux, stream: Stream) -> None:
+        super().__init__()
+        self.mux = mux
+        self.stream = stream
+        self.starved = False
+        stream.owner = self
+
+    def accept(self, peer: tuple[str, int]) -> None:
+        """Answers an offered stream with the address that it now reaches."""
+        if not self.stream.closed:
+            self.mux.connection.accept(self.stream, {"peer": list(peer)})
+            self.mux.kick()
+
+    def send(self, data: memoryview) -> None:
+        self.mux.send(self, data)
+
+    def end(self) -> None:
+        self.mux.connection.end(self.stream)
+        self._ended_by_us()
+        self.mux.kick()
+
+    def reset(self, code: str, reason: str) -> None:
+        if not self.stream.closed:
+            self.mux.connection.reset(self.stream, code, reason)
+            self.mux.kick()
+            self.closed(code, reason)
+
+    def room(self) -> int:
+        stream = self.stream
+        room = stream.room
+        if room <= 0:
+            self.starved = True
+            return 0
+        mux = self.mux
+        outbox = mux.connection.outbox
+        if mux.turn is self:
+            return min(room, QUANTUM if outbox.contended else MAX_DATA)
+        if not outbox.idle:
+            if outbox.only_control:
+                # Little enough to be copied, and to go with the frames before it in one write: the
+                # first bytes of a stream go with its OPEN.
+                return min(room, EARLY_WINDOW)
+            outbox.wait_turn(stream)
+            mux.kick()
+            return 0
+        return min(room, MAX_DATA)
+
+    def wake(self) -> None:
+        """What came is bounded by its window: this end has nothing that waits for room."""
+
+    def consumed(self, size: int) -> None:
+        self.mux.consumed(self.stream, size)
+
+    # -- called by the mux -----------------------------------------------------------------
+
+    def writable(self) -> None:
+        """The window has grown."""
+        if self.starved:
+            self.starved = False
+            if self.peer:
+                self.peer.wake()
+
+    def got_end(self) -> None:
+        if self.observer:
+            self.observer.end_half_closed(self)
+        if self.peer:
+            self.peer.end()
+        self._ended_by_us()
+
+    def got_reset(self, code: str, reason: str) -> None:
+        if self.peer:
+            self.peer.reset(code, reason)
+        self.closed(code, reason)
+
+    def closed(self, code: str, reason: str) -> None:
+        if self.observer:
+            observer, self.observer = self.observer, None
+            observer.end_closed(self, code, reason)
+
+    def _ended_by_us(self) -> None:
+        if self.stream.closed:
+            self.closed("closed", "")
