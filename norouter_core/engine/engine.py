@@ -14,6 +14,7 @@ from norouter_core.agent.io import Io
 from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
+from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.publications import Address, Publication, placement, publications
 from norouter_core.engine.relay import DirectStream, Stream, Streams
@@ -53,6 +54,7 @@ class Engine:
         self._applying = asyncio.Lock()
         self._progress = asyncio.Event()
         self._was_ready = False
+        self._grumbles = Grumbles()
 
     async def __aenter__(self) -> Self:
         self.io = Io(asyncio.get_running_loop())
@@ -126,8 +128,14 @@ class Engine:
             stream.kill("killed", "killed by the user")
         return True
 
+    def kill_now(self) -> None:
+        """Ends every exec command at once, by SIGKILL: for a user who does not want to wait for
+        the orderly stop. Agents notice by the end of their stdin."""
+        for supervisor in self._supervisors.values():
+            supervisor.kill_now()
+
     async def wait_ready(self) -> None:
-        """Returns when every host is ready and every listener is answered for.
+        """Returns when every host is ready and every listener is bound, or shared.
 
         Raises:
             MeshFailed: a host has failed for good.
@@ -254,8 +262,9 @@ class Engine:
         publication = wanted.publication
         target = self._supervisors.get(publication.to_host)
         if target is None or target.link is None:
-            state = target.state if target else "gone"
-            end.reset("gone", f"{publication.to_host} is {state}")
+            reason = f"{publication.to_host} is {target.state if target else 'gone'}"
+            end.reset("gone", reason)
+            self._grumble(publication, supervisor.host.name, peer, f"gone: {reason}")
             return
         stream = self._streams.add(supervisor.host.name, peer, publication, end)
         stream.target = target.link.dial(end, *publication.target, stream)
@@ -284,6 +293,16 @@ class Engine:
         if self._bus.tells_of_streams:
             self._bus.publish(events.StreamOpened(stream=stream.status()))
 
+    def _grumble(
+        self, publication: Publication, from_host: str, peer: Address, reason: str
+    ) -> None:
+        """Tells, now and then, of clients that did not get where they wanted."""
+        text = self._grumbles.about(publication, from_host, peer, reason, self.io.loop.time())
+        if text:
+            self.host_log("warning", publication.to_host, text)
+
     def _stream_closed(self, stream: Stream | DirectStream) -> None:
+        if stream.reason.partition(":")[0] in NOT_REACHED:
+            self._grumble(stream.publication, stream.from_host, stream.peer, stream.reason)
         if self._bus.tells_of_streams:
             self._bus.publish(events.StreamClosed(stream=stream.status()))

@@ -70,7 +70,7 @@ class Log(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(Event):
-    """Every host of the spec is ready and every listener has been answered for."""
+    """Every host of the spec is ready and every listener is bound, or shared."""
 
     kind = "ready"
     hosts: int

@@ -76,9 +76,9 @@ class HostListeners:
 
     @property
     def settled(self) -> bool:
-        """True when every listener has been answered for."""
-        pending = ListenerState.PENDING
-        return not any(listener.state is pending for listener in self._listeners.values())
+        """True when every listener is bound, here or by a host that shares the namespace."""
+        served = (ListenerState.BOUND, ListenerState.SHARED)
+        return all(listener.state in served for listener in self._listeners.values())
 
     def statuses(self) -> list[ListenerStatus]:
         return [self._status(listener) for listener in self._listeners.values()]

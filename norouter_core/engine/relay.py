@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from norouter_core.agent.ends import End
@@ -146,7 +147,7 @@ class Streams:
         self._closed = closed
         self._numbers = itertools.count(1)
         self._relayed: dict[int, Stream] = {}
-        self._direct: dict[tuple[str, int], DirectStream] = {}
+        self._direct: dict[str, dict[int, DirectStream]] = {}
         self.opened_total = 0
         self._bytes_before = 0
         self._host_bytes: dict[str, list[int]] = {}
@@ -168,32 +169,32 @@ class Streams:
             Violation: code `json`: more streams than there can be.
         """
         remote, _, peer_host, peer_port, forth, back, state, reason = row
-        stream = self._direct.get((host, remote))
+        known = self._direct.setdefault(host, {})
+        stream = known.get(remote)
         new = stream is None
         if stream is None:
-            if sum(key[0] == host for key in self._direct) >= MAX_STREAMS:
+            if len(known) >= MAX_STREAMS:
                 raise Violation("json", f"more than {MAX_STREAMS} direct streams reported")
             stream = DirectStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
-            self._direct[host, remote] = stream
+            known[remote] = stream
             self.opened_total += 1
         stream.bytes_forth, stream.bytes_back = forth, back
         stream.state, stream.reason = StreamState(state), reason
         if new:
             self._opened(stream)
         if stream.state is StreamState.CLOSED:
-            del self._direct[host, remote]
+            del known[remote]
             self._account(stream)
 
     def direct_publication(self, host: str, remote: int) -> Publication | None:
         """What a direct stream that is known already reaches."""
-        stream = self._direct.get((host, remote))
+        stream = self._direct.get(host, {}).get(remote)
         return stream.publication if stream is not None else None
 
     def host_lost(self, host: str) -> None:
         """The direct streams of a host can no longer be told of."""
-        for key in [key for key in self._direct if key[0] == host]:
-            stream = self._direct.pop(key)
+        for stream in self._direct.pop(host, {}).values():
             stream.state, stream.reason = StreamState.CLOSED, "gone: the link to the host was lost"
             self._account(stream)
 
@@ -205,12 +206,15 @@ class Streams:
 
     def find(self, number: int) -> Stream | DirectStream | None:
         return self._relayed.get(number) or next(
-            (stream for stream in self._direct.values() if stream.number == number), None
+            (stream for stream in self._every_direct() if stream.number == number), None
         )
 
     def __iter__(self) -> Iterator[Stream | DirectStream]:
-        every: list[Stream | DirectStream] = [*self._relayed.values(), *self._direct.values()]
+        every: list[Stream | DirectStream] = [*self._relayed.values(), *self._every_direct()]
         return iter(sorted(every, key=lambda stream: stream.number))
+
+    def _every_direct(self) -> Iterator[DirectStream]:
+        return chain.from_iterable(map(dict.values, self._direct.values()))
 
     @property
     def bytes_total(self) -> int:

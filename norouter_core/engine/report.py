@@ -8,6 +8,8 @@ from norouter_core.text import clean
 from norouter_core.wire.errors import Violation
 
 _TYPES = (int, int, str, int, int, int, str, str)
+_MOST = 2**63 - 1
+"""Of numbers and bytes: what a face may print, add up and turn into a float."""
 _STATES = frozenset({"opening", "open", "half-closed", "closed"})
 
 
@@ -20,6 +22,7 @@ def direct_rows(rows: list[Any]) -> list[list[Any]]:
     for row in rows:
         if not isinstance(row, list) or [type(item) for item in row] != list(_TYPES):
             raise Violation("json", "a direct stream that is not reported as it should be")
-        if row[6] not in _STATES or row[4] < 0 or row[5] < 0:
-            raise Violation("json", f"a direct stream in state {clean(row[6])!r}")
+        counted = all(0 <= number <= _MOST for number in (row[0], row[4], row[5]))
+        if row[6] not in _STATES or not counted or not 0 <= row[3] <= 65535:
+            raise Violation("json", f"a direct stream that cannot be, in state {clean(row[6])!r}")
     return [[*row[:2], clean(row[2]), *row[3:7], clean(row[7])] for row in rows]

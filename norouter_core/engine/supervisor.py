@@ -23,6 +23,9 @@ from norouter_core.links.local import LocalLink
 from norouter_core.links.stdio import StartFailed, StdioLink, Timing
 from norouter_core.model import Host
 
+_TELL_AFTER = 5.0
+"""Seconds of a start after which a person is told what is waited for."""
+
 
 class Mesh(Protocol):
     """What a supervisor needs of the engine."""
@@ -60,6 +63,8 @@ class Supervisor:
         self._ever_ready = False
         self._again = asyncio.Event()
         self._scope = anyio.CancelScope()
+        self._starting = anyio.CancelScope()
+        self._stdio: StdioLink | None = None
         self._ended = asyncio.Event()
 
     # -- from outside ----------------------------------------------------------------------
@@ -84,7 +89,15 @@ class Supervisor:
         """Starts the host anew, at once, whatever state it is in."""
         self._back_off = BackOff()
         self._attempt = 0
+        if self.state is HostState.FAILED:
+            self.problem = None  # it is final no longer
         self._again.set()
+        self._starting.cancel()
+
+    def kill_now(self) -> None:
+        """Ends the exec command by SIGKILL; what supervises it takes it from there."""
+        if self._stdio is not None:
+            self._stdio.kill()
 
     @property
     def command(self) -> str:
@@ -126,10 +139,18 @@ class Supervisor:
                 self._mesh.timing,
                 lambda line: self._mesh.host_log("info", self.host.name, line),
             )
+            self._stdio = link
+            waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
             try:
-                await link.start(tasks, lambda: self._enter(HostState.BOOTSTRAPPING))
+                with anyio.CancelScope() as self._starting:
+                    await link.start(tasks, lambda: self._enter(HostState.BOOTSTRAPPING))
             except StartFailed as failure:
                 await self._wait_after(diagnose(failure.evidence))
+                return
+            finally:
+                waiting.cancel()
+            if self._starting.cancelled_caught:
+                self._enter(HostState.STOPPED)
                 return
             evidence = await self._serve(link)
             if evidence is not None:
@@ -198,6 +219,11 @@ class Supervisor:
         with anyio.move_on_after(delay):
             await self._again.wait()
         self._retry_at = None
+
+    def _still_waiting(self) -> None:
+        what = "the agent behind" if self.state is HostState.BOOTSTRAPPING else "an answer from"
+        text = f"still waiting for {what}: {self.command}"
+        self._mesh.host_log("warning", self.host.name, text)
 
     def _enter(self, state: HostState) -> None:
         self.state = states.check(self.state, state)

@@ -85,6 +85,11 @@ class Child:
             await self.process.aclose()
         return self.process.returncode
 
+    def kill(self) -> None:
+        """Ends the whole process group at once; `end` is still to be called."""
+        if self.process.returncode is None:
+            self._signal(_KILL)
+
     def _signal(self, number: signal.Signals) -> None:
         try:
             if hasattr(os, "killpg"):

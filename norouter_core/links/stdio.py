@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
 
 PROTOCOL = 1
+
+_Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class StdioLink:
         self._stderr_line = stderr_line
         self._child: Child | None = None
         self._mux: Mux | None = None
-        self._requests: dict[int, asyncio.Future[messages.Json]] = {}
+        self._requests: dict[int, _Request] = {}
         self._last_request = 0
         self._hello_came: asyncio.Future[Hello] | None = None
         self._down = asyncio.Event()
@@ -163,14 +165,21 @@ class StdioLink:
         attach = {"name": "hub", "protocol": PROTOCOL, "heartbeat": self._timing.heartbeat}
         mux.start_heartbeat(self._timing.heartbeat)
         try:
-            await self._request("attach", attach)
+            await self._request("attach", attach, dict)
         except VerbError as error:
-            raise _NotMet(violation=error.reason) from None
+            # An agent that has died has broken no rule.
+            refused = "" if error.code == "gone" else error.reason
+            raise _NotMet(violation=self._violation or refused) from None
 
     # -- the end ---------------------------------------------------------------------------
 
     async def wait_down(self) -> None:
         await self._down.wait()
+
+    def kill(self) -> None:
+        """Ends the command at once."""
+        if self._child is not None:
+            self._child.kill()
 
     async def lost(self) -> Evidence:
         """After `wait_down`: sees the child out, and tells what was seen."""
@@ -222,12 +231,10 @@ class StdioLink:
         self, number: int, host: str, port: int, direct: tuple[str, int] | None
     ) -> tuple[str, int, bool]:
         args = {"listener": number, "host": host, "port": port, "direct": direct}
-        data = await self._request("listen", args)
-        bound = messages.address([data.get("host"), data.get("port")])
-        return *bound, data.get("fallback") is True
+        return await self._request("listen", args, _bound)
 
     async def unlisten(self, number: int) -> None:
-        await self._request("unlisten", {"listener": number})
+        await self._request("unlisten", {"listener": number}, dict)
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
         assert self._mux is not None
@@ -237,22 +244,25 @@ class StdioLink:
         return end
 
     async def resolve(self, name: str) -> list[str]:
-        data = await self._request("resolve", {"name": name})
-        return [str(address) for address in messages.field(data, "addresses", list)]
+        return await self._request("resolve", {"name": name}, _addresses)
 
     async def write(self, path: str, text: str, mode: str) -> messages.Json:
-        return await self._request("write", {"path": path, "text": text, "mode": mode})
+        return await self._request("write", {"path": path, "text": text, "mode": mode}, dict)
 
     async def kill_direct(self, number: int) -> None:
-        await self._request("kill", {"stream": number})
+        await self._request("kill", {"stream": number}, dict)
 
-    async def _request(self, op: str, args: messages.Json) -> messages.Json:
+    async def _request(
+        self, op: str, args: messages.Json, parse: Callable[[messages.Json], _Parsed]
+    ) -> _Parsed:
+        """`parse` looks at the answer as it comes: a malformed one is a violation of the link's,
+        like any other frame's, and no trouble of who asked."""
         if self._mux is None or self._down.is_set():
             raise VerbError("gone", "the link to the host is lost")
         self._last_request += 1
         number = self._last_request
-        answer: asyncio.Future[messages.Json] = asyncio.get_running_loop().create_future()
-        self._requests[number] = answer
+        answer: asyncio.Future[_Parsed] = asyncio.get_running_loop().create_future()
+        self._requests[number] = _Request(answer, parse)
         try:
             self._mux.message(messages.request(number, op, args))
             async with asyncio.timeout(self._timing.verb):
@@ -281,12 +291,13 @@ class StdioLink:
             self._mux.message(messages.failure(number, "unknown-op", "the hub takes no requests"))
 
     def _result(self, body: messages.Json) -> None:
-        answer = self._requests.get(messages.field(body, "request_id", int))
-        if answer is None or answer.done():
+        request = self._requests.get(messages.field(body, "request_id", int))
+        if request is None or request.answer.done():
             return
+        answer = request.answer
         error = body.get("error")
         if error is None:
-            answer.set_result(messages.field(body, "data", dict))
+            answer.set_result(request.parse(messages.field(body, "data", dict)))
         elif isinstance(error, dict):
             code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
             answer.set_exception(VerbError(code, clean(reason)))
@@ -301,12 +312,32 @@ class StdioLink:
     def link_down(self, reason: str, violation: Violation | None) -> None:
         if violation is not None:
             self._violation = str(violation)
-        for answer in self._requests.values():
-            if not answer.done():
-                answer.set_exception(VerbError("gone", f"the link was lost: {reason}"))
+        for request in self._requests.values():
+            if not request.answer.done():
+                request.answer.set_exception(VerbError("gone", f"the link was lost: {reason}"))
         if self._hello_came is not None and not self._hello_came.done():
             self._hello_came.set_exception(violation or _NotMet())
         self._down.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One that is open: who waits, and how its answer is to be read."""
+
+    answer: asyncio.Future[Any]
+    parse: Callable[[messages.Json], Any]
+
+
+def _bound(data: messages.Json) -> tuple[str, int, bool]:
+    host, port = messages.address([data.get("host"), data.get("port")])
+    return clean(host), port, data.get("fallback") is True
+
+
+def _addresses(data: messages.Json) -> list[str]:
+    found = messages.field(data, "addresses", list)
+    if not all(isinstance(address, str) for address in found):
+        raise Violation("json", "an address that is not text")
+    return [clean(address) for address in found]
 
 
 class _NotMet(Exception):

@@ -1,0 +1,44 @@
+"""What is told of clients that did not get where they wanted: one line now and then, not one for
+each of a thousand."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from norouter_core.engine.publications import Address, Publication
+from norouter_core.text import address_text
+
+NOT_REACHED = frozenset(
+    {"refused", "unreachable", "timeout", "name", "not-allowed", "gone", "too-many", "internal"}
+)
+"""The codes (SPEC.md section 4) that say so; a reset or an orderly end is the two ends' own."""
+
+INTERVAL = 10.0
+"""Seconds between two lines about the same target."""
+_KNOWN = 256
+
+
+class Grumbles:
+    """Limits the lines per target; remembers at most 256 of them."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[Address, tuple[float, int]] = OrderedDict()
+
+    def about(
+        self, publication: Publication, from_host: str, peer: Address, reason: str, now: float
+    ) -> str | None:
+        """The line to be told now; None while the last one about that port is fresh."""
+        told, silent = self._last.get(publication.address, (-INTERVAL, 0))
+        if now - told < INTERVAL:
+            self._last[publication.address] = (told, silent + 1)
+            return None
+        self._last[publication.address] = (now, 0)
+        self._last.move_to_end(publication.address)
+        if len(self._last) > _KNOWN:
+            self._last.popitem(last=False)
+        more = f"; {silent} more since the last such line" if silent else ""
+        return (
+            f"{address_text(publication.target)} was not reached: {reason} "
+            f"(client {address_text(peer)} on {from_host}, by {address_text(publication.address)}"
+            f"{more})"
+        )
