@@ -5,6 +5,11 @@ The hub still shows them, so their counters are reported (SPEC.md section 3, eve
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
+
+from norouter_core.wire.limits import MAX_STREAMS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,8 +21,12 @@ if TYPE_CHECKING:
 
 REPORT_INTERVAL = 0.25
 """Seconds between two reports, at least."""
-_REPORTED_AT_ONCE = 1000
+_ROWS = 1000
 """Streams in one report: far below the limit of a message."""
+_REPORTS_AT_ONCE = 16
+"""Reports of ended streams in one go; more wait for the next."""
+_LOOKED_AT = 4000
+"""Open streams whose counters are looked at in one go."""
 
 
 class DirectStream:
@@ -62,7 +71,7 @@ class DirectStream:
                 return
         self.state = "closed"
         self.reason = code if not reason else f"{code}: {reason}"
-        self._table.changed()
+        self._table.ended(self)
 
 
 class DirectTable:
@@ -71,19 +80,26 @@ class DirectTable:
     def __init__(self, io: Io, report: Callable[[list[list[Any]]], None]) -> None:
         self._io = io
         self._report = report
-        self._streams: dict[int, DirectStream] = {}
+        # Open streams in the order in which they were looked at last; what has ended waits in a
+        # queue of its own, so that neither keeps the other from being told.
+        self._open: dict[int, DirectStream] = {}
+        self._ended: deque[DirectStream] = deque()
         self._last = 0
         self._timer_set = False
+        self._closed = False
 
-    def add(self, listener: int, peer: tuple[str, int]) -> DirectStream:
+    def add(self, listener: int, peer: tuple[str, int]) -> DirectStream | None:
+        """A new stream; None when there are as many as a link may have."""
+        if len(self._open) >= MAX_STREAMS:
+            return None
         self._last += 1
-        stream = self._streams[self._last] = DirectStream(self._last, listener, peer, self)
+        stream = self._open[self._last] = DirectStream(self._last, listener, peer, self)
         self.changed()
         return stream
 
     def kill(self, number: int, code: str, reason: str) -> None:
         """Resets a stream both ways; an unknown one has ended already."""
-        stream = self._streams.get(number)
+        stream = self._open.get(number)
         if stream is not None:
             for end in (stream.client, stream.target):
                 if end is not None:
@@ -91,29 +107,49 @@ class DirectTable:
 
     def kill_listener(self, listener: int, code: str, reason: str) -> None:
         """Resets every stream that came by a listener."""
-        for stream in list(self._streams.values()):
+        for stream in list(self._open.values()):
             if stream.listener == listener:
                 self.kill(stream.number, code, reason)
 
+    def close(self) -> None:
+        """Reports no more."""
+        self._closed = True
+
+    def ended(self, stream: DirectStream) -> None:
+        """A stream has ended; it is told of once more."""
+        if self._open.pop(stream.number, None) is not None:
+            self._ended.append(stream)
+        self.changed()
+
     def changed(self) -> None:
-        if not self._timer_set:
+        if not self._timer_set and not self._closed:
             self._timer_set = True
             self._io.loop.call_later(REPORT_INTERVAL, self._tick)
 
     def _tick(self) -> None:
         self._timer_set = False
-        rows: list[list[Any]] = []
-        for number, stream in list(self._streams.items()):
-            now = stream.snapshot()
-            if now == stream.shown:
-                continue
-            if len(rows) == _REPORTED_AT_ONCE:
+        if self._closed:
+            return
+        for _ in range(_REPORTS_AT_ONCE):
+            if not self._ended:
                 break
-            stream.shown = now
-            rows.append(stream.row())
-            if stream.state == "closed":
-                del self._streams[number]
+            size = min(len(self._ended), _ROWS)
+            self._report([self._ended.popleft().row() for _ in range(size)])
+        rows = self._changed_rows()
         if rows:
             self._report(rows)
-        if self._streams:
+        if self._open or self._ended:
             self.changed()
+
+    def _changed_rows(self) -> list[list[Any]]:
+        rows: list[list[Any]] = []
+        for number in list(itertools.islice(self._open, _LOOKED_AT)):
+            stream = self._open.pop(number)
+            self._open[number] = stream
+            now = stream.snapshot()
+            if now != stream.shown:
+                stream.shown = now
+                rows.append(stream.row())
+                if len(rows) == _ROWS:
+                    break
+        return rows

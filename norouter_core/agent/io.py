@@ -9,17 +9,38 @@ from norouter_core.wire.limits import MAX_DATA
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from norouter_core.agent.loop import LoopLike
+    from norouter_core.agent.tcp import TcpEnd
+
+
+_UNREAD_INTERVAL = 1.0
 
 
 class Io:
     """One per loop. `buffer` is for bytes that are read and passed on within one call: no
     socket needs a buffer of its own, however many there are."""
 
-    __slots__ = ("buffer", "loop")
+    __slots__ = ("_unread", "_watching", "buffer", "loop")
 
     def __init__(self, loop: LoopLike) -> None:
         self.loop = loop
         self.buffer = memoryview(bytearray(MAX_DATA))
+        self._unread: set[TcpEnd] = set()
+        self._watching = False
+
+    def watch_unread(self, end: TcpEnd) -> None:
+        """Has `end.check_unread` called once a second until it returns False."""
+        self._unread.add(end)
+        if not self._watching:
+            self._watching = True
+            self.loop.call_later(_UNREAD_INTERVAL, self._check_unread)
+
+    def _check_unread(self) -> None:
+        for end in list(self._unread):
+            if not end.check_unread():
+                self._unread.discard(end)
+        self._watching = bool(self._unread)
+        if self._watching:
+            self.loop.call_later(_UNREAD_INTERVAL, self._check_unread)
 
 
 _CODES = {

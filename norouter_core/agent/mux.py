@@ -6,6 +6,7 @@ from itertools import islice
 
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import events, messages, states
+from norouter_core.wire.connection import AGENT, HUB
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.heartbeat import Heartbeat
 from norouter_core.wire.limits import MAX_DATA
@@ -76,6 +77,7 @@ class Mux:
         self._kicked = False
         self._writing = False
         self._down = False
+        self._write_ended = False
         self._ending: Callable[[], None] | None = None
         self._tick_timer: Any = None
 
@@ -110,6 +112,7 @@ class Mux:
         if self._ending is not None and not self._down:
             done, self._ending = self._ending, None
             self._watch_writing(False)
+            self._write_ended = True
             self._channel.end_writing()
             done()
 
@@ -141,7 +144,8 @@ class Mux:
             self.silent_for = now - heartbeat.last_heard
             self._end(f"nothing was heard for {self.silent_for:.0f} s", None)
             return
-        data = {"n": heartbeat.ping(now), "rtt": heartbeat.round_trip}
+        told = heartbeat.round_trip if self.connection.role == HUB else None
+        data = {"n": heartbeat.ping(now), "rtt": told}
         self.message(messages.event("ping", data))
         self.kick()
         self._tick_timer = self._io.loop.call_later(heartbeat.patience(now), self._tick)
@@ -163,7 +167,7 @@ class Mux:
     def send(self, end: WireEnd, data: memoryview) -> None:
         """Writes a stream's bytes past the queues if nothing else waits, or queues them."""
         connection, stream = self.connection, end.stream
-        if self._down or stream.closed or stream.ending:
+        if self._down or self._write_ended or stream.closed or stream.ending:
             return
         header = connection.direct(stream, len(data), self.turn is end)
         if header is None:
@@ -189,7 +193,7 @@ class Mux:
     def kick(self) -> None:
         """Sees to it that what is queued is written, soon: after the current callback, so that
         what it queues goes in one write."""
-        if not self._kicked and not self._writing and not self._down:
+        if not (self._kicked or self._writing or self._down or self._write_ended):
             self._kicked = True
             self._io.loop.call_soon(self._flush)
 
@@ -200,7 +204,7 @@ class Mux:
         # Bounded: with sources and a descriptor that are both fast this would never end, and
         # nothing else of this loop would have its turn.
         for _ in range(_TURNS):
-            if self._down:
+            if self._down or self._write_ended:
                 return
             if not outbox.writing and not self._refill():
                 break
@@ -220,19 +224,19 @@ class Mux:
 
     def _refill(self) -> bool:
         """Frames what comes next; False if there is nothing."""
-        outbox = self.connection.outbox
-        try:
-            outbox.check_backlog()
-        except Violation as violation:
-            self._end(str(violation), violation)
+        if not self._bounded():
             return False
+        outbox = self.connection.outbox
         sent: list[tuple[Stream, int]] = []
         turn = outbox.fill(sent)
         for stream, size in sent:
             self.connection.left_backlog(stream)
             owner = stream.owner
-            if owner is not None and owner.peer is not None:
+            if owner is None:
+                continue
+            if owner.peer is not None:
                 owner.peer.consumed(size)
+            owner.ended_by_us()
         if turn is not None and turn.owner is not None:
             self.turn = turn.owner
             try:
@@ -241,6 +245,15 @@ class Mux:
                 self.turn = None
             return True
         return not outbox.idle
+
+    def _bounded(self) -> bool:
+        """False where the peer causes frames and reads none: the link has ended then."""
+        try:
+            self.connection.outbox.check_backlog()
+        except Violation as violation:
+            self._end(str(violation), violation)
+            return False
+        return True
 
     def _write(self, buffers: list[Buffer]) -> int:
         try:
@@ -292,7 +305,9 @@ class Mux:
                 self._dispatch(event)
             except Violation as violation:
                 self._end(str(violation), violation)
-        if not self.connection.outbox.idle and not self._writing:
+        if self._writing:
+            self._bounded()
+        elif not self.connection.outbox.idle:
             self._flush()
 
     def _dispatch(self, event: Event) -> None:
@@ -333,12 +348,14 @@ class Mux:
             if not isinstance(data.get("rtt"), (float, int, type(None))):
                 raise Violation("json", "'rtt' is not a number")
             self.message(messages.event("pong", {"n": messages.field(data, "n", int)}))
-            self._know_round_trip(data.get("rtt"))
+            if self.connection.role == AGENT:
+                self._know_round_trip(data.get("rtt"))
         elif name == "pong":
             number = messages.field(messages.field(body, "data", dict), "n", int)
             if self.heartbeat is not None:
                 self.heartbeat.pong(number, self._io.loop.time())
-                self._know_round_trip(self.heartbeat.round_trip)
+                if self.connection.role == HUB:
+                    self._know_round_trip(self.heartbeat.round_trip)
         else:
             self._handler.link_message(event.kind, body)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
-from collections import deque
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import describe, reset_code
+from norouter_core.wire.backlog import Backlog
+from norouter_core.wire.limits import MAX_DATA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class TcpEnd(End):
     def __init__(self, io: Io, sock: socket.socket | None = None) -> None:
         super().__init__()
         self._io = io
-        self._out: deque[memoryview] = deque()
+        self._out = Backlog()
         self._started = False
         self._reading = False
         self._writing = False
@@ -97,7 +99,7 @@ class TcpEnd(End):
             self._other().consumed(len(data))
             return
         sent = 0
-        if not self._out and self.socket is not None:
+        if not self._out.size and self.socket is not None:
             try:
                 sent = self.socket.send(data)
             except (BlockingIOError, InterruptedError):
@@ -108,7 +110,7 @@ class TcpEnd(End):
             if sent:
                 self._other().consumed(sent)
         if sent < len(data):
-            self._out.append(memoryview(bytes(data[sent:])))
+            self._out.push(data[sent:])
             self._watch_writing()
 
     def end(self) -> None:
@@ -124,7 +126,7 @@ class TcpEnd(End):
         self._close(code, reason)
 
     def room(self) -> int:
-        if self.closed or self._out or self.socket is None:
+        if self.closed or self._out.size or self.socket is None:
             return 0
         return len(self._io.buffer)
 
@@ -162,6 +164,8 @@ class TcpEnd(End):
             room = other.room()
         # Without room the other end calls `wake`; until then the kernel holds what comes.
         self._watch_reading(room > 0)
+        if room <= 0:
+            self._io.watch_unread(self)
 
     def _got_eof(self) -> None:
         self._watch_reading(False)
@@ -170,10 +174,22 @@ class TcpEnd(End):
             self._receive_failed(self._send_error)
             return
         self._got_end = True
+        self._io.watch_unread(self)
         if self.observer:
             self.observer.end_half_closed(self)
         self._other().end()
         self._close_if_done()
+
+    def check_unread(self) -> bool:
+        """Looks for a reset that no read will tell of, because nothing is read now; False when
+        that is over. A socket that is in no selector is not told of by the loop."""
+        if self.closed or self.socket is None or (self._reading and not self._got_end):
+            return False
+        status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if status == 0:
+            return True
+        self._receive_failed(OSError(status, os.strerror(status)))
+        return False
 
     def _receive_failed(self, error: OSError) -> None:
         self.failed(reset_code(error), describe(error))
@@ -182,20 +198,18 @@ class TcpEnd(End):
 
     def _flush(self) -> None:
         assert self.socket is not None
-        while self._out:
-            head = self._out[0]
+        while self._out.size:
+            head = self._out.pop(MAX_DATA)
             try:
                 sent = self.socket.send(head)
             except (BlockingIOError, InterruptedError):
+                self._out.push_front(head)
                 self._watch_writing()
                 return
             except OSError as error:
-                self._send_failed(error, sum(map(len, self._out)))
+                self._send_failed(error, len(head) + self._out.size)
                 return
-            if sent < len(head):
-                self._out[0] = head[sent:]
-            else:
-                self._out.popleft()
+            self._out.push_front(head[sent:])
             self._other().consumed(sent)
             if self.closed:
                 return
@@ -223,7 +237,7 @@ class TcpEnd(End):
             self._read()
 
     def _end_if_due(self) -> None:
-        if self._want_end and not self._out and not self._sent_end and self.socket is not None:
+        if self._want_end and not self._out.size and not self._sent_end and self.socket is not None:
             self._sent_end = True
             if self._got_end:
                 self._close_if_done()  # which sends the FIN

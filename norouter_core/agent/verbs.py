@@ -121,9 +121,10 @@ class Verbs:
         self._table.kill(number, "killed", "killed")
 
     def close(self) -> None:
-        """Takes every listener and direct stream away."""
+        """Takes every listener and direct stream away, and reports no more."""
         for number in list(self._listeners):
             self.unlisten(number)
+        self._table.close()
 
     def _arrived(self, number: int, sock: socket.socket, peer: tuple[str, int]) -> None:
         client = TcpEnd(self._io, sock)
@@ -132,5 +133,8 @@ class Verbs:
             self._offers.offer(number, peer, client)
             return
         stream = self._table.add(number, peer)
+        if stream is None:
+            client.reset("too-many", "too many streams are open here")
+            return
         stream.client, client.observer = client, stream
         stream.target = self.dial(client, *target, stream)

@@ -34,7 +34,7 @@ class WireEnd(End):
 
     def end(self) -> None:
         self.mux.connection.end(self.stream)
-        self._ended_by_us()
+        self.ended_by_us()
         self.mux.kick()
 
     def reset(self, code: str, reason: str) -> None:
@@ -83,7 +83,7 @@ class WireEnd(End):
             self.observer.end_half_closed(self)
         if self.peer:
             self.peer.end()
-        self._ended_by_us()
+        self.ended_by_us()
 
     def got_reset(self, code: str, reason: str) -> None:
         if self.peer:
@@ -95,6 +95,7 @@ class WireEnd(End):
             observer, self.observer = self.observer, None
             observer.end_closed(self, code, reason)
 
-    def _ended_by_us(self) -> None:
+    def ended_by_us(self) -> None:
+        """To be called when our own EOF may have been the last of the stream."""
         if self.stream.closed:
             self.closed("closed", "")

@@ -21,13 +21,13 @@ from norouter_core.bootstrap.diagnosis.clues import Clue, find
 from norouter_core.bootstrap.diagnosis.command import Command
 from norouter_core.bootstrap.diagnosis.endings import Case, Finding, Rule
 from norouter_core.bootstrap.diagnosis.kinds import PERMANENT, Kind
-from norouter_core.bootstrap.diagnosis.wording import clean, words_for
+from norouter_core.bootstrap.diagnosis.wording import clean, cut, without_echo, words_for
 from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
 
 __all__ = ["CLUES", "PERMANENT", "SHOWN_LINES", "Kind", "diagnose"]
 
 SHOWN_LINES = 8
-"""How many of the last lines a `HostProblem` keeps."""
+"""How many of the last lines a `HostProblem` keeps; each is cut to about 200 characters."""
 
 _STDOUT_READ = 16 * 1024
 
@@ -61,18 +61,18 @@ def diagnose(evidence: Evidence) -> HostProblem:
     Pure: looks at nothing but the evidence. Never raises. The lines kept are the last of stderr,
     or of stdout where stderr is empty (container runtimes complain there).
     """
-    stderr = tuple(clean(line) for line in evidence.stderr)
+    stderr = tuple(line for text in evidence.stderr for line in clean(text).splitlines())
     stdout = _lines(evidence.stdout)
     case = Case(evidence, Command.parse(evidence.argv), stderr + stdout)
     finding = _finding(case)
-    shown = stderr if any(line.strip() for line in stderr) else stdout
+    shown = stderr if any(line.strip() for line in stderr) else without_echo(stdout)
     return HostProblem(
         kind=finding.kind,
         message=_one_line(finding.message),
         hint=_one_line(finding.hint),
         command=shlex.join(evidence.argv),
         exit_status=evidence.exit_status,
-        stderr=shown[-SHOWN_LINES:],
+        stderr=tuple(map(cut, shown[-SHOWN_LINES:])),
         permanent=finding.kind in PERMANENT,
     )
 
@@ -100,7 +100,7 @@ def _clue(case: Case) -> Finding | None:
         return None
     layer = command.layer(found.clue.about)
     words = words_for(command, layer, found.match.groupdict())
-    words["line"] = found.line.strip()[:200]
+    words["line"] = cut(found.line.strip())
     message, hint = (t.format_map(words) for t in (found.clue.message, found.clue.hint))
     return Finding(found.clue.kind, message, hint)
 

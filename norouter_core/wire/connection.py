@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from norouter_core.wire.frames import Buffer
     from norouter_core.wire.messages import Json
 
+RESET_CODES = frozenset(
+    "refused unreachable timeout name reset not-allowed gone killed unpublished too-many internal "
+    "spliced".split()
+)
+
 HUB = "hub"
 AGENT = "agent"
 
@@ -33,6 +38,7 @@ class Connection:
     """
 
     def __init__(self, role: str, *, max_streams: int = MAX_STREAMS, budget: int = LINK_BUDGET):
+        self.role = role
         self.outbox = Outbox()
         self.streams: dict[int, Stream] = {}
         self.round_trip = 0.0
@@ -77,7 +83,7 @@ class Connection:
         data goes to the end of `outbox.writing`, which is empty.
         """
         outbox = self.outbox
-        if not (outbox.clear if on_turn else outbox.idle) or stream.backlog:
+        if not (outbox.clear if on_turn else outbox.idle) or stream.pending.size:
             return None
         if not 0 < size <= min(stream.sending.left, MAX_DATA):
             return None
@@ -90,8 +96,7 @@ class Connection:
         if not len(data):
             return
         stream.state = states.after(stream.state, states.SENT, frames.DATA)
-        stream.pending.append(memoryview(bytes(data)))
-        stream.backlog += len(data)
+        stream.pending.push(data)
         if stream.sendable:
             self.outbox.enqueue(stream)
 
@@ -106,7 +111,7 @@ class Connection:
         """Ends the stream both ways, at once; nothing if it has ended."""
         if stream.closed:
             return
-        self._put(frames.RESET, stream.id, {"code": code, "reason": reason[:1000]})
+        self._put(frames.RESET, stream.id, reset_detail(code, reason))
         self._close(stream)
 
     def consumed(self, stream: Stream, size: int, now: float) -> None:
@@ -123,7 +128,7 @@ class Connection:
         self._end_if_due(stream)
 
     def _end_if_due(self, stream: Stream) -> None:
-        if stream.ending and not stream.backlog and not stream.closed:
+        if stream.ending and not stream.pending.size and not stream.closed:
             state = stream.state = states.after(stream.state, states.SENT, frames.EOF)
             self.outbox.put_control(frames.stream_frame(frames.EOF, stream.id))
             if state == states.CLOSED:
@@ -183,9 +188,9 @@ class Connection:
         self._peer_last = number
         detail = messages.decode(payload)
         window = check_window(messages.field(detail, "window", int))
-        if len(self.streams) >= self._max_streams:
-            reason = f"{self._max_streams} streams are open on this link"
-            self._put(frames.RESET, number, {"code": "too-many", "reason": reason})
+        if len(self.streams) >= self._max_streams or self._budget.exhausted:
+            reason = f"{len(self.streams)} streams are open on this link"
+            self._put(frames.RESET, number, reset_detail("too-many", reason))
             return None
         receiving = ReceiveWindow(self._budget, EARLY_WINDOW)
         stream = self.streams[number] = Stream(number, states.OFFERED, receiving, window)
@@ -225,7 +230,8 @@ class Connection:
         code = messages.field(detail, "code", str)
         reason = messages.field(detail, "reason", str)
         self._close(stream)
-        return events.Reset(stream, code, reason)
+        # Bounded here: it may be passed on, as a frame of ours, to a third side.
+        return events.Reset(stream, **reset_detail(code, reason))
 
     def _got_datagram(self, stream: Stream, payload: Buffer) -> None:
         # Reserved: dropped, as a datagram may always be.
@@ -240,6 +246,11 @@ _HANDLERS = {
     frames.RESET: Connection._got_reset,
     frames.DATAGRAM: Connection._got_datagram,
 }
+
+
+def reset_detail(code: str, reason: str) -> dict[str, str]:
+    """The object of a RESET: a code of SPEC.md section 4, and a reason of bounded length."""
+    return {"code": code if code in RESET_CODES else "internal", "reason": reason[:500]}
 
 
 def _message(payload: Buffer) -> Event:

@@ -13,6 +13,8 @@ MAX_STREAM_JSON = 16 * 1024
 MAX_DATAGRAM = 65507
 MAX_DEPTH = 32
 """Levels of nesting in a JSON message."""
+MAX_HOST = 255
+"""Characters of a host's name or address."""
 MAX_STREAMS = 16384
 MAX_CONTROL_BACKLOG = 4 * 1024 * 1024
 

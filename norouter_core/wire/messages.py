@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from norouter_core.wire.errors import Violation
-from norouter_core.wire.limits import MAX_DEPTH, MAX_JSON
+from norouter_core.wire.limits import MAX_DEPTH, MAX_HOST, MAX_JSON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ def address(value: Any) -> tuple[str, int]:
     """
     if isinstance(value, list) and len(value) == 2:
         host, port = value
-        if isinstance(host, str) and type(port) is int and 0 <= port <= 65535:
-            return host, port
+        if isinstance(host, str) and len(host) <= MAX_HOST and type(port) is int:
+            if 0 <= port <= 65535:
+                return host, port
     raise Violation("json", "not an address of the form [HOST, PORT]")

@@ -85,12 +85,10 @@ class Outbox:
 
     def forget(self, stream: Stream) -> None:
         """Drops what a stream still waited to send."""
+        # It stays in the ring until its turn, which it then passes: taking it out would cost a
+        # walk through the ring for each of many streams that end together.
         stream.pending.clear()
-        stream.backlog = 0
         stream.wants_turn = False
-        if stream.queued:
-            stream.queued = False
-            self._ring.remove(stream)
 
     def fill(self, sent: list[tuple[Stream, int]]) -> Stream | None:
         """Moves the next frames into `writing`, and notes in `sent` what left whose backlog.

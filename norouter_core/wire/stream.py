@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from norouter_core.wire import states
+from norouter_core.wire.backlog import Backlog
 from norouter_core.wire.frames import DATA
 from norouter_core.wire.windows import ReceiveWindow, SendWindow
 
@@ -17,7 +16,6 @@ class Stream:
     """Made by `Connection`; `owner` belongs to whoever uses the stream."""
 
     __slots__ = (
-        "backlog",
         "deficit",
         "ending",
         "id",
@@ -35,9 +33,8 @@ class Stream:
         self.state = state
         self.receiving = receiving
         self.sending = SendWindow(window)
-        self.pending: deque[memoryview] = deque()
-        self.backlog = 0
-        """Bytes in `pending`: accepted for sending, not yet handed to the link."""
+        self.pending = Backlog()
+        """What was accepted for sending and not yet handed to the link."""
         self.deficit = 0
         self.queued = False
         """Whether the stream stands in the outbox's ring, waiting for its turn."""
@@ -52,20 +49,16 @@ class Stream:
         """How many more bytes may be sent now; what waits in the backlog is already counted."""
         if self.ending or not states.may_send(self.state, DATA):
             return 0
-        return self.sending.left - self.backlog
+        return self.sending.left - self.pending.size
 
     @property
     def sendable(self) -> int:
         """How much of the backlog the window lets go."""
-        return min(self.backlog, self.sending.left)
+        return min(self.pending.size, self.sending.left)
 
     def take(self, most: int) -> memoryview:
         """The next at most `most` bytes of the backlog, debited from the window."""
-        head = self.pending.popleft()
-        if len(head) > most:
-            self.pending.appendleft(head[most:])
-            head = head[:most]
-        self.backlog -= len(head)
+        head = self.pending.pop(most)
         self.sending.left -= len(head)
         return head
 

@@ -39,6 +39,11 @@ class Budget:
     def tight(self) -> bool:
         return self.spent > self.total * 7 // 8
 
+    @property
+    def exhausted(self) -> bool:
+        """True when even the least windows come to twice the budget: no stream is taken then."""
+        return self.spent >= 2 * self.total
+
 
 class ReceiveWindow:
     """How much the peer may send on one stream, and when it is given more.
@@ -70,9 +75,9 @@ class ReceiveWindow:
         self.left -= size
 
     def widen(self) -> int:
-        """Grants what a stream gets when it is accepted; returns the whole window."""
-        self._grant(max(self._budget.first_window(), self.size))
-        return self.size
+        """Grants what a stream gets when it is accepted; returns what OPENED is to say: the early
+        window, which the peer has had, and what is added to it now."""
+        return EARLY_WINDOW + self._grant(max(self._budget.first_window(), self.size))
 
     def consumed(self, size: int, now: float, round_trip: float) -> int:
         """Bytes that have gone on. Returns the credit to send now, often 0.
@@ -125,7 +130,7 @@ class SendWindow:
         self.left = size
 
     def opened(self, window: int) -> None:
-        """The acceptor's whole window replaces the early one, less what was sent.
+        """What the acceptor adds to the early window.
 
         Raises:
             Violation: code `window`, for a window out of its bounds.

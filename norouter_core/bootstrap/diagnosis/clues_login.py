@@ -21,7 +21,7 @@ HOST_KEYS: tuple[Clue, ...] = (
         Kind.HOST_KEY,
         r"^Host key verification failed|No \S+ host key is known for",
         "the host key of {target} is unknown here, and nobody can be asked about it",
-        "connect once by hand (`{ssh}`), compare the fingerprint and answer yes",
+        "connect once by hand (`{asking}`), compare the fingerprint and answer yes",
         about="ssh",
     ),
 )

@@ -12,6 +12,7 @@ from norouter_core.bootstrap.diagnosis.grammar import GRAMMARS, Grammar
 
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _AGENT_TAIL = ("agent", "--automated")
+_NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -84,6 +85,43 @@ class Command:
     def ends_in_norouter(self) -> bool:
         return bool(self.words) and _name(self.words[-1]) == "norouter"
 
+    @property
+    def shell_tail(self) -> tuple[str, ...]:
+        """A shell with options at the command's end, such as `bash -l`: what is put after it is
+        taken for the name of a script. Empty where there is none, also for `sh -c`, a wrapper
+        that may run what follows, and for `sh -s`."""
+        at = self.layers[-1].end if self.layers else 0
+        tail = self.words[at:]
+        if len(tail) < 2 or _name(tail[0]) not in _SHELLS:
+            return ()
+        plain = all(
+            word.startswith("--") or (word.startswith("-") and not set(word) & set("cs"))
+            for word in tail[1:]
+        )
+        return tail if plain else ()
+
+    def before_shell(self) -> str:
+        """The command without its `shell_tail`."""
+        return shlex.join(self.words[: len(self.words) - len(self.shell_tail)])
+
+    def undashed(self) -> Layer | None:
+        """A `kubectl exec` without the `--` that has to part the pod from what is run there."""
+        for layer in self.layers:
+            words = self.words[layer.at : layer.end]
+            if layer.grammar.dashes and "exec" in words and "--" not in words:
+                return layer
+        return None
+
+    def asking(self, layer: Layer) -> str:
+        """The command up to the layer's target, without the options that forbid ssh to ask."""
+        words: list[str | None] = list(self.words[: layer.end])
+        for option in layer.having(("-o",)):
+            if _NEVER_ASKS.match(option.value):
+                words[option.at] = None
+                if self.words[option.at] == "-o":
+                    words[option.at + 1] = None
+        return shlex.join(word for word in words if word is not None)
+
     def layer(self, programs: frozenset[str] = frozenset()) -> Layer | None:
         """The innermost layer of one of these programs; of any that aims at something if none."""
         fitting = [
@@ -130,12 +168,15 @@ class Command:
         return " and ".join(phrases), self.mended() if phrases else ""
 
     def mended(self) -> str:
-        """The command with stdin passed on and no terminal made."""
+        """The command with stdin passed on, no terminal made, and `--` where it is needed."""
         words: list[str | None] = list(self.words)
         for layer in self.layers:
             for option in layer.having(layer.grammar.tty | layer.grammar.deaf):
                 words[option.at] = _without(words[option.at], option.name)
+        undashed = self.undashed()
         for layer in reversed(self.layers):
+            if layer is undashed:
+                words.insert(layer.end, "--")
             for needed in (layer.grammar.no_tty, layer.grammar.stdin):
                 if needed and not layer.having(needed):
                     words.insert(max(layer.verb_at, layer.at) + 1, needed[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ from norouter_core.bootstrap.problem import Evidence, Stage
 
 _NEEDS_PYTHON = "Python 3.8 or newer is needed there, with its standard library"
 _WHOLE_PYTHON = "install the whole Python there (Debian: `python3`, not `python3-minimal`)"
+_LEAD_TO_A_HOST = (
+    "name a command that leads to a host and runs the words put after it, such as "
+    "`docker exec -i web` or `ssh web`"
+)
 _AGAIN = "it is started again by itself"
 
 
@@ -31,6 +36,11 @@ class Case:
     @property
     def front(self) -> Layer | None:
         return self.command.layer()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no known program leads away from this machine, and no unknown one may."""
+        return self.front is None and len(self.command.words) < 2
 
     @property
     def place(self) -> str:
@@ -152,6 +162,10 @@ def noisy(case: Case) -> Finding | None:
     if not case.evidence.noise:
         return None
     message = f"output without end came instead of an answer {case.place}"
+    if case.is_local:
+        program = case.command.words[0] if case.command.words else "sh"
+        message = f"`{program}` writes without end and does not run the `sh` put after it"
+        return Finding(Kind.NOISE, message, _LEAD_TO_A_HOST)
     hint = f"make its login files (.profile, .bashrc) quiet; see what comes: {case.run}"
     return Finding(Kind.NOISE, message, hint)
 
@@ -221,6 +235,25 @@ def norouter_ended(case: Case) -> Finding | None:
     return Finding(Kind.NOROUTER_REFUSED, message, case.no_norouter)
 
 
+def shell_options(case: Case) -> Finding | None:
+    """`bash -l` and the like: the `sh` put after it is taken for a script."""
+    tail = case.command.shell_tail
+    failed = case.evidence.exit_status in (1, 2, 126, 127)
+    if not tail or not failed or case.evidence.stage is not Stage.SHELL:
+        return None
+    message, hint = shell_first(case.command)
+    return Finding(Kind.USAGE, f"{message}{case.told}", hint)
+
+
+def shell_first(command: Command) -> tuple[str, str]:
+    """What is wrong with a command that has a `shell_tail`, and what to do."""
+    tail, before = shlex.join(command.shell_tail), command.before_shell()
+    message = f"the command ends in `{tail}`, which takes the `sh` put after it for a script"
+    if not before:
+        return message, _LEAD_TO_A_HOST
+    return message, f"end the command before the shell: {before}"
+
+
 def no_shell(case: Case) -> Finding | None:
     evidence = case.evidence
     if evidence.stage is not Stage.SHELL or evidence.exit_status not in (126, 127):
@@ -287,5 +320,6 @@ AFTER_CLUES: tuple[Rule, ...] = (
     protocol,
     timed_out,
     norouter_ended,
+    shell_options,
     no_shell,
 )

@@ -18,6 +18,7 @@ class Grammar:
     `tty` are the options that make a terminal (`tty_times` of them are needed), `no_tty` those
     one of which is needed so that none is made; `stdin` those one of which is needed for stdin to
     be passed on, `deaf` those that cut it off. `interspersed`: options may follow the target.
+    `dashes`: `--` has to part the target from what is run there.
     `joins`: the words after the target are joined and split again by a shell, as `ssh` does.
     """
 
@@ -35,6 +36,7 @@ class Grammar:
     interspersed: bool = False
     joins: bool = False
     assignments: bool = False
+    dashes: bool = False
     list: str = ""
     """The command line that lists what is there, with `{base}`; `start`, `resume` alike."""
     start: str = ""
@@ -92,6 +94,7 @@ _KUBE = Grammar(
     tty=_words("-t --tty"),
     stdin=("-i", "--stdin"),
     interspersed=True,
+    dashes=True,
     list="{base} get pods",
     start="{base} describe pod {target}",
     resume="{base} describe pod {target}",

@@ -19,6 +19,10 @@ _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 
+_ECHO_BEGINS = "for p in python3 "
+_ECHO_ENDS = "exit 3"
+"""How the line of `norouter_core.bootstrap.stage` begins and ends."""
+
 
 class Words(dict[str, str]):
     """Template words; a word that is not known is empty."""
@@ -33,7 +37,7 @@ def words_for(command: Command, layer: Layer | None, groups: Mapping[str, str | 
     `run`: the command as it was run; `plain`: it without what was appended; `sudo`: that with
     `sudo -n` in front; `program`, `noun`, `target`, `place` (`in the container web`): of the
     layer; `base`: the command up to its verb; `list`, `start`, `resume`: command lines that mend;
-    `ssh`: the command up to the host; `untty`: how to do without a terminal; `no_norouter`: how to
+    `ssh`: the command up to the host, `asking`: that without options that forbid to ask; `untty`: how to do without a terminal; `no_norouter`: how to
     do without an installed one; `elevator`: sudo or doas; and the pattern's own groups.
     """
     words = Words(plain=shlex.join(command.words), place="where the command leads")
@@ -44,7 +48,7 @@ def words_for(command: Command, layer: Layer | None, groups: Mapping[str, str | 
     elevators = [x.program for x in command.layers if x.program in _ELEVATORS]
     words["elevator"] = (elevators or ["sudo"])[0]
     words["program"] = words["target"] = words["base"] = command.words[0] if command.words else ""
-    words["ssh"] = words["plain"]
+    words["ssh"] = words["asking"] = words["plain"]
     if layer is not None:
         _add_layer(words, command, layer)
     words.update({name: value or "" for name, value in groups.items()})
@@ -58,6 +62,7 @@ def _add_layer(words: Words, command: Command, layer: Layer) -> None:
     words["target"] = layer.target or layer.program
     words["base"] = command.base(layer)
     words["ssh"] = shlex.join(command.words[: layer.end])
+    words["asking"] = command.asking(layer)
     if layer.target:
         where = "on" if words["noun"] == "host" else "in"
         words["place"] = f"{where} the {words['noun']} `{layer.target}`"
@@ -90,7 +95,21 @@ def clean(text: str) -> str:
 def telling(lines: tuple[str, ...]) -> str:
     """The last line that is more than chatter, cut to 200 characters; empty if none is."""
     last = next((line for line in reversed(lines) if not _CHATTER.search(line)), "")
-    return last.strip()[:200]
+    return cut(last.strip())
+
+
+def cut(line: str, limit: int = 200) -> str:
+    """A line for people; what is longer than a few lines of a terminal loses its end."""
+    return line if len(line) <= limit else f"{line[:limit]}..."
+
+
+def without_echo(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines without our own, which a terminal sends back, in pieces where it wraps them."""
+    first = next((i for i, line in enumerate(lines) if _ECHO_BEGINS in line), None)
+    if first is None:
+        return lines
+    ends = (i for i, line in enumerate(lines[first:], first) if line.rstrip().endswith(_ECHO_ENDS))
+    return lines[:first] + lines[next(ends, len(lines)) + 1 :]
 
 
 def ending(status: int | None) -> str:
