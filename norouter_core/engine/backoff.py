@@ -14,8 +14,8 @@ and dies at once would otherwise be started every second for ever."""
 
 @dataclass(slots=True)
 class BackOff:
-    """Exponential from 1 s to 60 s, with up to a quarter less by chance, so that hosts lost
-    together do not come back in step."""
+    """Exponential from 1 s to 60 s, with a quarter by chance, so that hosts lost together do not
+    come back in step."""
 
     failures: int = 0
     chance: random.Random = field(default_factory=random.Random)
@@ -24,7 +24,9 @@ class BackOff:
         """Notes a failure; the seconds to wait."""
         self.failures += 1
         full = min(LONGEST, FIRST * 2.0 ** min(self.failures - 1, 10))
-        return max(FIRST, full * (1 - self.chance.random() / 4))
+        by_chance = self.chance.random() / 4
+        longer = full * (1 + by_chance)
+        return longer if longer <= LONGEST else LONGEST * (1 - by_chance)
 
     def was_ready(self, seconds: float) -> None:
         """A link has ended that had been ready for so long."""

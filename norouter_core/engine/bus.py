@@ -68,9 +68,12 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
+        self._ended = False
 
     def subscribe(self, limit: int, streams: bool) -> Subscription:
         subscription = Subscription(self, limit, streams)
+        if self._ended:
+            subscription.end()
         self._subscriptions.append(subscription)
         return subscription
 
@@ -90,5 +93,6 @@ class Bus:
                 subscription.put(event)
 
     def end(self) -> None:
+        self._ended = True
         for subscription in self._subscriptions:
             subscription.end()

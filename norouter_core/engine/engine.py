@@ -181,7 +181,11 @@ class Engine:
         known = self._supervisors.get(host.name)
         if known is None:
             listeners = HostListeners(
-                host.name, self._number, self._listener_changed, self._listener_removed
+                host.name,
+                self._number,
+                self._holder_of,
+                self._listener_changed,
+                self._listener_removed,
             )
             supervisor = self._supervisors[host.name] = Supervisor(self, host, listeners)
             self._tasks.start_soon(supervisor.run)
@@ -190,7 +194,7 @@ class Engine:
         changed = known.host != host
         known.host = host
         if restart:
-            known.restart()
+            known.command_changed()
         elif changed:
             self.host_changed(known)
 
@@ -204,13 +208,20 @@ class Engine:
     def _place(self) -> None:
         """Says to every host what it is to listen on, now."""
         namespaces: dict[str, object] = {
-            name: s.link.hello.namespace or name for name, s in self._supervisors.items() if s.link
+            name: s.link.hello.namespace for name, s in self._supervisors.items() if s.link
         }
         wanted = placement(self._hosts, self._published, namespaces)
         for name, supervisor in self._supervisors.items():
-            if supervisor.link is not None:
-                supervisor.listeners.want(wanted.get(name, {}))
+            supervisor.listeners.want(wanted.get(name, {}))
         self._moved()
+
+    def _holder_of(self, address: Address, names: frozenset[str]) -> str:
+        """Which of some hosts listens on an address; empty if none does."""
+        for name in names:
+            supervisor = self._supervisors.get(name)
+            if supervisor is not None and supervisor.listeners.holds(address):
+                return name
+        return ""
 
     def _number(self, address: Address) -> int:
         """The listener number of an address: the same on every host, never another's."""
@@ -274,7 +285,7 @@ class Engine:
             wanted = supervisor.listeners.granted(row[1])
             publication = (
                 wanted.publication
-                if wanted
+                if wanted and wanted.direct
                 else self._streams.direct_publication(supervisor.host.name, row[0])
             )
             if publication is not None:

@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import anyio
+
 from norouter_core.engine.publications import Address, Wanted
 from norouter_core.engine.status import ListenerState, ListenerStatus
 from norouter_core.links.base import Link, VerbError
 from norouter_core.text import address_text
 
+_QUICK_TRIES = 4
+_QUICK_RETRY = 0.03
 _RETRY = 0.5
-"""Seconds until an address that could not be bound is tried again: a lost agent may still hold
-it until it has noticed that its hub is gone."""
+"""Seconds until an address that is taken is tried again: at first soon, since another host of the
+namespace may be about to give it up or to be known to hold it; then less often, since a lost agent
+holds it until it has noticed that its hub is gone."""
 
 
 @dataclass(slots=True)
@@ -24,6 +29,14 @@ class _Listener:
     note: str = ""
     asked: tuple[int, Address | None] | None = None
     """The number and direct target that the agent has been asked for and has granted."""
+    holder: str = ""
+    """Who serves it, when shared."""
+    tries: int = 0
+    """How often it was found taken in a row."""
+
+    @property
+    def settled(self) -> bool:
+        return self.state in (ListenerState.BOUND, ListenerState.SHARED)
 
 
 class HostListeners:
@@ -33,11 +46,13 @@ class HostListeners:
         self,
         host: str,
         number_of: Callable[[Address], int],
+        holder_of: Callable[[Address, frozenset[str]], str],
         changed: Callable[[ListenerStatus], None],
         removed: Callable[[str, str], None],
     ) -> None:
         self._host = host
         self._number_of = number_of
+        self._holder_of = holder_of
         self._changed = changed
         self._removed = removed
         self._listeners: dict[Address, _Listener] = {}
@@ -55,10 +70,21 @@ class HostListeners:
             if known is None:
                 known = self._listeners[address] = _Listener(wish)
                 self._tell(known)
-            elif known.wanted != wish:
-                known.wanted = wish
-                known.state = ListenerState.PENDING
+            else:
+                self._rewish(known, wish)
         self._work.set()
+
+    def _rewish(self, listener: _Listener, wish: Wanted) -> None:
+        old, listener.wanted = listener.wanted, wish
+        deserted = listener.state is ListenerState.SHARED and listener.holder not in wish.group
+        if deserted or not _same(old, wish):
+            listener.tries = 0
+            self._move(listener, ListenerState.PENDING, listener.bound, "")
+
+    def holds(self, address: Address) -> bool:
+        """Whether this host listens on an address."""
+        listener = self._listeners.get(address)
+        return listener is not None and listener.state is ListenerState.BOUND
 
     def unbound(self) -> None:
         """The link is gone, and with it everything that was bound over it."""
@@ -77,8 +103,7 @@ class HostListeners:
     @property
     def settled(self) -> bool:
         """True when every listener is bound, here or by a host that shares the namespace."""
-        served = (ListenerState.BOUND, ListenerState.SHARED)
-        return all(listener.state in served for listener in self._listeners.values())
+        return all(listener.settled for listener in self._listeners.values())
 
     def statuses(self) -> list[ListenerStatus]:
         return [self._status(listener) for listener in self._listeners.values()]
@@ -90,27 +115,29 @@ class HostListeners:
             for number in self._stale[:]:
                 self._stale.remove(number)
                 await _quietly(link.unlisten(number))
-            for listener in list(self._listeners.values()):
-                if listener.state in (ListenerState.PENDING, ListenerState.FAILED):
-                    await self._settle(link, listener)
-            failed = any(x.state is ListenerState.FAILED for x in self._listeners.values())
+            async with anyio.create_task_group() as tasks:
+                # All at once: one after the other would cost a round trip each.
+                for listener in list(self._listeners.values()):
+                    if not listener.settled:
+                        tasks.start_soon(self._settle, link, listener)
             try:
-                async with asyncio.timeout(_RETRY if failed else None):
+                async with asyncio.timeout(self._patience()):
                     await self._work.wait()
             except TimeoutError:
                 continue
+
+    def _patience(self) -> float | None:
+        tries = [x.tries for x in self._listeners.values() if not x.settled]
+        if not tries:
+            return None
+        return _QUICK_RETRY if min(tries) <= _QUICK_TRIES else _RETRY
 
     async def _settle(self, link: Link, listener: _Listener) -> None:
         wanted = listener.wanted
         address = wanted.publication.address
         number = self._number_of(address)
-        if wanted.shared_by:
-            if listener.asked is not None:
-                listener.asked = None
-                self._by_number.pop(number, None)
-                await _quietly(link.unlisten(number))
-            note = f"served by {wanted.shared_by}, which shares this network namespace"
-            self._move(listener, ListenerState.SHARED, address_text(address), note)
+        if wanted.yields_to:
+            await self._yield(link, listener, number, wanted.yields_to)
             return
         direct = wanted.publication.target if wanted.direct else None
         # Known before it is asked for: a client may arrive before the answer does.
@@ -118,19 +145,44 @@ class HostListeners:
         try:
             host, port, fallback = await link.listen(number, *address, direct)
         except VerbError as error:
-            listener.asked = None
-            self._by_number.pop(number, None)
-            if listener.wanted == wanted:
-                self._move(listener, ListenerState.FAILED, "", error.reason)
+            self._refused(listener, number, wanted, error)
             return
         if self._listeners.get(address) is not listener:
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
             return
         listener.asked = (number, direct)
-        if listener.wanted == wanted:
+        listener.tries = 0
+        if _same(listener.wanted, wanted):
             note = _fallback_hint(address[0]) if fallback else ""
             self._move(listener, ListenerState.BOUND, address_text((host, port)), note)
+
+    async def _yield(self, link: Link, listener: _Listener, number: int, holder: str) -> None:
+        if listener.asked is not None:
+            listener.asked = None
+            self._by_number.pop(number, None)
+            await _quietly(link.unlisten(number))
+        self._share(listener, holder)
+
+    def _refused(self, listener: _Listener, number: int, wanted: Wanted, error: VerbError) -> None:
+        listener.asked = None
+        self._by_number.pop(number, None)
+        if not _same(listener.wanted, wanted):
+            return
+        others = wanted.group - {self._host}
+        holder = self._holder_of(wanted.publication.address, others)
+        listener.tries += 1
+        if error.code == "in-use" and holder:
+            self._share(listener, holder)
+        elif error.code != "in-use" or listener.tries > _QUICK_TRIES:
+            self._move(listener, ListenerState.FAILED, "", error.reason)
+
+    def _share(self, listener: _Listener, holder: str) -> None:
+        listener.holder = holder
+        listener.tries = 0
+        note = f"served by {holder}, which shares this network namespace"
+        address = address_text(listener.wanted.publication.address)
+        self._move(listener, ListenerState.SHARED, address, note)
 
     def _drop(self, address: Address) -> None:
         listener = self._listeners.pop(address)
@@ -159,6 +211,15 @@ class HostListeners:
             bound=listener.bound,
             note=listener.note,
         )
+
+
+def _same(one: Wanted, other: Wanted) -> bool:
+    """Whether two wishes ask for the same, whoever else is in the namespace."""
+    return (one.publication, one.direct, one.yields_to) == (
+        other.publication,
+        other.direct,
+        other.yields_to,
+    )
 
 
 async def _quietly(verb: object) -> None:

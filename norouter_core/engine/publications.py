@@ -28,14 +28,16 @@ class Publication:
 class Wanted:
     """What one host is to do about one publication.
 
-    `direct`: the host serves its own VIP, and joins clients to the target without the hub.
-    `shared_by`: another host in the same network namespace listens for both; empty if this one
-    does.
+    `direct`: it is the host's own VIP, whose clients it joins to the target without the hub.
+    `yields_to`: the host whose VIP it is, where that is up in the same network namespace and
+    listens for both; else empty. `group`: the hosts that are up in the same network namespace, of
+    which another may turn out to hold the address already.
     """
 
     publication: Publication
     direct: bool
-    shared_by: str
+    yields_to: str
+    group: frozenset[str]
 
 
 def publications(hosts: Iterable[Host]) -> dict[Address, Publication]:
@@ -53,23 +55,31 @@ def placement(
     published: Mapping[Address, Publication],
     namespaces: Mapping[str, object],
 ) -> dict[str, dict[Address, Wanted]]:
-    """For each host that is up: the addresses it wants, and who of a shared namespace binds them.
+    """For each host the addresses it wants, also for those that are down.
 
     `namespaces` maps the names of the hosts that are up to what is equal for hosts that share a
-    network namespace. Of those one binds: the host whose VIP it is, or else the first in the
-    manifest's order. Hosts with `loopback.disable` want nothing.
+    network namespace. There the host whose VIP it is listens, so that it serves itself without the
+    hub; of the others whoever is first, which each finds out by trying: what an agent says of its
+    namespace decides nothing but whether a taken address is called shared, and costs a host that
+    lies about it nothing but clients of its own. Hosts with `loopback.disable` want nothing.
     """
-    up = [host for host in hosts if host.name in namespaces and not host.loopback_disable]
-    groups: dict[object, list[str]] = {}
-    for host in up:
-        groups.setdefault(namespaces[host.name], []).append(host.name)
-    wanted: dict[str, dict[Address, Wanted]] = {host.name: {} for host in up}
-    for address, publication in published.items():
-        for members in groups.values():
-            own = publication.to_host in members
-            binder = publication.to_host if own else members[0]
-            for name in members:
-                shared_by = "" if name == binder else binder
-                direct = name == binder == publication.to_host
-                wanted[name][address] = Wanted(publication, direct, shared_by)
+    listening = [host for host in hosts if not host.loopback_disable]
+    groups: dict[object, set[str]] = {}
+    for host in listening:
+        if host.name in namespaces:
+            groups.setdefault(namespaces[host.name], set()).add(host.name)
+    wanted: dict[str, dict[Address, Wanted]] = {}
+    for host in listening:
+        space = namespaces.get(host.name)
+        group = frozenset(groups[space]) if host.name in namespaces else frozenset[str]()
+        wanted[host.name] = {
+            address: _wanted(host.name, publication, group)
+            for address, publication in published.items()
+        }
     return wanted
+
+
+def _wanted(name: str, publication: Publication, group: frozenset[str]) -> Wanted:
+    own = publication.to_host
+    yields_to = own if own in group and own != name else ""
+    return Wanted(publication, direct=name == own, yields_to=yields_to, group=group)

@@ -15,6 +15,9 @@ from norouter_core.text import address_text, clean
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.limits import MAX_STREAMS
 
+_MAX_DIRECT = 2 * MAX_STREAMS
+"""Direct streams of one host: those it has, and those whose end it has yet to tell."""
+
 
 class Stream:
     """One stream between a client on one host and a target on another; observes both ends."""
@@ -173,8 +176,8 @@ class Streams:
         stream = known.get(remote)
         new = stream is None
         if stream is None:
-            if len(known) >= MAX_STREAMS:
-                raise Violation("json", f"more than {MAX_STREAMS} direct streams reported")
+            if len(known) >= _MAX_DIRECT:
+                raise Violation("json", f"more than {_MAX_DIRECT} direct streams reported")
             stream = DirectStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
             known[remote] = stream
@@ -193,10 +196,13 @@ class Streams:
         return stream.publication if stream is not None else None
 
     def host_lost(self, host: str) -> None:
-        """The direct streams of a host can no longer be told of."""
-        for stream in self._direct.pop(host, {}).values():
-            stream.state, stream.reason = StreamState.CLOSED, "gone: the link to the host was lost"
-            self._account(stream)
+        """Ends every stream with an end on a host; its direct ones can no longer be told of."""
+        for stream in list(self._relayed.values()):
+            if host in (stream.from_host, stream.publication.to_host):
+                stream.kill("gone", f"{host} was lost or stopped")
+        for direct in self._direct.pop(host, {}).values():
+            direct.state, direct.reason = StreamState.CLOSED, "gone: the link to the host was lost"
+            self._account(direct)
 
     def unpublish(self, published: Callable[[Publication], bool]) -> None:
         """Cuts every relayed stream whose publication is no more; agents cut direct ones."""

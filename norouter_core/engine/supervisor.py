@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
 import time
 from typing import Any, Protocol
@@ -25,6 +26,9 @@ from norouter_core.model import Host
 
 _TELL_AFTER = 5.0
 """Seconds of a start after which a person is told what is waited for."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Mesh(Protocol):
@@ -74,7 +78,7 @@ class Supervisor:
         try:
             with self._scope:
                 while True:
-                    await self._live_once()
+                    await self._live_safely()
         finally:
             if self.state is not HostState.STOPPED:
                 self._enter(HostState.STOPPED)
@@ -93,6 +97,11 @@ class Supervisor:
             self.problem = None  # it is final no longer
         self._again.set()
         self._starting.cancel()
+
+    def command_changed(self) -> None:
+        """Starts the host anew, by a command that has yet to show that it is right."""
+        self._ever_ready = False
+        self.restart()
 
     def kill_now(self) -> None:
         """Ends the exec command by SIGKILL; what supervises it takes it from there."""
@@ -123,6 +132,23 @@ class Supervisor:
         )
 
     # -- one life after the other ----------------------------------------------------------
+
+    async def _live_safely(self) -> None:
+        try:
+            await self._live_once()
+        except Exception as error:
+            # A fault of ours must cost this host and no other; it is told with all that is known.
+            _log.exception("the supervisor of %s failed", self.host.name)
+            self.problem = HostProblem(
+                kind="internal",
+                message=f"norouter itself failed at this host: {_innermost(error)!r}",
+                hint="please report this, with the log",
+                command=self.command,
+                permanent=True,
+            )
+            self._retry_at = None
+            self._enter(HostState.FAILED)
+            await self._again.wait()
 
     async def _live_once(self) -> None:
         self._again.clear()
@@ -237,3 +263,9 @@ class Supervisor:
 
     def report(self, rows: list[list[Any]]) -> None:
         self._mesh.reported(self, rows)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

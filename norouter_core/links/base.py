@@ -39,9 +39,11 @@ class Hello:
         return cls(field(data, "protocol", int), *(clean(field(data, key, str)) for key in texts))
 
     @property
-    def namespace(self) -> tuple[str, str] | None:
-        """Equal for two agents in one network namespace; None where that is not known."""
-        return (self.boot_id, self.netns) if self.boot_id and self.netns else None
+    def namespace(self) -> tuple[str, str]:
+        """Equal for two agents in one network namespace; where the system does not tell, for two
+        of one host name."""
+        known = bool(self.boot_id and self.netns)
+        return (self.boot_id, self.netns) if known else ("", self.hostname)
 
     def __str__(self) -> str:
         python = "Python" if self.implementation == "CPython" else self.implementation

@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import Process
 
 from norouter_core.links import pumped
@@ -21,9 +23,39 @@ _KEPT_LINES = 40
 _LINE_LIMIT = 2000
 _GRACE = 2.0
 """Seconds between asking a child to end and making it."""
+_TOLD_A_SECOND = 50
+"""Lines of stderr that are passed on as events; the last ones are kept in any case."""
+_LAST_WORDS = 0.5
+"""Seconds to read what a command wrote before it ended."""
 
 PUMPED = sys.platform == "win32"
 """Whether threads carry a child's stdio: where the loop can watch sockets only. Tests set it."""
+
+
+class _Told:
+    """Passes on at most so many lines a second, and how many were left out."""
+
+    def __init__(self, line_seen: Callable[[str], None]) -> None:
+        self._line_seen = line_seen
+        self._second = 0
+        self._count = 0
+        self._skipped = 0
+
+    def skip(self, lines: int) -> None:
+        self._skipped += max(0, lines)
+
+    def line(self, text: str) -> None:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._count = second, 0
+            if self._skipped:
+                self._line_seen(f"({self._skipped} more lines of stderr were left out)")
+                self._skipped = 0
+        self._count += 1
+        if self._count > _TOLD_A_SECOND:
+            self._skipped += 1
+        else:
+            self._line_seen(text)
 
 
 class Running(Protocol):
@@ -48,22 +80,40 @@ class Child:
     reading: socket.socket
     writing: socket.socket
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    """Set by `end`."""
 
     async def read_stderr(self, line_seen: Callable[[str], None]) -> None:
         """Reads until the end, keeping the last lines; to be run as a task."""
         partial = b""
+        told = _Told(line_seen)
         while chunk := await self.process.receive_stderr():
             *lines, partial = (partial + chunk).replace(b"\r", b"\n").split(b"\n")
             partial = partial[:_LINE_LIMIT]
-            for line in lines:
-                self._line(line, line_seen)
-        self._line(partial, line_seen)
+            # Of a flood the end is what counts: the rest is not even looked at.
+            told.skip(len(lines) - _KEPT_LINES)
+            for line in lines[-_KEPT_LINES:]:
+                self._line(line, told)
+            await anyio.lowlevel.checkpoint()
+        self._line(partial, told)
 
-    def _line(self, line: bytes, line_seen: Callable[[str], None]) -> None:
+    def _line(self, line: bytes, told: _Told) -> None:
         text = clean(line.decode("utf-8", "replace")).strip()
         if text:
             self.stderr.append(text)
-            line_seen(text)
+            told.line(text)
+
+    async def hang_up(self) -> None:
+        """Ends what can be read once the command has ended: something that it left behind may
+        keep the other end of its stdio open. To be run as a task."""
+        await self.process.wait()
+        with anyio.move_on_after(_LAST_WORDS):
+            await self.ended.wait()
+            return
+        try:
+            self.reading.shutdown(socket.SHUT_RD)
+        except OSError:
+            pass  # its channel has closed it
 
     async def end(self) -> int | None:
         """Sees the child out: its stdin is closed already or closed here; then it is asked, then
@@ -83,6 +133,7 @@ class Child:
             # What the command started beside itself must not stay either.
             self._signal(_KILL)
             await self.process.aclose()
+        self.ended.set()
         return self.process.returncode
 
     def kill(self) -> None:
@@ -118,12 +169,14 @@ async def spawn(argv: tuple[str, ...]) -> Child:
     child_in, writing = socket.socketpair()
     with child_out, child_in:
         try:
-            process = await anyio.open_process(
-                argv,
-                stdin=child_in.fileno(),
-                stdout=child_out.fileno(),
-                start_new_session=True,
-            )
+            # Cancelled half-way, asyncio's own start of a process leaves its pipes behind.
+            with anyio.CancelScope(shield=True):
+                process = await anyio.open_process(
+                    argv,
+                    stdin=child_in.fileno(),
+                    stdout=child_out.fileno(),
+                    start_new_session=True,
+                )
         except BaseException:
             reading.close()
             writing.close()

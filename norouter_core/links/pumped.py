@@ -41,12 +41,19 @@ class PumpedProcess:
     async def receive_stderr(self) -> bytes:
         """The next bytes of stderr; none at its end."""
         try:
-            return await asyncio.get_running_loop().sock_recv(self._stderr, _CHUNK)
+            data = await asyncio.get_running_loop().sock_recv(self._stderr, _CHUNK)
         except OSError:
-            return b""
+            data = b""
+        if not data:
+            self._stderr.close()
+        return data
 
     async def aclose(self) -> None:
-        self._stderr.close()
+        try:
+            # Not closed: a read may be under way, which ends by this and closes it then.
+            self._stderr.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # its reader has closed it
 
 
 def start(argv: tuple[str, ...]) -> tuple[PumpedProcess, socket.socket, socket.socket]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import anyio
 
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.ends import End, join
+from norouter_core.agent.identity import PROTOCOL
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.wire_end import WireEnd
@@ -30,7 +32,6 @@ from norouter_core.wire.errors import Violation
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
 
-PROTOCOL = 1
 
 _Parsed = TypeVar("_Parsed")
 
@@ -45,7 +46,7 @@ class Timing:
     hello: float = 20.0
     installed: float = 20.0
     heartbeat: float = 2.0
-    verb: float = 30.0
+    verb: float = 10.0
 
 
 class StartFailed(Exception):
@@ -91,13 +92,22 @@ class StdioLink:
             self._child = await spawn(self._plan.argv)
         except OSError as error:
             raise StartFailed(Evidence(self._plan.argv, Stage.SPAWN, os_error=error)) from None
+        except ValueError as error:
+            # A NUL or a lone surrogate: no system can be asked to run that.
+            os_error = OSError(errno.EINVAL, str(error))
+            evidence = Evidence(self._plan.argv, Stage.SPAWN, os_error=os_error)
+            raise StartFailed(evidence) from None
         tasks.start_soon(self._read_stderr, self._child)
+        tasks.start_soon(self._child.hang_up)
         try:
             rest = await self._meet(self._child, bootstrapping)
             await self._say_hello(self._child, rest)
         except _NotMet as failure:
             raise StartFailed(await self._evidence(**failure.seen)) from None
         except BaseException:
+            # The link first: its descriptors must leave the loop before they are closed.
+            if self._mux is not None:
+                self._mux.close("the start was given up")
             await self._child.end()
             raise
 
@@ -305,6 +315,8 @@ class StdioLink:
             raise Violation("json", "'error' is not an object")
 
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
+        if self._stage is not Stage.RUNNING:
+            raise Violation("stream", "a stream before the hello")
         listener = messages.field(detail, "listener", int)
         host, port = messages.address(detail.get("peer"))
         self._hub.offer(listener, (clean(host), port), end)

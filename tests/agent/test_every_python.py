@@ -1,0 +1,185 @@
+"""A real agent, bootstrapped onto every Python that it may meet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from norouter_core.links.base import VerbError
+from tests.agent.agents import Agent, agent, python_on_path, shell_plan
+from tests.servers import PATIENCE, Target, connect, echoing, eventually, unused_port
+from tests.transports.pythons import Python, pythons
+
+pytestmark = pytest.mark.anyio
+
+WANTED = (*(f"CPython 3.{minor}" for minor in range(8, 14)), "PyPy 3")
+
+
+@pytest.fixture(params=WANTED)
+def python(request: pytest.FixtureRequest) -> Iterator[Python]:
+    wanted: str = request.param
+    found = [p for p in pythons() if p.label.startswith((f"{wanted}.", f"{wanted} "))]
+    if not found:
+        pytest.skip(f"no {wanted} is on this machine")
+    yield found[-1]
+
+
+@pytest.fixture
+def path(python: Python, tmp_path: Path) -> str:
+    return python_on_path(tmp_path / "bin", python.path)
+
+
+async def test_hello_and_resolve_and_write(python: Python, path: str, tmp_path: Path) -> None:
+    async with agent(shell_plan(path)) as host:
+        hello = host.link.hello
+        assert (hello.implementation, hello.python) == (python.label.split()[0], python.dotted)
+        assert str(hello).startswith(python.label.replace("CPython", "Python"))
+        assert "127.0.0.1" in await host.link.resolve("localhost")
+        with pytest.raises(VerbError) as refused:
+            await host.link.resolve("no-such-name.invalid")
+        assert refused.value.code == "name"
+        await _writes(host, tmp_path)
+
+
+async def _writes(host: Agent, folder: Path) -> None:
+    file = folder / "deep" / "hosts"
+    written = {"path": str(file), "changed": True}
+    assert await host.link.write(str(file), "one\n", "replace") == written
+    assert await host.link.write(str(file), "one\n", "replace") == {**written, "changed": False}
+    assert await host.link.write(str(file), "two", "block") == written
+    assert file.read_text() == "one\n# <Added-by-NoRouter>\ntwo\n# </Added-by-NoRouter>\n"
+    assert await host.link.write(str(file), "", "remove-block") == written
+    assert file.read_text() == "one\n"
+    for path, mode in ((str(folder), "replace"), (str(file), "append"), ("${NO_SUCH}/x", "block")):
+        with pytest.raises(VerbError) as failed:
+            await host.link.write(path, "three\n", mode)
+        assert failed.value.code == "write"
+
+
+async def test_dials(path: str) -> None:
+    async with agent(shell_plan(path)) as host, echoing() as port:
+        for name in ("127.0.0.1", "localhost"):
+            async with host.dialled(name, port) as (client, seen):
+                assert await client.says(b"x" * 300_000)
+                assert await seen.opened == ("127.0.0.1", port)
+                client.end()
+                assert await client.rest() == b""
+                assert await seen.outcome() == ("closed", "")
+
+
+async def test_dials_that_fail(path: str) -> None:
+    async with agent(shell_plan(path)) as host:
+        for name, port, code in (
+            ("127.0.0.1", unused_port(), "refused"),
+            ("no-such-name.invalid", 80, "name"),
+        ):
+            async with host.dialled(name, port) as (client, seen):
+                assert (await seen.outcome())[0] == code
+                assert await client.is_reset()
+
+
+async def test_offers_what_arrives_at_a_listener(path: str) -> None:
+    async with agent(shell_plan(path)) as host:
+        bound = await host.listens(7)
+        with await connect(bound) as client:
+            await client.send(b"before the answer")
+            offer = await host.hub.next_offer()
+            assert (offer.listener, offer.peer) == (7, client.address)
+            with offer.far as far:
+                assert await far.exactly(17) == b"before the answer"
+                client.end()
+                assert await far.rest() == b""
+                await far.send(b"after their end")
+                far.end()
+                assert await client.rest() == b"after their end"
+        await host.link.unlisten(7)
+        with pytest.raises(ConnectionRefusedError):
+            await connect(bound)
+
+
+async def test_listening_twice_is_refused(path: str) -> None:
+    async with agent(shell_plan(path)) as host:
+        with Target() as taken, pytest.raises(VerbError) as refused:
+            await host.link.listen(1, *taken.address, None)
+        assert refused.value.code == "in-use"
+        assert str(taken.port) in refused.value.reason
+
+
+async def test_half_close_and_reset_both_ways(path: str) -> None:
+    async with agent(shell_plan(path)) as host:
+        with Target() as target:
+            async with host.dialled("127.0.0.1", target.port) as (client, seen):
+                with await target.accept() as server:
+                    server.end()
+                    assert await client.rest() == b""
+                    await client.send(b"after their end")
+                    client.end()
+                    assert await server.rest() == b"after their end"
+                    assert await seen.outcome() == ("closed", "")
+            async with host.dialled("127.0.0.1", target.port) as (client, seen):
+                with await target.accept() as server:
+                    await seen.opened
+                    server.abort()
+                    assert await client.is_reset()
+                    assert (await seen.outcome())[0] == "reset"
+            async with host.dialled("127.0.0.1", target.port) as (client, seen):
+                with await target.accept() as server:
+                    client.abort()
+                    assert await server.is_reset()
+
+
+async def test_serves_its_own_port_without_the_hub(path: str) -> None:
+    async with agent(shell_plan(path)) as host, echoing() as port:
+        bound = await host.listens(3, ("127.0.0.1", port))
+        with await connect(bound) as client:
+            assert await client.says(b"y" * 200_000)
+            await _reported(host, client.address, 200_000, "open")
+            client.end()
+            assert await client.rest() == b""
+            await _reported(host, client.address, 200_000, "closed")
+        with await connect(bound) as client:
+            assert await client.says(b"hello")
+            await _reported(host, client.address, 5, "open")
+            await host.link.kill_direct(host.hub.rows[-1][0])
+            assert await client.is_reset()
+            await _reported(host, client.address, 5, "closed")
+        assert host.hub.offers.empty()
+
+
+async def _reported(host: Agent, peer: tuple[str, int], size: int, state: str) -> None:
+    """Waits for the row of that client with that count each way."""
+    want = [3, *peer, size, size, state]
+    await eventually(lambda: want in [row[1:7] for row in host.hub.rows], f"{want} is reported")
+
+
+async def test_a_changed_target_cuts_its_direct_streams(path: str) -> None:
+    async with agent(shell_plan(path)) as host, echoing() as one, echoing() as other:
+        bound = await host.listens(3, ("127.0.0.1", one))
+        with await connect(bound) as client:
+            assert await client.says(b"one")
+            again = await host.link.listen(3, "127.0.0.1", 0, ("127.0.0.1", one))
+            assert again[:2] == bound and await client.says(b"still one")
+            again = await host.link.listen(3, "127.0.0.1", 0, ("127.0.0.1", other))
+            assert again[:2] == bound and await client.is_reset()
+        with await connect(bound) as client:
+            assert await client.says(b"other")
+
+
+async def test_the_link_ends_with_the_agent(path: str) -> None:
+    async with agent(shell_plan(path)) as host, echoing() as port:
+        async with host.dialled("127.0.0.1", port) as (client, seen):
+            assert await client.says(b"hello")
+            assert host.link._child is not None
+            os.kill(host.link._child.process.pid, signal.SIGKILL)
+            async with asyncio.timeout(PATIENCE):
+                await host.link.wait_down()
+            assert await client.is_reset()
+            assert (await seen.outcome())[0] == "gone"
+        with pytest.raises(VerbError) as gone:
+            await host.link.resolve("localhost")
+        assert gone.value.code == "gone"

@@ -1,0 +1,121 @@
+"""Listening: a fall-back where an address is not ours, a pause where descriptors run out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from norouter_core.agent.io import Io
+from norouter_core.agent.listen import Listener
+from tests.servers import Peer, Target, connect, eventually
+
+pytestmark = pytest.mark.anyio
+
+Arrived = list[tuple[Peer, tuple[str, int]]]
+
+
+@pytest.fixture
+def arrived() -> Iterator[Arrived]:
+    """What a listener has accepted; closed in the end."""
+    peers: Arrived = []
+    yield peers
+    for peer, _ in peers:
+        peer.close()
+
+
+@contextlib.contextmanager
+def listening(arrived: Arrived, host: str, port: int = 0) -> Iterator[Listener]:
+    io = Io(asyncio.get_running_loop())
+    listener = Listener(io, host, port, lambda sock, peer: arrived.append((Peer(sock), peer)))
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.42.7", "::1"])
+async def test_takes_what_arrives(arrived: Arrived, host: str) -> None:
+    try:
+        opened = listening(arrived, host)
+        listener = opened.__enter__()
+    except OSError as error:
+        pytest.skip(f"{host} is no address here: {error}")
+    try:
+        with await connect(listener.address) as client:
+            await eventually(lambda: arrived, "the client arrives")
+            assert arrived[0][1] == client.address
+    finally:
+        opened.__exit__(None, None, None)
+    with pytest.raises(ConnectionRefusedError):
+        await connect(listener.address)
+
+
+async def test_an_address_that_is_not_ours_falls_back(arrived: Arrived) -> None:
+    # TEST-NET-1 of RFC 5737: no machine has it.
+    with listening(arrived, "192.0.2.7", 8080) as listener:
+        assert listener.fallback
+        assert listener.address[0] == "127.0.0.1" and listener.address[1] not in (0, 8080)
+        with await connect(listener.address):
+            await eventually(lambda: arrived, "the client arrives")
+
+
+async def test_what_cannot_be_bound_is_said(arrived: Arrived) -> None:
+    with Target() as taken:
+        for host, port in (
+            taken.address,
+            ("2001:db8::7", 8080),
+            ("localhost", 8080),
+            ("127.0.0.1", 70_000),
+            ("127.0.0.1", -1),
+        ):
+            with pytest.raises(OSError):
+                Listener(Io(asyncio.get_running_loop()), host, port, lambda sock, peer: None)
+
+
+async def test_many_at_once(arrived: Arrived) -> None:
+    with listening(arrived, "127.0.0.1") as listener, contextlib.ExitStack() as stack:
+        for _ in range(200):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(listener.address)
+        await eventually(lambda: len(arrived) == 200, "all arrive")
+
+
+async def test_waits_while_there_are_no_descriptors(
+    arrived: Arrived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+    accept = Listener._accept
+
+    def counted(listener: Listener) -> None:
+        tries.append(1)
+        accept(listener)
+
+    monkeypatch.setattr(Listener, "_accept", counted)
+    with listening(arrived, "127.0.0.1") as listener, socket.socket() as sock:
+        sock.setblocking(False)
+        with no_more_descriptors():
+            sock.connect_ex(listener.address)
+            await eventually(lambda: len(tries) >= 2, "it tries again after a while")
+            assert arrived == []
+            # At most one try in each pause, so no loop that burns.
+            assert len(tries) <= 4
+        await eventually(lambda: arrived, "the client that waited arrives")
+
+
+@contextlib.contextmanager
+def no_more_descriptors() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,0 +1,206 @@
+"""Meshes on this machine's loopback: hosts are `env ... sh`, addresses never meet another test's.
+
+Hosts that share a network namespace serve their own VIP themselves. So a host that is to be
+reached over the hub gets `loopback_disable`: another host then binds its VIP (`relayed`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from norouter_core.engine import Engine, Subscription, Timing
+from norouter_core.engine.events import Event, Log
+from norouter_core.engine.status import (
+    HostState,
+    HostStatus,
+    ListenerState,
+    ListenerStatus,
+    StreamStatus,
+)
+from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec
+from tests.servers import Address, eventually
+
+ROOT = Path(__file__).parents[2]
+TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, verb=10)
+BRISK = replace(TIMING, heartbeat=0.5)
+"""A silent link is given up after 1.5 s."""
+
+PORT = 8080
+
+
+@cache
+def _plain_path() -> str:
+    """A PATH with the Python that runs the tests first: no shim that is slow."""
+    folder = tempfile.mkdtemp(prefix="norouter-path-")
+    atexit.register(shutil.rmtree, folder)
+    os.symlink(os.path.realpath(sys.executable), f"{folder}/python3")
+    return f"{folder}:/usr/bin:/bin"
+
+
+def exec_command(*words: str) -> tuple[str, ...]:
+    return ("env", f"PATH={_plain_path()}", *words)
+
+
+def program(path: Path, *words: str) -> tuple[str, ...]:
+    """The exec command of an installed agent, which is a program of the tests."""
+    python = os.path.realpath(sys.executable)
+    return ("env", f"PYTHONPATH={ROOT}", python, str(path), *words, "norouter")
+
+
+# Two test processes at once, and what else runs on this machine, must not meet.
+_vips = itertools.count(os.getpid() % 200 * 250)
+
+
+def vip() -> str:
+    """A loopback address that no other host of any test has."""
+    number = next(_vips)
+    return f"127.{100 + number // 62500 % 100}.{number // 250 % 250}.{number % 250 + 1}"
+
+
+def local(name: str = "hub", *ports: Forward) -> HostSpec:
+    """This machine."""
+    return HostSpec(name, vip(), options=HostOptions(ports=ports))
+
+
+def host(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
+    """A host behind an exec command, which serves its own VIP."""
+    options = HostOptions(ports=ports)
+    return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
+
+
+def relayed(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
+    """A host that is reached over the hub only."""
+    options = HostOptions(ports=ports, loopback_disable=True)
+    return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
+
+
+def forward(port: int, target: str = "127.0.0.1", listen: int = PORT) -> Forward:
+    return Forward(listen, target, port)
+
+
+def with_ports(spec: MeshSpec, name: str, *ports: Forward) -> MeshSpec:
+    """The spec with other ports on one host."""
+    known = spec.host(name)
+    assert known is not None
+    return spec.with_host(replace(known, options=replace(known.options, ports=ports)))
+
+
+class Mesh:
+    """An engine that runs, and shortcuts to what it tells."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._all = engine.subscribe(100_000)
+        self._log: list[Log] = []
+
+    async def apply(self, spec: MeshSpec) -> None:
+        """Applies, and waits until all is ready."""
+        await self.engine.apply(spec)
+        await self.ready()
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(20):
+            await self.engine.wait_ready()
+
+    def host(self, name: str) -> HostStatus:
+        return next(host for host in self.engine.status().hosts if host.name == name)
+
+    def listeners(self, to_host: str) -> list[ListenerStatus]:
+        return [each for each in self.engine.status().listeners if each.to_host == to_host]
+
+    def address(self, to_host: str, listen: int = PORT) -> Address:
+        """Where a published port of a host is reached on this machine."""
+        for listener in self.listeners(to_host):
+            wanted = listener.listen.endswith(f":{listen}")
+            if wanted and listener.state is ListenerState.BOUND:
+                name, _, port = listener.bound.rpartition(":")
+                return name, int(port)
+        raise AssertionError(f"nobody listens for {to_host}:{listen}")
+
+    @property
+    def streams(self) -> tuple[StreamStatus, ...]:
+        return self.engine.status().streams
+
+    async def in_state(self, name: str, state: HostState) -> HostStatus:
+        await eventually(lambda: self.host(name).state is state, f"{name} is {state}")
+        return self.host(name)
+
+    def events(self) -> list[Event]:
+        """What was told since this was asked last."""
+        told = drained(self._all)
+        self._log += [event for event in told if isinstance(event, Log)]
+        return told
+
+    async def log_says(self, part: str) -> Log:
+        """The next line of the log that holds `part`, waited for; each is given once."""
+
+        def found() -> list[Log]:
+            self.events()
+            return [line for line in self._log if part in line.text]
+
+        await eventually(found, f"the log says {part!r}")
+        line = found()[0]
+        self._log.remove(line)
+        return line
+
+    def pid(self, name: str) -> int:
+        """The exec command's process."""
+        link = self.engine._supervisors[name].link
+        child = getattr(link, "_child", None)
+        assert child is not None, f"{name} has no command that runs"
+        pid: int = child.process.pid
+        return pid
+
+
+def drained(subscription: Subscription) -> list[Event]:
+    waiting = subscription._waiting
+    return [waiting.popleft() for _ in range(len(waiting))]
+
+
+@asynccontextmanager
+async def mesh(*hosts: HostSpec, timing: Timing = TIMING, wait: bool = True) -> AsyncIterator[Mesh]:
+    """An engine with these hosts, ready if `wait`; in the end nothing of it is left."""
+    async with Engine(timing) as engine:
+        made = Mesh(engine)
+        if wait:
+            await made.apply(MeshSpec(hosts))
+        else:
+            await engine.apply(MeshSpec(hosts))
+        yield made
+    await eventually(lambda: not children(), f"no process is left: {children()}")
+
+
+def children() -> list[psutil.Process]:
+    """Every process below this one that still runs."""
+    return [child for child in psutil.Process().children(recursive=True) if _runs(child)]
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@contextlib.contextmanager
+def killing_strays() -> Iterator[None]:
+    """Ends what a test's commands left on purpose."""
+    try:
+        yield
+    finally:
+        for child in children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()

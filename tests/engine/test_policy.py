@@ -1,0 +1,221 @@
+"""A host in a stranger's hands: it reaches nothing, and harms nobody but itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from norouter_core.engine import Timing
+from norouter_core.engine.events import Log
+from norouter_core.engine.status import HostState
+from norouter_core.model import HostSpec, MeshSpec
+from tests.engine.meshes import (
+    TIMING,
+    Mesh,
+    exec_command,
+    forward,
+    host,
+    local,
+    mesh,
+    program,
+    relayed,
+    with_ports,
+)
+from tests.servers import Peer, connect, echoing, eventually
+
+pytestmark = pytest.mark.anyio
+
+ROGUE = Path(__file__).with_name("rogue.py")
+
+
+def rogue(deed: str, port: int, *, dialled: bool = False) -> HostSpec:
+    """A host whose agent does that deed; it listens like any other if it is not `dialled`."""
+    make = relayed if dialled else host
+    return make("rogue", forward(port), cmd=program(ROGUE, deed))
+
+
+@asynccontextmanager
+async def beside(
+    deed: str, *, dialled: bool = False, timing: Timing = TIMING
+) -> AsyncIterator[tuple[Mesh, Peer]]:
+    """A rogue in a mesh, and a stream of an honest host that has to stay up all the time."""
+    async with echoing() as port:
+        honest = MeshSpec((local(), relayed("honest", forward(port))))
+        async with mesh(*honest.hosts, timing=timing) as made:
+            with await connect(made.address("honest")) as client:
+                assert await client.says(b"before")
+                await made.engine.apply(honest.with_host(rogue(deed, port, dialled=dialled)))
+                yield made, client
+                assert await client.says(b"after")
+                pid = made.pid("honest")
+                assert psutil.pid_exists(pid) and made.host("honest").state is HostState.READY
+
+
+async def lost_by_protocol(made: Mesh, says: str = "") -> None:
+    """Waits until the rogue is lost for breaking the protocol."""
+    await eventually(lambda: made.host("rogue").problem, "the rogue has a problem")
+    problem = made.host("rogue").problem
+    assert problem is not None
+    assert problem.kind == "protocol" and says in problem.message, problem
+    assert made.host("rogue").state is HostState.BACKING_OFF
+
+
+async def test_a_listener_that_is_not_published() -> None:
+    async with beside("unpublished") as (made, _):
+        warning = await made.log_says("refused a client")
+        assert (warning.level, warning.host) == ("warning", "rogue")
+        assert "listener 999 is not published" in warning.text
+        told = await made.log_says("reset with")
+        assert told.text == "reset with not-allowed"
+        assert made.host("rogue").state is HostState.READY
+        assert [stream.from_host for stream in made.streams] == ["hub"]
+
+
+async def test_a_listener_that_was_published_once() -> None:
+    async with beside("forgotten") as (made, _):
+        await made.ready()
+        await made.engine.apply(with_ports(made.engine.spec, "rogue"))
+        assert (await made.log_says("reset with")).text == "reset with not-allowed"
+        assert made.host("rogue").state is HostState.READY
+
+
+async def test_requests_to_the_hub_are_refused() -> None:
+    async with beside("asks") as (made, _):
+        for _ in range(4):
+            assert (await made.log_says("refused with")).text == "refused with unknown-op"
+        assert made.host("rogue").state is HostState.READY
+
+
+VIOLATIONS = {
+    "garbage": "0x53",
+    "lies": "direct stream",
+    "reports": "direct streams",
+    "counts": "",
+    "answers": "",
+    "deaf": "unread",
+    "wrong_hello": "'python'",
+    "huge_hello": "",
+    "other_protocol": "version 99",
+}
+
+
+@pytest.mark.parametrize("deed", VIOLATIONS)
+async def test_a_violation_ends_that_link_alone(deed: str) -> None:
+    before = psutil.Process().memory_info().rss
+    async with beside(deed) as (made, _):
+        await lost_by_protocol(made, VIOLATIONS[deed])
+        # What it could make the hub keep is bounded, and gone with it.
+        assert psutil.Process().memory_info().rss - before < 100 << 20
+        assert not [stream for stream in made.streams if stream.from_host == "rogue"]
+
+
+async def test_data_beyond_its_window() -> None:
+    async with beside("overruns", dialled=True) as (made, _):
+        await made.ready()
+        with await connect(made.address("rogue")) as client:
+            # Nobody reads here: the window is not opened further.
+            await lost_by_protocol(made, "data")
+            assert await client.is_reset()
+
+
+@pytest.mark.parametrize("deed", ["boasts", "raves"])
+async def test_words_that_fill_a_frame_harm_no_other_link(deed: str) -> None:
+    """What the hub passes on of them must not break the protocol on a client's link."""
+    async with echoing() as port:
+        hosts = (host("client"), rogue(deed, port, dialled=True), relayed("web", forward(port)))
+        async with mesh(*hosts) as made:
+            pid = made.pid("client")
+            with (
+                await connect(made.address("web")) as kept,
+                await connect(made.address("rogue")) as client,
+            ):
+                assert await kept.says(b"before")
+                # Whatever becomes of this one, it comes to an end.
+                with contextlib.suppress(ConnectionResetError):
+                    await client.send(b"hello")
+                await eventually(
+                    lambda: all(stream.to_host == "web" for stream in made.streams),
+                    "the stream to the rogue is over",
+                )
+                for _ in range(20):
+                    assert await kept.says(b"after")
+            assert made.pid("client") == pid
+            assert made.host("client").state is HostState.READY
+
+
+async def test_a_flood_of_streams_that_lead_nowhere() -> None:
+    async with beside("flood") as (made, client):
+        while made.host("rogue").state is not HostState.READY:
+            assert await client.says(b"still served")
+        flooded = False
+        while not flooded:
+            assert await client.says(b"still served")
+            flooded = any(isinstance(e, Log) and e.text == "flooded" for e in made.events())
+        assert made.engine.status().opened_total == 1
+
+
+async def test_nothing_that_it_says_reaches_a_terminal_raw() -> None:
+    async with beside("paints") as (made, _):
+        await eventually(
+            lambda: [s for s in made.streams if s.from_host == "rogue"], "its report is taken"
+        )
+        told = [event.to_json() for event in made.events()]
+        assert any(isinstance(entry.get("text"), str) for entry in told)
+        shown = repr((told, made.engine.status()))
+        assert "red" in shown
+        assert "\\x1b" not in shown and "\\u001b" not in json.dumps(told, default=str)
+
+
+async def test_a_hello_with_long_and_coloured_words() -> None:
+    async with beside("long_hello") as (made, _):
+        await made.in_state("rogue", HostState.READY)
+        agent = made.host("rogue").agent
+        assert "\x1b" not in agent and len(agent) < 1000
+
+
+async def test_an_agent_that_dies_after_its_hello() -> None:
+    async with beside("dies_after_hello") as (made, _):
+        await eventually(lambda: made.host("rogue").problem, "it has a problem")
+        problem = made.host("rogue").problem
+        assert problem is not None
+        assert problem.exit_status == 4 and problem.stderr == ("out of cheese",)
+        # It broke no rule: it died.
+        assert problem.kind == "link-lost"
+
+
+async def test_an_agent_that_keeps_silent_is_norouters_own() -> None:
+    timing = replace(TIMING, installed=0.4)
+    async with beside("silent", timing=timing) as (made, _):
+        await made.in_state("rogue", HostState.FAILED)
+        problem = made.host("rogue").problem
+        assert problem is not None and problem.permanent
+        assert problem.kind == "norouter-go"
+
+
+async def test_what_an_agent_may_not_do_it_may_not_do_after_a_restart() -> None:
+    async with beside("unpublished") as (made, _):
+        await made.log_says("reset with not-allowed")
+        pid = made.pid("rogue")
+        os.killpg(pid, signal.SIGKILL)
+        await made.log_says("reset with not-allowed")
+        assert made.pid("rogue") != pid
+        assert not [e for e in made.events() if isinstance(e, Log) and e.level == "error"]
+
+
+async def test_an_honest_host_is_not_dialled_for_a_rogue() -> None:
+    """It may offer its own listeners; what they lead to is the hub's to say."""
+    async with echoing() as port:
+        honest = relayed("web", forward(port), cmd=exec_command())
+        async with mesh(honest, rogue("unpublished", port)) as made:
+            await made.log_says("reset with not-allowed")
+            assert made.host("web").streams == 0
+            assert made.engine.status().opened_total == 0

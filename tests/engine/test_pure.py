@@ -1,0 +1,276 @@
+"""The engine's pure parts: back-off, the table of states, placement, the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from norouter_core.engine import backoff, states
+from norouter_core.engine.backoff import BackOff
+from norouter_core.engine.bus import Bus
+from norouter_core.engine.events import Event, Log, StreamOpened
+from norouter_core.engine.publications import placement, publications
+from norouter_core.engine.report import direct_rows
+from norouter_core.engine.status import HostState, StreamState, StreamStatus
+from norouter_core.model import Forward, Host
+from norouter_core.wire.errors import Violation
+
+# -- back-off
+
+
+@given(failures=st.integers(1, 5000), seed=st.integers())
+def test_a_wait_is_between_one_second_and_one_minute(failures: int, seed: int) -> None:
+    back_off = BackOff(chance=random.Random(seed))
+    waits = [back_off.failed() for _ in range(min(failures, 20))]
+    back_off.failures = failures
+    waits.append(back_off.failed())
+    for wait in waits:
+        assert backoff.FIRST <= wait <= backoff.LONGEST
+    assert backoff.FIRST <= waits[0] <= backoff.FIRST * 1.25
+    full = [min(backoff.LONGEST, backoff.FIRST * 2**n) for n in range(len(waits) - 1)]
+    for wait, most in zip(waits, full, strict=False):
+        assert most * 3 / 4 <= wait <= most
+
+
+def test_waits_differ_by_chance() -> None:
+    waits = {_fifth(BackOff(chance=random.Random(seed))) for seed in range(10)}
+    assert len(waits) == 10
+
+
+def _fifth(back_off: BackOff) -> float:
+    return [back_off.failed() for _ in range(5)][-1]
+
+
+@given(st.floats(0, 1000))
+def test_only_a_stable_link_is_forgiven(seconds: float) -> None:
+    back_off = BackOff()
+    for _ in range(4):
+        back_off.failed()
+    back_off.was_ready(seconds)
+    assert (back_off.failures == 0) == (seconds >= backoff.STABLE)
+
+
+# -- states
+
+
+def test_the_table_is_closed() -> None:
+    assert set(states.TRANSITIONS) == set(HostState)
+    assert set().union(*states.TRANSITIONS.values()) == set(HostState)
+    for state, after in states.TRANSITIONS.items():
+        assert state not in after
+        assert state is HostState.STOPPED or HostState.STOPPED in after
+
+
+@given(st.sampled_from(HostState), st.sampled_from(HostState))
+def test_what_is_not_in_the_table_is_refused(old: HostState, new: HostState) -> None:
+    if new in states.TRANSITIONS[old]:
+        assert states.check(old, new) is new
+    else:
+        with pytest.raises(ValueError, match=f"{old} cannot become {new}"):
+            states.check(old, new)
+
+
+def test_ready_is_reached_over_a_start_only() -> None:
+    before = {old for old, after in states.TRANSITIONS.items() if HostState.READY in after}
+    assert before == {HostState.STARTING, HostState.BOOTSTRAPPING}
+
+
+# -- placement
+
+
+def made(name: str, vip: str, *listen: int, disable: bool = False) -> Host:
+    ports = tuple(Forward(port, "127.0.0.1", port) for port in listen)
+    return Host(name, vip, None, ports=ports, loopback_disable=disable)
+
+
+A = made("a", "127.0.42.1", 80)
+B = made("b", "127.0.42.2", 80, 443)
+HIDDEN = made("hidden", "127.0.42.3", 80, disable=True)
+PUBLISHED = publications((A, B, HIDDEN))
+ALL = {("127.0.42.1", 80), ("127.0.42.2", 80), ("127.0.42.2", 443), ("127.0.42.3", 80)}
+
+
+def test_every_port_is_published_at_its_hosts_vip() -> None:
+    assert set(PUBLISHED) == ALL
+    published = PUBLISHED["127.0.42.2", 443]
+    assert (published.to_host, published.target) == ("b", ("127.0.0.1", 443))
+
+
+def test_the_first_of_two_that_publish_the_same_keeps_it() -> None:
+    same = made("copy", "127.0.42.1", 80)
+    assert publications((A, same))["127.0.42.1", 80].to_host == "a"
+    assert publications((same, A))["127.0.42.1", 80].to_host == "copy"
+
+
+def test_hosts_of_their_own_listen_for_everything() -> None:
+    wanted = placement((A, B, HIDDEN), PUBLISHED, {"a": "ns-a", "b": "ns-b", "hidden": "ns-c"})
+    assert set(wanted) == {"a", "b"}
+    for name, wishes in wanted.items():
+        assert set(wishes) == ALL
+        for wish in wishes.values():
+            assert wish.yields_to == ""
+            assert wish.group == {name}
+            assert wish.direct == (wish.publication.to_host == name)
+
+
+def test_in_a_shared_namespace_a_host_listens_for_its_own_vip() -> None:
+    wanted = placement((A, B, HIDDEN), PUBLISHED, {"a": 1, "b": 1, "hidden": 1})
+    yields = {(name, address): wanted[name][address].yields_to for name in "ab" for address in ALL}
+    assert {key: host for key, host in yields.items() if host} == {
+        ("b", ("127.0.42.1", 80)): "a",
+        ("a", ("127.0.42.2", 80)): "b",
+        ("a", ("127.0.42.2", 443)): "b",
+    }
+    # Its own host listens for nothing: whoever of the two is first does, over the hub.
+    assert wanted["a"]["127.0.42.3", 80].group == {"a", "b"}
+    assert not wanted["a"]["127.0.42.3", 80].direct
+    assert wanted["b"]["127.0.42.2", 80].direct
+
+
+def test_nobody_yields_to_a_host_that_is_not_up() -> None:
+    wanted = placement((A, B), PUBLISHED, {"b": 1})
+    assert wanted["b"]["127.0.42.1", 80].yields_to == ""
+    assert not wanted["b"]["127.0.42.1", 80].direct
+    assert wanted["a"]["127.0.42.1", 80].group == frozenset()
+
+
+def test_who_lies_about_its_namespace_takes_nothing_but_its_own() -> None:
+    liar, honest = A, B
+    wanted = placement((liar, honest), PUBLISHED, {"a": "the same", "b": "the same"})
+    for address, wish in wanted["b"].items():
+        assert wish.yields_to == ("a" if PUBLISHED[address].to_host == "a" else "")
+
+
+NAMES = "abcde"
+
+
+@given(
+    up=st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3)),
+    disabled=st.sets(st.sampled_from(NAMES)),
+)
+def test_any_placement(up: dict[str, int], disabled: set[str]) -> None:
+    hosts = tuple(
+        made(name, f"127.0.42.{index}", 80, 81, disable=name in disabled)
+        for index, name in enumerate(NAMES, 1)
+    )
+    published = publications(hosts)
+    wanted = placement(hosts, published, up)
+    assert set(wanted) == set(NAMES) - disabled
+    for name, wishes in wanted.items():
+        peers = {n for n in NAMES if n in up and up[n] == up.get(name) and n not in disabled}
+        assert set(wishes) == set(published)
+        for address, wish in wishes.items():
+            own = published[address].to_host
+            assert wish.group == (peers if name in up else frozenset())
+            assert wish.direct == (name == own)
+            assert wish.yields_to == (own if own in wish.group and own != name else "")
+
+
+# -- reports of direct streams
+
+ROW: list[object] = [1, 2, "127.0.0.1", 4711, 5, 6, "open", ""]
+
+
+def test_a_row_is_passed_on_clean() -> None:
+    assert direct_rows([ROW]) == [ROW]
+    coloured = [*ROW[:2], "\x1b[31m::1", *ROW[3:7], "a\x07b"]
+    assert direct_rows([coloured]) == [[*ROW[:2], "::1", *ROW[3:7], "ab"]]
+
+
+@given(st.integers(0, 7), st.sampled_from([None, True, 1.5, "x", -1, 2**63, 10**4000, [], {}]))
+def test_a_row_of_another_form_is_a_violation(index: int, value: object) -> None:
+    row = [*ROW[:index], value, *ROW[index + 1 :]]
+    if index in (2, 7) and isinstance(value, str):
+        assert direct_rows([row]) == [row]
+    elif index == 1 and type(value) is int:
+        assert direct_rows([row]) == [
+            row
+        ]  # a number that no listener has is looked up, and not found
+    else:
+        with pytest.raises(Violation):
+            direct_rows([row])
+
+
+@pytest.mark.parametrize("rows", [[None], ["x"], [[]], [ROW[:-1]], [[*ROW, ""]], [ROW, {}]])
+def test_rows_of_another_form_are_a_violation(rows: list[object]) -> None:
+    with pytest.raises(Violation):
+        direct_rows(rows)
+
+
+# -- the bus
+
+
+def line(number: int) -> Log:
+    return Log(level="info", host="", text=str(number))
+
+
+@given(limit=st.integers(1, 20), count=st.integers(0, 60))
+def test_a_slow_reader_keeps_the_newest_and_counts_the_rest(limit: int, count: int) -> None:
+    bus = Bus()
+    subscription = bus.subscribe(limit, True)
+    for number in range(count):
+        bus.publish(line(number))
+    bus.end()
+    kept = asyncio.run(_read(subscription))
+    assert [event.text for event in kept if isinstance(event, Log)] == [
+        str(number) for number in range(max(0, count - limit), count)
+    ]
+    assert subscription.dropped == max(0, count - limit)
+
+
+async def _read(subscription: object) -> list[Event]:
+    return [event async for event in subscription]  # type: ignore[attr-defined]  # a subscription
+
+
+def test_readers_do_not_slow_each_other() -> None:
+    bus = Bus()
+    slow, quick = bus.subscribe(1, True), bus.subscribe(100, True)
+    for number in range(10):
+        bus.publish(line(number))
+    assert (slow.dropped, quick.dropped) == (9, 0)
+    bus.end()
+    assert len(asyncio.run(_read(quick))) == 10
+
+
+def test_one_who_has_left_is_told_nothing_more() -> None:
+    bus = Bus()
+    with bus.subscribe(10, True) as subscription:
+        bus.publish(line(1))
+    bus.publish(line(2))
+    assert len(asyncio.run(_read(subscription))) == 1
+    subscription.close()
+
+
+def test_streams_are_left_out_for_who_does_not_want_them() -> None:
+    opened = StreamOpened(
+        stream=StreamStatus(
+            1, "a", "127.0.0.1:1", "b", "b:1", "127.0.42.1:1", StreamState.OPEN, 0, 0, 0, False, ""
+        )
+    )
+    bus = Bus()
+    without = bus.subscribe(10, False)
+    assert not bus.tells_of_streams
+    full = bus.subscribe(10, True)
+    assert bus.tells_of_streams
+    bus.publish(opened)
+    bus.publish(line(1))
+    bus.end()
+    assert len(asyncio.run(_read(without))) == 1
+    assert len(asyncio.run(_read(full))) == 2
+
+
+def test_a_reader_waits_for_what_comes() -> None:
+    async def run() -> list[Event]:
+        bus = Bus()
+        reading = asyncio.ensure_future(_read(bus.subscribe(10, True)))
+        for number in range(3):
+            await asyncio.sleep(0)
+            bus.publish(line(number))
+        bus.end()
+        return await reading
+
+    assert len(asyncio.run(run())) == 3
