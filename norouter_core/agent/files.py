@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -11,7 +12,13 @@ BACKUP_SUFFIX = ".bak.norouter"
 MODES = ("replace", "block", "remove-block")
 
 _NO_NEWLINE = "# (no newline before this block)"
-"""First in a block that had to end the line before it: its removal restores every byte."""
+_NO_FILE = "# (no file before this block)"
+"""First in a block that had to end the line before it, or to make the file: its removal restores
+every byte, or takes the file away."""
+
+_IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+"""Why a file may not be renamed onto and yet be written: it is a mount of its own, as a container's
+/etc/hosts is, or its folder is not ours."""
 
 
 def write(path: str, text: str, mode: str) -> tuple[str, bool]:
@@ -19,7 +26,8 @@ def write(path: str, text: str, mode: str) -> tuple[str, bool]:
 
     `~` and `${VAR}` are this machine's. `replace` makes the file, and its folder, hold exactly
     `text`. `block` puts `text` between the two marker lines in an existing file, keeping the rest
-    and, the first time, a copy beside it; `remove-block` takes that block out again.
+    and, when the block is new, a copy beside it; `remove-block` takes it out again, and every byte
+    is as it was before.
 
     Raises:
         OSError: with the path and the reason.
@@ -32,17 +40,21 @@ def write(path: str, text: str, mode: str) -> tuple[str, bool]:
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
+        new: str | None = text
         old = _read(path)
-        new = text
     else:
-        old = _read(path) or ""
-        new = without_block(old)
+        old = _read(path)
+        new = _restored(old)
         if mode == "block":
+            if old is not None and old == new:
+                _back_up(path, old)
             new = _with_block(new, text)
-            _back_up(path, old)
     if old == new:
         return path, False
-    _replace(path, new)
+    if new is None:
+        os.unlink(path)
+    else:
+        _replace(path, new, like=path)
     return path, True
 
 
@@ -60,29 +72,45 @@ def expand(path: str) -> str:
 
 
 def without_block(text: str) -> str:
-    """`text` less what stands between the markers, and less the markers.
+    """`text` as it was before a block was put into it.
 
     A first marker without a second is no block: what follows it is not ours to take away.
     """
+    return _restored(text) or ""
+
+
+def _restored(text: str | None) -> str | None:
+    """The file before its block; None where there was none."""
     kept: list[str] = []
     block: list[str] = []
-    for line in text.splitlines(True):
+    note = ""
+    for line in (text or "").splitlines(True):
         word = line.strip()
         if word == BLOCK_BEGIN:
             kept += block
-            block = [line]
+            block, note = [line], ""
         elif word == BLOCK_END and block:
-            if block[1:] and block[1].strip() == _NO_NEWLINE and kept:
-                kept[-1] = kept[-1][:-1]
+            note = block[1].strip() if len(block) > 1 else ""
             block = []
+        elif block:
+            block.append(line)
         else:
-            (block or kept).append(line)
-    return "".join(kept + block)
+            # Somebody has added lines after the block: what is before it is no longer the end.
+            kept.append(line)
+            note = ""
+    kept += block
+    if text is None or (note == _NO_FILE and not kept):
+        return None
+    if note == _NO_NEWLINE and not block and kept and kept[-1].endswith("\n"):
+        kept[-1] = kept[-1][:-1]
+    return "".join(kept)
 
 
-def _with_block(text: str, block: str) -> str:
+def _with_block(text: str | None, block: str) -> str:
     note = ""
-    if text and not text.endswith("\n"):
+    if text is None:
+        text, note = "", f"{_NO_FILE}\n"
+    elif text and not text.endswith("\n"):
         text, note = f"{text}\n", f"{_NO_NEWLINE}\n"
     return f"{text}{BLOCK_BEGIN}\n{note}{block.rstrip()}\n{BLOCK_END}\n"
 
@@ -96,33 +124,40 @@ def _read(path: str) -> str | None:
 
 
 def _back_up(path: str, text: str) -> None:
-    backup = path + BACKUP_SUFFIX
-    if not os.path.exists(backup):
-        _replace(backup, without_block(text))
+    """A copy beside the file, as it was before our block: written anew at every first block."""
+    _replace(path + BACKUP_SUFFIX, text, like=path)
 
 
-def _replace(path: str, text: str) -> None:
-    """Atomically where the system lets us: a container's /etc/hosts is a mount of its own, which
-    cannot be renamed onto, and is then written in place. A symbolic link stays one."""
+def _replace(path: str, text: str, like: str) -> None:
+    """Atomically where the system lets us, else in place. A symbolic link stays one; mode and
+    owner are those of `like`, if that is there."""
     path = os.path.realpath(path)
     data = text.encode("utf-8", "surrogateescape")
-    temporary = f"{path}.norouter-{os.getpid()}"
-    mode = 0o644
+    temporary = f"{path}.norouter-{os.urandom(6).hex()}"
     try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        pass  # a new file
-    try:
-        with open(temporary, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+        with open(temporary, "xb") as file:
+            _copy_owner(file.fileno(), like)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError:
+    except OSError as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
-        if not os.path.exists(path):
+        if error.errno not in _IN_PLACE or not os.path.exists(path):
             raise
         with open(path, "wb") as file:
             file.write(data)
+
+
+def _copy_owner(fd: int, like: str) -> None:
+    try:
+        status = os.stat(like)
+    except OSError:
+        os.fchmod(fd, 0o644)  # a new file
+        return
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))
+    try:
+        os.fchown(fd, status.st_uid, status.st_gid)
+    except PermissionError:
+        pass  # not ours to give away: it stays with us

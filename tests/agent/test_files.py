@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -70,9 +71,50 @@ def test_the_backup_is_what_was_there_before_us(hosts: Path) -> None:
     backup = Path(f"{hosts}{BACKUP_SUFFIX}")
     files.write(str(hosts), "10.0.0.1 web\n", "block")
     assert backup.read_text() == HOSTS
-    hosts.write_text("changed meanwhile\n")
     files.write(str(hosts), "10.0.0.2 web\n", "block")
-    assert backup.read_text() == HOSTS
+    assert backup.read_text() == HOSTS, "our own block was copied"
+    hosts.write_text("written anew by somebody\n")
+    files.write(str(hosts), "10.0.0.3 web\n", "block")
+    assert backup.read_text() == "written anew by somebody\n"
+
+
+def test_what_is_appended_after_our_block_stays_a_line(hosts: Path) -> None:
+    hosts.write_bytes(b"127.0.0.1 localhost")
+    files.write(str(hosts), "10.0.0.1 web\n", "block")
+    with hosts.open("ab") as file:
+        file.write(b"10.0.0.9 later\n")
+    files.write(str(hosts), "10.0.0.2 web\n", "block")
+    files.write(str(hosts), "", "remove-block")
+    assert hosts.read_bytes() == b"127.0.0.1 localhost\n10.0.0.9 later\n"
+
+
+def test_a_file_that_was_not_there_is_taken_away_again(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    files.write(str(path), "10.0.0.1 web\n", "block")
+    files.write(str(path), "10.0.0.2 web\n", "block")
+    assert "10.0.0.2" in path.read_text()
+    files.write(str(path), "", "remove-block")
+    assert not path.exists()
+
+
+def test_mode_is_kept_by_file_and_backup(hosts: Path) -> None:
+    hosts.chmod(0o600)
+    files.write(str(hosts), "10.0.0.1 web\n", "block")
+    backup = Path(f"{hosts}{BACKUP_SUFFIX}")
+    assert [path.stat().st_mode & 0o777 for path in (hosts, backup)] == [0o600, 0o600]
+
+
+def test_a_write_that_fails_leaves_the_file_as_it_was(
+    hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write(str(hosts), "10.0.0.1 web\n", "block")
+    assert hosts.read_text() == HOSTS
+    assert [path.name for path in hosts.parent.iterdir()] == [hosts.name]
 
 
 def test_what_others_write_meanwhile_stays(hosts: Path) -> None:
