@@ -12,6 +12,7 @@ from rich.text import Text
 
 from norouter_core import manifest
 from norouter_core.model import Host, MeshSpec
+from norouter_tui.advice import advise
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.plaintext import clean, count
 from norouter_tui.stdio import painter
@@ -25,7 +26,7 @@ def check_file(file: str) -> ExitCode:
     loaded = load(file, say)
     if loaded is None:
         return ExitCode.USAGE
-    for line in describe(loaded.spec, loaded.name):
+    for line in describe(loaded.spec, loaded.name, len(loaded.warnings)):
         say(line)
     return ExitCode.OK
 
@@ -42,7 +43,10 @@ def sayer(stream: TextIO) -> Say:
 
 
 def load(file: str, say: Say) -> manifest.Loaded | None:
-    """The manifest, or None when it has problems; these, and warnings, go through `say`."""
+    """The manifest, or None when it has problems; these, and warnings, go through `say`.
+
+    The warnings of what is returned hold advice about the mesh, too.
+    """
     try:
         loaded = manifest.load_file(file)
     except manifest.ManifestError as error:
@@ -51,8 +55,16 @@ def load(file: str, say: Say) -> manifest.Loaded | None:
         name = clean(error.problems[0].file)
         say(Text(f"{name}: {count(len(error.problems), 'problem')}", style="bold"))
         return None
+    loaded = replace(loaded, warnings=(*loaded.warnings, *advise(loaded.spec, loaded.name)))
     _tell(map(_as_warning, loaded.warnings), "yellow", say)
     return loaded
+
+
+def warning_lines(loaded: manifest.Loaded) -> list[Text]:
+    """What `load` has told of a manifest, for a screen that covers it."""
+    lines: list[Text] = []
+    _tell(map(_as_warning, loaded.warnings), "yellow", lines.append)
+    return lines
 
 
 def _as_warning(problem: manifest.Problem) -> manifest.Problem:
@@ -67,14 +79,17 @@ def _tell(problems: Iterable[manifest.Problem], style: str, say: Say) -> None:
             say(Text(clean(line)))
 
 
-def describe(spec: MeshSpec, name: str) -> list[Text]:
-    """What the mesh of a sound manifest is: its hosts, VIPs and published ports."""
+def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
+    """What the mesh of a manifest without errors is: its hosts, VIPs and published ports."""
     hosts = list(spec.effective())
     ports = sum(len(host.ports) for host in hosts)
     facts = [count(len(hosts), "host"), count(ports, "port")]
     if spec.routes:
         facts.append(count(len(spec.routes), "route"))
-    lines = [Text.assemble((f"{clean(name)}: fine", "bold green"), f", {', '.join(facts)}")]
+    verdict = (f"{clean(name)}: fine", "bold green")
+    if warnings:
+        verdict = (f"{clean(name)}: no errors, {count(warnings, 'warning')}", "bold yellow")
+    lines = [Text.assemble(verdict, f"; {', '.join(facts)}")]
     width = max((len(clean(host.name)) for host in hosts), default=0)
     for host in hosts:
         lines += _describe_host(host, width)

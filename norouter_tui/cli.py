@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import sys
 
+try:
+    from norouter_tui.interrupts import quietly
+except KeyboardInterrupt:
+    sys.exit(130)  # as `quietly` does, once it is there
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs `norouter` and returns its exit status (`norouter_tui.exitcodes.ExitCode`).
@@ -17,6 +22,10 @@ def main(argv: list[str] | None = None) -> int:
         from norouter_core.agent.main import main as agent
 
         return agent(["--automated"])
+    return quietly(lambda: _dispatch(words))
+
+
+def _dispatch(words: list[str]) -> int:
     from norouter_tui.verbs import dispatch
 
     return dispatch(words)

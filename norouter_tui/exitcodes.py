@@ -18,12 +18,14 @@ class ExitCode(IntEnum):
     """`--wait-ready S` passed without every host and port ready."""
     INTERNAL = 70
     """A fault of this program (`EX_SOFTWARE`); the traceback is in a file it names."""
+    CANNOT_WRITE = 74
+    """stdout or stderr cannot be written to (`EX_IOERR`), for a full disk, say."""
     INTERRUPTED = 130
-    """Interrupted before the work was done, as a shell counts SIGINT."""
+    """Interrupted before the work was done, or a second time while it stopped."""
 
 
 EPILOG = (
     "Exit status: 0 ended as asked (SIGINT and SIGTERM included); 1 the mesh failed; "
     "2 wrong usage or manifest; 3 not ready in time; 70 a fault of this program; "
-    "130 interrupted before the work was done."
+    "74 stdout cannot be written to; 130 interrupted before the work was done, or twice."
 )

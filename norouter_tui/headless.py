@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import anyio
 import anyio.abc
@@ -24,12 +25,14 @@ from norouter_tui.exitcodes import ExitCode
 from norouter_tui.jsonl import JsonLines
 from norouter_tui.plaintext import clean
 from norouter_tui.printer import Printer, Say, not_ready_lines
-from norouter_tui.signals import first_signal
+from norouter_tui.signals import watch_signals
 
 _PATIENCE = 1.0
 """Seconds of an orderly stop after which a person is told of the other way."""
 _DRAIN = 2.0
 """Seconds for the last events to be shown once the engine has stopped."""
+_AT_ONCE = 0.5
+"""Seconds for the rest of the stop once the exec commands have been killed."""
 
 T = TypeVar("T")
 
@@ -53,8 +56,13 @@ class Face(Protocol):
 
 def run_file(file: str, options: RunOptions) -> ExitCode:
     """Runs the mesh of a manifest until it is asked to end."""
-    loaded = load(file, sayer(sys.stderr))
+    say = sayer(sys.stderr)
+    loaded = load(file, say)
     if loaded is None:
+        return ExitCode.USAGE
+    if not loaded.spec.hosts:
+        text = f"{clean(loaded.name)}: there is no host to bring up, as warned of above"
+        say(Text(text, style="bold red"))
         return ExitCode.USAGE
     out, err = stdio.open_writers()
     paint_out, paint_err = stdio.painter(sys.stdout), stdio.painter(sys.stderr)
@@ -66,10 +74,17 @@ def run_file(file: str, options: RunOptions) -> ExitCode:
         out.put(paint_out(line))
 
     readiness = _nowhere if options.as_json else tell
-    faces: list[Face] = [Printer(readiness, diagnose, debug=options.debug)]
+    printer = Printer(readiness, diagnose, debug=options.debug, expected=len(loaded.spec.hosts))
+    faces: list[Face] = [printer]
     if options.as_json:
         faces.append(JsonLines(out.put))
-    run = Run(loaded.spec, options, faces, diagnose)
+
+    def leave() -> NoReturn:
+        for writer in (out, err):
+            writer.close(_AT_ONCE / 2)
+        os._exit(ExitCode.INTERRUPTED)
+
+    run = Run(loaded.spec, options, faces, diagnose, leave)
     try:
         return run_async(run.main, uvloop=options.uvloop)
     finally:
@@ -96,15 +111,23 @@ class Run:
         options: see `RunOptions`.
         faces: shown every event, in order.
         diagnose: takes lines about the run itself.
+        leave: ends the process, whatever still runs in it.
     """
 
     def __init__(
-        self, spec: MeshSpec, options: RunOptions, faces: list[Face], diagnose: Say
+        self,
+        spec: MeshSpec,
+        options: RunOptions,
+        faces: list[Face],
+        diagnose: Say,
+        leave: Callable[[], NoReturn],
     ) -> None:
         self._spec = spec
         self._options = options
         self._faces = faces
         self._diagnose = diagnose
+        self._leave = leave
+        self._engine: Engine | None = None
         self._over = anyio.Event()
         self._shown = anyio.Event()
         self._code = ExitCode.OK
@@ -112,8 +135,9 @@ class Run:
     async def main(self) -> ExitCode:
         """Runs to the end and returns how it ended."""
         async with anyio.create_task_group() as tasks:
-            await tasks.start(self._end_on_signal)
+            await tasks.start(watch_signals, lambda: self._end(ExitCode.OK), self._end_at_once)
             async with Engine() as engine:
+                self._engine = engine
                 streams = self._options.as_json or self._options.debug
                 tasks.start_soon(self._show, engine, engine.subscribe(streams=streams))
                 async with anyio.create_task_group() as work:
@@ -132,9 +156,14 @@ class Run:
             self._code = code
             self._over.set()
 
-    async def _end_on_signal(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        await first_signal(task_status=task_status)
-        self._end(ExitCode.OK)
+    def _end_at_once(self) -> None:
+        """A second signal: nothing is waited for any more, and a child that cannot be killed (it
+        is another user's, say) holds nothing up."""
+        self._code = ExitCode.INTERRUPTED
+        self._diagnose(Text("ended at once, by a second signal: the exec commands were killed"))
+        if self._engine is not None:
+            self._engine.kill_now()
+        asyncio.get_running_loop().call_later(_AT_ONCE, self._leave)
 
     async def _explain_wait(self) -> None:
         await anyio.sleep(_PATIENCE)

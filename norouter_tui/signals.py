@@ -1,24 +1,36 @@
-"""SIGINT and SIGTERM: the first asks for an orderly stop, the second ends the process."""
+"""SIGINT and SIGTERM: the first asks for an orderly stop, the second does not wait for it."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 
 import anyio
 import anyio.abc
 
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
-async def first_signal(
-    *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-) -> signal.Signals:
-    """Waits for the first SIGINT or SIGTERM and returns it.
 
-    From then on the next one ends the process at once, by the default action, even if the event
-    loop is stuck; the agents see their stdin end. Meant for `TaskGroup.start`.
+async def watch_signals(
+    first: Callable[[], None],
+    again: Callable[[], None],
+    *,
+    task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Calls `first` at the first SIGINT or SIGTERM and `again` at the second; a third ends the
+    process by the default action, even if the event loop is stuck. Meant for `TaskGroup.start`.
     """
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        task_status.started()
-        number = await anext(aiter(signals))
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_DFL)
-    return number
+    asked = False
+    try:
+        with anyio.open_signal_receiver(*_NUMBERS) as signals:
+            task_status.started()
+            arrivals = aiter(signals)
+            await anext(arrivals)
+            asked = True
+            first()
+            await anext(arrivals)
+    finally:
+        # Whoever has asked once must not meet a KeyboardInterrupt in what is left of the stop.
+        for number in _NUMBERS if asked else ():
+            signal.signal(number, signal.SIG_DFL)
+    again()

@@ -21,10 +21,21 @@ if TYPE_CHECKING:
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO})
 
 
+class CannotWrite(OSError):
+    """What is to be said cannot be written, for a full disk, say: no fault of the program."""
+
+
+def cannot_write(error: BaseException) -> CannotWrite | None:
+    """The `CannotWrite` in `error`, out of the groups that task groups wrap it into."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(cannot_write, error.exceptions)), None)
+    return error if isinstance(error, CannotWrite) else None
+
+
 class LastingFile(io.FileIO):
     """A descriptor for writing whose reader may go away: from then on writes are dropped.
 
-    Other errors (a full disk) are raised as ever. Descriptors that somebody else has made
+    Other errors (a full disk) are raised, as `CannotWrite`. Descriptors that somebody else has made
     non-blocking, as `ssh` does with a terminal it shares, are waited for.
     """
 
@@ -37,7 +48,8 @@ class LastingFile(io.FileIO):
                 written = cast("int | None", super().write(data))
             except OSError as error:
                 if error.errno not in _READER_GONE:
-                    raise
+                    name = {1: "stdout", 2: "stderr"}.get(self.fileno(), "the output")
+                    raise CannotWrite(error.errno, error.strerror, name) from None
                 self.gone = True
                 break
             if written is not None:
@@ -67,6 +79,13 @@ def _lasting(old: TextIO | None, number: int) -> TextIO:
         errors="backslashreplace",
         line_buffering=True,
     )
+
+
+def give_up() -> None:
+    """Drops what stdout still holds and whatever is written to it from now on."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, LastingFile):
+        raw.gone = True
 
 
 class LineWriter:

@@ -8,7 +8,14 @@ from typing import Any
 from rich.text import Text
 from textual.widgets import DataTable
 
-from norouter_core.engine.status import HostState, ListenerState, Status
+from norouter_core.engine.status import (
+    HostState,
+    HostStatus,
+    ListenerState,
+    ListenerStatus,
+    Status,
+)
+from norouter_tui import hints
 from norouter_tui.plaintext import clean, seconds, size
 
 Rows = dict[str, tuple[Text, ...]]
@@ -18,8 +25,9 @@ MOST_ROWS = 500
 """More rows than anybody reads; beyond it a table would cost more than the mesh."""
 
 HOST_COLUMNS = ("State", "Host", "VIP", "Round trip", "Streams", "Command")
-STREAM_COLUMNS = ("Id", "From", "To", "State", "Forth", "Back", "Age")
-PORT_COLUMNS = ("State", "On", "Listens at", "To", "Target", "Note")
+STREAM_COLUMNS = ("Id", "From -> to", "Target", "State", "Forth", "Back", "Age", "Client")
+PORT_COLUMNS = ("Listens at", "On", "To", "Target", "State")
+"""What matters first: a terminal of 100 columns shows the rest when it is scrolled to."""
 
 _HOST_LOOKS = {
     HostState.STARTING: ("…", "yellow"),
@@ -96,12 +104,13 @@ def stream_rows(status: Status) -> Rows:
     return {
         str(stream.id): _cells(
             str(stream.id),
-            f"{stream.from_host} {stream.peer}",
-            f"{stream.to_host} {stream.target}",
+            f"{stream.from_host} -> {stream.to_host}",
+            stream.target,
             stream.state.value + (", direct" if stream.direct else ""),
             size(stream.bytes_forth),
             size(stream.bytes_back),
             f"{max(0.0, now - stream.opened):.0f} s",
+            stream.peer,
         )
         for stream in status.streams[:MOST_ROWS]
     }
@@ -110,13 +119,25 @@ def stream_rows(status: Status) -> Rows:
 def port_rows(status: Status) -> Rows:
     """A row for each published port on each host."""
     rows: Rows = {}
+    hosts = {host.name: host for host in status.hosts}
     for port in status.listeners[:MOST_ROWS]:
-        glyph, style = _PORT_LOOKS[port.state]
         rows[f"{port.on_host} {port.listen}"] = (
-            Text(f"{glyph} {port.state.value}", style=style),
-            *_cells(port.on_host, port.bound or port.listen, port.to_host, port.target, port.note),
+            *_cells(port.bound or port.listen, port.on_host, port.to_host, port.target),
+            _port_state(port, hosts.get(port.on_host), hosts.get(port.to_host)),
         )
     return rows
+
+
+def _port_state(port: ListenerStatus, on: HostStatus | None, to: HostStatus | None) -> Text:
+    glyph, style = _PORT_LOOKS[port.state]
+    notes = [hints.reason(port), hints.hint(port, on.agent if on else "")]
+    if port.state is not ListenerState.FAILED and notes[1]:
+        del notes[0]  # it says the same
+    if to is not None and to.state is not HostState.READY:
+        notes.insert(0, f"but {to.name} is {to.state.value}")
+        style = "yellow"
+    told = "; ".join(clean(note) for note in notes if note)
+    return Text(f"{glyph} {port.state.value}{': ' if told else ''}{told}", style=style)
 
 
 def _cells(*texts: str) -> tuple[Text, ...]:

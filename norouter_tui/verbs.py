@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from typing import Any
@@ -30,8 +31,17 @@ def dispatch(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return ExitCode.INTERRUPTED
     except Exception as error:
+        if (failed := stdio.cannot_write(error)) is not None:
+            return _cannot_write(failed)
         reporter.report(error)
         return ExitCode.INTERNAL
+
+
+def _cannot_write(error: stdio.CannotWrite) -> int:
+    stdio.give_up()
+    with contextlib.suppress(OSError):
+        click.echo(f"norouter: cannot write to {error.filename}: {error.strerror}", err=True)
+    return ExitCode.CANNOT_WRITE
 
 
 class _FileFirst(click.Group):
@@ -77,7 +87,8 @@ _file = click.argument("file", metavar="FILE")
 def cli(ctx: click.Context, debug: bool) -> int | None:
     """Join hosts that share no network over the stdio of exec commands.
 
-    `norouter FILE` is short for `norouter run FILE`.
+    `norouter FILE` is short for `norouter run FILE`. The same on a full screen is a program of
+    its own: `norouter-tui [MANIFEST]`.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -86,7 +97,7 @@ def cli(ctx: click.Context, debug: bool) -> int | None:
 
 @cli.command(epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
 @_file
-@click.option("--headless", is_flag=True, help="No screen: readiness lines, diagnostics on stderr.")
+@click.option("--headless", is_flag=True, help="No screen, which is so already: see norouter-tui.")
 @click.option(
     "--wait-ready",
     type=click.FloatRange(min=0, min_open=True),
@@ -99,11 +110,12 @@ def cli(ctx: click.Context, debug: bool) -> int | None:
 def run(file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any) -> int:
     """Bring up the mesh of the manifest FILE ('-' is stdin) and keep it up until SIGINT or SIGTERM.
 
-    In a terminal, too, this behaves as with --headless for now: the full screen is yet to come.
+    Readiness lines go to stdout, diagnostics to stderr. There is no screen, in a terminal either;
+    `norouter-tui FILE` shows the same mesh on one.
 
     A host that fails never ends the rest of the mesh; the run ends with 1 when every host with a
     command has failed for good. It goes on when the reader of its output goes away. A second
-    SIGINT or SIGTERM while it stops ends it at once.
+    SIGINT or SIGTERM while it stops kills the exec commands and ends it at once, with 130.
     """
     from norouter_tui.headless import RunOptions, run_file
 

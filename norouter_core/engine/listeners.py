@@ -162,7 +162,17 @@ class HostListeners:
             listener.asked = None
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
-        self._share(listener, holder)
+        if self._holder_of(listener.wanted.publication.address, frozenset((holder,))):
+            self._share(listener, holder)
+            return
+        listener.tries += 1
+        if listener.tries > _QUICK_TRIES:
+            self._move(
+                listener,
+                ListenerState.FAILED,
+                "",
+                f"{holder} shares this namespace and cannot listen",
+            )
 
     def _refused(self, listener: _Listener, number: int, wanted: Wanted, error: VerbError) -> None:
         listener.asked = None
@@ -232,6 +242,6 @@ async def _quietly(verb: object) -> None:
 
 def _fallback_hint(vip: str) -> str:
     return (
-        f"{vip} is no address of this machine; to have it: sudo ifconfig lo0 alias {vip} "
-        f"(macOS, BSD) or ip addr add {vip}/32 dev lo (Linux)"
+        f"{vip} is no address of that host; to have it there: sudo ip addr add {vip}/32 dev lo "
+        f"(Linux) or sudo ifconfig lo0 alias {vip} (macOS, BSD)"
     )

@@ -9,6 +9,7 @@ import time
 from typing import Any, Protocol
 
 import anyio
+from anyio.abc import TaskGroup
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
@@ -166,21 +167,25 @@ class Supervisor:
                 lambda line: self._mesh.host_log("info", self.host.name, line),
             )
             self._stdio = link
-            waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
             try:
                 with anyio.CancelScope() as self._starting:
-                    await link.start(tasks, lambda: self._enter(HostState.BOOTSTRAPPING))
+                    await self._start(link, tasks)
             except StartFailed as failure:
                 await self._wait_after(diagnose(failure.evidence))
                 return
-            finally:
-                waiting.cancel()
             if self._starting.cancelled_caught:
                 self._enter(HostState.STOPPED)
                 return
             evidence = await self._serve(link)
             if evidence is not None:
                 await self._wait_after(diagnose(evidence))
+
+    async def _start(self, link: StdioLink, tasks: TaskGroup) -> None:
+        waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
+        try:
+            await link.start(tasks, lambda: self._enter(HostState.BOOTSTRAPPING))
+        finally:
+            waiting.cancel()
 
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:
         """From ready to lost (what was seen of it is returned) or to a restart (None)."""

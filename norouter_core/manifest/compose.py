@@ -47,6 +47,9 @@ _HINTS = (
     (r"chr\(\)", r"no character has a code above \U0010FFFF"),
 )
 
+_COLONLESS = re.compile(r" *[A-Za-z_][\w.-]*(?: [^#:]*)?$")
+_KEYED = re.compile(r" *(?:- )?[\w.-]+: +[^\s#]")
+
 
 class _Measure(NamedTuple):
     """What a node holds, itself included, each alias counted as if it were written out."""
@@ -180,11 +183,43 @@ def _report_syntax(report: Report, error: MarkedYAMLError) -> None:
         message = f"the anchor {quoted(found[1])} is stated twice, first at {first}"
         report.error_at(at, message, "give one of the two another name")
         return
+    if _report_colon(report, error):
+        return
     problem, context = error.problem or "not understood", error.context or ""
     if "unexpected end of stream" in problem and error.context_mark:
         at = error.context_mark.index
     message = f"not YAML: {printable(problem[:200])}{_context(report, context, error.context_mark)}"
     report.error_at(at, message, _hint(f"{context} {problem}"))
+
+
+def _report_colon(report: Report, error: MarkedYAMLError) -> bool:
+    """If a line without its colon is to blame, an error at that line.
+
+    The parser takes such a line for the beginning of a text, and stumbles over the next one.
+    """
+    if error.problem_mark is None:
+        return False
+    if "could not find expected ':'" in (error.problem or "") and error.context_mark:
+        number = error.context_mark.line
+    elif re.search("mapping values are not|expected '<document start>'", error.problem or ""):
+        number = report.source.above(error.problem_mark.line)
+    else:
+        return False
+    line = report.source.line(number) if number >= 0 else ""
+    if not _COLONLESS.match(line) or _continues(report, number, line):
+        return False
+    key, _, value = line.strip().partition(" ")
+    at = report.source.index_of_line(number) + len(line) - len(line.lstrip())
+    wanted = f"{key}: {value.strip()}" if value else f"{key}:"
+    report.error_at(at, f"not YAML: no colon after {quoted(key)}", f"write `{wanted}`")
+    return True
+
+
+def _continues(report: Report, number: int, line: str) -> bool:
+    """Whether a line goes on with the text of the one above it, which has its colon."""
+    above = report.source.line(max(report.source.above(number), 0))
+    indents = [len(text) - len(text.lstrip()) for text in (above, line)]
+    return bool(_KEYED.match(above)) and indents[0] < indents[1]
 
 
 def _context(report: Report, context: str, mark: Mark | None) -> str:

@@ -6,13 +6,13 @@ import os
 import sys
 from dataclasses import dataclass
 
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
 from norouter_core.manifest.checks import allot_vips, check_listeners, check_names, check_vips
 from norouter_core.manifest.compose import compose
 from norouter_core.manifest.hosts import read_hosts, read_template
 from norouter_core.manifest.nodes import is_null, known_fields, read_table
-from norouter_core.manifest.problems import Problem
+from norouter_core.manifest.problems import Problem, quoted
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.routes import read_routes
 from norouter_core.manifest.source import MAX_BYTES, read_source, unreadable
@@ -69,6 +69,10 @@ _HOSTS_HINT = "name the hosts of the mesh under `hosts:`"
 
 
 def _read_mesh(root: Node, report: Report) -> MeshSpec:
+    if isinstance(root, ScalarNode):
+        message = f"this is no manifest but one text: {quoted(root.value)}"
+        report.error(root, message, "begin with `hosts:`, and below it, indented, name each host")
+        return MeshSpec()
     table = read_table(root, report, "the manifest")
     if table is None:
         return MeshSpec()  # never seen: the report holds an error, as it does below

@@ -90,8 +90,8 @@ def read_table(node: Node, report: Report, what: str) -> Table | None:
     A key that a merge brings gives way to the mapping's own, and to an earlier merge's.
     """
     if not is_plain(node, "map"):
-        hint = "indent its keys below it, one `key: value` per line"
-        report.error(node, f"{what} must be a mapping, and this is {_seen(node)}", hint)
+        message = f"{what} must be a mapping, and this is {_seen(node)}"
+        report.error(node, message, _table_hint(node))
         return None
     merged: Table = {}
     own: Table = {}
@@ -177,11 +177,22 @@ def _seen(node: Node) -> str:
     return f"{noun}: {quoted(node.value)}"
 
 
+def _table_hint(node: Node) -> str:
+    key, _, value = node.value.partition(" ") if is_plain(node, "str") else ("", "", "")
+    if value and len(node.value) < 60 and key.isidentifier():
+        return f"a key ends with a colon: write `{key}: {printable(value)}`"
+    return "indent its keys below it, one `key: value` per line"
+
+
 def _text_hint(node: Node) -> str:
     if is_null(node):
         return "give it a value, or remove it"
     if isinstance(node, ScalarNode):
         return f"quote it: {quoted(node.value)}" if len(node.value) < 60 else "quote it"
     if isinstance(node, MappingNode):
+        pairs = node.value
+        if len(pairs) == 1 and all(isinstance(part, ScalarNode) for part in pairs[0]):
+            key, value = (part.value[:40] for part in pairs[0])
+            return f"leave no space after its colon: {quoted(f'{key}:{value}', 90)}"
         return "leave no space after its colons, or quote it as one text"
     return "write one text, without brackets or dashes"

@@ -20,6 +20,9 @@ def parse_forward(text: str) -> Forward:
     Raises:
         ValueError: anything else; its text says what is wrong and what to write.
     """
+    words = text.split()
+    if words and "".join(words) != text:
+        raise Refused(f"{quoted(text)} holds a space", f"write {quoted(''.join(words))}")
     body, slash, proto = text.partition("/")
     if slash:
         _check_proto(proto, text)

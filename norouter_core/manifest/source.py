@@ -54,6 +54,21 @@ class Source:
         """The source line that holds a character index, without its line break."""
         return self._lines[self.place(index)[0] - 1]
 
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 0, without its line break."""
+        return self._lines[number]
+
+    def above(self, number: int) -> int:
+        """The number of the last line above `number` that is neither blank nor a comment; -1
+        where there is none. Both are counted from 0."""
+        lines = enumerate(self._lines[:number])
+        said = (at for at, line in lines if line.strip() and not line.lstrip().startswith("#"))
+        return max(said, default=-1)
+
+    def index_of_line(self, number: int) -> int:
+        """The character index at which a line begins; `number` is counted from 0."""
+        return self._starts[number]
+
     def start_of_line(self, index: int) -> int:
         """The character index at which the line that holds `index` begins."""
         return self._starts[self.place(index)[0] - 1]
@@ -78,6 +93,10 @@ def read_source(data: str | bytes, name: str) -> Source:
         raise ManifestError((Problem(printable(name), 0, 0, message, hint),))
     text = _decode(data, name) if isinstance(data, bytes) else data
     source = Source(text.removeprefix("\ufeff"), name)
+    if source.text.count("\0") * 3 > len(source.text):
+        message = "this is no UTF-8 text but UTF-16 or a binary file: every other byte is 0"
+        problem = source.problem(source.text.index("\0"), message, "save the manifest as UTF-8")
+        raise ManifestError((problem,))
     found = islice(_FORBIDDEN.finditer(source.text), MAX_PROBLEMS)
     problems = tuple(_forbidden(source, match.start()) for match in found)
     if problems:
@@ -117,6 +136,4 @@ def _forbidden(source: Source, index: int) -> Problem:
         return source.problem(index, f"half a surrogate pair, U+{code:04X}", "remove it")
     message = f"a control character, U+{code:04X}, which YAML does not allow"
     hint = "remove it, or write it as an escape inside double quotes"
-    if code == 0 and source.text.count("\0") * 3 > len(source.text):
-        hint = "this looks like UTF-16 or a binary file; save the manifest as UTF-8"
     return source.problem(index, message, hint)

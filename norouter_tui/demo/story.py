@@ -14,6 +14,8 @@ import anyio
 from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.status import HostState
+from norouter_tui import stdio
+from norouter_tui.called import called
 from norouter_tui.crash import reporter
 from norouter_tui.demo.checks import PATIENCE, Watch, fetch, must_fail, push
 from norouter_tui.demo.hosts import SimulatedHost, mesh, simulated_hosts
@@ -21,7 +23,7 @@ from norouter_tui.demo.show import CheckFailed, Show
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.plaintext import count, seconds, size
 from norouter_tui.printer import problem_lines
-from norouter_tui.signals import first_signal
+from norouter_tui.signals import watch_signals
 
 BULK = 64 * 1024 * 1024
 
@@ -36,42 +38,40 @@ Next: put this into mesh.yaml, with commands that reach hosts of yours, and run 
         cmd: docker exec -i web   # or: ssh web, kubectl exec -i POD --, ...
         ports: [8080:127.0.0.1:80]
 
-    norouter check mesh.yaml      # what it means, and what is wrong with it
-    norouter run mesh.yaml        # then: curl http://127.0.42.101:8080/
-    norouter-tui mesh.yaml        # the same on a full screen"""
+    {norouter} check mesh.yaml    # what it means, and what is wrong with it
+    {norouter} run mesh.yaml      # then: curl http://127.0.42.101:8080/
+    {tui} mesh.yaml    # the same on a full screen"""
 
 
 async def tell_story() -> ExitCode:
     """Runs the demo to its end or to the first signal."""
     result = ExitCode.INTERRUPTED
     show = Show()
+    engine = Engine()
     async with anyio.create_task_group() as tasks:
-
-        async def stop_on_signal(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            await first_signal(task_status=task_status)
-            tasks.cancel_scope.cancel()
-
-        await tasks.start(stop_on_signal)
-        result = await _demo(show)
+        await tasks.start(watch_signals, tasks.cancel_scope.cancel, engine.kill_now)
+        result = await _demo(show, engine)
         tasks.cancel_scope.cancel()
     if result == ExitCode.INTERRUPTED:
         show.say("interrupted; everything has been stopped")
     return result
 
 
-async def _demo(show: Show) -> ExitCode:
+async def _demo(show: Show, engine: Engine) -> ExitCode:
     began = time.monotonic()
     show.say("norouter demo: three simulated hosts on this machine, joined over nothing but stdio")
     try:
         with tempfile.TemporaryDirectory(prefix="norouter-demo-") as folder:
-            await _steps(show, Path(folder))
+            await _steps(show, engine, Path(folder))
     except (CheckFailed, OSError, BaseExceptionGroup) as error:
+        if stdio.cannot_write(error):
+            raise
         show.failed(_check_failed(error))
         show.say("The demo stopped there. Run 'norouter demo --debug' for more, and report it.")
         return ExitCode.MESH_FAILED
     took = seconds(time.monotonic() - began)
     show.say(f"\nall {count(show.passed, 'check')} passed in {took}\n", "bold green")
-    show.say(_NEXT)
+    show.say(_NEXT.format(norouter=called("norouter"), tui=called("norouter-tui")))
     return ExitCode.OK
 
 
@@ -92,14 +92,14 @@ def _check_failed(error: BaseException) -> CheckFailed:
     return error
 
 
-async def _steps(show: Show, folder: Path) -> None:
+async def _steps(show: Show, engine: Engine, folder: Path) -> None:
     if shutil.which("sh") is None:
         raise CheckFailed("there is no sh on this machine, so no host can be simulated")
     async with simulated_hosts(folder) as hosts:
         ports = ", ".join(f"{host.name} 127.0.0.1:{host.web_port}" for host in hosts)
         show.say(f"       their web servers: {ports}")
         async with anyio.create_task_group() as tasks:
-            async with Engine() as engine:
+            async with engine:
                 watch = Watch(engine)
                 tasks.start_soon(watch.follow, engine.subscribe())
                 await _bring_up(show, watch, hosts)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.diagnose import Kind, diagnose
 from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
+from norouter_core.bootstrap.stage import stage0
 
 DOCKER = "docker exec -i web sh"
 INSTALLED = "docker exec -i web norouter agent --automated"
@@ -126,6 +128,47 @@ def test_noise() -> None:
     assert problem.kind == Kind.NOISE
     assert not problem.permanent
     assert problem.stderr == ("fortune",) * 8
+    assert ".profile" in problem.hint
+
+
+def test_noise_of_a_program_that_leads_nowhere() -> None:
+    problem = told("yes sh", Stage.SHELL, noise=True, stdout=b"sh\n" * 999)
+    assert problem.kind == Kind.NOISE
+    assert "`yes` writes without end" in problem.message
+    assert ".profile" not in problem.hint and "leads to a host" in problem.hint
+
+
+@pytest.mark.parametrize("status", [2, 126, 127])
+def test_a_shell_with_options_at_the_end(status: int) -> None:
+    line = "/usr/bin/sh: /usr/bin/sh: cannot execute binary file"
+    problem = told("ssh web bash -l sh", Stage.SHELL, exit_status=status, stderr=(line,))
+    assert (problem.kind, problem.permanent) == (Kind.USAGE, True)
+    assert problem.hint == "end the command before the shell: ssh web"
+
+
+def test_our_own_line_is_not_shown() -> None:
+    line = stage0("0123456789abcdef", bundle())
+    for width in (80, 4000):
+        pieces = [line[at : at + width] for at in range(0, len(line), width)]
+        echo = b"$ " + b" \r".join(pieces) + b"\r\n$ bye"
+        problem = told("ssh -tt web sh", Stage.SHELL, echoed=True, stdout=b"Welcome\r\n" + echo)
+        assert problem.stderr == ("Welcome", "$ bye")
+
+
+def test_shown_lines_are_cut() -> None:
+    problem = told(DOCKER, Stage.SHELL, exit_status=3, stderr=("x" * 5000,))
+    assert problem.stderr == ("x" * 200 + "...",)
+
+
+def test_an_unknown_host_key_is_to_be_met_by_hand_with_a_command_that_may_ask() -> None:
+    problem = told(
+        "ssh -o BatchMode=yes -oStrictHostKeyChecking=yes -o Port=22 me@web sh",
+        Stage.SHELL,
+        exit_status=255,
+        stderr=("Host key verification failed.",),
+    )
+    assert problem.kind == Kind.HOST_KEY
+    assert "`ssh -o Port=22 me@web`" in problem.hint
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 
 from rich.text import Text
 from textual.pilot import Pilot
-from textual.widgets import RichLog
+from textual.widgets import HelpPanel, RichLog
 
 from norouter_core.engine.status import Status
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec
-from norouter_tui.app import MeshApp
+from norouter_tui.fullscreen import MeshApp
 from norouter_tui.tables import Grid, host_rows, port_rows, stream_rows
 from tests.cli.values import host, listener, stream
 
@@ -36,10 +36,19 @@ def _state(app: MeshApp, name: str) -> str:
     return next((h.state.value for h in status.hosts if h.name == name), "") if status else ""
 
 
+def _bound(app: MeshApp) -> str:
+    listeners = app._engine.status().listeners if app._engine else ()
+    return next((x.bound for x in listeners if x.state == "bound" and x.on_host == "web"), "")
+
+
 def _cells(app: MeshApp, grid: str) -> str:
     table = app.query_one(f"#{grid}", Grid)
     rows = (table.get_row_at(i) for i in range(table.row_count))
     return "\n".join(" | ".join(str(cell) for cell in row) for row in rows)
+
+
+def _notes(app: MeshApp) -> str:
+    return "\n".join(note.message for note in app._notifications)
 
 
 def _log(app: MeshApp) -> str:
@@ -67,14 +76,13 @@ async def _on_a_mesh(play: Callable[[MeshApp, Pilot[None]], Awaitable[None]]) ->
 
 def test_a_stream_is_shown_and_killed() -> None:
     async def play(app: MeshApp, pilot: Pilot[None]) -> None:
-        await _until(pilot, lambda: "● bound" in _cells(app, "ports"))
-        assert app._engine is not None
-        bound = next(x for x in app._engine.status().listeners if x.state == "bound").bound
-        address, _, port = bound.rpartition(":")
+        await _until(pilot, lambda: bool(_bound(app)))
+        address, _, port = _bound(app).rpartition(":")
         reader, writer = await asyncio.open_connection(address, int(port))
         assert await reader.readexactly(5) == b"hello"
         await _until(pilot, lambda: "5 B" in _cells(app, "streams"))
-        await pilot.press("x")
+        await pilot.press("x", "n")
+        await pilot.press("x", "y")
         await _until(pilot, lambda: _cells(app, "streams") == "")
         try:
             assert await reader.read() == b""
@@ -94,6 +102,48 @@ def test_a_host_is_reconnected() -> None:
         await _until(pilot, lambda: _state(app, "web") == "ready")
 
     asyncio.run(_on_a_mesh(play))
+
+
+def test_this_machine_has_nothing_to_reconnect_and_the_keys_are_shown() -> None:
+    async def play(app: MeshApp, pilot: Pilot[None]) -> None:
+        app.query_one("#hosts", Grid).move_cursor(row=0)
+        await pilot.press("r")
+        await _until(pilot, lambda: "is this machine" in _notes(app))
+        assert _state(app, "local") == "ready"
+        await pilot.press("question_mark")
+        await _until(pilot, lambda: bool(app.screen.query(HelpPanel)))
+        await pilot.press("question_mark")
+        await _until(pilot, lambda: not app.screen.query(HelpPanel))
+
+    asyncio.run(_on_a_mesh(play))
+
+
+def test_100_columns_show_what_matters() -> None:
+    async def play(app: MeshApp, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(100, 30)
+        await _until(pilot, lambda: "bound" in _cells(app, "ports"))
+        for grid, column in (("ports", "State"), ("streams", "Age")):
+            table = app.query_one(f"#{grid}", Grid)
+            shown = list(table.ordered_columns)
+            names = [str(each.label) for each in shown]
+            wide = sum(each.get_render_width(table) for each in shown[: names.index(column)])
+            assert wide < 90
+
+    asyncio.run(_on_a_mesh(play))
+
+
+def test_ctrl_c_quits() -> None:
+    async def play() -> None:
+        app = MeshApp(MeshSpec(), notes=[Text("a warning of the manifest")])
+        async with app.run_test(size=(140, 40)) as pilot:
+            await _until(pilot, lambda: app._engine is not None)
+            assert "a warning of the manifest" in _log(app)
+            assert "norouter-tui mesh.yaml" in _log(app)
+            await pilot.press("ctrl+c")
+            await _until(pilot, lambda: app._engine is None)
+        assert app.return_code == 0
+
+    asyncio.run(play())
 
 
 def test_an_empty_mesh_opens_refuses_kindly_and_quits() -> None:
@@ -123,4 +173,5 @@ def test_rows_escape_hostile_text_and_show_state_in_words() -> None:
     cells = [cell for row in rows for cell in row]
     assert all(isinstance(cell, Text) and cell.plain.isprintable() for cell in cells)
     assert sum("\\x1b[2J[bold]" in cell.plain for cell in cells) == 4
-    assert [rows[0][0].plain, rows[1][0].plain] == ["● ready", "● bound"]
+    assert rows[0][0].plain == "● ready"
+    assert rows[1][-1].plain.startswith("● bound: ")

@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ def test_the_demo_passes_on_a_pipe_in_plain_lines(norouter: Program) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
+    assert f"{Path(sys.executable).parent.name}/norouter check mesh.yaml" in done.stdout
     passed = [line for line in lines if line.startswith("ok ")]
     assert any(line.startswith(f"all {len(passed)} checks passed in ") for line in lines)
     for words in ("cedar's page", "came back by itself", "64.0 MiB pushed", "no process is left"):

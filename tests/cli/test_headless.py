@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import IO, Any
@@ -72,6 +73,7 @@ def test_a_mesh_comes_up_and_ends_as_asked(
     assert process.returncode == 0
     assert out.splitlines()[-1] == "stopped"
     assert err == ""
+    assert not any(line.startswith("port ") for line in lines)
     assert not [child for child in children if child.is_running()]
 
 
@@ -103,6 +105,19 @@ def test_wait_ready_ends_at_once_with_1_when_a_host_failed_for_good(
     assert process.returncode == 1
     assert "norouter-no-such-command" in err
     assert "not ready: h1 failed for good" in err
+
+
+def test_a_port_that_is_taken_keeps_the_mesh_from_being_ready_and_is_named(
+    start: Start, tmp_path: Path, vip: str
+) -> None:
+    with socket.create_server((f"{vip}.1", 18080)):
+        process = start("run", _mesh(tmp_path, vip, "env"), "--wait-ready", "6")
+        out, err = _end(process)
+    assert process.returncode == 3
+    assert f"port {vip}.1:18080 on h0 failed: Address already in use" in err
+    assert f"  port {vip}.1:18080 on h0 failed: Address already in use" in err.splitlines()
+    assert "`ss -ltnp`" in err
+    assert "(not reachable: no host listens: Address already in use)" in out
 
 
 def test_wait_ready_ends_with_3_when_time_is_up(start: Start, tmp_path: Path, vip: str) -> None:
@@ -156,9 +171,9 @@ def test_a_second_signal_ends_a_slow_stop_at_once(start: Start, tmp_path: Path, 
     _until(process.stderr, "a second SIGINT")
     process.send_signal(signal.SIGINT)
     _end(process)
-    assert process.returncode == -signal.SIGINT
-    for left in tail:
-        left.kill()
+    assert process.returncode == 130
+    assert tail
+    assert not psutil.wait_procs(tail, timeout=5)[1]
 
 
 def test_a_reader_that_stalls_does_not_hold_up_the_mesh(

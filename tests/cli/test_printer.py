@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.text import Text
 
@@ -17,7 +19,7 @@ from norouter_core.engine.events import (
 )
 from norouter_core.engine.status import HostState, ListenerState, Status
 from norouter_tui.plaintext import clean, seconds, size
-from norouter_tui.printer import Printer, not_ready_lines
+from norouter_tui.printer import Printer, not_ready_lines, published
 from tests.cli.values import PROBLEM, host, listener, stream
 
 
@@ -52,8 +54,6 @@ def test_a_mesh_comes_up() -> None:
     )
     assert screen.out == [
         "host local ready: 127.0.42.100",
-        "port 127.0.42.101:8080 on local bound",
-        "port 127.0.42.101:8080 on web shared (by local)",
         "host web ready: 127.0.42.101, Python 3.11.2, Linux x86_64",
         "ready: 2 hosts, 1 port",
         "  127.0.42.101:8080 -> web, 127.0.0.1:80",
@@ -70,8 +70,9 @@ def test_the_address_to_use_is_where_this_machine_really_listens() -> None:
         ListenerChanged(listener=listener(bound="127.0.0.1:49152", note="ifconfig lo0 alias ...")),
         Ready(hosts=2, listeners=2),
     )
-    assert "port 127.0.42.101:8080 on local bound at 127.0.0.1:49152 (ifconfig lo0 alias ...)" in (
-        screen.out
+    assert screen.out[2] == (
+        "port 127.0.42.101:8080 on local bound at 127.0.0.1:49152 (127.0.42.101 is no address of "
+        "that machine; to have it there: sudo ip addr add 127.0.42.101/32 dev lo)"
     )
     assert screen.out[-1] == "  127.0.0.1:49152 -> web, 127.0.0.1:80"
 
@@ -130,14 +131,14 @@ def test_a_loss_and_the_back_off_after_it_tell_the_problem_once() -> None:
     )
     assert screen.err[0] == "host web: lost: docker: command not found"
     assert sum("command not found" in line for line in screen.err) == 1
-    assert screen.err[-1] == "  web has failed for good; it is not tried again"
+    assert screen.err[-1] == "  web has failed for good; to try it again: restart the run"
 
 
 def test_changes_that_are_no_news_are_not_printed() -> None:
     screen = Screen().show(HostChanged(host=host()), HostChanged(host=host(round_trip=0.5)))
     screen.show(ListenerChanged(listener=listener()), ListenerChanged(listener=listener()))
     screen.show(StreamOpened(stream=stream()), Log(level="info", host="web", text="hello"))
-    assert len(screen.out) == 2
+    assert len(screen.out) == 1
     assert screen.err == []
 
 
@@ -156,7 +157,68 @@ def test_debug_tells_streams_states_and_every_log_line() -> None:
 def test_a_listener_that_failed_is_a_diagnostic() -> None:
     failed = listener(state=ListenerState.FAILED, bound="", note="address in use")
     screen = Screen().show(ListenerChanged(listener=failed))
-    assert screen.err == ["port 127.0.42.101:8080 on local failed: address in use"]
+    assert screen.err == [
+        "port 127.0.42.101:8080 on local failed: address in use",
+        "  hint: see on local who has it (`ss -ltnp` or `lsof -nP -iTCP:8080 -sTCP:LISTEN`); "
+        "it is tried again by itself",
+    ]
+    screen.show(ListenerChanged(listener=listener()))
+    assert screen.out == ["port 127.0.42.101:8080 on local bound"]
+
+
+def test_a_low_port_that_is_refused_says_what_it_takes_and_its_address_once() -> None:
+    note = "127.0.42.101:80: Permission denied"
+    failed = listener(listen="127.0.42.101:80", state=ListenerState.FAILED, bound="", note=note)
+    screen = Screen().show(HostChanged(host=host("local")), ListenerChanged(listener=failed))
+    assert screen.err[0] == "port 127.0.42.101:80 on local failed: Permission denied"
+    assert "ip_unprivileged_port_start=80" in screen.err[1] and "8080" in screen.err[1]
+
+
+def test_what_is_up_is_told_once_where_the_whole_mesh_is_not() -> None:
+    out: list[str] = []
+    printer = Printer(lambda line: out.append(line.plain), lambda line: None, expected=2)
+    down = host("db", state=HostState.FAILED, problem=PROBLEM)
+    for event in (
+        HostChanged(host=host("local", command="")),
+        ListenerChanged(listener=listener(to_host="db")),
+        HostChanged(host=replace(down, state=HostState.STARTING, problem=None)),
+        HostChanged(host=down),
+        HostChanged(host=down),
+    ):
+        printer.show(event)
+    assert out[1:] == [
+        "up in part: 1 of 2 hosts ready",
+        "  127.0.42.101:8080 -> db, 127.0.0.1:80 (not reachable: db has failed)",
+    ]
+
+
+def test_a_port_that_is_shared_with_a_listener_that_failed_is_not_served() -> None:
+    hosts = [host(), host("local", command="")]
+    failed = listener("web", state=ListenerState.FAILED, bound="", note="in use")
+    shared = listener(state=ListenerState.SHARED, note="served by web")
+    assert published(hosts, [shared, failed]) == [
+        "127.0.42.101:8080 -> web, 127.0.0.1:80 (not reachable: no host listens: in use)"
+    ]
+
+
+def test_with_debug_a_line_of_stderr_is_told_once() -> None:
+    line = PROBLEM.stderr[0]
+    screen = Screen(debug=True).show(
+        Log(level="info", host="web", text=line),
+        HostChanged(host=host(state=HostState.BACKING_OFF, problem=PROBLEM, retry_in=1.0)),
+    )
+    assert sum(line in told for told in screen.err) == 1
+
+
+def test_a_problem_that_differs_in_numbers_alone_is_the_same_again() -> None:
+    problems = [replace(PROBLEM, message=f"pid {n} died", stderr=(f"at {n}",)) for n in (41, 42)]
+    screen = Screen().show(
+        *(
+            HostChanged(host=host(state=HostState.BACKING_OFF, problem=p, retry_in=1.0, attempt=n))
+            for n, p in enumerate(problems, 1)
+        )
+    )
+    assert screen.err[-1] == "host web: the same again (attempt 2); next try in 1.0 s"
 
 
 HOSTILE = "\x1b]0;owned\x07\r\n\x9b2J\u202e\udc80"
@@ -209,5 +271,5 @@ def test_what_is_missing_when_time_is_up() -> None:
     assert [line.plain for line in not_ready_lines(status, 5)] == [
         "not ready within 5.0 s:",
         "  host db backing off: docker: command not found",
-        "  port 127.0.42.101:8080 on db",
+        "  port 127.0.42.101:8080 on db pending",
     ]

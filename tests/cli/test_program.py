@@ -37,7 +37,7 @@ def test_version_is_told_by_both_flags(norouter: Program) -> None:
         assert __version__ in done.stdout
 
 
-def test_help_documents_exit_statuses_and_that_there_is_no_screen_yet(norouter: Program) -> None:
+def test_help_documents_exit_statuses_and_names_the_full_screen(norouter: Program) -> None:
     done = norouter("run", "--help")
     text = " ".join(done.stdout.split())
     assert done.returncode == 0
@@ -45,7 +45,8 @@ def test_help_documents_exit_statuses_and_that_there_is_no_screen_yet(norouter: 
         "1 the mesh failed",
         "2 wrong usage",
         "3 not ready",
-        "as with --headless for now",
+        "74 stdout cannot be written to",
+        "norouter-tui FILE",
     ):
         assert words in text
     assert "uvloop" not in text
@@ -61,7 +62,7 @@ def test_check_says_what_the_mesh_is(norouter: Program, good: str) -> None:
     done = norouter("check", good)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"{good}: fine, 2 hosts, 2 ports",
+        f"{good}: fine; 2 hosts, 2 ports",
         "  local  127.0.42.100     this machine",
         "  web    127.0.42.101     docker exec -i web, also www",
         "         127.0.42.101:8080 -> 127.0.0.1:80",
@@ -84,6 +85,46 @@ def test_a_warning_is_called_one_and_is_no_failure(norouter: Program) -> None:
     done = norouter("check", "-", input="hosts: {a: {vip: 127.0.42.9, bogus: 1}}\n")
     assert done.returncode == 0
     assert ": warning: " in done.stdout and "bogus" in done.stdout
+    assert "fine" not in done.stdout
+    assert "<stdin>: no errors, 1 warning; 1 host, 0 ports" in done.stdout
+
+
+def test_commands_that_cannot_work_and_a_mesh_without_this_machine_are_warned_of(
+    norouter: Program,
+) -> None:
+    done = norouter("check", "-", input="hosts: {web: {cmd: docker exec -t web}}\n")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("<stdin>: warning: no host is this machine")
+    assert lines[2].startswith('<stdin>: warning: host "web": the command does not pass its stdin')
+    assert lines[3] == "  hint: add `-i`: docker exec -i web"
+    assert lines[4].startswith('<stdin>: warning: host "web": the command asks for a terminal')
+    assert "<stdin>: no errors, 3 warnings; 1 host, 0 ports" in lines
+
+
+@pytest.mark.parametrize("text", ["host: {web: {cmd: x}}\n", "", "hosts: {}\n"])
+def test_a_mesh_without_hosts_is_not_run(norouter: Program, text: str) -> None:
+    done = norouter("run", "-", input=text)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "under `hosts:`" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("<stdin>: there is no host to bring up")
+
+
+@pytest.mark.parametrize("module", ["cli", "app"])
+def test_an_interrupt_while_imports_last_is_quiet(norouter: Program, module: str) -> None:
+    code = f"""
+import builtins, os, signal, sys
+real = builtins.__import__
+def interrupted(name, *rest):
+    if name == "click":
+        os.kill(os.getpid(), signal.SIGINT)
+    return real(name, *rest)
+builtins.__import__ = interrupted
+from norouter_tui.{module} import main
+sys.exit(main())
+"""
+    done = norouter("check", "x.yaml", program=["-c", code])
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("word", ["run", "manager", "m", None])
@@ -172,10 +213,14 @@ def test_closed_standard_streams_are_survived(start: Start, good: str) -> None:
     assert process.wait(20) == 0
 
 
-def test_a_full_disk_is_told_without_a_traceback(norouter: Program, good: str) -> None:
+@pytest.mark.parametrize("words", [["check", "GOOD"], ["--help"], ["demo"]])
+def test_a_full_disk_is_no_fault_of_the_program(
+    norouter: Program, good: str, words: list[str]
+) -> None:
+    words = [good if word == "GOOD" else word for word in words]
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "w") as full:
-        done = norouter("check", good, stdout=full)
-    assert done.returncode != 0
-    assert "No space left" in done.stderr and "Traceback" not in done.stderr
+        done = norouter(*words, stdout=full)
+    assert done.returncode == 74
+    assert done.stderr == "norouter: cannot write to stdout: No space left on device\n"

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from norouter_core.engine import Engine, Subscription, Timing
-from norouter_core.engine.events import Event, Log
+from norouter_core.engine.events import Event, HostChanged, Log
 from norouter_core.engine.status import (
     HostState,
     HostStatus,
@@ -138,6 +138,15 @@ class Mesh:
     async def in_state(self, name: str, state: HostState) -> HostStatus:
         await eventually(lambda: self.host(name).state is state, f"{name} is {state}")
         return self.host(name)
+
+    async def was_lost(self, name: str) -> None:
+        """Waits until that host has been lost, since the events were asked for last."""
+
+        def told() -> bool:
+            changes = [e.host for e in self.events() if isinstance(e, HostChanged)]
+            return any(e.name == name and e.state is HostState.LOST for e in changes)
+
+        await eventually(told, f"{name} is lost")
 
     def events(self) -> list[Event]:
         """What was told since this was asked last."""

@@ -90,6 +90,7 @@ async def test_a_host_with_clients_is_killed() -> None:
                 assert await client.says(b"hello")
                 os.killpg(made.pid("client"), signal.SIGKILL)
                 await eventually(lambda: not made.streams, "the stream is over")
+            await made.was_lost("client")
             await made.ready()
             with await connect(made.address("target")) as client:
                 assert await client.says(b"back")

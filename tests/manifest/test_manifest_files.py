@@ -82,8 +82,14 @@ def test_control_characters_are_told_each() -> None:
     assert places(error) == [(2, 3), (2, 4), (3, 1), (3, 2), (3, 3)]
     assert "U+0000" in error.problems[0].message
     assert "surrogate" in error.problems[3].message
-    assert "UTF-16" in refused("hosts:".encode("utf-16-le")).problems[0].hint
     assert len(refused(b"\x01" * 5000).problems) == 100
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_other_encodings_are_one_problem(codec: str) -> None:
+    (problem,) = refused("hosts:\n  web:\n".encode(codec)).problems
+    assert "UTF-16" in problem.message
+    assert problem.hint == "save the manifest as UTF-8"
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\x85", "\u2028"])

@@ -12,7 +12,7 @@ from norouter_core.bootstrap.diagnosis.grammar import GRAMMARS, Grammar
 
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _AGENT_TAIL = ("agent", "--automated")
-_NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)")
+_NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -88,11 +88,12 @@ class Command:
     @property
     def shell_tail(self) -> tuple[str, ...]:
         """A shell with options at the command's end, such as `bash -l`: what is put after it is
-        taken for the name of a script. Empty where there is none, also for `sh -c`, a wrapper
-        that may run what follows, and for `sh -s`."""
+        taken for the name of a script; also a shell that is the whole command. Empty where there is
+        none, and for `sh -s` and `sh -c`, a wrapper that may run what follows."""
         at = self.layers[-1].end if self.layers else 0
         tail = self.words[at:]
-        if len(tail) < 2 or _name(tail[0]) not in _SHELLS:
+        alone = len(self.words) == 1
+        if not tail or (len(tail) < 2 and not alone) or _name(tail[0]) not in _SHELLS:
             return ()
         plain = all(
             word.startswith("--") or (word.startswith("-") and not set(word) & set("cs"))

@@ -37,8 +37,9 @@ def words_for(command: Command, layer: Layer | None, groups: Mapping[str, str | 
     `run`: the command as it was run; `plain`: it without what was appended; `sudo`: that with
     `sudo -n` in front; `program`, `noun`, `target`, `place` (`in the container web`): of the
     layer; `base`: the command up to its verb; `list`, `start`, `resume`: command lines that mend;
-    `ssh`: the command up to the host, `asking`: that without options that forbid to ask; `untty`: how to do without a terminal; `no_norouter`: how to
-    do without an installed one; `elevator`: sudo or doas; and the pattern's own groups.
+    `ssh`: the command up to the host; `asking`: that without options that forbid ssh to ask;
+    `untty`: how to do without a terminal; `no_norouter`: how to do without an installed one;
+    `elevator`: sudo or doas; and the pattern's own groups.
     """
     words = Words(plain=shlex.join(command.words), place="where the command leads")
     words["run"] = shlex.join(command.run)
