@@ -1,0 +1,39 @@
+"""Users and passwords of a proxy."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Sequence
+
+
+class Credentials:
+    """The one user and password that a proxy lets in; compared in constant time."""
+
+    def __init__(self, text: str) -> None:
+        """`text` is `USER:PASSWORD`; the password may hold colons."""
+        user, _, password = text.partition(":")
+        self._user = user.encode()
+        self._password = password.encode()
+
+    def match(self, user: bytes, password: bytes) -> bool:
+        # Both are always compared: a right user with a wrong password must not show.
+        right_user = hmac.compare_digest(self._user, user)
+        right_password = hmac.compare_digest(self._password, password)
+        return right_user and right_password
+
+    def match_basic(self, values: Sequence[bytes]) -> bool:
+        """Whether the values of all `Proxy-Authorization` fields are one right `Basic` one
+        (RFC 7617)."""
+        if len(values) != 1:
+            return False
+        scheme, _, token = values[0].partition(b" ")
+        if scheme.lower() != b"basic":
+            return False
+        try:
+            shown = base64.b64decode(token.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        user, colon, password = shown.partition(b":")
+        return self.match(user, password) and bool(colon)

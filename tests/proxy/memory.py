@@ -1,0 +1,277 @@
+"""Ends in memory: what a proxy session is joined to in tests without sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from norouter_core.agent.ends import End, join
+from norouter_core.proxy.http import http_session
+from norouter_core.proxy.settings import Settings
+from norouter_core.proxy.socks import socks_session
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
+
+Outcome = tuple[str, str] | None
+"""How a dial ends: code and reason, or None for success."""
+
+
+class Timer:
+    def __init__(self, when: float, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.when = when
+        self.callback = callback
+        self.args = args
+        self.live = True
+
+    def cancel(self) -> None:
+        self.live = False
+
+
+class Clock:
+    """A loop's clock and timers, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._timers: list[Timer] = []
+        self._soon: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
+        self._soon.append((callback, args))
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
+        self._timers = [timer for timer in self._timers if timer.live]
+        self._timers.append(Timer(self.now + delay, callback, args))
+        return self._timers[-1]
+
+    @property
+    def set_timers(self) -> int:
+        """How many timers could still ring."""
+        return sum(timer.live for timer in self._timers)
+
+    def run(self) -> None:
+        """Runs what was to be called soon."""
+        while self._soon:
+            callback, args = self._soon.pop(0)
+            callback(*args)
+
+    def advance(self, seconds: float) -> None:
+        """Moves the time on and rings what is due, in order."""
+        end = self.now + seconds
+        while due := [t for t in self._timers if t.live and t.when <= end]:
+            timer = min(due, key=lambda t: t.when)
+            self.now = max(self.now, timer.when)
+            timer.live = False
+            timer.callback(*timer.args)
+            self.run()
+        self.now = end
+
+    def _no_descriptors(self, *_: Any) -> Any:
+        raise AssertionError("a session has no descriptors and no threads")
+
+    add_reader = remove_reader = add_writer = remove_writer = _no_descriptors
+    call_soon_threadsafe = _no_descriptors
+
+
+class MemoryEnd(End):
+    """An end whose outside is the test: `bring` sends what comes from there, `sent` is what went
+    there. It holds its peer to the rules of an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = bytearray()
+        self.waiting = bytearray()
+        """Taken from the peer, and not gone while `blocked`."""
+        self.blocked = False
+        self.brought = 0
+        self.unconsumed = 0
+        self.most_unconsumed = 0
+        self.accepted: list[tuple[str, int]] = []
+        self.ended = False
+        self.was_reset: Outcome = None
+        self.wakes = 0
+
+    # -- the outside -----------------------------------------------------------------------
+
+    def bring(self, data: bytes, piece: int = 1 << 30) -> None:
+        """`data` comes in, in pieces; the buffer is used again at once, as a socket's is."""
+        for at in range(0, len(data), piece):
+            if self.was_reset:
+                return
+            buffer = bytearray(data[at : at + piece])
+            self.brought += len(buffer)
+            self.bytes_in += len(buffer)
+            self.unconsumed += len(buffer)
+            self.most_unconsumed = max(self.most_unconsumed, self.unconsumed)
+            self._peer().send(memoryview(buffer))
+            buffer[:] = b"\xee" * len(buffer)
+
+    def bring_end(self) -> None:
+        if not self.was_reset:
+            self._peer().end()
+
+    def bring_reset(self, code: str = "reset", reason: str = "Connection reset by peer") -> None:
+        if not self.was_reset:
+            self.was_reset = (code, reason)
+            if self.observer:
+                self.observer.end_closed(self, code, reason)
+            self._peer().reset(code, reason)
+
+    def unblock(self) -> None:
+        self.blocked = False
+        gone = len(self.waiting)
+        self.sent += self.waiting
+        self.waiting.clear()
+        if gone:
+            self._peer().consumed(gone)
+        self._peer().wake()
+
+    def take(self) -> bytes:
+        """What was sent since the last call."""
+        data = bytes(self.sent)
+        self.sent.clear()
+        return data
+
+    # -- the peer --------------------------------------------------------------------------
+
+    def accept(self, peer: tuple[str, int]) -> None:
+        self.accepted.append(peer)
+
+    def send(self, data: memoryview) -> None:
+        assert not self.ended, "sent after the end"
+        if self.was_reset:
+            return
+        if self.blocked:
+            self.waiting += data
+            return
+        self.sent += data
+        self._peer().consumed(len(data))
+
+    def end(self) -> None:
+        assert not self.ended, "ended twice"
+        self.ended = True
+
+    def reset(self, code: str, reason: str) -> None:
+        if not self.was_reset:
+            self.was_reset = (code, reason)
+            if self.observer:
+                self.observer.end_closed(self, code, reason)
+
+    def room(self) -> int:
+        return 0 if self.waiting or self.was_reset else 1 << 16
+
+    def wake(self) -> None:
+        self.wakes += 1
+
+    def consumed(self, size: int) -> None:
+        assert 0 < size <= self.unconsumed, "more was consumed than came"
+        self.unconsumed -= size
+
+    def _peer(self) -> End:
+        assert self.peer is not None
+        return self.peer
+
+
+class MemoryDialer:
+    """Hands out ends; `outcome` is how dials end, at once, or when the test says so."""
+
+    def __init__(self) -> None:
+        self.dialled: list[tuple[str, int]] = []
+        self.ends: list[MemoryEnd] = []
+        self.outcome: Outcome = None
+        self.at_once = True
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        end = MemoryEnd()
+        end.observer = observer
+        join(other, end)
+        self.dialled.append((host, port))
+        self.ends.append(end)
+        if self.at_once:
+            self.settle()
+        return end
+
+    def settle(self) -> None:
+        """The last dial ends, as `outcome` says."""
+        end = self.ends[-1]
+        if self.outcome is not None:
+            end.bring_reset(*self.outcome)
+        elif end.observer is not None:
+            end.observer.end_opened(end, ("192.0.2.1", 80))
+
+    @property
+    def last(self) -> MemoryEnd:
+        return self.ends[-1]
+
+
+class Closed:
+    """An observer of sessions: how they ended."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+        raise AssertionError("a session is not dialled")
+
+    def end_half_closed(self, end: End) -> None:
+        raise AssertionError("a session half-closes by its ends")
+
+    def end_closed(self, end: End, code: str, reason: str) -> None:
+        self.codes.append(code)
+
+
+class Bench:
+    """One session between a client and a dialer, all in memory."""
+
+    def __init__(self, kind: str = "http", **settings: Any) -> None:
+        self.clock = Clock()
+        self.client = MemoryEnd()
+        self.dialer = MemoryDialer()
+        self.closed = Closed()
+        self.logged: list[str] = []
+        self.targets: list[tuple[str, int, str]] = []
+        self.settings = Settings(
+            self.clock,
+            log=self.logged.append,
+            on_target=lambda *target: self.targets.append(target),
+            **settings,
+        )
+        make = http_session if kind == "http" else socks_session
+        self.session = make(self.client, self.dialer, self.settings, self.closed)
+
+    @property
+    def upstream(self) -> MemoryEnd:
+        return self.dialer.last
+
+    def ask(self, data: bytes, piece: int = 1 << 30) -> bytes:
+        """Brings `data` from the client; what it is answered."""
+        self.client.bring(data, piece)
+        self.clock.run()
+        return self.client.take()
+
+    def reply(self, data: bytes, piece: int = 1 << 30) -> bytes:
+        """Brings `data` from the upstream; what the client gets."""
+        self.upstream.bring(data, piece)
+        self.clock.run()
+        return self.client.take()
+
+    def check_sound(self) -> None:
+        """Nothing went wrong inside."""
+        assert not [line for line in self.logged if "internal" in line], self.logged
+
+
+def status(answer: bytes) -> int:
+    """The status of an HTTP answer."""
+    assert answer.startswith(b"HTTP/1.1 "), answer
+    return int(answer[9:12])
+
+
+def body(answer: bytes) -> str:
+    """What an answer of the proxy's own says."""
+    head, _, text = answer.partition(b"\r\n\r\n")
+    length = next(line for line in head.split(b"\r\n") if line.startswith(b"Content-Length: "))
+    assert int(length.split()[1]) == len(text)
+    return text.decode()
