@@ -1,0 +1,154 @@
+"""Answers DNS queries: from the mesh, by a route's host, or from a host's own resolvers."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import dns.rdata
+from dns.message import Message
+from dns.rcode import Rcode
+from dns.rdatatype import RdataType
+
+from norouter_core.dns import message
+from norouter_core.dns.zone import Zone, record
+
+LEARNT_FOR = 600.0
+"""Seconds that an address keeps its way: longer than its answer may be kept, since programs
+hold on to addresses for longer than they should."""
+_MAX_ADDRESSES = 32
+_HOSTNAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+class LookupFailed(Exception):
+    """A name could not be looked up (which is not: there is no such name); its text tells why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """How the rest of the world is asked; given by the engine.
+
+    The awaitables may raise `LookupFailed`, `OSError` or `EOFError`; they are cancelled when the
+    time is up. Nothing else may be raised.
+    """
+
+    claimed: Callable[[str, str], str | None]
+    """`(name, host)`: the host that is to resolve a name asked for at `host`, if routes say so
+    (`RouteTable.claims`)."""
+    resolve: Callable[[str, str], Awaitable[Sequence[str]]]
+    """`(via, name)`: its IP literals as that host resolves it; none if there is no such name."""
+    learnt: Callable[[str, str, float], object]
+    """`(address, via, seconds)`: a client was told `address`, which is reached by `via`
+    (`Learnt.learn`)."""
+    forward: Callable[[str, bytes, str], Awaitable[bytes]]
+    """`(host, query, transport)`: the answer of a name server of that host, both without the
+    length that TCP puts before them. It may be longer than `udp` takes: it is cut here."""
+
+
+class Responder:
+    """One for a whole mesh. `zone` is replaced as the mesh changes.
+
+    At most `limit` queries are under way to elsewhere, each for at most `timeout` seconds: the
+    next ones get SERVFAIL at once, so that a loop of resolvers ends instead of growing.
+    """
+
+    def __init__(
+        self, zone: Zone, lookups: Lookups, *, timeout: float = 5.0, limit: int = 256
+    ) -> None:
+        self.zone = zone
+        self._lookups = lookups
+        self._timeout = timeout
+        self._limit = limit
+        self._under_way = 0
+
+    async def answer(self, query: bytes, host: str, transport: str) -> bytes | None:
+        """The answer to the bytes of a query, without TCP's length; None: say nothing.
+
+        Args:
+            host: the host whose VIP was asked.
+            transport: `udp` or `tcp`; by `udp` an answer is cut to what the client takes.
+        """
+        asked = message.read_query(query)
+        if not isinstance(asked, Message):
+            return asked
+        question = asked.question[0]
+        if question.name in self.zone:
+            found = self.zone.lookup(question.name, question.rdtype)
+            known = (
+                message.positive(asked, [found], ours=True)
+                if found is not None
+                else message.negative(asked, ours=True)
+            )
+            return message.encode(known, asked, transport)
+        if self._under_way >= self._limit:
+            return _failed(asked, transport, f"{self._limit} queries are waiting for answers")
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._elsewhere(query, asked, host, transport)
+        except TimeoutError:
+            return _failed(asked, transport, f"{host}: no answer within {self._timeout:g} s")
+        except (LookupFailed, OSError, EOFError) as error:
+            return _failed(asked, transport, f"{host}: {error}")
+        finally:
+            self._under_way -= 1
+
+    async def _elsewhere(self, wire: bytes, asked: Message, host: str, transport: str) -> bytes:
+        question = asked.question[0]
+        name = question.name.to_text(omit_final_dot=True)
+        via = self._lookups.claimed(name, host)
+        if via is None:
+            return await self._forward(wire, asked, host, transport)
+        if question.rdtype in (RdataType.HTTPS, RdataType.SVCB):
+            # Their address hints would be used without ever having been learnt.
+            return message.encode(message.negative(asked, ours=False), asked, transport)
+        families = _FAMILIES.get(question.rdtype)
+        if families is None or not _HOSTNAME.fullmatch(name):
+            return await self._forward(wire, asked, via, transport)
+        return message.encode(await self._resolve(asked, name, via, families), asked, transport)
+
+    async def _forward(self, wire: bytes, asked: Message, host: str, transport: str) -> bytes:
+        response = await self._lookups.forward(host, wire, transport)
+        relayed = message.relayed(response, wire, asked, transport)
+        if relayed is None:
+            raise LookupFailed("the name server answered something else")
+        return relayed
+
+    async def _resolve(self, asked: Message, name: str, via: str, rdtype: RdataType) -> Message:
+        addresses = list(await self._lookups.resolve(via, name))[:_MAX_ADDRESSES]
+        if not addresses:
+            return message.negative(asked, Rcode.NXDOMAIN, ours=False)
+        records = []
+        for address in addresses:
+            found = _address(rdtype, address)
+            if found is not None and found not in records:
+                records.append(found)
+                self._lookups.learnt(address, via, LEARNT_FOR)
+        if not records:
+            return message.negative(asked, ours=False)
+        return message.positive(asked, records, ours=False)
+
+
+# ANY gets one record set (RFC 8482).
+_FAMILIES = {
+    RdataType.A: RdataType.A,
+    RdataType.AAAA: RdataType.AAAA,
+    RdataType.ANY: RdataType.A,
+}
+
+
+def _address(rdtype: RdataType, text: str) -> dns.rdata.Rdata | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None  # an agent's word is checked
+    if (address.version == 4) != (rdtype == RdataType.A) or "%" in text:
+        return None
+    return record(rdtype, str(address))
+
+
+def _failed(asked: Message, transport: str, why: str) -> bytes:
+    return message.encode(message.reply(asked, Rcode.SERVFAIL, why), asked, transport)

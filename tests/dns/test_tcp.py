@@ -1,0 +1,237 @@
+"""DNS over TCP as a session: framing, order, bounds, ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from norouter_core.dns.tcp import MAX_QUERY, BadLength, Deframer, frame
+from tests.dns.streams import Server, behind_a_link, on_a_socket, query, response
+from tests.dns.world import World, texts
+from tests.servers import Peer, eventually
+
+pytestmark = pytest.mark.anyio
+
+Place = Callable[[Server], AbstractContextManager[Peer]]
+PLACES = pytest.mark.parametrize("place", [on_a_socket, behind_a_link])
+
+
+def served(world: World, idle: float = 20.0) -> Server:
+    responder = world.responder()
+    return Server(lambda wire: responder.answer(wire, "Web", "tcp"), idle)
+
+
+@PLACES
+async def test_queries_in_one_connection(place: Place) -> None:
+    server = served(World())
+    with place(server) as client:
+        for number, name in enumerate(["web", "db.corp", "example.org"]):
+            await client.send(query(name, number))
+            answer = await response(client)
+            assert answer.id == number
+            assert texts(answer)
+        client.end()
+        assert await client.rest() == b""
+        assert server.watcher.ended == "closed"
+
+
+@PLACES
+async def test_a_pipeline_gets_every_answer_also_after_a_half_close(place: Place) -> None:
+    server = served(World())
+    with place(server) as client:
+        await client.send(b"".join(query("web", number) for number in range(1000)))
+        client.end()
+        got = {(await response(client)).id for _ in range(1000)}
+        assert got == set(range(1000))
+        assert await client.rest() == b""
+        assert server.watcher.ended == "closed"
+
+
+@PLACES
+async def test_byte_by_byte(place: Place) -> None:
+    server = served(World())
+    with place(server) as client:
+        for byte in query("web", 7):
+            await client.send(bytes([byte]))
+        assert (await response(client)).id == 7
+
+
+@PLACES
+async def test_answers_come_as_they_are_ready(place: Place) -> None:
+    hold = asyncio.Event()
+
+    async def answer(wire: bytes) -> bytes | None:
+        if wire[1] == 0:
+            await hold.wait()
+        return wire
+
+    server = Server(answer)
+    with place(server) as client:
+        await client.send(query("slow", 0) + query("quick", 1))
+        assert (await response(client)).id == 1
+        hold.set()
+        assert (await response(client)).id == 0
+
+
+@PLACES
+async def test_at_most_sixteen_are_answered_at_a_time(place: Place) -> None:
+    hold = asyncio.Event()
+    running = most = 0
+
+    async def answer(wire: bytes) -> bytes | None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await hold.wait()
+        running -= 1
+        return wire
+
+    server = Server(answer)
+    with place(server) as client:
+        await client.send(b"".join(query("web", number) for number in range(100)))
+        await eventually(lambda: running == 16, "sixteen queries are being answered")
+        hold.set()
+        assert {(await response(client)).id for _ in range(100)} == set(range(100))
+        assert most == 16
+
+
+@PLACES
+async def test_what_gets_no_answer_frees_its_place(place: Place) -> None:
+    async def answer(wire: bytes) -> bytes | None:
+        return None if wire[1] < 40 else wire
+
+    server = Server(answer)
+    with place(server) as client:
+        await client.send(b"".join(query("web", number) for number in range(41)))
+        assert (await response(client)).id == 40
+
+
+@PLACES
+@pytest.mark.parametrize(
+    "data",
+    [b"\0\0", b"\0\x0b", (MAX_QUERY + 1).to_bytes(2, "big"), b"GET / HTTP/1.1\r\n\r\n"]
+    + [b"\xff" * 100_000],
+)
+async def test_what_is_not_dns_is_reset(place: Place, data: bytes) -> None:
+    server = served(World())
+    with place(server) as client:
+        client.fill(data)
+        assert await client.is_reset()
+        assert server.watcher.ended == "not-allowed"
+
+
+@PLACES
+async def test_the_longest_query_is_taken_and_credit_given_for_it(place: Place) -> None:
+    async def answer(wire: bytes) -> bytes | None:
+        return wire[:12]
+
+    server = Server(answer)
+    with place(server) as client:
+        # More than a stream's first window.
+        for _ in range(200):
+            await client.send(frame(bytes(MAX_QUERY)))
+            assert await client.exactly(14) == frame(bytes(12))
+
+
+@PLACES
+async def test_a_client_that_takes_no_answers_is_held_up_and_then_reset(place: Place) -> None:
+    answered = 0
+
+    async def answer(wire: bytes) -> bytes | None:
+        nonlocal answered
+        answered += 1
+        return wire[:2] + bytes(65_000)
+
+    server = Server(answer, idle=0.3)
+    with place(server) as client:
+        # Far more answers than all buffers on the way hold: their makers must have stopped.
+        client.fill(b"".join(query("web", 1) for _ in range(5_000)))
+        await eventually(lambda: server.watcher.ended, "the session has ended")
+        assert server.watcher.ended == "timeout"
+        assert 16 <= answered < 1_500
+        assert await client.is_reset()
+
+
+@PLACES
+async def test_a_quiet_client_is_closed_in_order(place: Place) -> None:
+    server = served(World(), idle=0.05)
+    with place(server) as client:
+        await client.send(query("web", 1))
+        assert (await response(client)).id == 1
+        assert await client.rest() == b""
+        client.end()
+        await eventually(lambda: server.watcher.ended, "the session has ended")
+        assert server.watcher.ended == "closed"
+
+
+@PLACES
+async def test_a_trickle_is_no_sign_of_life(place: Place) -> None:
+    server = served(World(), idle=0.1)
+    with place(server) as client:
+        await client.send(b"\x00")
+        assert await client.rest() == b""
+        await client.send(b"\x20more, which nobody reads any longer")
+        client.end()
+        await eventually(lambda: server.watcher.ended, "the session has ended")
+
+
+async def test_a_client_that_stays_after_the_farewell_is_reset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("norouter_core.dns.tcp._FAREWELL", 0.05)
+    server = served(World(), idle=0.05)
+    with on_a_socket(server) as client:
+        assert await client.rest() == b""
+        await eventually(lambda: server.watcher.ended, "the session has ended")
+        assert server.watcher.ended == "timeout"
+
+
+@PLACES
+async def test_a_reset_client_leaves_nothing(place: Place) -> None:
+    world = World(silent=True)
+    server = served(world)
+    with place(server) as client:
+        await client.send(query("example.org", 1))
+        await eventually(lambda: world.forwarded, "the query is under way")
+        client.abort()
+        await eventually(lambda: server.watcher.ended, "the session has ended")
+        assert server.watcher.ended == "reset"
+        # Its query goes on to its end, and its answer goes nowhere.
+        assert len(server.tasks) == 1
+    await server.close()
+
+
+# -- the framing itself ----------------------------------------------------------------------
+
+QUERIES = st.lists(st.binary(min_size=12, max_size=80), max_size=8)
+
+
+@given(QUERIES, st.data())
+def test_queries_survive_any_split(queries: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(map(frame, queries))
+    deframer = Deframer()
+    found = []
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        deframer.feed(stream[:size])
+        stream = stream[size:]
+        while (wire := deframer.next()) is not None:
+            found.append(wire)
+    assert found == queries
+    assert deframer.held == 0
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_queries_or_a_bad_length(data: bytes) -> None:
+    deframer = Deframer()
+    deframer.feed(data)
+    try:
+        while (wire := deframer.next()) is not None:
+            assert 12 <= len(wire) <= MAX_QUERY
+    except BadLength:
+        assert deframer.held >= 2
