@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,15 +15,31 @@ from norouter_core.agent.io import Io
 from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
+from norouter_core.engine.dialer import HostDialer
 from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
 from norouter_core.engine.listeners import HostListeners
-from norouter_core.engine.publications import Address, Publication, placement, publications
+from norouter_core.engine.publications import (
+    Address,
+    Publication,
+    Service,
+    placement,
+    proxies,
+    publications,
+)
 from norouter_core.engine.relay import DirectStream, Stream, Streams
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
+from norouter_core.links.base import Link
 from norouter_core.links.stdio import Timing
 from norouter_core.model import Host, MeshSpec
+from norouter_core.proxy.http import http_session
+from norouter_core.proxy.settings import Settings
+from norouter_core.proxy.socks import socks_session
+from norouter_core.routing.table import RouteTable
+
+_ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
+"""What a host that was ready may have become: nothing of it is left then."""
 
 
 class MeshFailed(Exception):
@@ -48,6 +65,9 @@ class Engine:
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
         self._published: dict[Address, Publication] = {}
+        self._served: list[Publication] = []
+        self._reachable: frozenset[Publication] = frozenset()
+        self.routes = RouteTable((), ())
         self._numbers: dict[Address, int] = {}
         self._next_number = itertools.count(1)
         self._streams = Streams(self._stream_opened, self._stream_closed)
@@ -72,7 +92,8 @@ class Engine:
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
                     stopping.start_soon(supervisor.stop)
-        # Its tasks have ended; what the body raised goes on as it is, in no group.
+        # Its supervisors have ended; what the body raised goes on as it is, in no group.
+        self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         self._bus.publish(events.Stopped())
         self._bus.end()
@@ -89,9 +110,11 @@ class Engine:
         (not: is ready; see `wait_ready`). Streams that the change does not touch stay up.
 
         Raises:
-            ValueError: a command that cannot be split; nothing has been changed then.
+            ValueError: a command that cannot be split, or a route that leads to no host; nothing
+                has been changed then.
         """
         hosts = tuple(spec.effective())
+        routes = RouteTable(hosts, spec.routes)
         async with self._applying:
             self._spec = spec
             self._was_ready = False
@@ -102,7 +125,10 @@ class Engine:
                     stopping.start_soon(self._remove, supervisor)
             self._hosts = hosts
             self._published = publications(hosts)
-            self._streams.unpublish(lambda p: self._published.get(p.address) == p)
+            self._served = proxies(hosts)
+            self._reachable = frozenset((*self._published.values(), *self._served))
+            self.routes = routes
+            self._streams.unpublish(self._reachable.__contains__)
             for host in hosts:
                 self._adopt(host)
             self._place()
@@ -210,7 +236,7 @@ class Engine:
         namespaces: dict[str, object] = {
             name: s.link.hello.namespace for name, s in self._supervisors.items() if s.link
         }
-        wanted = placement(self._hosts, self._published, namespaces)
+        wanted = placement(self._hosts, self._published, namespaces, self._served)
         for name, supervisor in self._supervisors.items():
             supervisor.listeners.want(wanted.get(name, {}))
         self._moved()
@@ -230,7 +256,7 @@ class Engine:
         return self._numbers[address]
 
     def _ready(self) -> bool:
-        return all(s.link and s.listeners.settled for s in self._supervisors.values())
+        return all(s.is_up and s.listeners.settled for s in self._supervisors.values())
 
     def _moved(self) -> None:
         """Something that `wait_ready` may wait for has changed."""
@@ -245,11 +271,11 @@ class Engine:
 
     def host_changed(self, supervisor: Supervisor) -> None:
         name = supervisor.host.name
-        if supervisor.state in (HostState.LOST, HostState.STOPPED):
+        if supervisor.state in _ENDED:
             self._streams.host_lost(name)
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
-        if supervisor.state in (HostState.READY, HostState.LOST, HostState.STOPPED):
+        if supervisor.state is HostState.READY or supervisor.state in _ENDED:
             self._place()
         else:
             self._moved()
@@ -263,7 +289,7 @@ class Engine:
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
         wanted = supervisor.listeners.granted(listener)
-        if wanted is None or self._published.get(wanted.publication.address) != wanted.publication:
+        if wanted is None or wanted.publication not in self._reachable:
             text = (
                 f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
             )
@@ -271,6 +297,9 @@ class Engine:
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
+        if publication.service is not Service.PORT:
+            self._serve_proxy(publication, peer, end)
+            return
         target = self._supervisors.get(publication.to_host)
         if target is None or target.link is None:
             reason = f"{publication.to_host} is {target.state if target else 'gone'}"
@@ -279,6 +308,27 @@ class Engine:
             return
         stream = self._streams.add(supervisor.host.name, peer, publication, end)
         stream.target = target.link.dial(end, *publication.target, stream)
+
+    def _serve_proxy(self, publication: Publication, peer: Address, end: End) -> None:
+        host = publication.to_host
+        stream = self._streams.add(host, peer, publication, end)
+        settings = Settings(
+            self.io.loop,
+            auth=publication.auth,
+            address=publication.address,
+            log=lambda line: self.host_log("info", host, line),
+        )
+        begin = http_session if publication.service is Service.HTTP else socks_session
+        stream.target = begin(end, HostDialer(self, host, stream.reaches), settings, stream)
+
+    def link(self, host: str) -> Link | None:
+        """A host's link, while it is up."""
+        supervisor = self._supervisors.get(host)
+        return supervisor.link if supervisor is not None else None
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a look-up of a proxy's as a task of the engine's."""
+        self._tasks.start_soon(lambda: work)
 
     def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:
         for row in direct_rows(rows):

@@ -38,7 +38,7 @@ class Grumbles:
             self._last.popitem(last=False)
         more = f"; {silent} more since the last such line" if silent else ""
         return (
-            f"{address_text(publication.target)} was not reached: {reason} "
+            f"{publication.target_text} was not reached: {reason} "
             f"(client {address_text(peer)} on {from_host}, by {address_text(publication.address)}"
             f"{more})"
         )

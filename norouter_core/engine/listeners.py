@@ -216,7 +216,7 @@ class HostListeners:
             on_host=self._host,
             to_host=publication.to_host,
             listen=address_text(publication.address),
-            target=address_text(publication.target),
+            target=publication.target_text,
             state=listener.state,
             bound=listener.bound,
             note=listener.note,

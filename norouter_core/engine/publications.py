@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from norouter_core.model import Forward, Host
+from norouter_core.model import Host
+from norouter_core.text import address_text
 
 Address = tuple[str, int]
 """IP literal and port."""
 
 
+class Service(StrEnum):
+    """What a client of a publication meets."""
+
+    PORT = "port"
+    HTTP = "HTTP proxy"
+    SOCKS = "SOCKS proxy"
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One published port of one host: clients anywhere connect to `address`, `to_host` dials."""
+    """What clients connect to at `address`.
+
+    A port of `to_host`: clients of every host connect, `to_host` dials `target`. Or a proxy of
+    `to_host`: it listens there alone, the hub reads the request and decides who dials what;
+    `auth` is `USER:PASSWORD` or None.
+    """
 
     address: Address
     to_host: str
-    forward: Forward
+    target: Address
+    service: Service = Service.PORT
+    auth: str | None = None
 
     @property
-    def target(self) -> Address:
-        return self.forward.host, self.forward.port
+    def target_text(self) -> str:
+        return address_text(self.target) if self.service is Service.PORT else self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +63,19 @@ def publications(hosts: Iterable[Host]) -> dict[Address, Publication]:
     for host in hosts:
         for forward in host.ports:
             address = (host.vip, forward.listen)
-            found.setdefault(address, Publication(address, host.name, forward))
+            target = (forward.host, forward.port)
+            found.setdefault(address, Publication(address, host.name, target))
+    return found
+
+
+def proxies(hosts: Iterable[Host]) -> list[Publication]:
+    """The proxies that hosts serve; two hosts may do so at the same address of their own."""
+    found = []
+    for host in hosts:
+        for spec, service in ((host.http, Service.HTTP), (host.socks, Service.SOCKS)):
+            if spec is not None:
+                address = (spec.listen_host, spec.listen_port)
+                found.append(Publication(address, host.name, ("", 0), service, spec.auth))
     return found
 
 
@@ -54,6 +83,7 @@ def placement(
     hosts: Iterable[Host],
     published: Mapping[Address, Publication],
     namespaces: Mapping[str, object],
+    served: Iterable[Publication] = (),
 ) -> dict[str, dict[Address, Wanted]]:
     """For each host the addresses it wants, also for those that are down.
 
@@ -61,21 +91,28 @@ def placement(
     network namespace. There the host whose VIP it is listens, so that it serves itself without the
     hub; of the others whoever is first, which each finds out by trying: what an agent says of its
     namespace decides nothing but whether a taken address is called shared, and costs a host that
-    lies about it nothing but clients of its own. Hosts with `loopback.disable` want nothing.
+    lies about it nothing but clients of its own. Hosts with `loopback.disable` want no ports; the
+    proxies in `served` are wanted by their own hosts alone.
     """
+    hosts = list(hosts)
     listening = [host for host in hosts if not host.loopback_disable]
     groups: dict[object, set[str]] = {}
-    for host in listening:
+    for host in hosts:
         if host.name in namespaces:
             groups.setdefault(namespaces[host.name], set()).add(host.name)
+    able = {host.name for host in listening}
     wanted: dict[str, dict[Address, Wanted]] = {}
-    for host in listening:
+    for host in hosts:
         space = namespaces.get(host.name)
         group = frozenset(groups[space]) if host.name in namespaces else frozenset[str]()
         wanted[host.name] = {
-            address: _wanted(host.name, publication, group)
+            address: _wanted(host.name, publication, group & able)
             for address, publication in published.items()
+            if host.name in able
         }
+        for proxy in served:
+            if proxy.to_host == host.name:
+                wanted[host.name][proxy.address] = Wanted(proxy, False, "", group)
     return wanted
 
 

@@ -34,6 +34,8 @@ class Stream:
         "reason",
         "state",
         "target",
+        "target_text",
+        "to_host",
     )
 
     direct = False
@@ -51,6 +53,8 @@ class Stream:
         self.from_host = from_host
         self.peer = peer
         self.publication = publication
+        self.to_host = publication.to_host
+        self.target_text = publication.target_text
         self.client = client
         self.target: End | None = None
         self.state = StreamState.OPENING
@@ -59,6 +63,11 @@ class Stream:
         self._on_closed = on_closed
         self._closed_ends = 0
         client.observer = self
+
+    def reaches(self, host: str, target: str) -> None:
+        """A proxy's client goes to `target`, which `host` dials."""
+        self.state = StreamState.OPEN
+        self.to_host, self.target_text = host, target
 
     @property
     def bytes_forth(self) -> int:
@@ -134,6 +143,14 @@ class DirectStream:
         self.bytes_forth = 0
         self.bytes_back = 0
 
+    @property
+    def to_host(self) -> str:
+        return self.publication.to_host
+
+    @property
+    def target_text(self) -> str:
+        return self.publication.target_text
+
     def status(self) -> StreamStatus:
         return _status(self)
 
@@ -198,7 +215,7 @@ class Streams:
     def host_lost(self, host: str) -> None:
         """Ends every stream with an end on a host; its direct ones can no longer be told of."""
         for stream in list(self._relayed.values()):
-            if host in (stream.from_host, stream.publication.to_host):
+            if host in (stream.from_host, stream.to_host):
                 stream.kill("gone", f"{host} was lost or stopped")
         for direct in self._direct.pop(host, {}).values():
             direct.state, direct.reason = StreamState.CLOSED, "gone: the link to the host was lost"
@@ -248,7 +265,7 @@ def _add(sums: dict[str, list[int]], stream: Stream | DirectStream, open_now: in
     client = sums.setdefault(stream.from_host, [0, 0, 0])
     client[0] += stream.bytes_forth
     client[1] += stream.bytes_back
-    target = sums.setdefault(stream.publication.to_host, [0, 0, 0])
+    target = sums.setdefault(stream.to_host, [0, 0, 0])
     target[0] += stream.bytes_back
     target[1] += stream.bytes_forth
     client[2] += open_now
@@ -262,8 +279,8 @@ def _status(stream: Stream | DirectStream) -> StreamStatus:
         id=stream.number,
         from_host=stream.from_host,
         peer=address_text(stream.peer),
-        to_host=publication.to_host,
-        target=address_text(publication.target),
+        to_host=stream.to_host,
+        target=stream.target_text,
         listener=address_text(publication.address),
         state=stream.state,
         opened=stream.opened,

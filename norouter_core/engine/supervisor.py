@@ -110,6 +110,12 @@ class Supervisor:
             self._stdio.kill()
 
     @property
+    def is_up(self) -> bool:
+        """Whether the host is ready, and not about to be started anew: what is up then is the old
+        command, which no longer counts."""
+        return self.link is not None and not self._again.is_set()
+
+    @property
     def command(self) -> str:
         return shlex.join(self.host.argv) if self.host.argv else ""
 

@@ -25,6 +25,8 @@ class PumpedProcess:
     def __init__(self, popen: subprocess.Popen[bytes], stderr: socket.socket) -> None:
         self._popen = popen
         self._stderr = stderr
+        self._reading = False
+        self._ending = False
         self.pid = popen.pid
 
     @property
@@ -40,20 +42,28 @@ class PumpedProcess:
 
     async def receive_stderr(self) -> bytes:
         """The next bytes of stderr; none at its end."""
+        self._reading = True
         try:
             data = await asyncio.get_running_loop().sock_recv(self._stderr, _CHUNK)
         except OSError:
             data = b""
+        finally:
+            self._reading = False
+            if self._ending:
+                self._stderr.close()
         if not data:
             self._stderr.close()
         return data
 
     async def aclose(self) -> None:
+        self._ending = True
         try:
-            # Not closed: a read may be under way, which ends by this and closes it then.
             self._stderr.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass  # its reader has closed it
+        # Else the read that is under way ends by this, or by being cancelled, and closes it.
+        if not self._reading:
+            self._stderr.close()
 
 
 def start(argv: tuple[str, ...]) -> tuple[PumpedProcess, socket.socket, socket.socket]:

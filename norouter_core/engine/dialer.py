@@ -1,0 +1,111 @@
+"""Where a proxy's connections go: decided here, once, and dialled by the host decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from norouter_core.agent.ends import End, join
+from norouter_core.links.base import Link, VerbError
+from norouter_core.routing.table import RouteTable
+from norouter_core.text import address_text
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
+
+
+class Mesh(Protocol):
+    """What a dialer needs of the engine."""
+
+    @property
+    def routes(self) -> RouteTable: ...
+
+    def link(self, host: str) -> Link | None:
+        """A host's link, while it is up."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine as a task of the engine's."""
+        ...
+
+
+class HostDialer:
+    """Dials for one client of a host's proxy; `reached(host, target)` is told of each decision."""
+
+    def __init__(self, mesh: Mesh, host: str, reached: Callable[[str, str], None]) -> None:
+        self._mesh = mesh
+        self._host = host
+        self._reached = reached
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        """As `norouter_core.proxy.settings.Dialer` has it."""
+        if not self._mesh.routes.needs_addresses(host):
+            return self._dial(other, host, port, observer, ())
+        pending = _Pending()
+        join(other, pending)
+        self._mesh.spawn(self._resolve_and_dial(pending, other, host, port, observer))
+        return pending
+
+    async def _resolve_and_dial(
+        self, pending: _Pending, other: End, host: str, port: int, observer: Observer
+    ) -> None:
+        link = self._mesh.link(self._host)
+        addresses: list[str] = []
+        if link is not None:
+            try:
+                addresses = await link.resolve(host)
+            except VerbError:
+                pass  # it has none there: only its name can match a route
+        if pending.given_up:
+            return
+        end = self._dial(other, host, port, observer, addresses)
+        if pending.ended:
+            end.end()
+
+    def _dial(
+        self, other: End, host: str, port: int, observer: Observer, resolved: Sequence[str]
+    ) -> End:
+        choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
+        dialler = choice.decision.host
+        self._reached(dialler, address_text((host, port)))
+        if choice.dial is None:
+            return _refuse(other, choice.code, choice.reason)
+        link = self._mesh.link(dialler)
+        if link is None:
+            return _refuse(other, "gone", f"{dialler} is not up")
+        return link.dial(other, *choice.dial, observer)
+
+
+def _refuse(other: End, code: str, reason: str) -> End:
+    nowhere = _Pending()
+    other.reset(code, reason)
+    return nowhere
+
+
+class _Pending(End):
+    """Stands where the target's end will be, while a name is looked up: it takes nothing."""
+
+    __slots__ = ("ended", "given_up")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up = False
+        self.ended = False
+
+    def send(self, data: memoryview) -> None:
+        raise AssertionError("sent without room")
+
+    def end(self) -> None:
+        self.ended = True
+
+    def reset(self, code: str, reason: str) -> None:
+        self.given_up = True
+
+    def room(self) -> int:
+        return 0
+
+    def wake(self) -> None:
+        """It brings nothing in."""
+
+    def consumed(self, size: int) -> None:
+        """It has brought nothing in."""
