@@ -1,0 +1,130 @@
+"""Every direct stream is told of, and forgotten, however many others are busy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from norouter_core.agent.direct import DirectStream, DirectTable
+from norouter_core.agent.ends import End
+from norouter_core.agent.io import Io
+from norouter_core.engine.publications import publications
+from norouter_core.engine.relay import Streams
+from norouter_core.engine.report import direct_rows
+from norouter_core.model import Forward, Host
+from norouter_core.wire import messages
+from norouter_core.wire.limits import MAX_STREAMS
+
+(PUBLICATION,) = publications(
+    (Host("web", "127.0.42.1", None, ports=(Forward(80, "127.0.0.1", 8080),)),)
+).values()
+
+
+class HandDriven:
+    """The one verb of a loop that a table uses; its timers fire when the test says so."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], object]] = []
+
+    def call_later(self, delay: float, callback: Any, *args: Any) -> Any:
+        self.due.append(lambda: callback(*args))
+
+    def tick(self) -> None:
+        due, self.due = self.due, []
+        for callback in due:
+            callback()
+
+
+class Told:
+    """A table, and the hub's side of what it reports."""
+
+    def __init__(self, loop: HandDriven) -> None:
+        self.loop = loop
+        self.largest = 0
+        self.reports = 0
+        self.opened = 0
+        self.reasons: list[str] = []
+        self.hub = Streams(self._opened, lambda stream: self.reasons.append(stream.reason))
+        whole: Any = loop
+        self.table = DirectTable(Io(whole), self._report)
+
+    def _opened(self, stream: object) -> None:
+        self.opened += 1
+
+    def _report(self, rows: list[list[Any]]) -> None:
+        self.reports += 1
+        encoded = messages.encode(messages.event("direct", {"streams": rows}))
+        self.largest = max(self.largest, len(encoded))
+        for row in direct_rows(messages.decode(encoded)["body"]["data"]["streams"]):
+            self.hub.report("web", PUBLICATION, row)
+
+    def add(self) -> DirectStream:
+        stream = self.table.add(1, ("127.0.0.1", 4711))
+        assert stream is not None
+        end: Any = End()
+        stream.client = stream.target = end
+        return stream
+
+    def ticks(self, count: int) -> None:
+        for _ in range(count):
+            self.loop.tick()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told(HandDriven())
+
+
+def test_short_ones_are_told_of_while_long_ones_are_busy(told: Told) -> None:
+    busy = [told.add() for _ in range(1200)]
+    for stream in busy:
+        stream.end_opened(End(), ("127.0.0.1", 8080))
+    short = 0
+    for _ in range(20):
+        for stream in busy:
+            assert stream.client is not None
+            stream.client.bytes_in += 1
+        for _ in range(300):
+            told.add().end_closed(End(), "reset", "by its peer")
+            short += 1
+        told.loop.tick()
+    # None waits: the table is asked 4 times a second.
+    assert len(told.reasons) == short == 6000
+    assert set(told.reasons) == {"reset: by its peer"}
+    assert len(told.table._ended) == 0 and len(told.table._open) == 1200
+    assert told.hub.opened_total == told.opened == 7200
+    # The busy ones had their turns too.
+    told.ticks(4)
+    assert told.hub.bytes_total == 2 * 20 * 1200
+    for stream in busy:
+        stream.end_closed(End(), "reset", "")
+    told.ticks(2)
+    assert list(told.hub) == [] and not told.table._open and not told.table._ended
+    assert told.hub.opened_total == 7200
+    assert told.largest < 200_000
+    told.ticks(3)
+    assert told.loop.due == [], "a table with nothing to tell still asks to be called"
+
+
+def test_many_that_end_at_once_are_told_of_piece_by_piece(told: Told) -> None:
+    streams = [told.add() for _ in range(MAX_STREAMS)]
+    assert told.table.add(1, ("127.0.0.1", 4711)) is None, "there is no bound"
+    for stream in streams:
+        stream.end_closed(End(), "reset", "")
+    refilled = [told.add() for _ in range(100)]
+    told.ticks(3)
+    assert told.hub.opened_total == MAX_STREAMS + 100
+    assert {stream.remote_number for stream in told.hub._direct["web"].values()} == {
+        stream.number for stream in refilled
+    }
+    assert told.largest < 200_000 and told.reports <= 20
+
+
+def test_a_table_that_was_closed_says_no_more(told: Told) -> None:
+    stream = told.add()
+    told.table.close()
+    stream.end_closed(End(), "reset", "")
+    told.ticks(3)
+    assert told.reports == 0

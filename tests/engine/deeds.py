@@ -1,0 +1,64 @@
+"""More deeds of a rogue agent (see `rogue.py`): `deeds.py DEED... norouter agent --automated`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from norouter_core.agent import channel, identity
+from norouter_core.agent.main import main
+from norouter_core.wire import frames, messages
+from tests.engine.rogue import HELLO, Rogue, tell
+
+
+def hello_only(rogue: Rogue) -> None:
+    """Never answers: `attach` stays open."""
+    rogue.hello()
+    os.read(0, 1 << 16)
+    tell("asked to attach")
+    while os.read(0, 1 << 16):
+        pass
+
+
+def opens_too_soon(rogue: Rogue) -> None:
+    """Has its hello and an offer in one write."""
+    hello = frames.json_frame(messages.encode(messages.event("hello", HELLO)))
+    rogue.connection.open({"listener": 1, "peer": ["127.0.0.1", 1]})
+    rogue.connection.outbox.fill([])
+    opening = b"".join(rogue.connection.outbox.writing)
+    rogue.connection.outbox.written(len(opening))
+    rogue.write(hello + opening)
+    rogue.serve()
+
+
+def neighbour(rogue: Rogue) -> None:
+    """Says that it lives where the hub does, and that it has bound whatever it is asked to."""
+    rogue.hello(boot_id=identity.boot_id(), netns=identity.netns())
+    rogue.serve(lambda: rogue.listeners)
+    tell("asked to listen")
+    rogue.serve()
+
+
+def claims(rogue: Rogue) -> None:
+    """Reports direct streams of every port that it listens at, its own one last."""
+    rogue.listens()
+    own, *others = rogue.listeners
+    rows = [
+        [number, listener, "127.0.0.1", 4711, 10, 20, "open", ""]
+        for number, listener in enumerate([*others, 999, own], 1)
+    ]
+    rogue.message(messages.event("direct", {"streams": rows}))
+    tell(f"claimed {len(others)} of others")
+    rogue.serve()
+
+
+def without_vectors() -> None:
+    """An honest agent on a Python that has neither `readv` nor `writev`."""
+    channel._VECTORS = False
+    sys.exit(main(sys.argv[-1:]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "without_vectors":
+        without_vectors()
+    globals()[sys.argv[1]](Rogue())
