@@ -11,7 +11,7 @@ from typing import TextIO
 from rich.text import Text
 
 from norouter_core import manifest
-from norouter_core.model import Host, MeshSpec
+from norouter_core.model import Host, MeshSpec, Route
 from norouter_tui.advice import advise
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.plaintext import clean, count
@@ -93,7 +93,7 @@ def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
     width = max((len(clean(host.name)) for host in hosts), default=0)
     for host in hosts:
         lines += _describe_host(host, width)
-    return lines
+    return lines + [_describe_route(route) for route in spec.routes]
 
 
 def _describe_host(host: Host, width: int) -> list[Text]:
@@ -106,7 +106,20 @@ def _describe_host(host: Host, width: int) -> list[Text]:
         Text(f"  {'':{width}}  {host.vip}:{port.listen} -> {clean(_target(port.host, port.port))}")
         for port in host.ports
     ]
-    return [head, *ports]
+    proxies = [
+        Text(
+            f"  {'':{width}}  {kind} proxy at {_target(proxy.listen_host, proxy.listen_port)}{asks}"
+        )
+        for kind, proxy in (("HTTP", host.http), ("SOCKS", host.socks))
+        if proxy is not None
+        for asks in [" (asks for user and password)" if proxy.auth else ""]
+    ]
+    return [head, *ports, *proxies]
+
+
+def _describe_route(route: Route) -> Text:
+    but = f", but not {', '.join(route.not_to)}" if route.not_to else ""
+    return Text(clean(f"  via {route.via}: {', '.join(route.to)}{but}"))
 
 
 def _target(host: str, port: int) -> str:

@@ -17,6 +17,7 @@ from rich.text import Text
 from norouter_core.engine import Engine, MeshFailed, Subscription
 from norouter_core.engine.events import Event, HostChanged, Stopped
 from norouter_core.engine.status import HostState, Status
+from norouter_core.manifest import Loaded
 from norouter_core.model import MeshSpec
 from norouter_tui import stdio
 from norouter_tui.check import load, sayer
@@ -64,6 +65,17 @@ def run_file(file: str, options: RunOptions) -> ExitCode:
         text = f"{clean(loaded.name)}: there is no host to bring up, as warned of above"
         say(Text(text, style="bold red"))
         return ExitCode.USAGE
+    return run_loaded(loaded, options)[0]
+
+
+def run_loaded(
+    loaded: Loaded, options: RunOptions, *, reopen: bool = False
+) -> tuple[ExitCode, bool]:
+    """Runs the mesh of a manifest that has hosts; how it ended, and whether by RETURN.
+
+    Args:
+        reopen: a line on stdin stops the mesh in order.
+    """
     out, err = stdio.open_writers()
     paint_out, paint_err = stdio.painter(sys.stdout), stdio.painter(sys.stderr)
 
@@ -84,9 +96,9 @@ def run_file(file: str, options: RunOptions) -> ExitCode:
             writer.close(_AT_ONCE / 2)
         os._exit(ExitCode.INTERRUPTED)
 
-    run = Run(loaded.spec, options, faces, diagnose, leave)
+    run = Run(loaded.spec, options, faces, diagnose, leave, reopen=reopen)
     try:
-        return run_async(run.main, uvloop=options.uvloop)
+        return run_async(run.main, uvloop=options.uvloop), run.returned
     finally:
         for writer in (out, err):
             writer.close()
@@ -112,6 +124,7 @@ class Run:
         faces: shown every event, in order.
         diagnose: takes lines about the run itself.
         leave: ends the process, whatever still runs in it.
+        reopen: a line on stdin ends the run, and `returned` is True then.
     """
 
     def __init__(
@@ -121,7 +134,11 @@ class Run:
         faces: list[Face],
         diagnose: Say,
         leave: Callable[[], NoReturn],
+        *,
+        reopen: bool = False,
     ) -> None:
+        self.returned = False
+        self._reopen = reopen
         self._spec = spec
         self._options = options
         self._faces = faces
@@ -142,6 +159,8 @@ class Run:
                 tasks.start_soon(self._show, engine, engine.subscribe(streams=streams))
                 async with anyio.create_task_group() as work:
                     work.start_soon(self._bring_up, engine)
+                    if self._reopen:
+                        work.start_soon(self._await_return)
                     await self._over.wait()
                     work.cancel_scope.cancel()
                 tasks.start_soon(self._explain_wait)
@@ -155,6 +174,11 @@ class Run:
         if not self._over.is_set():
             self._code = code
             self._over.set()
+
+    async def _await_return(self) -> None:
+        if await stdio.line_read(0) and not self._over.is_set():
+            self.returned = True
+            self._end(ExitCode.OK)
 
     def _end_at_once(self) -> None:
         """A second signal: nothing is waited for any more, and a child that cannot be killed (it

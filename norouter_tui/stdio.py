@@ -160,6 +160,23 @@ def _writer(stream: TextIO) -> LineWriter:
     return LineWriter(raw, stream.encoding)
 
 
+async def line_read(number: int) -> bool:
+    """Waits for the end of a line on a descriptor; False where none can come any more.
+
+    Reads byte by byte: what comes after that line is left for the next reader.
+    """
+    import anyio
+
+    try:
+        while True:
+            await anyio.wait_readable(number)
+            byte = os.read(number, 1)
+            if not byte or byte in b"\r\n":
+                return bool(byte)
+    except OSError:
+        return False  # a regular file, which no event loop waits for, or a closed one
+
+
 def make_console(stream: TextIO | None = None) -> Console:
     """A console on `stream` (stdout when None) that takes no text for markup."""
     from rich.console import Console

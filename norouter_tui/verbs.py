@@ -13,7 +13,7 @@ from norouter_tui import __version__, stdio
 from norouter_tui.crash import reporter
 from norouter_tui.exitcodes import EPILOG, ExitCode
 
-_ALIASES = {"manager": "run", "m": "run"}
+_ALIASES = {"manager": "run", "m": "run", "show-ex": "show-example"}
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -82,17 +82,31 @@ _file = click.argument("file", metavar="FILE")
     invoke_without_command=True,
 )
 @click.version_option(__version__, "-v", "--version", prog_name="norouter")
+@click.option(
+    "-e", "--open-editor", is_flag=True, help="Edit a temporary manifest, and run it when changed."
+)
 @_debug
 @click.pass_context
-def cli(ctx: click.Context, debug: bool) -> int | None:
+def cli(ctx: click.Context, open_editor: bool, debug: bool) -> int | None:
     """Join hosts that share no network over the stdio of exec commands.
 
     `norouter FILE` is short for `norouter run FILE`. The same on a full screen is a program of
     its own: `norouter-tui [MANIFEST]`.
     """
+    if open_editor:
+        return _open_editor(ctx, debug)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     return None
+
+
+def _open_editor(ctx: click.Context, debug: bool) -> int:
+    if ctx.invoked_subcommand is not None:
+        raise click.UsageError("--open-editor begins a manifest of its own, and takes no words.")
+    from norouter_tui.editor import edit_and_run
+    from norouter_tui.headless import RunOptions
+
+    return edit_and_run(RunOptions(debug=debug))
 
 
 @cli.command(epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
@@ -168,3 +182,56 @@ def demo(debug: bool, no_uvloop: bool) -> int:
     from norouter_tui.demo import run_demo
 
     return run_demo(uvloop=not no_uvloop)
+
+
+@cli.command("show-example", short_help="Print a manifest to begin with.")
+@_debug
+def show_example(debug: bool) -> None:
+    """Print a commented example manifest. Also: show-ex."""
+    from norouter_tui.papers import example
+
+    click.echo(example(), nl=False)
+
+
+@cli.command("show-installer", short_help="Print a script that installs the agent on a host.")
+@click.option("--version", "wanted", metavar="V", help="Fail unless V is the version carried.")
+@_debug
+def show_installer(wanted: str | None, debug: bool) -> None:
+    """Print a shell script that installs this version's agent on a host as ~/bin/norouter.
+
+    It carries the agent inside itself and needs no network. Hosts need it only where their
+    command in the manifest ends with norouter; the agent travels by itself otherwise.
+
+    \b
+    norouter show-installer | docker exec -i NAME sh
+    norouter show-installer | ssh NAME sh
+    """
+    if wanted is not None and wanted.removeprefix("v") != __version__:
+        raise click.UsageError(
+            f"This norouter carries the agent of {__version__} alone; for that of {wanted}, "
+            "run the show-installer of that version."
+        )
+    from norouter_tui.installer import installer
+
+    click.echo(installer(), nl=False)
+
+
+@cli.command(short_help="Print the JSON Schema of manifests.")
+@click.option("--path", is_flag=True, help="Where it lies on this machine instead.")
+@click.option("--modeline", is_flag=True, help="The comment that leads editors there instead.")
+@_debug
+def schema(path: bool, modeline: bool, debug: bool) -> None:
+    """Print the JSON Schema (draft 2020-12) of a manifest.
+
+    Editors that use yaml-language-server complete and check a manifest that has, as a line of
+    its own, what --modeline prints; it names a file of this machine.
+    """
+    from norouter_core.manifest import schema as schemas
+
+    place = schemas.schema_path()
+    if not path and not modeline:
+        click.echo(schemas.schema_text(), nl=False)
+    elif place is None:
+        raise click.ClickException("the schema lies in an archive; print it into a file instead")
+    else:
+        click.echo(schemas.modeline() if modeline else f"{place}\n", nl=False)

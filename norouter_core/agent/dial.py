@@ -7,7 +7,7 @@ import os
 import socket
 
 from norouter_core.agent.io import describe, reset_code
-from norouter_core.agent.resolve import literal
+from norouter_core.agent.resolve import failure_code, literal
 from norouter_core.agent.tcp import TcpEnd, abort, set_options
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ class Dial:
         if self._end is None:
             return
         if not addresses:
-            self._fail("name", error)
+            self._fail(failure_code(error), error)
             return
         self._addresses = _interleaved(addresses)
         self._next()

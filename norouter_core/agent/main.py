@@ -12,6 +12,7 @@ from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
 from norouter_core.agent.mux import Mux
+from norouter_core.agent.resolve import failure_code
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
@@ -106,7 +107,7 @@ class Agent:
         if addresses:
             self._mux.message(messages.result(number, {"addresses": addresses}))
         else:
-            self._mux.message(messages.failure(number, "name", error))
+            self._mux.message(messages.failure(number, failure_code(error), error))
 
     def link_offer(self, end: WireEnd, detail: Json) -> None:
         host, port = messages.address(detail.get("target"))
@@ -181,6 +182,11 @@ def run(read_fd: int, write_fd: int) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     loop = Loop()
     agent = Agent(loop, read_fd, write_fd)
-    agent.start()
+    try:
+        agent.start()
+    except OSError as error:
+        # A file or the null device, which no loop can watch.
+        sys.stderr.write(f"norouter agent: stdin is no pipe to a hub: {error.strerror}\n")
+        return 1
     loop.run()
     return agent.exit_status

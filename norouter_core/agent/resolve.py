@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
     Answer = Callable[[list[str], str], None]
 
+TOO_MANY = "too many names are being resolved"
 _THREADS = 8
 _WAITING = 256
+
+
+def failure_code(error: str) -> str:
+    """The RESET code (SPEC.md section 4) of a look-up that gave no address."""
+    return "too-many" if error == TOO_MANY else "name"
 
 
 def literal(host: str) -> int | None:
@@ -30,7 +36,7 @@ def literal(host: str) -> int | None:
 
 
 class Resolver:
-    """At most 8 look-ups at a time and 256 waiting; more are refused with the code `name`."""
+    """At most 8 look-ups at a time and 256 waiting; more are refused."""
 
     def __init__(self, io: Io) -> None:
         self._io = io
@@ -47,7 +53,7 @@ class Resolver:
         try:
             self._work.put_nowait((name, done))
         except queue.Full:
-            self._io.loop.call_soon(done, [], "too many names are being resolved")
+            self._io.loop.call_soon(done, [], TOO_MANY)
             return
         self._busy += 1
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End, join
+from norouter_core.engine.publications import Address, Publication
 from norouter_core.links.base import Link, VerbError
 from norouter_core.routing.table import RouteTable
 from norouter_core.text import address_text
@@ -14,11 +15,21 @@ if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
 
 
+class Reached(Protocol):
+    def __call__(self, host: str, target: str, through: Publication | None) -> None:
+        """`host` dials `target`; `through` is the published port that this is, if it is one."""
+        ...
+
+
 class Mesh(Protocol):
     """What a dialer needs of the engine."""
 
     @property
     def routes(self) -> RouteTable: ...
+
+    def publication(self, address: Address) -> Publication | None:
+        """The port that the mesh publishes at an address."""
+        ...
 
     def link(self, host: str) -> Link | None:
         """A host's link, while it is up."""
@@ -30,9 +41,9 @@ class Mesh(Protocol):
 
 
 class HostDialer:
-    """Dials for one client of a host's proxy; `reached(host, target)` is told of each decision."""
+    """Dials for one client of a host's proxy; `reached` is told of each decision."""
 
-    def __init__(self, mesh: Mesh, host: str, reached: Callable[[str, str], None]) -> None:
+    def __init__(self, mesh: Mesh, host: str, reached: Reached) -> None:
         self._mesh = mesh
         self._host = host
         self._reached = reached
@@ -49,25 +60,46 @@ class HostDialer:
     async def _resolve_and_dial(
         self, pending: _Pending, other: End, host: str, port: int, observer: Observer
     ) -> None:
-        link = self._mesh.link(self._host)
+        failure: VerbError | None = None
         addresses: list[str] = []
-        if link is not None:
-            try:
-                addresses = await link.resolve(host)
-            except VerbError:
-                pass  # it has none there: only its name can match a route
+        try:
+            addresses = await self._look_up(host)
+        except VerbError as error:
+            failure = error
         if pending.given_up:
+            return
+        if failure is not None:
+            _refuse(other, failure.code, f"looking up {host} on {self._host}: {failure.reason}")
             return
         end = self._dial(other, host, port, observer, addresses)
         if pending.ended:
             end.end()
+
+    async def _look_up(self, host: str) -> list[str]:
+        """The addresses of a name on the proxy's own host; none if it has none there, when only
+        its name can match a route.
+
+        Raises:
+            VerbError: nobody can tell. To go by the name alone then could be to go where a route's
+                networks forbid it.
+        """
+        link = self._mesh.link(self._host)
+        if link is None:
+            raise VerbError("gone", f"{self._host} is not up")
+        try:
+            return await link.resolve(host)
+        except VerbError as error:
+            if error.code != "name":
+                raise
+        return []
 
     def _dial(
         self, other: End, host: str, port: int, observer: Observer, resolved: Sequence[str]
     ) -> End:
         choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
         dialler = choice.decision.host
-        self._reached(dialler, address_text((host, port)))
+        published = self._mesh.publication(choice.published) if choice.published else None
+        self._reached(dialler, address_text((host, port)), published)
         if choice.dial is None:
             return _refuse(other, choice.code, choice.reason)
         link = self._mesh.link(dialler)

@@ -272,7 +272,7 @@ class Engine:
     def host_changed(self, supervisor: Supervisor) -> None:
         name = supervisor.host.name
         if supervisor.state in _ENDED:
-            self._streams.host_lost(name)
+            self._streams.host_lost(name, supervisor.host.is_local)
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
         if supervisor.state is HostState.READY or supervisor.state in _ENDED:
@@ -320,6 +320,10 @@ class Engine:
         )
         begin = http_session if publication.service is Service.HTTP else socks_session
         stream.target = begin(end, HostDialer(self, host, stream.reaches), settings, stream)
+
+    def publication(self, address: Address) -> Publication | None:
+        """The port that the mesh publishes at an address."""
+        return self._published.get(address)
 
     def link(self, host: str) -> Link | None:
         """A host's link, while it is up."""

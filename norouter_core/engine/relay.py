@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from norouter_core.agent.ends import End
-from norouter_core.engine.publications import Publication
+from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.text import address_text, clean
 from norouter_core.wire.errors import Violation
@@ -35,6 +35,7 @@ class Stream:
         "state",
         "target",
         "target_text",
+        "through",
         "to_host",
     )
 
@@ -55,6 +56,7 @@ class Stream:
         self.publication = publication
         self.to_host = publication.to_host
         self.target_text = publication.target_text
+        self.through: Publication | None = None
         self.client = client
         self.target: End | None = None
         self.state = StreamState.OPENING
@@ -64,10 +66,11 @@ class Stream:
         self._closed_ends = 0
         client.observer = self
 
-    def reaches(self, host: str, target: str) -> None:
-        """A proxy's client goes to `target`, which `host` dials."""
+    def reaches(self, host: str, target: str, through: Publication | None) -> None:
+        """A proxy's client goes to `target`, which `host` dials; `through` a published port, where
+        it is one of the mesh's."""
         self.state = StreamState.OPEN
-        self.to_host, self.target_text = host, target
+        self.to_host, self.target_text, self.through = host, target, through
 
     @property
     def bytes_forth(self) -> int:
@@ -212,10 +215,15 @@ class Streams:
         stream = self._direct.get(host, {}).get(remote)
         return stream.publication if stream is not None else None
 
-    def host_lost(self, host: str) -> None:
-        """Ends every stream with an end on a host; its direct ones can no longer be told of."""
+    def host_lost(self, host: str, local: bool) -> None:
+        """Ends every stream with an end on a host; its direct ones can no longer be told of.
+
+        A proxy's client that has reached the host is left to its session, which has been told by
+        the link's end and has an answer for the client; a `local` host has no link to tell it.
+        """
         for stream in list(self._relayed.values()):
-            if host in (stream.from_host, stream.to_host):
+            proxied = stream.publication.service is not Service.PORT
+            if stream.from_host == host or (stream.to_host == host and (local or not proxied)):
                 stream.kill("gone", f"{host} was lost or stopped")
         for direct in self._direct.pop(host, {}).values():
             direct.state, direct.reason = StreamState.CLOSED, "gone: the link to the host was lost"
@@ -224,7 +232,8 @@ class Streams:
     def unpublish(self, published: Callable[[Publication], bool]) -> None:
         """Cuts every relayed stream whose publication is no more; agents cut direct ones."""
         for stream in list(self._relayed.values()):
-            if not published(stream.publication):
+            through = stream.through or stream.publication
+            if not (published(stream.publication) and published(through)):
                 stream.kill("unpublished", "the port was taken away or changed")
 
     def find(self, number: int) -> Stream | DirectStream | None:

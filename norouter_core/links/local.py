@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from norouter_core.agent import identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
+from norouter_core.agent.resolve import failure_code
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.links.base import Hello, Hub
@@ -15,6 +16,10 @@ from norouter_core.links.base import Hello, Hub
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
     from norouter_core.wire.messages import Json
+
+
+_PATIENCE = 10.0
+"""Seconds that a look-up may take, as over a link."""
 
 
 class LocalLink:
@@ -48,10 +53,15 @@ class LocalLink:
             if addresses:
                 answer.set_result(addresses)
             else:
-                answer.set_exception(VerbError("name", error))
+                answer.set_exception(VerbError(failure_code(error), error))
 
         self._verbs.resolve(name, done)
-        return await answer
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await answer
+        except TimeoutError:
+            reason = f"no answer to the look-up within {_PATIENCE:.0f} s"
+            raise VerbError("timeout", reason) from None
 
     async def write(self, path: str, text: str, mode: str) -> Json:
         return self._verbs.write(path, text, mode)

@@ -27,9 +27,9 @@ class Budget:
         self.streams = 0
 
     def first_window(self) -> int:
-        """The window of a new stream: 1/240 of what is left, within its bounds."""
+        """The window of a new stream: 1/120 of what is left, within its bounds."""
         left = max(0, self.total - self.spent)
-        return max(EARLY_WINDOW, min(START_WINDOW, left // 240))
+        return max(EARLY_WINDOW, min(START_WINDOW, left // 120))
 
     def share(self) -> int:
         """What one stream may keep when the budget is nearly spent."""

@@ -61,7 +61,12 @@ def test_allotted_vips_are_written_out() -> None:
 
 
 def test_the_examples_are_there() -> None:
-    assert {"docker", "kubernetes", "namespaces", "ssh"} <= {path.stem for path in EXAMPLES}
+    assert {path.stem for path in EXAMPLES} == {
+        *("docker", "podman", "kubernetes", "lxd", "ssh", "azure-container-instances"),
+        *("namespaces", "vpc", "vpn-into-docker", "macos-no-loopback"),
+    }
+    table = (EXAMPLES[0].parent / "README.md").read_text()
+    assert all(f"]({path.name})" in table for path in EXAMPLES)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -70,5 +75,5 @@ def test_examples_load_without_a_warning(path: Path) -> None:
     assert loaded.warnings == ()
     hosts = list(loaded.spec.effective())
     assert [host.is_local for host in hosts].count(True) == 1
-    assert any(host.ports for host in hosts)
+    assert any(host.ports or host.http for host in hosts)
     assert path.read_text().startswith("# ")

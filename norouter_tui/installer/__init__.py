@@ -1,0 +1,54 @@
+"""`norouter show-installer`: a shell script that carries the agent inside itself.
+
+Three layers, each a template beside this file: `install.sh.txt` finds a Python and hands it
+`install.py.txt`, which writes `~/bin/norouter` in one step; that file is `launcher.sh.txt`, a
+shell script with the compressed agent, in base64, in its last lines. Python decodes it, so that a
+host needs no tool but its sh.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import textwrap
+import zlib
+from importlib.resources import files
+
+from norouter_core.bootstrap.bundle import bundle
+from norouter_core.bootstrap.stage import PYTHONS
+from norouter_tui import __version__
+
+_ENTRY = "run(*LINK)", "main(ARGS)"
+"""How the bundle starts the agent on a link it is given, and how an installed one is started."""
+
+
+def installer() -> str:
+    """The script: ASCII, with `~/bin/norouter` of this version inside."""
+    head, mark, body = launcher().partition("#PROGRAM\n")
+    python = _filled("install.py.txt", HEAD=json.dumps(head + mark), BODY=body.rstrip("\n"))
+    return _filled("install.sh.txt", PYTHON=python.rstrip("\n"))
+
+
+def launcher() -> str:
+    """What is installed: answers `norouter agent --automated` as this program does."""
+    encoded = base64.b64encode(_program()).decode("ascii")
+    lines = "".join(f"#{line}\n" for line in textwrap.wrap(encoded, 96))
+    return _filled("launcher.sh.txt") + lines
+
+
+def _program() -> bytes:
+    source = zlib.decompress(bundle().program).decode()
+    before, found, after = source.rpartition(_ENTRY[0])
+    if not found:
+        raise RuntimeError("the bundle does not start the agent as the installer expects")
+    return zlib.compress((before + _ENTRY[1] + after).encode(), 9)
+
+
+def _filled(name: str, **more: str) -> str:
+    text = files(__package__).joinpath(name).read_text("utf-8")
+    modules = ", ".join(sorted({"sys", "base64", "zlib", *bundle().stdlib}))
+    check = f"import sys; sys.version_info >= (3, 8) or sys.exit(1); import {modules}"
+    values = {"VERSION": __version__, "PYTHONS": " ".join(PYTHONS), "CHECK": check, **more}
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
