@@ -104,6 +104,20 @@ async def test_a_proxy_taken_away_takes_its_streams_and_no_others() -> None:
                 assert await back.says(b"again")
 
 
+async def test_a_port_taken_away_takes_the_tunnels_to_it_along() -> None:
+    async with echoing() as port, world(port) as there:
+        with (
+            await tunnel(there.http, "web", PUBLISHED) as gone,
+            await tunnel(there.http, "127.0.0.1", port) as kept,
+        ):
+            assert await gone.says(b"up") and await kept.says(b"up")
+            back = next(host for host in there.hosts if host.name == "back")
+            bare = replace(back, options=replace(back.options, ports=()))
+            await there.mesh.apply(MeshSpec(there.hosts).with_host(bare))
+            assert await gone.is_reset(), "it still reaches what is published no more"
+            assert await kept.says(b"not me")
+
+
 def _refuses(address: Address) -> bool:
     with socket.socket() as client:
         return client.connect_ex(address) == errno.ECONNREFUSED
