@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from rich.text import Text
 
@@ -42,12 +43,16 @@ def edit_and_run(options: RunOptions) -> ExitCode:
     with open(number, "wb") as file:
         file.write(original)
     session = _Session(Path(name), say, options)
+    # From here on an interrupt must not end the program before it has told where the file is, nor
+    # come in the middle of what it tells: it is noted, and acted on where the program waits.
+    before = signal.signal(signal.SIGINT, session.note_interrupt)
     try:
         return session.run()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     finally:
         _tell_end(Path(name), original, say)
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell_end(path: Path, original: bytes, say: Say) -> None:
@@ -68,6 +73,11 @@ class _Session:
         self._path = path
         self._say = say
         self._options = options
+        self._interrupted = False
+
+    def note_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """A signal handler."""
+        self._interrupted = True
 
     def run(self) -> ExitCode:
         before = self._path.read_bytes()
@@ -92,10 +102,24 @@ class _Session:
         if loaded is None or not loaded.spec.hosts:
             line = f"nothing is run; {self._path} keeps it: RETURN opens it again, Ctrl-C ends"
             self._say(Text(line, style="bold"))
-            return ExitCode.USAGE, _returned()
+            return ExitCode.USAGE, self._returned()
         line = f"running {self._path}: RETURN stops the mesh and opens it again, Ctrl-C ends it"
         self._say(Text(line, style="bold"))
         return run_loaded(loaded, self._options, reopen=True)
+
+    def _returned(self) -> bool:
+        """Waits for RETURN; False at the end of stdin."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            # Unbuffered: what is typed after this line is the next reader's.
+            while byte := os.read(0, 1):
+                if byte in b"\r\n":
+                    return True
+            return False
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def edit(path: Path) -> None:
@@ -135,18 +159,5 @@ def _interrupts_are_the_editors() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _returned() -> bool:
-    """Waits for RETURN; False at the end of stdin."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        # Unbuffered: what is typed after this line is the next reader's.
-        while byte := os.read(0, 1):
-            if byte in b"\r\n":
-                return True
-        return False
     finally:
         signal.signal(signal.SIGINT, before)
