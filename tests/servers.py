@@ -29,7 +29,7 @@ async def eventually(
     try:
         async with asyncio.timeout(patience):
             # Sockets, processes and status change without an event to wait for.
-            while not condition():  # noqa: ASYNC110
+            while not condition():  # noqa: ASYNC110  # as said above
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"not within {patience:g} s: {what}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -232,10 +232,10 @@ def _same(one: Wanted, other: Wanted) -> bool:
     )
 
 
-async def _quietly(verb: object) -> None:
+async def _quietly(verb: Awaitable[object]) -> None:
     """Takes a listener away; a host that refuses or is gone has none left."""
     try:
-        await verb  # type: ignore[misc]  # every verb is awaitable
+        await verb
     except VerbError:
         pass
 

@@ -1,1 +1,1 @@
-"""Part of norouter-tui."""
+"""A host's link: over an exec command's stdio, or in process for this machine."""

@@ -81,7 +81,7 @@ class _Composer(yaml.SafeLoader):
         self._measures: dict[int, _Measure] = {}
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # of PyYAML
         at = event.start_mark.index
         is_alias = isinstance(event, AliasEvent)
         self._depth += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -37,8 +38,8 @@ class Screen:
         return self
 
     @staticmethod
-    def _take(lines: list[str]):  # type: ignore[no-untyped-def]
-        return lambda line: lines.append(Text.plain.fget(line))  # type: ignore[attr-defined]
+    def _take(lines: list[str]) -> Callable[[Text], None]:
+        return lambda line: lines.append(line.plain)
 
 
 def test_a_mesh_comes_up() -> None:

@@ -182,7 +182,7 @@ def test_an_installed_agent_speaks_first_ends_on_eof_and_imports_little(
             env={"PYTHONPROFILEIMPORTTIME": "1"},
         )
     assert process.stdin is not None and process.stdout is not None
-    first: bytes = process.stdout.read(8)  # type: ignore[assignment]
+    first: bytes = process.stdout.read(8)  # type: ignore[assignment]  # a binary pipe
     process.stdin.close()
     assert process.wait(20) == 0
     assert first[:1] == b"\x42" and first[4:6] == b"\x00\x02"
