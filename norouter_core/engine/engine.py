@@ -42,6 +42,9 @@ _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """What a host that was ready may have become: nothing of it is left then."""
 
 
+_AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
+
+
 class MeshFailed(Exception):
     """At least one host has failed for good; `problems` tells why, by host name."""
 
@@ -134,12 +137,33 @@ class Engine:
             self._place()
 
     async def restart(self, host: str) -> None:
-        """Starts a host anew, at once.
+        """Starts a host anew, at once; also one that was stopped.
 
         Raises:
             KeyError: there is no host of that name.
         """
         self._supervisors[host].restart()
+
+    async def stop_host(self, host: str) -> None:
+        """Ends a host until it is started again, whatever is applied meanwhile: its streams are
+        reset at once, its listeners go. Returns when nothing of it is left.
+
+        Raises:
+            KeyError: there is no host of that name.
+        """
+        supervisor = self._supervisors[host]
+        self._streams.host_stops(host)
+        await supervisor.hold()
+
+    async def start_host(self, host: str) -> None:
+        """Starts a host that was stopped, has failed, or waits to be tried again; at once.
+
+        Raises:
+            KeyError: there is no host of that name.
+        """
+        supervisor = self._supervisors[host]
+        if supervisor.held or supervisor.state in _AT_REST:
+            supervisor.restart()
 
     async def kill_stream(self, number: int) -> bool:
         """Resets a stream at both ends; False if there is none of that number."""
@@ -161,7 +185,8 @@ class Engine:
             supervisor.kill_now()
 
     async def wait_ready(self) -> None:
-        """Returns when every host is ready and every listener is bound, or shared.
+        """Returns when every host is ready and every listener is bound, or shared. Hosts that the
+        user stopped are not waited for.
 
         Raises:
             MeshFailed: a host has failed for good.
@@ -170,7 +195,7 @@ class Engine:
             failed = {
                 name: s.problem
                 for name, s in self._supervisors.items()
-                if s.state is HostState.FAILED and s.problem
+                if s.state is HostState.FAILED and s.problem and not s.held
             }
             if failed:
                 raise MeshFailed(failed)
@@ -256,22 +281,29 @@ class Engine:
         return self._numbers[address]
 
     def _ready(self) -> bool:
-        return all(s.is_up and s.listeners.settled for s in self._supervisors.values())
+        return all(s.is_up and s.listeners.settled for s in self._wanted())
+
+    def _wanted(self) -> list[Supervisor]:
+        """The hosts that the user has not stopped."""
+        return [s for s in self._supervisors.values() if not s.held]
 
     def _moved(self) -> None:
         """Something that `wait_ready` may wait for has changed."""
         self._progress.set()
-        ready = bool(self._supervisors) and self._ready()
+        wanted = self._wanted()
+        ready = bool(wanted) and self._ready()
         if ready and not self._was_ready:
-            listeners = sum(len(s.listeners.statuses()) for s in self._supervisors.values())
-            self._bus.publish(events.Ready(hosts=len(self._supervisors), listeners=listeners))
+            listeners = sum(len(s.listeners.statuses()) for s in wanted)
+            self._bus.publish(events.Ready(hosts=len(wanted), listeners=listeners))
         self._was_ready = ready
 
     # -- from the supervisors --------------------------------------------------------------
 
     def host_changed(self, supervisor: Supervisor) -> None:
         name = supervisor.host.name
-        if supervisor.state in _ENDED:
+        if supervisor.held and supervisor.state is HostState.STOPPED:
+            self._streams.host_stopped(name)
+        elif supervisor.state in _ENDED:
             self._streams.host_lost(name, supervisor.host.is_local)
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))

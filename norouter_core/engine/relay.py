@@ -225,8 +225,23 @@ class Streams:
             proxied = stream.publication.service is not Service.PORT
             if stream.from_host == host or (stream.to_host == host and (local or not proxied)):
                 stream.kill("gone", f"{host} was lost or stopped")
+        self._forget_direct(host, "gone: the link to the host was lost")
+
+    def host_stops(self, host: str) -> None:
+        """Cuts every relayed stream with an end on a host that the user stops; the direct ones
+        are its agent's to cut, and are told of by `host_stopped`."""
+        for stream in list(self._relayed.values()):
+            if host in (stream.from_host, stream.to_host):
+                stream.kill("killed", f"{host} was stopped")
+
+    def host_stopped(self, host: str) -> None:
+        """Ends what is left with an end on a host that the user stopped."""
+        self.host_stops(host)
+        self._forget_direct(host, f"killed: {host} was stopped")
+
+    def _forget_direct(self, host: str, reason: str) -> None:
         for direct in self._direct.pop(host, {}).values():
-            direct.state, direct.reason = StreamState.CLOSED, "gone: the link to the host was lost"
+            direct.state, direct.reason = StreamState.CLOSED, reason
             self._account(direct)
 
     def unpublish(self, published: Callable[[Publication], bool]) -> None:

@@ -70,7 +70,10 @@ class Supervisor:
         self._scope = anyio.CancelScope()
         self._starting = anyio.CancelScope()
         self._stdio: StdioLink | None = None
+        self._rested = asyncio.Event()
         self._ended = asyncio.Event()
+        self.held = False
+        """Whether the user has stopped the host: it stays so until `restart`."""
 
     # -- from outside ----------------------------------------------------------------------
 
@@ -83,6 +86,7 @@ class Supervisor:
         finally:
             if self.state is not HostState.STOPPED:
                 self._enter(HostState.STOPPED)
+            self._rested.set()
             self._ended.set()
 
     async def stop(self) -> None:
@@ -90,8 +94,20 @@ class Supervisor:
         self._scope.cancel()
         await self._ended.wait()
 
+    async def hold(self) -> None:
+        """Ends the host in an orderly way and keeps it stopped until `restart`; returns when
+        nothing of it is left, or when it is started again."""
+        if not self.held:
+            self.held = True
+            self._rested.clear()
+            self._again.set()
+            self._starting.cancel()
+        await self._rested.wait()
+
     def restart(self) -> None:
         """Starts the host anew, at once, whatever state it is in."""
+        self.held = False
+        self._rested.set()
         self._back_off = BackOff()
         self._attempt = 0
         if self.state is HostState.FAILED:
@@ -102,7 +118,8 @@ class Supervisor:
     def command_changed(self) -> None:
         """Starts the host anew, by a command that has yet to show that it is right."""
         self._ever_ready = False
-        self.restart()
+        if not self.held:
+            self.restart()
 
     def kill_now(self) -> None:
         """Ends the exec command by SIGKILL; what supervises it takes it from there."""
@@ -159,6 +176,9 @@ class Supervisor:
 
     async def _live_once(self) -> None:
         self._again.clear()
+        if self.held:
+            await self._rest()
+            return
         self._attempt += 1
         self._enter(HostState.STARTING)
         if self.host.argv is None:
@@ -185,6 +205,16 @@ class Supervisor:
             evidence = await self._serve(link)
             if evidence is not None:
                 await self._wait_after(diagnose(evidence))
+
+    async def _rest(self) -> None:
+        """Stays stopped until somebody asks for a start."""
+        self.problem = None
+        self._agent = ""
+        self._attempt = 0
+        if self.state is not HostState.STOPPED:
+            self._enter(HostState.STOPPED)
+        self._rested.set()
+        await self._again.wait()
 
     async def _start(self, link: StdioLink, tasks: TaskGroup) -> None:
         waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
@@ -214,6 +244,7 @@ class Supervisor:
             with anyio.CancelScope(shield=True):
                 evidence = await self._part(link)
         if not lost:
+            self._agent = ""
             self._enter(HostState.STOPPED)
         return evidence if lost else None
 
