@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import resources
 from typing import Any
 
@@ -26,7 +26,7 @@ class JsonLines:
         """Writes one event, after a `missed` line where events before it were lost."""
         if self._owed and self._write(self._missed_line()):
             self._owed = 0
-        if self._owed or not self._write(_encode(event.to_json())):
+        if self._owed or not self._write(encode(event.to_json())):
             self._owed += 1
 
     def missed(self, number: int) -> None:
@@ -34,7 +34,7 @@ class JsonLines:
         self._owed += number
 
     def _missed_line(self) -> str:
-        return _encode({"event": "missed", "at": time.time(), "count": self._owed})
+        return encode({"event": "missed", "at": time.time(), "count": self._owed})
 
 
 def schema() -> dict[str, Any]:
@@ -44,7 +44,8 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def _encode(values: dict[str, Any]) -> str:
+def encode(values: Mapping[str, Any]) -> str:
+    """A line of ASCII JSON."""
     # JSON leaves DEL as it is, the one control character that ASCII output would still hold.
     line = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return line.replace("\x7f", "\\u007f")

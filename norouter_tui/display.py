@@ -1,0 +1,89 @@
+"""Shows the outputs of a command as they come: the `Emit` of every face that writes lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+from rich.text import Text
+
+from norouter_core.commands.outcome import Bytes, Output
+from norouter_tui import stdio
+from norouter_tui.bytetext import ByteText, Form
+from norouter_tui.outputs import json_lines, lines
+
+
+class Paper(Protocol):
+    """What is written on."""
+
+    @property
+    def width(self) -> int | None:
+        """Columns of a terminal; None for a pipe or a file."""
+        ...
+
+    def write(self, text: Text) -> None:
+        """Writes a part of a line, or a line with its newline."""
+        ...
+
+    def write_bytes(self, source: str, data: bytes) -> None:
+        """Writes bytes as they are; called only where `width` is None."""
+        ...
+
+
+class StreamPaper:
+    """stdout and stderr, in colour where they are terminals that want it."""
+
+    def __init__(self) -> None:
+        self._paint = stdio.painter(sys.stdout)
+
+    @property
+    def width(self) -> int | None:
+        return stdio.make_console(sys.stdout).width if sys.stdout.isatty() else None
+
+    def write(self, text: Text) -> None:
+        sys.stdout.write(self._paint(text))
+        sys.stdout.flush()
+
+    def write_bytes(self, source: str, data: bytes) -> None:
+        stream = sys.stderr if source == "stderr" else sys.stdout
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+
+class Display:
+    """Shows outputs on a paper; call it with each, and `close` it when the command has ended.
+
+    Args:
+        as_json: one JSON object a line, see `norouter_tui.outputs.json_lines`.
+        form: how tapped bytes are shown.
+    """
+
+    def __init__(self, paper: Paper, *, as_json: bool = False, form: Form = Form.AUTO) -> None:
+        self._paper = paper
+        self._as_json = as_json
+        self._bytes = ByteText(form)
+
+    def __call__(self, output: Output) -> None:
+        if self._as_json:
+            for line in json_lines(output):
+                self._paper.write(Text(line + "\n"))
+        elif isinstance(output, Bytes):
+            self._show_bytes(output)
+        else:
+            self.close()
+            for text in lines(output, self._paper.width):
+                self._paper.write(text.append("\n"))
+
+    def _show_bytes(self, output: Bytes) -> None:
+        # What a command wrote goes through a pipe as it is; a tap has two directions to tell apart.
+        if self._paper.width is None and output.source in ("stdout", "stderr"):
+            self._paper.write_bytes(output.source, output.data)
+            return
+        for part in self._bytes.feed(output.source, output.data):
+            self._paper.write(part)
+
+    def close(self) -> None:
+        """Ends a line that bytes have left open."""
+        for part in self._bytes.close():
+            self._paper.write(part)
