@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.ends import End
     from norouter_core.agent.io import Io
     from norouter_core.agent.tcp import TcpEnd
+    from norouter_core.agent.udp import UdpClient, UdpEnd
 
 REPORT_INTERVAL = 0.25
 """Seconds between two reports, at least."""
@@ -36,8 +37,8 @@ class DirectStream:
         self.number = number
         self.listener = listener
         self.peer = peer
-        self.client: TcpEnd | None = None
-        self.target: TcpEnd | None = None
+        self.client: TcpEnd | UdpClient | None = None
+        self.target: TcpEnd | UdpEnd | None = None
         self.state = "opening"
         self.reason = ""
         self.shown: tuple[int, int, str] = (-1, -1, "")

@@ -4,9 +4,14 @@ Where two ends are joined, each calls the other: `send`, `end` and `reset` carry
 outside one end to the outside of the other; `room`, `wake` and `consumed` carry back-pressure the
 other way. A TCP socket is an end, a stream of a link is an end; which two are joined makes no
 difference to either. The hub joins, and so does an agent.
+
+There are ends of bytes and ends of datagrams, and only two of a kind may be joined. Of datagrams
+each `send` is one, whole; there is always room, since they may be dropped.
 """
 
 from __future__ import annotations
+
+from norouter_core.wire.limits import MAX_DATAGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +29,9 @@ class End:
     """One end of a stream. Sizes in bytes."""
 
     __slots__ = ("bytes_in", "observer", "peer")
+
+    datagrams = False
+    """Whether it is one of datagrams."""
 
     def __init__(self) -> None:
         self.peer: End | None = None
@@ -60,6 +68,43 @@ class End:
     def consumed(self, size: int) -> None:
         """`size` bytes that this end brought in have left at the other end."""
         raise NotImplementedError
+
+
+class DatagramEnd(End):
+    """One end of a stream of datagrams, which knows no back-pressure."""
+
+    __slots__ = ()
+
+    datagrams = True
+
+    def room(self) -> int:
+        return MAX_DATAGRAM
+
+    def wake(self) -> None:
+        """It never waits for room."""
+
+    def consumed(self, size: int) -> None:
+        """Nobody gives credit for datagrams."""
+
+
+class Nowhere(DatagramEnd):
+    """The far end of a stream that could not be made: whatever it is sent is lost."""
+
+    __slots__ = ()
+
+    def send(self, data: memoryview) -> None:
+        """It takes nothing on."""
+
+    def end(self) -> None:
+        """It has ended."""
+
+    def reset(self, code: str, reason: str) -> None:
+        """It has ended."""
+
+
+def proto_of(end: End) -> str:
+    """The `proto` (SPEC.md section 10) of the streams that an end may be part of."""
+    return "udp" if end.datagrams else "tcp"
 
 
 def join(one: End, other: End) -> None:

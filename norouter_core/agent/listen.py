@@ -41,14 +41,7 @@ class Listener:
         self._io = io
         self._accepted = accepted
         self._closed = False
-        self.fallback = False
-        try:
-            self._socket = _bind(host, port)
-        except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL or literal(host) != socket.AF_INET:
-                raise
-            self._socket = _bind("127.0.0.1", 0)
-            self.fallback = True
+        self._socket, self.fallback = bind_or_fall_back(host, port, _bind)
         name = self._socket.getsockname()
         self.address: tuple[str, int] = (name[0], name[1])
         self._watch()
@@ -79,11 +72,37 @@ class Listener:
             self._accepted(sock, (name[0], name[1]))
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind_or_fall_back(
+    host: str, port: int, bind: Callable[[str, int], socket.socket]
+) -> tuple[socket.socket, bool]:
+    """What `bind` makes of an address, or of a free port of 127.0.0.1 (and True) where that is an
+    IPv4 address which is not this machine's.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    try:
+        return bind(host, port), False
+    except OSError as error:
+        if error.errno != errno.EADDRNOTAVAIL or literal(host) != socket.AF_INET:
+            raise
+        return bind("127.0.0.1", 0), True
+
+
+def new_socket(host: str, kind: int) -> socket.socket:
+    """A socket of that kind, of the family of an IP literal.
+
+    Raises:
+        OSError: there is none, or the literal is a name.
+    """
     family = literal(host)
     if family is None:
         raise OSError(errno.EINVAL, f"{host!r} is not an address")
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    return socket.socket(family, kind)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    sock = new_socket(host, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))

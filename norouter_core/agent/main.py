@@ -8,7 +8,7 @@ import sys
 
 from norouter_core.agent import identity
 from norouter_core.agent.channel import FdChannel
-from norouter_core.agent.ends import join
+from norouter_core.agent.ends import join, proto_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
 from norouter_core.agent.mux import Mux
@@ -16,14 +16,14 @@ from norouter_core.agent.resolve import failure_code
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
-from norouter_core.wire.connection import AGENT, Connection
+from norouter_core.wire.connection import AGENT, Connection, is_datagrams
 from norouter_core.wire.errors import Violation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from norouter_core.agent.tcp import TcpEnd
+    from norouter_core.agent.ends import End
     from norouter_core.wire.messages import Json
 
 _PATIENCE = 8.0
@@ -83,6 +83,7 @@ class Agent:
                 messages.field(args, "listener", int),
                 *messages.address([args.get("host"), args.get("port")]),
                 None if direct is None else messages.address(direct),
+                "udp" if is_datagrams(args) else "tcp",
             )
         elif op == "unlisten":
             verbs.unlisten(messages.field(args, "listener", int))
@@ -122,8 +123,9 @@ class Agent:
 
     # -- from the verbs --------------------------------------------------------------------
 
-    def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
-        join(end, self._mux.open({"listener": listener, "peer": list(peer)}))
+    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+        detail = {"listener": listener, "peer": list(peer), "proto": proto_of(end)}
+        join(end, self._mux.open(detail))
 
     def report(self, rows: list[list[Any]]) -> None:
         self._mux.message(messages.event("direct", {"streams": rows}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from norouter_core.agent.wire_end import WireEnd
+from norouter_core.agent.wire_end import WireEnd, wire_end
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.connection import AGENT, HUB
 from norouter_core.wire.errors import Violation
@@ -160,7 +160,7 @@ class Mux:
 
     def open(self, detail: Json) -> WireEnd:
         """Opens a stream (SPEC.md section 4); the end is to be joined at once."""
-        end = WireEnd(self, self.connection.open(detail))
+        end = wire_end(self, self.connection.open(detail))
         self.kick()
         return end
 
@@ -319,6 +319,12 @@ class Mux:
             end.bytes_in += len(event.view)
             end.peer.send(event.view)
 
+    def _datagram(self, event: events.Datagram) -> None:
+        end: WireEnd = event.stream.owner
+        if end.peer is not None:
+            end.bytes_in += len(event.data)
+            end.peer.send(memoryview(event.data))
+
     def _writable(self, event: events.Writable) -> None:
         event.stream.owner.writable()
 
@@ -333,7 +339,7 @@ class Mux:
 
     def _opened(self, event: events.Opened) -> None:
         if event.offered:
-            self._handler.link_offer(WireEnd(self, event.stream), event.detail)
+            self._handler.link_offer(wire_end(self, event.stream), event.detail)
             return
         end: WireEnd = event.stream.owner
         if end.observer:
@@ -367,6 +373,7 @@ class Mux:
 
 _DISPATCH: dict[type, Callable[..., None]] = {
     events.Data: Mux._data,
+    events.Datagram: Mux._datagram,
     events.Message: Mux._message,
     events.Opened: Mux._opened,
     events.Writable: Mux._writable,

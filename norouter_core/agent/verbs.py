@@ -4,7 +4,6 @@ machine that the hub runs on."""
 from __future__ import annotations
 
 import errno
-import socket
 
 from norouter_core.agent import files
 from norouter_core.agent.dial import Dial
@@ -14,6 +13,7 @@ from norouter_core.agent.io import describe
 from norouter_core.agent.listen import Listener
 from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     class Offers(Protocol):
         """Who is told of what arrives."""
 
-        def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
+        def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
             """A client has connected: `end` is to be joined or reset."""
             ...
 
@@ -52,35 +52,53 @@ class Verbs:
         self._io = io
         self._offers = offers
         self._resolver = Resolver(io)
-        self._listeners: dict[int, tuple[Listener, tuple[str, int]]] = {}
+        self._listeners: dict[int, tuple[Listener | UdpListener, tuple[str, int, str]]] = {}
         self._direct_to: dict[int, tuple[str, int] | None] = {}
         self._table = DirectTable(io, offers.report)
 
-    def listen(self, number: int, host: str, port: int, direct: tuple[str, int] | None) -> Json:
-        """Binds an address under the hub's `number`; the address bound, as SPEC.md tells.
+    def listen(
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: tuple[str, int] | None,
+        proto: str = "tcp",
+    ) -> Json:
+        """Binds an address under the hub's `number`; the address bound, as SPEC.md tells. `proto`
+        is `tcp` or `udp`.
 
         Raises:
             VerbError: `in-use`, `not-allowed` or `bind`.
         """
         known = self._listeners.get(number)
-        if known is not None and known[1] != (host, port):
+        if known is not None and known[1] != (host, port, proto):
             self.unlisten(number)
             known = None
         if known is None:
             try:
-                listener = Listener(
-                    self._io, host, port, lambda sock, peer: self._arrived(number, sock, peer)
-                )
+                listener = self._bind(number, host, port, proto)
             except OSError as error:
                 codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
                 code = codes.get(error.errno or 0, "bind")
                 raise VerbError(code, f"{host}:{port}: {describe(error)}") from None
-            known = self._listeners[number] = (listener, (host, port))
+            known = self._listeners[number] = (listener, (host, port, proto))
         elif self._direct_to.get(number) != direct:
             self._table.kill_listener(number, "unpublished", "the port was changed")
         self._direct_to[number] = direct
         bound = known[0]
         return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
+
+    def _bind(self, number: int, host: str, port: int, proto: str) -> Listener | UdpListener:
+        if proto == "udp":
+            return UdpListener(
+                self._io, host, port, lambda client, peer: self._arrived(number, client, peer)
+            )
+        return Listener(
+            self._io,
+            host,
+            port,
+            lambda sock, peer: self._arrived(number, TcpEnd(self._io, sock), peer),
+        )
 
     def unlisten(self, number: int) -> None:
         """Stops to listen and ends the direct streams of that listener."""
@@ -89,13 +107,23 @@ class Verbs:
             known[0].close()
             self._table.kill_listener(number, "unpublished", "the port was taken away")
 
-    def dial(self, other: End, host: str, port: int, observer: Observer) -> TcpEnd:
-        """Joins `other` to a new end that is being connected to a target; the new end."""
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> TcpEnd | UdpEnd:
+        """Joins `other` to a new end, of its kind, that is being connected to a target; the new
+        end."""
+        if other.datagrams:
+            return self._dial_udp(other, host, port, observer)
         end = TcpEnd(self._io)
         end.observer = observer
         join(other, end)
         # Joined first: a dial may fail at once, and its reset then has to reach `other`.
         Dial(self._io, self._resolver, end, host, port)
+        return end
+
+    def _dial_udp(self, other: End, host: str, port: int, observer: Observer) -> UdpEnd:
+        end = UdpEnd(self._io)
+        end.observer = observer
+        join(other, end)
+        end.dial(self._resolver, host, port)
         return end
 
     def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
@@ -126,8 +154,7 @@ class Verbs:
             self.unlisten(number)
         self._table.close()
 
-    def _arrived(self, number: int, sock: socket.socket, peer: tuple[str, int]) -> None:
-        client = TcpEnd(self._io, sock)
+    def _arrived(self, number: int, client: TcpEnd | UdpClient, peer: tuple[str, int]) -> None:
         target = self._direct_to.get(number)
         if target is None:
             self._offers.offer(number, peer, client)

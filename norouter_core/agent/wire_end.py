@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from norouter_core.agent.ends import End
+from norouter_core.agent.ends import DatagramEnd, End
 from norouter_core.wire.limits import EARLY_WINDOW, MAX_DATA, QUANTUM
 
 TYPE_CHECKING = False
@@ -99,3 +99,24 @@ class WireEnd(End):
         """To be called when our own EOF may have been the last of the stream."""
         if self.stream.closed:
             self.closed("closed", "")
+
+
+class DatagramWireEnd(DatagramEnd, WireEnd):
+    """One stream of datagrams of a link."""
+
+    __slots__ = ()
+
+    def send(self, data: memoryview) -> None:
+        self.mux.connection.send_datagram(self.stream, data)
+        self.mux.kick()
+
+    def got_end(self) -> None:
+        # A half that is left is of no use: see SPEC.md section 10.
+        self.mux.connection.end(self.stream)
+        self.mux.kick()
+        super().got_end()
+
+
+def wire_end(mux: Mux, stream: Stream) -> WireEnd:
+    """The end for a new stream, of the stream's kind."""
+    return WireEnd(mux, stream) if stream.datagrams is None else DatagramWireEnd(mux, stream)

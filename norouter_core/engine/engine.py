@@ -321,7 +321,7 @@ class Engine:
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
         wanted = supervisor.listeners.granted(listener)
-        if wanted is None or wanted.publication not in self._reachable:
+        if wanted is None or wanted.publication not in self._reachable or end.datagrams:
             text = (
                 f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
             )

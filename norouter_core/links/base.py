@@ -29,6 +29,8 @@ class Hello:
     hostname: str
     boot_id: str
     netns: str
+    features: frozenset[str] = frozenset()
+    """What the agent may be asked for."""
 
     @classmethod
     def parse(cls, data: Json) -> Hello:
@@ -36,7 +38,13 @@ class Hello:
         Violation: code `json`, for a hello without what it must hold.
         """
         texts = ("python", "implementation", "system", "machine", "hostname", "boot_id", "netns")
-        return cls(field(data, "protocol", int), *(clean(field(data, key, str)) for key in texts))
+        known = data.get("features")
+        features = known if isinstance(known, list) else []
+        return cls(
+            protocol=field(data, "protocol", int),
+            features=frozenset(word for word in features if isinstance(word, str)),
+            **{key: clean(field(data, key, str)) for key in texts},
+        )
 
     @property
     def namespace(self) -> tuple[str, str]:
@@ -76,15 +84,22 @@ class Link(Protocol):
         ...
 
     async def listen(
-        self, number: int, host: str, port: int, direct: tuple[str, int] | None
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: tuple[str, int] | None,
+        proto: str = "tcp",
     ) -> tuple[str, int, bool]:
-        """Binds an address; host and port as bound, and whether that is a fallback."""
+        """Binds an address for `tcp` or `udp`; host and port as bound, and whether that is a
+        fallback."""
         ...
 
     async def unlisten(self, number: int) -> None: ...
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
-        """Joins `other` to a new end towards a target; `observer` is told of the new end."""
+        """Joins `other` to a new end, of its kind, towards a target; `observer` is told of the new
+        end."""
         ...
 
     async def resolve(self, name: str) -> list[str]:

@@ -9,7 +9,6 @@ from norouter_core.agent import identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.agent.resolve import failure_code
-from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.links.base import Hello, Hub
 
@@ -33,9 +32,14 @@ class LocalLink:
         self.hello = Hello.parse(identity.hello())
 
     async def listen(
-        self, number: int, host: str, port: int, direct: tuple[str, int] | None
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: tuple[str, int] | None,
+        proto: str = "tcp",
     ) -> tuple[str, int, bool]:
-        bound = self._verbs.listen(number, host, port, direct)
+        bound = self._verbs.listen(number, host, port, direct, proto)
         return bound["host"], bound["port"], bound["fallback"]
 
     async def unlisten(self, number: int) -> None:
@@ -77,7 +81,7 @@ class LocalLink:
 
     # -- from the verbs --------------------------------------------------------------------
 
-    def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
+    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
         self._hub.offer(listener, peer, end)
 
     def report(self, rows: list[list[Any]]) -> None:

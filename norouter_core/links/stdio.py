@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from norouter_core.agent.channel import SocketChannel
-from norouter_core.agent.ends import End, join
+from norouter_core.agent.ends import End, Nowhere, join, proto_of
 from norouter_core.agent.identity import PROTOCOL
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _Parsed = TypeVar("_Parsed")
+
+NO_UDP = "the agent that is installed on the host is older than this program, and knows no UDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +240,18 @@ class StdioLink:
         return heartbeat.round_trip if heartbeat else None
 
     async def listen(
-        self, number: int, host: str, port: int, direct: tuple[str, int] | None
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: tuple[str, int] | None,
+        proto: str = "tcp",
     ) -> tuple[str, int, bool]:
         args = {"listener": number, "host": host, "port": port, "direct": direct}
+        if proto != "tcp":
+            if proto not in self.hello.features:
+                raise VerbError("not-allowed", NO_UDP)
+            args["proto"] = proto
         return await self._request("listen", args, _bound)
 
     async def unlisten(self, number: int) -> None:
@@ -248,7 +259,10 @@ class StdioLink:
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
         assert self._mux is not None
-        end = self._mux.open({"target": [host, port]})
+        if other.datagrams and "udp" not in self.hello.features:
+            other.reset("not-allowed", NO_UDP)
+            return Nowhere()
+        end = self._mux.open({"target": [host, port], "proto": proto_of(other)})
         end.observer = observer
         join(other, end)
         return end

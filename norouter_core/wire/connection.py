@@ -8,8 +8,9 @@ How to use it: `receive` turns what was read into events; `open`, `accept`, `sen
 from __future__ import annotations
 
 from norouter_core.wire import events, frames, messages, states
+from norouter_core.wire.datagrams import Datagrams
 from norouter_core.wire.errors import Violation
-from norouter_core.wire.limits import EARLY_WINDOW, LINK_BUDGET, MAX_DATA, MAX_STREAMS
+from norouter_core.wire.limits import EARLY_WINDOW, LINK_BUDGET, MAX_DATA, MAX_DATAGRAM, MAX_STREAMS
 from norouter_core.wire.outbox import Outbox
 from norouter_core.wire.stream import Stream
 from norouter_core.wire.windows import Budget, ReceiveWindow, check_window
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 RESET_CODES = frozenset(
     "refused unreachable timeout name reset not-allowed gone killed unpublished too-many internal "
-    "spliced".split()
+    "spliced idle".split()
 )
 
 HUB = "hub"
@@ -61,18 +62,28 @@ class Connection:
         self.outbox.put_control(frames.json_frame(messages.encode(message)))
 
     def open(self, detail: Json) -> Stream:
-        """Opens a stream: `target`, or `listener` and `peer` (section 4). Data may follow."""
-        window = ReceiveWindow(self._budget, self._budget.first_window())
-        stream = Stream(self._next, states.OPENING, window, EARLY_WINDOW)
+        """Opens a stream: `target`, or `listener` and `peer` (section 4), and by `proto` `udp` one
+        of datagrams (section 10). Data may follow."""
+        if is_datagrams(detail):
+            stream = self._datagram_stream(self._next, states.OPENING)
+        else:
+            window = ReceiveWindow(self._budget, self._budget.first_window())
+            stream = Stream(self._next, states.OPENING, window, EARLY_WINDOW)
+            detail = {**detail, "window": window.size}
         self._next += 2
         self.streams[stream.id] = stream
-        self._put(frames.OPEN, stream.id, {**detail, "window": window.size})
+        self._put(frames.OPEN, stream.id, detail)
         return stream
+
+    def _datagram_stream(self, number: int, state: str) -> Stream:
+        return Stream(number, state, ReceiveWindow(self._budget, 0), 0, Datagrams())
 
     def accept(self, stream: Stream, detail: Json) -> None:
         """Answers an offered stream: `peer`, the address that it now reaches."""
         stream.state = states.after(stream.state, states.SENT, frames.OPENED)
-        self._put(frames.OPENED, stream.id, {**detail, "window": stream.receiving.widen()})
+        if stream.datagrams is None:
+            detail = {**detail, "window": stream.receiving.widen()}
+        self._put(frames.OPENED, stream.id, detail)
 
     def direct(self, stream: Stream, size: int, on_turn: bool) -> bytes | None:
         """The header for `size` bytes that may be written at once, past the queues.
@@ -99,6 +110,14 @@ class Connection:
         stream.pending.push(data)
         if stream.sendable:
             self.outbox.enqueue(stream)
+
+    def send_datagram(self, stream: Stream, data: Buffer) -> None:
+        """Queues a copy of one datagram; dropped where there is no room for it, where it is larger
+        than any can be, and before and after the time in which the stream takes some."""
+        may = states.may_send(stream.state, frames.DATAGRAM) and not stream.ending
+        if may and len(data) <= MAX_DATAGRAM:
+            frame = frames.stream_frame(frames.DATAGRAM, stream.id, bytes(data))
+            self.outbox.put_datagram(stream, frame)
 
     def end(self, stream: Stream) -> None:
         """Half-closes: EOF, once the backlog has been sent."""
@@ -128,7 +147,7 @@ class Connection:
         self._end_if_due(stream)
 
     def _end_if_due(self, stream: Stream) -> None:
-        if stream.ending and not stream.pending.size and not stream.closed:
+        if stream.ending and not stream.waiting and not stream.closed:
             state = stream.state = states.after(stream.state, states.SENT, frames.EOF)
             self.outbox.put_control(frames.stream_frame(frames.EOF, stream.id))
             if state == states.CLOSED:
@@ -187,13 +206,18 @@ class Connection:
             raise Violation("stream", f"OPEN of stream {number} after {self._peer_last}")
         self._peer_last = number
         detail = messages.decode(payload)
-        window = check_window(messages.field(detail, "window", int))
+        datagrams = is_datagrams(detail)
+        window = 0 if datagrams else check_window(messages.field(detail, "window", int))
         if len(self.streams) >= self._max_streams or self._budget.exhausted:
             reason = f"{len(self.streams)} streams are open on this link"
             self._put(frames.RESET, number, reset_detail("too-many", reason))
             return None
-        receiving = ReceiveWindow(self._budget, EARLY_WINDOW)
-        stream = self.streams[number] = Stream(number, states.OFFERED, receiving, window)
+        if datagrams:
+            stream = self._datagram_stream(number, states.OFFERED)
+        else:
+            receiving = ReceiveWindow(self._budget, EARLY_WINDOW)
+            stream = Stream(number, states.OFFERED, receiving, window)
+        self.streams[number] = stream
         return events.Opened(stream, detail, offered=True)
 
     def _check_was_open(self, kind: int, number: int) -> None:
@@ -204,17 +228,22 @@ class Connection:
 
     def _got_opened(self, stream: Stream, payload: Buffer) -> Event:
         detail = messages.decode(payload)
-        stream.sending.opened(messages.field(detail, "window", int))
+        if stream.datagrams is None:
+            stream.sending.opened(messages.field(detail, "window", int))
         if stream.sendable:
             self.outbox.enqueue(stream)
         return events.Opened(stream, detail, offered=False)
 
     def _got_data(self, stream: Stream, payload: Buffer) -> Event:
+        if stream.datagrams is not None:
+            raise Violation("stream", f"DATA on stream {stream.id}, which is one of datagrams")
         stream.receiving.received(len(payload))
         assert isinstance(payload, memoryview)
         return events.Data(stream, payload)
 
     def _got_credit(self, stream: Stream, payload: Buffer) -> Event:
+        if stream.datagrams is not None:
+            raise Violation("stream", f"CREDIT on stream {stream.id}, which is one of datagrams")
         stream.sending.credited(frames.credit_value(payload))
         if stream.sendable:
             self.outbox.enqueue(stream)
@@ -233,9 +262,10 @@ class Connection:
         # Bounded here: it may be passed on, as a frame of ours, to a third side.
         return events.Reset(stream, **reset_detail(code, reason))
 
-    def _got_datagram(self, stream: Stream, payload: Buffer) -> None:
-        # Reserved: dropped, as a datagram may always be.
-        return None
+    def _got_datagram(self, stream: Stream, payload: Buffer) -> Event:
+        if stream.datagrams is None:
+            raise Violation("stream", f"DATAGRAM on stream {stream.id}, which is one of bytes")
+        return events.Datagram(stream, bytes(payload))
 
 
 _HANDLERS = {
@@ -246,6 +276,18 @@ _HANDLERS = {
     frames.RESET: Connection._got_reset,
     frames.DATAGRAM: Connection._got_datagram,
 }
+
+
+def is_datagrams(detail: Json) -> bool:
+    """Whether an OPEN's `detail` is for a stream of datagrams (section 10).
+
+    Raises:
+        Violation: code `json`, for a protocol that there is not.
+    """
+    proto = detail.get("proto", "tcp")
+    if proto not in ("tcp", "udp"):
+        raise Violation("json", "'proto' is neither tcp nor udp")
+    return bool(proto == "udp")
 
 
 def reset_detail(code: str, reason: str) -> dict[str, str]:

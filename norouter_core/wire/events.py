@@ -43,6 +43,16 @@ class Data:
         self.view = view
 
 
+class Datagram:
+    """One datagram of a stream of such, in bytes of its own."""
+
+    __slots__ = ("data", "stream")
+
+    def __init__(self, stream: Stream, data: bytes) -> None:
+        self.stream = stream
+        self.data = data
+
+
 class Writable:
     """The peer gave credit: `stream.room` has grown."""
 
@@ -82,4 +92,4 @@ class Broken:
 
 
 if TYPE_CHECKING:
-    Event = Message | Opened | Data | Writable | Ended | Reset | Broken
+    Event = Message | Opened | Data | Datagram | Writable | Ended | Reset | Broken

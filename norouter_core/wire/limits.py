@@ -1,4 +1,4 @@
-"""The protocol's numbers (SPEC.md sections 1, 3, 4, 5, 6 and 9), in bytes where not said."""
+"""The protocol's numbers (SPEC.md sections 1, 3 to 6, 9 and 10), in bytes where not said."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ START_WINDOW = 256 * 1024
 MAX_WINDOW = 16 * 1024 * 1024
 LINK_BUDGET = 64 * 1024 * 1024
 MAX_CREDIT = 2**31 - 1
+
+DATAGRAM_COUNT = 64
+"""Datagrams that wait to be sent on one stream, at most."""
+DATAGRAM_BYTES = 256 * 1024
+LINK_DATAGRAM_BYTES = 4 * 1024 * 1024
+"""Of all streams of a link together."""
 
 QUANTUM = 64 * 1024
 """What one stream may send in its turn while others wait."""

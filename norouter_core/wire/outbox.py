@@ -6,7 +6,12 @@ from collections import deque
 
 from norouter_core.wire import frames
 from norouter_core.wire.errors import Violation
-from norouter_core.wire.limits import MAX_CONTROL_BACKLOG, MAX_DATA, QUANTUM
+from norouter_core.wire.limits import (
+    LINK_DATAGRAM_BYTES,
+    MAX_CONTROL_BACKLOG,
+    MAX_DATA,
+    QUANTUM,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +32,13 @@ class Outbox:
     whose bytes wait here.
     """
 
-    __slots__ = ("_control", "_control_size", "_ring", "writing")
+    __slots__ = ("_control", "_control_size", "_datagram_size", "_ring", "writing")
 
     def __init__(self) -> None:
         self.writing: deque[Buffer] = deque()
         self._control: deque[bytes] = deque()
         self._control_size = 0
+        self._datagram_size = 0
         self._ring: deque[Stream] = deque()
 
     @property
@@ -71,6 +77,18 @@ class Outbox:
         self._control_size += len(frame)
         self._control.append(frame)
 
+    def put_datagram(self, stream: Stream, frame: bytes) -> None:
+        """Queues a whole DATAGRAM in its stream's turn; bounded, so one may be dropped for it, or
+        it itself."""
+        queue = stream.datagrams
+        assert queue is not None
+        if self._datagram_size + len(frame) > LINK_DATAGRAM_BYTES:
+            return
+        self._datagram_size -= queue.size
+        queue.push(frame)
+        self._datagram_size += queue.size
+        self.enqueue(stream)
+
     def enqueue(self, stream: Stream) -> None:
         """Puts a stream at the end of the ring, unless it stands there already."""
         if not stream.queued:
@@ -88,6 +106,9 @@ class Outbox:
         # It stays in the ring until its turn, which it then passes: taking it out would cost a
         # walk through the ring for each of many streams that end together.
         stream.pending.clear()
+        if stream.datagrams is not None:
+            self._datagram_size -= stream.datagrams.size
+            stream.datagrams.clear()
         stream.wants_turn = False
 
     def fill(self, sent: list[tuple[Stream, int]]) -> Stream | None:
@@ -119,17 +140,26 @@ class Outbox:
         stream.deficit += MAX_DATA if alone else QUANTUM
         size = 0
         while stream.deficit > 0 and stream.sendable:
-            piece = stream.take(min(stream.deficit, stream.sending.left, MAX_DATA))
-            self.writing.append(frames.data_header(stream.id, len(piece)))
-            self.writing.append(piece)
-            stream.deficit -= len(piece)
-            size += len(piece)
+            taken = self._put_next(stream)
+            stream.deficit -= taken
+            size += taken
         sent.append((stream, size))
         if stream.sendable or stream.wants_turn:
             self._ring.rotate(-1)
         else:
             self._leave(stream)
         return size
+
+    def _put_next(self, stream: Stream) -> int:
+        if stream.datagrams is not None:
+            frame = stream.datagrams.pop()
+            self._datagram_size -= len(frame)
+            self.writing.append(frame)
+            return len(frame)
+        piece = stream.take(min(stream.deficit, stream.sending.left, MAX_DATA))
+        self.writing.append(frames.data_header(stream.id, len(piece)))
+        self.writing.append(piece)
+        return len(piece)
 
     def _leave(self, stream: Stream) -> None:
         self._ring.popleft()

@@ -55,12 +55,17 @@ _TRANSITIONS: dict[str, dict[tuple[str, int], str]] = {
     CLOSED: {},
 }
 
+# Where data may be, so may datagrams: which of the two is the stream's kind.
+for _row in _TRANSITIONS.values():
+    for (_direction, _kind), _state in list(_row.items()):
+        if _kind == frames.DATA:
+            _row[_direction, frames.DATAGRAM] = _state
+
 # These two are the same in every state but the last: credit moves nothing, a reset ends it.
 for _state, _row in _TRANSITIONS.items():
     if _state != CLOSED:
         for _direction in (SENT, GOT):
             _row[_direction, frames.CREDIT] = _state
-            _row[_direction, frames.DATAGRAM] = _state
             _row[_direction, frames.RESET] = CLOSED
 
 STATES = tuple(_TRANSITIONS)

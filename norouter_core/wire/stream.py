@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from norouter_core.wire import states
 from norouter_core.wire.backlog import Backlog
+from norouter_core.wire.datagrams import Datagrams
 from norouter_core.wire.frames import DATA
 from norouter_core.wire.windows import ReceiveWindow, SendWindow
 
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Made by `Connection`; `owner` belongs to whoever uses the stream."""
+    """Made by `Connection`; `owner` belongs to whoever uses the stream.
+
+    One of datagrams (SPEC.md section 10) has `datagrams`, windows of 0, and no `pending`.
+    """
 
     __slots__ = (
+        "datagrams",
         "deficit",
         "ending",
         "id",
@@ -28,13 +33,21 @@ class Stream:
         "wants_turn",
     )
 
-    def __init__(self, number: int, state: str, receiving: ReceiveWindow, window: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        state: str,
+        receiving: ReceiveWindow,
+        window: int,
+        datagrams: Datagrams | None = None,
+    ) -> None:
         self.id = number
         self.state = state
         self.receiving = receiving
         self.sending = SendWindow(window)
         self.pending = Backlog()
         """What was accepted for sending and not yet handed to the link."""
+        self.datagrams = datagrams
         self.deficit = 0
         self.queued = False
         """Whether the stream stands in the outbox's ring, waiting for its turn."""
@@ -53,7 +66,9 @@ class Stream:
 
     @property
     def sendable(self) -> int:
-        """How much of the backlog the window lets go."""
+        """How much of the backlog the window lets go; of datagrams, all."""
+        if self.datagrams is not None:
+            return self.datagrams.size
         return min(self.pending.size, self.sending.left)
 
     def take(self, most: int) -> memoryview:
@@ -61,6 +76,11 @@ class Stream:
         head = self.pending.pop(most)
         self.sending.left -= len(head)
         return head
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of the backlog, or of the frames of the datagrams, that wait to be sent."""
+        return self.pending.size if self.datagrams is None else self.datagrams.size
 
     @property
     def closed(self) -> bool:

@@ -19,6 +19,7 @@ from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.bootstrap.command import Plan
 from norouter_core.links.stdio import StdioLink, Timing
+from tests.datagrams import Played
 from tests.servers import PATIENCE, Peer, tcp_pair
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +40,17 @@ class RecordingHub:
 
     def __init__(self, io: Io) -> None:
         self.offers: asyncio.Queue[Offer] = asyncio.Queue()
+        self.datagrams: asyncio.Queue[tuple[int, tuple[str, int], Played]] = asyncio.Queue()
         self.rows: list[list[Any]] = []
         self._io = io
 
     def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+        if end.datagrams:
+            played = Played()
+            end.accept(peer)
+            join(end, played)
+            self.datagrams.put_nowait((listener, peer, played))
+            return
         outer, inner = tcp_pair()
         # Joined here and now: what the client has sent already comes next.
         end.accept(outer.address)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from norouter_core.links.base import VerbError
-from tests.agent.agents import Agent, agent, python_on_path, shell_plan
+from tests.agent.agents import Agent, Watcher, agent, python_on_path, shell_plan
+from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
 from tests.servers import PATIENCE, Target, connect, echoing, eventually, unused_port
 from tests.transports.pythons import Python, pythons
 
@@ -155,6 +156,38 @@ async def _reported(host: Agent, peer: tuple[str, int], size: int, state: str) -
     """Waits for the row of that client with that count each way."""
     want = [3, *peer, size, size, state]
     await eventually(lambda: want in [row[1:7] for row in host.hub.rows], f"{want} is reported")
+
+
+async def test_udp_both_ways(path: str) -> None:
+    async with agent(shell_plan(path)) as host, answering() as port:
+        address = (await host.link.listen(5, "127.0.0.1", 0, None, "udp"))[:2]
+        with UdpPeer(address) as client:
+            client.send(b"asked")
+            async with asyncio.timeout(PATIENCE):
+                listener, peer, played = await host.hub.datagrams.get()
+            assert (listener, peer) == (5, client.address)
+            await eventually(lambda: played.got == [b"asked"], "what was sent arrives")
+            played.says(b"answered")
+            assert await client.receive() == (b"answered", address)
+        seen = Watcher()
+        asking = Played()
+        end = host.link.dial(asking, "localhost", port, seen)
+        sizes = (0, 1, 1472, 60_000)
+        for size in sizes:
+            asking.says(b"x" * size)
+        await eventually(lambda: len(asking.got) == len(sizes), "the answers")
+        assert [len(data) for data in asking.got] == list(sizes)
+        end.end()
+        assert await seen.outcome() == ("closed", "")
+        asking, seen = Played(), Watcher()
+        host.link.dial(asking, "127.0.0.1", unused_udp_port(), seen)
+        asking.says(b"anybody?")
+        assert (await seen.outcome())[0] == "refused"
+        direct = (await host.link.listen(6, "127.0.0.1", 0, ("127.0.0.1", port), "udp"))[:2]
+        with UdpPeer(direct) as client:
+            assert await client.asks(b"direct") == b"direct"
+            want = [6, *client.address, 6, 6, "open"]
+            await eventually(lambda: want in [row[1:7] for row in host.hub.rows], "its row")
 
 
 async def test_a_changed_target_cuts_its_direct_streams(path: str) -> None:

@@ -165,7 +165,7 @@ class _Answer:
 
 
 class _NoOffers:
-    def offer(self, listener: int, peer: tuple[str, int], end: TcpEnd) -> None:
+    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
         raise AssertionError("nothing listens by these verbs")
 
     def report(self, rows: list[list[Any]]) -> None:

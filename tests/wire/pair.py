@@ -41,6 +41,7 @@ class Side:
         self.connection = Connection(role)
         self.log: list[tuple[object, ...]] = []
         self.data: dict[int, bytearray] = {}
+        self.datagrams: dict[int, list[bytes]] = {}
         self.streams: dict[int, Stream] = {}
         self.violation: str | None = None
         self._consume = consume
@@ -56,6 +57,9 @@ class Side:
             self.data.setdefault(event.stream.id, bytearray()).extend(event.view)
             if self._consume:
                 self.connection.consumed(event.stream, len(event.view), 0.0)
+        elif isinstance(event, events.Datagram):
+            self.datagrams.setdefault(event.stream.id, []).append(event.data)
+            self.log.append(("datagram", event.stream.id, event.data))
         elif isinstance(event, events.Message):
             self.log.append(("message", event.kind, messages.encode(event.body)))
         elif isinstance(event, events.Opened):

@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from norouter_core.wire import frames
-from norouter_core.wire.limits import EARLY_WINDOW, MAX_CREDIT, MAX_DATA, MAX_JSON
+from norouter_core.wire.limits import EARLY_WINDOW, MAX_CREDIT, MAX_DATA, MAX_DATAGRAM, MAX_JSON
 from tests.wire.pair import Pair, Side, every_byte, frame, output
 
 OPEN = json.dumps({"listener": 1, "peer": ["a", 1], "window": EARLY_WINDOW}).encode()
+
+
+OPEN_UDP = json.dumps({"listener": 1, "peer": ["a", 1], "proto": "udp"}).encode()
 
 
 def header(length: int, kind: int, reserved: int = 0, first: int = 0x42) -> bytes:
@@ -72,6 +75,35 @@ OFFENCES = {
     "credit too large": (
         frame(frames.OPEN, 2, OPEN) + frame(frames.CREDIT, 2, struct.pack("!I", MAX_CREDIT)),
         "window",
+    ),
+    "open of no protocol": (
+        frame(frames.OPEN, 2, json.dumps({"proto": "sctp", "window": EARLY_WINDOW}).encode()),
+        "json",
+    ),
+    "a protocol that is no text": (
+        frame(frames.OPEN, 2, json.dumps({"proto": ["udp"], "window": EARLY_WINDOW}).encode()),
+        "json",
+    ),
+    "data among datagrams": (
+        frame(frames.OPEN, 2, OPEN_UDP) + frame(frames.DATA, 2, b"x"),
+        "stream",
+    ),
+    "credit for datagrams": (
+        frame(frames.OPEN, 2, OPEN_UDP) + frame(frames.CREDIT, 2, b"\0\0\0\1"),
+        "stream",
+    ),
+    "datagram among bytes": (
+        frame(frames.OPEN, 2, OPEN) + frame(frames.DATAGRAM, 2, b"x"),
+        "stream",
+    ),
+    "datagram, never opened": (frame(frames.DATAGRAM, 2, b"x"), "stream"),
+    "datagram after eof": (
+        frame(frames.OPEN, 2, OPEN_UDP) + frame(frames.EOF, 2) + frame(frames.DATAGRAM, 2, b"x"),
+        "stream",
+    ),
+    "datagram too long": (
+        header(8 + MAX_DATAGRAM + 1, frames.DATAGRAM) + b"\0\0\0\2",
+        "length",
     ),
     "reset without code": (frame(frames.OPEN, 2, OPEN) + frame(frames.RESET, 2, b"{}"), "json"),
 }

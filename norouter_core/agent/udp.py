@@ -1,0 +1,300 @@
+"""UDP sockets as ends of streams of datagrams (SPEC.md section 10)."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import OrderedDict
+
+from norouter_core.agent.ends import DatagramEnd
+from norouter_core.agent.io import describe, reset_code
+from norouter_core.agent.listen import bind_or_fall_back, new_socket
+from norouter_core.agent.resolve import failure_code, literal
+from norouter_core.wire.datagrams import Datagrams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from norouter_core.agent.io import Io
+    from norouter_core.agent.loop import TimerLike
+    from norouter_core.agent.resolve import Resolver
+
+IDLE = 30.0
+"""Seconds without a datagram either way until a client of a listener is forgotten."""
+MAX_CLIENTS = 1024
+"""Of one listener; for a new one the client is forgotten that has been idle for longest."""
+_AT_ONCE = 64
+"""Datagrams read in one go, so that a flood does not hold up what else runs."""
+
+_NOBODY = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN))
+"""Errors that tell of the target (some of them come as an ICMP message for an earlier datagram).
+Any other is of the one datagram, which is dropped."""
+
+
+class UdpEnd(DatagramEnd):
+    """A socket connected to a target, or one that waits for the look-up of its name."""
+
+    __slots__ = ("_io", "_waiting", "closed", "socket")
+
+    def __init__(self, io: Io) -> None:
+        super().__init__()
+        self._io = io
+        self._waiting = Datagrams()
+        self.closed = False
+        self.socket: socket.socket | None = None
+
+    def dial(self, resolver: Resolver, host: str, port: int) -> None:
+        """Connects to a target, by name or address. To be called once, when it has been joined: it
+        may fail at once, and resets its peer then."""
+        if literal(host) is not None:
+            self._resolved([host], "", port)
+        else:
+            resolver.resolve(host, lambda found, why: self._resolved(found, why, port))
+
+    def _resolved(self, addresses: list[str], error: str, port: int) -> None:
+        if self.closed:
+            return
+        failure = (failure_code(error), error)
+        for address in addresses:
+            try:
+                self.socket = _connected(address, port)
+            except OSError as trouble:
+                failure = (reset_code(trouble), describe(trouble))
+                continue
+            self._opened((address, port))
+            return
+        self._fail(*failure)
+
+    def _opened(self, peer: tuple[str, int]) -> None:
+        assert self.socket is not None
+        self._io.loop.add_reader(self.socket.fileno(), self._read)
+        if self.observer:
+            self.observer.end_opened(self, peer)
+        while len(self._waiting) and not self.closed:
+            self.send(memoryview(self._waiting.pop()))
+
+    # -- called by the other end -----------------------------------------------------------
+
+    def send(self, data: memoryview) -> None:
+        if self.closed:
+            return
+        if self.socket is None:
+            self._waiting.push(bytes(data))
+            return
+        try:
+            self.socket.send(data)
+        except OSError as error:
+            self._troubled(error)
+
+    def end(self) -> None:
+        if not self.closed:
+            self._close("closed", "")
+            if self.peer:
+                self.peer.end()
+
+    def reset(self, code: str, reason: str) -> None:
+        self._close(code, reason)
+
+    # -- from the socket -------------------------------------------------------------------
+
+    def _read(self) -> None:
+        for _ in range(_AT_ONCE):
+            if self.closed:
+                return
+            assert self.socket is not None and self.peer is not None
+            try:
+                size = self.socket.recv_into(self._io.buffer)
+            except OSError as error:
+                self._troubled(error)
+                return
+            self.bytes_in += size
+            self.peer.send(self._io.buffer[:size])
+
+    def _troubled(self, error: OSError) -> None:
+        if error.errno in _NOBODY:
+            self._fail(reset_code(error), describe(error))
+
+    def _fail(self, code: str, reason: str) -> None:
+        if not self.closed:
+            self._close(code, reason)
+            if self.peer:
+                self.peer.reset(code, reason)
+
+    def _close(self, code: str, reason: str) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._waiting.clear()
+        if self.socket is not None:
+            self._io.loop.remove_reader(self.socket.fileno())
+            self.socket.close()
+        if self.observer:
+            self.observer.end_closed(self, code, reason)
+
+
+class UdpClient(DatagramEnd):
+    """A client of a listener: what comes from its address, and what is sent to it."""
+
+    __slots__ = ("_listener", "_name", "closed", "used")
+
+    def __init__(self, listener: UdpListener, name: tuple[Any, ...]) -> None:
+        super().__init__()
+        self._listener = listener
+        self._name = name
+        self.closed = False
+        self.used = 0.0
+        """When the last datagram came or went, on the loop's clock."""
+
+    def send(self, data: memoryview) -> None:
+        if not self.closed:
+            self._listener.reply(self, self._name, data)
+
+    def end(self) -> None:
+        if not self.closed:
+            self._close("closed", "")
+            if self.peer:
+                self.peer.end()
+
+    def reset(self, code: str, reason: str) -> None:
+        if not self.closed:
+            self._close(code, reason)
+
+    def came(self, data: memoryview) -> None:
+        """A datagram of this client's."""
+        if not self.closed and self.peer is not None:
+            self.bytes_in += len(data)
+            self.peer.send(data)
+
+    def give_up(self, code: str, reason: str) -> None:
+        """Ends the stream from this side."""
+        if not self.closed:
+            self._close(code, reason)
+            if self.peer:
+                self.peer.reset(code, reason)
+
+    def _close(self, code: str, reason: str) -> None:
+        self.closed = True
+        self._listener.forget(self._name)
+        if self.observer:
+            self.observer.end_closed(self, code, reason)
+
+
+class UdpListener:
+    """A bound address; each new client goes to `arrived(client, peer)`, which is to join or to
+    reset it at once, and then is sent its datagrams.
+
+    `address` and `fallback` are as for `listen.Listener`. `idle` is in seconds.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        io: Io,
+        host: str,
+        port: int,
+        arrived: Callable[[UdpClient, tuple[str, int]], None],
+        *,
+        idle: float = IDLE,
+        most: int = MAX_CLIENTS,
+    ) -> None:
+        self._io = io
+        self._arrived = arrived
+        self._idle = idle
+        self._most = most
+        self._closed = False
+        self._clients: OrderedDict[tuple[Any, ...], UdpClient] = OrderedDict()
+        self._timer: TimerLike | None = None
+        self._socket, self.fallback = bind_or_fall_back(host, port, _bind)
+        name = self._socket.getsockname()
+        self.address: tuple[str, int] = (name[0], name[1])
+        io.loop.add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Ends every stream that came by it, too: they live by its socket."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for client in list(self._clients.values()):
+            client.give_up("unpublished", "the port was taken away")
+        self._io.loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def reply(self, client: UdpClient, name: tuple[Any, ...], data: memoryview) -> None:
+        """Sends a datagram to a client, from the address that is bound."""
+        self._touch(client, name)
+        try:
+            self._socket.sendto(data, name)
+        except OSError:
+            pass  # the datagram is dropped, as any may be
+
+    def forget(self, name: tuple[Any, ...]) -> None:
+        """The client's stream has ended."""
+        self._clients.pop(name, None)
+
+    def _read(self) -> None:
+        buffer = self._io.buffer
+        for _ in range(_AT_ONCE):
+            if self._closed:
+                return
+            try:
+                size, name = self._socket.recvfrom_into(buffer)
+            except OSError:
+                return  # nothing more, or an error that an earlier reply met
+            client = self._clients.get(name) or self._new(name)
+            if client is not None:
+                self._touch(client, name)
+                client.came(buffer[:size])
+
+    def _new(self, name: tuple[Any, ...]) -> UdpClient | None:
+        if len(self._clients) >= self._most:
+            oldest = next(iter(self._clients.values()))
+            oldest.give_up("idle", f"{self._most} other clients have come since it was used")
+        client = self._clients[name] = UdpClient(self, name)
+        self._touch(client, name)
+        if self._timer is None:
+            self._timer = self._io.loop.call_later(self._idle, self._expire)
+        self._arrived(client, (name[0], name[1]))
+        return None if client.closed else client
+
+    def _touch(self, client: UdpClient, name: tuple[Any, ...]) -> None:
+        client.used = self._io.loop.time()
+        self._clients.move_to_end(name)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._io.loop.time()
+        for client in list(self._clients.values()):
+            left = client.used + self._idle - now
+            if left > 0:
+                self._timer = self._io.loop.call_later(left, self._expire)
+                return
+            client.give_up("idle", f"no datagram for {self._idle:g} s")
+
+
+def _connected(address: str, port: int) -> socket.socket:
+    sock = new_socket(address, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        sock.connect((address, port))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    sock = new_socket(host, socket.SOCK_DGRAM)
+    try:
+        # Without SO_REUSEADDR: for UDP that would let two bind the same address.
+        sock.bind((host, port))
+        sock.setblocking(False)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error)) from None
+    return sock
