@@ -36,3 +36,8 @@ def plan(argv: tuple[str, ...], mode: AgentMode) -> Plan:
     if named in _SHELLS and len(argv) > 1:
         return Plan(argv, installed=False)
     return Plan((*argv, "sh"), installed=False)
+
+
+def shell_command(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """What leads to a bare shell on the host behind an exec command."""
+    return plan(argv, AgentMode.PYTHON).argv

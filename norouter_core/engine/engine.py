@@ -30,6 +30,7 @@ from norouter_core.engine.relay import DirectStream, Stream, Streams
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
+from norouter_core.engine.tools import Tools
 from norouter_core.links.base import Link
 from norouter_core.links.stdio import Timing
 from norouter_core.model import Host, MeshSpec
@@ -42,9 +43,6 @@ _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """What a host that was ready may have become: nothing of it is left then."""
 
 
-_AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
-
-
 class MeshFailed(Exception):
     """At least one host has failed for good; `problems` tells why, by host name."""
 
@@ -53,18 +51,18 @@ class MeshFailed(Exception):
         self.problems = problems
 
 
-class Engine:
+class Engine(Tools):
     """An async context manager; everything it starts has ended when it is left.
 
     Belongs to one asyncio loop (with `add_reader`): none of it may be called from elsewhere.
     """
 
     def __init__(self, timing: Timing | None = None) -> None:
+        super().__init__(Streams(self._stream_opened, self._stream_closed))
         self.timing = timing or Timing()
         self.io: Io
         self._bus = Bus()
         self._tasks: anyio.abc.TaskGroup
-        self._supervisors: dict[str, Supervisor] = {}
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
         self._published: dict[Address, Publication] = {}
@@ -73,7 +71,6 @@ class Engine:
         self.routes = RouteTable((), ())
         self._numbers: dict[Address, int] = {}
         self._next_number = itertools.count(1)
-        self._streams = Streams(self._stream_opened, self._stream_closed)
         self._applying = asyncio.Lock()
         self._progress = asyncio.Event()
         self._was_ready = False
@@ -135,54 +132,6 @@ class Engine:
             for host in hosts:
                 self._adopt(host)
             self._place()
-
-    async def restart(self, host: str) -> None:
-        """Starts a host anew, at once; also one that was stopped.
-
-        Raises:
-            KeyError: there is no host of that name.
-        """
-        self._supervisors[host].restart()
-
-    async def stop_host(self, host: str) -> None:
-        """Ends a host until it is started again, whatever is applied meanwhile: its streams are
-        reset at once, its listeners go. Returns when nothing of it is left.
-
-        Raises:
-            KeyError: there is no host of that name.
-        """
-        supervisor = self._supervisors[host]
-        self._streams.host_stops(host)
-        await supervisor.hold()
-
-    async def start_host(self, host: str) -> None:
-        """Starts a host that was stopped, has failed, or waits to be tried again; at once.
-
-        Raises:
-            KeyError: there is no host of that name.
-        """
-        supervisor = self._supervisors[host]
-        if supervisor.held or supervisor.state in _AT_REST:
-            supervisor.restart()
-
-    async def kill_stream(self, number: int) -> bool:
-        """Resets a stream at both ends; False if there is none of that number."""
-        stream = self._streams.find(number)
-        if stream is None:
-            return False
-        if isinstance(stream, DirectStream):
-            link = self._supervisors[stream.from_host].link
-            if link is not None:
-                await link.kill_direct(stream.remote_number)
-        else:
-            stream.kill("killed", "killed by the user")
-        return True
-
-    def kill_now(self) -> None:
-        """Ends every exec command at once, by SIGKILL: for a user who does not want to wait for
-        the orderly stop. Agents notice by the end of their stdin."""
-        for supervisor in self._supervisors.values():
-            supervisor.kill_now()
 
     async def wait_ready(self) -> None:
         """Returns when every host is ready and every listener is bound, or shared. Hosts that the
@@ -399,6 +348,7 @@ class Engine:
             self.host_log("warning", publication.to_host, text)
 
     def _stream_closed(self, stream: Stream | DirectStream) -> None:
+        self._untap(stream)
         if stream.reason.partition(":")[0] in NOT_REACHED:
             self._grumble(stream.publication, stream.from_host, stream.peer, stream.reason)
         if self._bus.tells_of_streams:

@@ -102,6 +102,10 @@ class Link(Protocol):
         end."""
         ...
 
+    async def ping(self) -> float:
+        """Seconds that one question and its answer take, now."""
+        ...
+
     async def resolve(self, name: str) -> list[str]:
         """The addresses of a name, as that host's resolver sees it."""
         ...

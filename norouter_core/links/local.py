@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from norouter_core.agent import identity
@@ -47,6 +48,11 @@ class LocalLink:
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
         return self._verbs.dial(other, host, port, observer)
+
+    async def ping(self) -> float:
+        asked = time.perf_counter()
+        await asyncio.sleep(0)
+        return time.perf_counter() - asked
 
     async def resolve(self, name: str) -> list[str]:
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()

@@ -136,6 +136,11 @@ class Child:
         self.ended.set()
         return self.process.returncode
 
+    def terminate(self) -> None:
+        """Asks the whole process group to end; `end` is still to be called."""
+        if self.process.returncode is None:
+            self._signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """Ends the whole process group at once; `end` is still to be called."""
         if self.process.returncode is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -266,6 +267,11 @@ class StdioLink:
         end.observer = observer
         join(other, end)
         return end
+
+    async def ping(self) -> float:
+        asked = time.perf_counter()
+        await self._request("echo", {}, dict)
+        return time.perf_counter() - asked
 
     async def resolve(self, name: str) -> list[str]:
         return await self._request("resolve", {"name": name}, _addresses)
