@@ -13,10 +13,13 @@ import pytest
 
 from norouter_core.engine import Engine
 from norouter_core.links.base import VerbError
+from norouter_core.model import HostSpec
 from tests.engine.meshes import Mesh, children, exec_command, host, local, mesh
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
+
+Hosts = tuple[HostSpec, ...]
 
 
 class Heard:
@@ -44,14 +47,14 @@ JOINED = ("sh", "-c", 'exec sh -c "$*"', "joined")
 
 
 @pytest.fixture(params=["this machine", "handed on", "joined"])
-def hosts(request: pytest.FixtureRequest) -> tuple[object, ...]:
+def hosts(request: pytest.FixtureRequest) -> Hosts:
     if request.param == "this machine":
         return (local("one"),)
     words = JOINED if request.param == "joined" else ()
     return (local(), host("one", cmd=exec_command(*words)))
 
 
-async def test_a_command_gets_its_words_as_they_are(hosts: tuple) -> None:
+async def test_a_command_gets_its_words_as_they_are(hosts: Hosts) -> None:
     awkward = ["a b", "$HOME", "it's", '"', "*", "", "\\n", "zwei\nZeilen", "ünï", "{c}", "-n"]
     code = "import sys; sys.stdout.write(repr(sys.argv[1:]))"
     async with mesh(*hosts) as made:
@@ -59,7 +62,7 @@ async def test_a_command_gets_its_words_as_they_are(hosts: tuple) -> None:
         assert (status, out, err) == (0, repr(awkward), "")
 
 
-async def test_exit_status_stderr_and_an_empty_stdin(hosts: tuple) -> None:
+async def test_exit_status_stderr_and_an_empty_stdin(hosts: Hosts) -> None:
     async with mesh(*hosts) as made:
         script = "cat; echo out > /dev/stdout; echo err >&2; exit 7"
         assert await run(made.engine, "one", "sh", "-c", script) == (7, "out\n", "err\n")
@@ -71,7 +74,7 @@ async def test_exit_status_stderr_and_an_empty_stdin(hosts: tuple) -> None:
             await made.engine.exec("one", ["a\0b"], Heard())
 
 
-async def test_much_output_is_whole(hosts: tuple) -> None:
+async def test_much_output_is_whole(hosts: Hosts) -> None:
     code = "import sys; sys.stdout.buffer.write(bytes(range(256)) * 20000)"
     heard = Heard()
     async with mesh(*hosts) as made, asyncio.timeout(20):
@@ -79,7 +82,7 @@ async def test_much_output_is_whole(hosts: tuple) -> None:
     assert heard.said["stdout"] == bytes(range(256)) * 20000
 
 
-async def test_cancelling_ends_the_command_there(hosts: tuple, tmp_path: Path) -> None:
+async def test_cancelling_ends_the_command_there(hosts: Hosts, tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     script = f"echo $$ > {mark}; echo up; exec sleep 1000"
     async with mesh(*hosts) as made:
@@ -95,7 +98,7 @@ async def test_cancelling_ends_the_command_there(hosts: tuple, tmp_path: Path) -
         await eventually(lambda: not psutil.pid_exists(pid), "it is gone")
 
 
-async def test_what_a_command_leaves_behind_holds_nobody_up(hosts: tuple) -> None:
+async def test_what_a_command_leaves_behind_holds_nobody_up(hosts: Hosts) -> None:
     async with mesh(*hosts) as made:
         started = time.monotonic()
         status, out, _ = await run(made.engine, "one", "sh", "-c", "sleep 1000 & echo started")
