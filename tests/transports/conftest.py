@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.transports.docker import Container, Engine, docker_engine
+from tests.transports.docker import docker_engine
+from tests.transports.engines import Container, Engine
 from tests.transports.image import image
+from tests.transports.lxd import Lxd, lxd_daemon
+from tests.transports.medley import Medley, make_medley
 from tests.transports.mesh import Evidence, Mesh, MeshHost
 from tests.transports.netns import Namespace, Namespaces, namespaces
+from tests.transports.podman import podman_engine
 from tests.transports.require import need_program
 from tests.transports.sshd import Ssh, make_ssh
 
@@ -48,6 +52,41 @@ def docker(
         for name, root in images.items():
             engine.load(root, name)
         yield engine
+
+
+@pytest.fixture(scope="session")
+def podman(
+    kept_namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """podman with the image `python`."""
+    root = image("python")
+    with podman_engine(kept_namespaces, tmp_path_factory.mktemp("podman")) as engine:
+        engine.load(root, "python")
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def lxd(kept_namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lxd]:
+    """An LXD daemon with the image `python`."""
+    root = image("python")
+    with lxd_daemon(kept_namespaces, tmp_path_factory.mktemp("lxd") / "log") as daemon:
+        daemon.load(root, "python")
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def medley(
+    kept_namespaces: Namespaces,
+    docker: Engine,
+    podman: Engine,
+    lxd: Lxd,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Medley]:
+    """A host of each kind: docker, podman, kubectl, LXD and ssh, all with a page on port 80."""
+    need_program("curl", "curl")
+    folder = tmp_path_factory.mktemp("medley")
+    with make_medley(kept_namespaces, docker, podman, lxd, folder) as made:
+        yield made
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from itertools import count
 
-from tests.transports.docker import Container
+from tests.transports.engines import Container
 from tests.transports.mesh import REMOTE, MeshHost
 from tests.transports.netns import Namespace
 from tests.transports.sshd import Ssh
@@ -47,9 +47,8 @@ class Hosts:
         return self._add(name, place, ssh.to_port(port))
 
     def docker(self, container: Container, *, held: bool = False) -> MeshHost:
-        """A container, by the words that a user types; DOCKER_HOST says which daemon."""
-        words = ["docker", "exec", "-i", container.name]
-        return self._add(container.name, container, [*(_hold() if held else []), *words])
+        """A container, by the words that a user types; the engine's `env` says which engine."""
+        return self._add(container.name, container, [*(_hold() if held else []), *container.cmd])
 
 
 def _hold() -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.transports.procs import run
 from tests.transports.require import need, need_program, need_root
 
-RECIPE = 1
+RECIPE = 2
 """Part of the cache's name; raise it when what follows changes."""
 
 BUSYBOX = ("busybox-static",)
@@ -28,12 +28,24 @@ MINIMAL = (
 PYTHON = (
     *MINIMAL,
     *("libpython3.11-stdlib", "python3.11", "libffi8", "libuuid1", "libbz2-1.0", "liblzma5"),
-    *("libsqlite3-0", "libreadline8", "libtinfo6", "libncursesw6"),
+    *("libsqlite3-0", "libreadline8", "libtinfo6", "libncursesw6", "libc-bin"),
 )
 IMAGES = {"busybox": BUSYBOX, "minimal": MINIMAL, "python": PYTHON}
 """A host without Python, one whose Python lacks half its library, a whole one."""
 
-FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin")
+FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin")
+FILES = {
+    "passwd": """\
+root:x:0:0:root:/root:/bin/sh
+sshd:x:74:74::/run/sshd:/bin/false
+some-user:x:1000:1000::/home/some-user:/bin/sh
+""",
+    "group": "root:x:0:\nsome-user:x:1000:\n",
+    "hosts": "127.0.0.1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    # What runs where the first process must be an init.
+    "inittab": "::sysinit:/bin/ip link set lo up\n::respawn:/bin/sleep 1000000\n",
+}
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
 
 
@@ -87,9 +99,9 @@ def _furnish(made: Path) -> None:
     for name, (major, minor) in DEVICES.items():
         os.mknod(made / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
         (made / "dev" / name).chmod(0o666)
-    (made / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    (made / "etc/group").write_text("root:x:0:\n")
-    (made / "etc/hosts").write_text("127.0.0.1 localhost\n")
+    for name, text in FILES.items():
+        (made / "etc" / name).write_text(text)
+    (made / "sbin/init").symlink_to("../bin/busybox")
     busybox = made / "bin/busybox"
     for applet in run(str(busybox), "--list").split():
         link = made / "bin" / applet

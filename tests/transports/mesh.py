@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,7 +34,10 @@ Event = dict[str, Any]
 
 
 class Place(Protocol):
-    """Where a host's programs run: a namespace or a container."""
+    """Where a host's programs run: a namespace, a container, a machine.
+
+    `enter` leads in; `net` runs a program of this machine in the place's network.
+    """
 
     @property
     def python(self) -> str: ...
@@ -43,6 +46,8 @@ class Place(Protocol):
     def inode(self) -> int: ...
 
     def enter(self, *command: str) -> list[str]: ...
+
+    def net(self, *command: str) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +139,18 @@ class Mesh:
     """`norouter run MANIFEST --headless --json` in a namespace of its own.
 
     `hosts` and `listeners` hold the last status told of each; every wait looks at them again
-    after each event.
+    after each event. Without a `manifest` one is made of the hosts.
     """
 
-    def __init__(self, hub: Namespace, hosts: Iterable[MeshHost], folder: Path) -> None:
+    def __init__(
+        self,
+        hub: Namespace,
+        hosts: Iterable[MeshHost],
+        folder: Path,
+        manifest: str | None = None,
+    ) -> None:
         self.spec = tuple(hosts)
+        self._manifest = manifest
         self.events: list[Event] = []
         self.hosts: dict[str, dict[str, Any]] = {}
         self.listeners: dict[tuple[str, str], dict[str, Any]] = {}
@@ -149,11 +161,12 @@ class Mesh:
 
     # --- start
 
-    def start(self, *, wait_ready: float | None = None, env: dict[str, str] | None = None) -> None:
+    def start(
+        self, *, wait_ready: float | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         """Write the manifest and start the hub; `env` is added to this process's own."""
         manifest = self._folder / "mesh.yaml"
-        entries = {host.name: host.entry() for host in self.spec}
-        manifest.write_text(yaml.safe_dump({"hosts": entries}, sort_keys=False))
+        manifest.write_text(self._manifest or _manifest(self.spec))
         argv = [_norouter(), "run", str(manifest), "--headless", "--json"]
         argv += [] if wait_ready is None else ["--wait-ready", f"{wait_ready:g}"]
         self._before = processes_in(self.inodes)
@@ -277,6 +290,11 @@ class Mesh:
         self.kill()
         kill_all(self.started())
         wait_gone(self.started, 10)
+
+
+def _manifest(hosts: Iterable[MeshHost]) -> str:
+    entries = {host.name: host.entry() for host in hosts}
+    return str(yaml.safe_dump({"hosts": entries}, sort_keys=False))
 
 
 def fetch_all(at: MeshHost, others: Sequence[MeshHost]) -> list[str]:

@@ -5,11 +5,13 @@ Keys and configuration files are the test's own; nothing of the user's ssh is re
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.transports.machine import MOUNT, Machine
 from tests.transports.netns import NETNS, PREFIX, Namespace
 from tests.transports.procs import Background, run
 from tests.transports.require import need_program, need_root
@@ -42,6 +44,18 @@ Host {prefix}*
   ProxyCommand nsenter --net={netns}/%h {sshd} -i -f {folder}/sshd_config
 """
 
+# Who logs in may not read the test's folder, so that the key is read by root.
+CHROOTED = """\
+ChrootDirectory {mount}
+AuthorizedKeysCommand /bin/cat {folder}/user_key.pub
+AuthorizedKeysCommandUser root
+"""
+
+TO_MACHINE = """\
+Host {name}
+  ProxyCommand {entering} {sshd} -i -f {folder}/sshd_config_chrooted
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Ssh:
@@ -61,6 +75,20 @@ class Ssh:
     def to_port(self, port: int) -> list[str]:
         """ssh to the daemon on 127.0.0.1:`port`."""
         return self.client("-p", str(port), "127.0.0.1")
+
+    def name_machine(self, machine: Machine, name: str) -> None:
+        """Have `ssh NAME` lead to an sshd of this machine, which listens nowhere."""
+        entering = " ".join(machine.beside())
+        told = TO_MACHINE.format(name=name, entering=entering, sshd=self.sshd, folder=self.folder)
+        with (self.folder / "ssh_config").open("a") as config:
+            config.write(told)
+
+    def shim(self, folder: Path) -> None:
+        """Write a program `ssh` into `folder`: ssh with this configuration."""
+        path = folder / "ssh"
+        words = shlex.join([need_program("ssh", "openssh-client"), *self.client()[1:]])
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+        path.chmod(0o755)
 
     @contextmanager
     def daemon(self, namespace: Namespace, port: int) -> Iterator[Background]:
@@ -84,5 +112,7 @@ def make_ssh(folder: Path) -> Ssh:
     (folder / "known_hosts").write_text(f"* {kind} {public}\n")
     values = {"folder": folder, "sshd": sshd, "netns": NETNS, "prefix": PREFIX}
     (folder / "sshd_config").write_text(SERVER.format(**values))
+    chrooted = (SERVER + CHROOTED).format(**values, mount=MOUNT)
+    (folder / "sshd_config_chrooted").write_text(chrooted)
     (folder / "ssh_config").write_text(CLIENT.format(**values))
     return Ssh(folder, sshd)

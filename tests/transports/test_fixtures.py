@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transports.docker import Container
+from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.image import image
 from tests.transports.mesh import Evidence, listening_in

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.transports.docker import Container
+from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.mesh import PAGE_PORT, Evidence, Mesh, MeshHost, fetch_all, listening_in
 from tests.transports.netns import Namespace
@@ -53,7 +53,7 @@ def test_every_host_fetches_every_page(
         evidence.serve_pages(host)
     with ssh.daemon(hub, 20022):
         tested = mesh(hosts.made, at=hub)
-        tested.start(env={"DOCKER_HOST": container_engine(py)})
+        tested.start(env=container_env(py))
         for host in up:
             tested.wait_state(host.name, "ready", timeout=READY)
         tested.wait_bound([host.name for host in up], READY)
@@ -65,9 +65,9 @@ def test_every_host_fetches_every_page(
         tested.stop()
 
 
-def container_engine(host: MeshHost) -> str:
+def container_env(host: MeshHost) -> Mapping[str, str]:
     assert isinstance(host.place, Container)
-    return host.place.engine.address
+    return host.place.engine.env
 
 
 def test_ready_is_told_and_a_clean_stop_leaves_nothing(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from tests.transports.docker import Container
+from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.mesh import Mesh
 from tests.transports.netns import Namespace
@@ -20,7 +20,7 @@ GONE = 10.0
 """Seconds in which every agent has ended by itself."""
 
 
-def killed_leaves_no_agent(tested: Mesh, env: dict[str, str]) -> None:
+def killed_leaves_no_agent(tested: Mesh, env: Mapping[str, str]) -> None:
     tested.start(wait_ready=READY, env=env)
     tested.wait_event("ready", READY)
     for host in tested.spec:
@@ -59,4 +59,4 @@ def test_agents_behind_docker_one_with_a_stdin_that_never_closes(
     plain = container("plain", "python")
     hosts.docker(plain)
     hosts.docker(container("held", "python"), held=True)
-    killed_leaves_no_agent(mesh(hosts.made), {"DOCKER_HOST": plain.engine.address})
+    killed_leaves_no_agent(mesh(hosts.made), plain.engine.env)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.transports.docker import Container
+from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.mesh import Evidence, Mesh, MeshHost, Meter, fetch_all
 from tests.transports.netns import Namespace
@@ -99,7 +99,7 @@ def scene(
             evidence.serve_pages(host)
         tested = mesh(hosts.made)
         place = victim.place
-        env = {"DOCKER_HOST": place.engine.address} if isinstance(place, Container) else {}
+        env = place.engine.env if isinstance(place, Container) else {}
         tested.start(wait_ready=READY, env=env)
         tested.wait_event("ready", READY)
         return Scene(tested, one, other, victim, evidence)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.transports.docker import Container, Engine
+from tests.transports.engines import Container, Engine
 from tests.transports.hosts import Hosts
 from tests.transports.image import image
 from tests.transports.mesh import Mesh
@@ -75,7 +75,7 @@ def test_docker_that_cannot(
     hosts.nsenter("whole")
     hosts.command("tty", "docker", "exec", "-it", container("typed", "python").name)
     tested = mesh(hosts.made)
-    tested.start(env={"DOCKER_HOST": docker.address})
+    tested.start(env=docker.env)
     check_crippled(told(tested, "crippled"))
     absent = told(tested, "absent")
     assert absent["kind"] == "no-such-container"

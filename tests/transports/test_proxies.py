@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.transports.docker import Container, Engine
+from tests.transports.engines import DNS, Container, Engine
 from tests.transports.mesh import Evidence, _norouter
 from tests.transports.netns import Namespace
 from tests.transports.procs import Background, run
@@ -69,7 +69,7 @@ def hub_running(
     folder: Path,
     hosts: dict[str, dict[str, Any]],
     routes: Sequence[dict[str, Any]],
-    env: dict[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Background]:
     """`norouter run` in `hub`, ready, with both proxies on its own loopback; ends in order."""
     local = {"vip": "127.0.42.100", "http": {"listen": HTTP}, "socks": {"listen": SOCKS}}
@@ -196,36 +196,17 @@ def make_repository(source: Path, bare: Path) -> str:
 
 # -- a docker network --------------------------------------------------------------------------
 
-DNS = ("--dns", "127.0.0.1", "--dns-opt", "timeout:1", "--dns-opt", "attempts:1")
-
-
-@contextmanager
-def docker_network(engine: Engine, name: str) -> Iterator[str]:
-    engine.docker("network", "create", "--internal", name)
-    try:
-        yield name
-    finally:
-        engine.docker("network", "rm", name)
-
-
-@contextmanager
-def container_in(engine: Engine, network: str, name: str) -> Iterator[Container]:
-    """A container that does nothing until it is told to, in a network with names."""
-    words = ("run", "-d", "--init=false", "--network", network, *DNS, "--name", name)
-    engine.docker(*words, "python", "/bin/sleep", "1000000")
-    try:
-        yield Container(name, engine)
-    finally:
-        engine.docker("rm", "-f", name)
-
 
 @pytest.fixture
 def inside(docker: Engine) -> Iterator[tuple[Container, Container]]:
     """A bastion and a web server in one docker network."""
     with ExitStack() as stack:
-        network = stack.enter_context(docker_network(docker, "proxied-net"))
-        web = stack.enter_context(container_in(docker, network, "proxied-web"))
-        yield stack.enter_context(container_in(docker, network, "proxied-bastion")), web
+        network = stack.enter_context(docker.network("proxied-net", "--internal"))
+        bastion, web = (
+            stack.enter_context(docker.container(name, "python", network=network, options=DNS))
+            for name in ("proxied-bastion", "proxied-web")
+        )
+        yield bastion, web
 
 
 @pytest.mark.engine
@@ -246,7 +227,7 @@ def test_names_of_a_docker_network_are_reached_through_a_container(
         "bastion": {"vip": "127.0.42.101", "cmd": ["docker", "exec", "-i", bastion.name]},
     }
     routes = [route("bastion", "proxied-*")]
-    with hub_running(hub, tmp_path, hosts, routes, {"DOCKER_HOST": docker.address}):
+    with hub_running(hub, tmp_path, hosts, routes, docker.env):
         hostname = run(*web.enter("hostname")).strip()
         for way in WAYS:
             assert curl(hub, *way, f"http://{web.name}:{WEB}/hostname") == hostname, way
