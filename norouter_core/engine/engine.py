@@ -175,6 +175,10 @@ class Engine(Tools):
             bytes_total=self._streams.bytes_total,
         )
 
+    def traffic(self) -> tuple[int, int]:
+        """Payload bytes so far, of all streams: from clients to targets, and back."""
+        return self._streams.traffic
+
     # -- hosts -----------------------------------------------------------------------------
 
     def _adopt(self, host: Host) -> None:

@@ -25,6 +25,7 @@ class Stream:
     __slots__ = (
         "_closed_ends",
         "_on_closed",
+        "_shown",
         "client",
         "from_host",
         "number",
@@ -63,6 +64,7 @@ class Stream:
         self.reason = ""
         self.opened = time.time()
         self._on_closed = on_closed
+        self._shown: StreamStatus | None = None
         self._closed_ends = 0
         client.observer = self
 
@@ -87,7 +89,8 @@ class Stream:
                 end.reset(code, reason)
 
     def status(self) -> StreamStatus:
-        return _status(self)
+        self._shown = _status_again(self, self._shown)
+        return self._shown
 
     # -- from the ends ---------------------------------------------------------------------
 
@@ -118,6 +121,7 @@ class DirectStream:
     """A stream that a host serves to itself, as its agent reports it (SPEC.md section 3)."""
 
     __slots__ = (
+        "_shown",
         "bytes_back",
         "bytes_forth",
         "from_host",
@@ -145,6 +149,7 @@ class DirectStream:
         self.opened = time.time()
         self.bytes_forth = 0
         self.bytes_back = 0
+        self._shown: StreamStatus | None = None
 
     @property
     def to_host(self) -> str:
@@ -155,7 +160,8 @@ class DirectStream:
         return self.publication.target_text
 
     def status(self) -> StreamStatus:
-        return _status(self)
+        self._shown = _status_again(self, self._shown)
+        return self._shown
 
 
 class Streams:
@@ -172,7 +178,8 @@ class Streams:
         self._relayed: dict[int, Stream] = {}
         self._direct: dict[str, dict[int, DirectStream]] = {}
         self.opened_total = 0
-        self._bytes_before = 0
+        self._ended_forth = 0
+        self._ended_back = 0
         self._host_bytes: dict[str, list[int]] = {}
 
     def add(
@@ -265,7 +272,16 @@ class Streams:
 
     @property
     def bytes_total(self) -> int:
-        return self._bytes_before + sum(s.bytes_forth + s.bytes_back for s in self)
+        return sum(self.traffic)
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes from clients to targets, and back."""
+        forth, back = self._ended_forth, self._ended_back
+        for stream in self:
+            forth += stream.bytes_forth
+            back += stream.bytes_back
+        return forth, back
 
     def host_bytes(self) -> dict[str, tuple[int, int, int]]:
         """For each host: bytes in from its ends, bytes out to them, streams open now."""
@@ -279,7 +295,8 @@ class Streams:
         self._account(stream)
 
     def _account(self, stream: Stream | DirectStream) -> None:
-        self._bytes_before += stream.bytes_forth + stream.bytes_back
+        self._ended_forth += stream.bytes_forth
+        self._ended_back += stream.bytes_back
         _add(self._host_bytes, stream, 0)
         self._closed(stream)
 
@@ -295,6 +312,22 @@ def _add(sums: dict[str, list[int]], stream: Stream | DirectStream, open_now: in
     client[2] += open_now
     if target is not client:
         target[2] += open_now
+
+
+def _status_again(stream: Stream | DirectStream, shown: StreamStatus | None) -> StreamStatus:
+    """The status of a stream: the same object while nothing has changed, since most of thousands
+    of streams are idle."""
+    if (
+        shown is not None
+        and shown.bytes_forth == stream.bytes_forth
+        and shown.bytes_back == stream.bytes_back
+        and shown.state is stream.state
+        and shown.target is stream.target_text
+        and shown.to_host is stream.to_host
+        and shown.reason == stream.reason
+    ):
+        return shown
+    return _status(stream)
 
 
 def _status(stream: Stream | DirectStream) -> StreamStatus:

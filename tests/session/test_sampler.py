@@ -1,0 +1,173 @@
+"""Rates by deltas of counters, only while somebody looks, and the newest for a slow reader."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from norouter_core.agent.ends import End
+from norouter_core.engine import Engine
+from norouter_core.engine.publications import Publication
+from norouter_core.session.client import DocumentState, Snapshot
+from norouter_core.session.gauge import Gauge
+from norouter_core.session.sampler import Sampler
+from tests.engine.meshes import forward, local, mesh, relayed
+from tests.servers import connect, echoing
+
+pytestmark = pytest.mark.anyio
+
+KIB = 1024
+
+
+@asynccontextmanager
+async def sampling(engine: Engine, interval: float = 0.02) -> AsyncIterator[Sampler]:
+    sampler = Sampler(engine, lambda: DocumentState("mesh.yaml", unsaved=True), interval)
+    running = asyncio.ensure_future(sampler.run())
+    try:
+        yield sampler
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_bytes_that_flow_are_rates_of_their_hosts_and_stream() -> None:
+    async with echoing() as port:
+        async with mesh(local(), relayed("web", forward(port))) as made:
+            async with sampling(made.engine, 0.05) as sampler, asyncio.timeout(10):
+                with sampler.subscribe() as snapshots, await connect(made.address("web")) as client:
+                    first = await anext(snapshots)
+                    assert first.total.total == 0 and first.spec == made.engine.spec
+                    assert first.document.unsaved
+                    assert await client.says(b"x" * 64 * KIB)
+                    number = made.streams[0].id
+                    seen = [first]
+                    while _echoed(seen[-1], number) < 64 * KIB:
+                        seen.append(await anext(snapshots))
+                    moved = _moved(seen, number)
+                    assert sum(moved) == pytest.approx(128 * KIB, rel=0.3)
+                    busy = max(seen, key=lambda snapshot: snapshot.total.total)
+                    stream = busy.streams[number]
+                    assert stream.forth > 0 and stream.back > 0
+                    assert busy.hosts["hub"].forth == pytest.approx(stream.forth)
+                    assert busy.hosts["web"].forth == pytest.approx(stream.back)
+                    assert busy.hosts["web"].back == pytest.approx(stream.forth)
+                    assert busy.total.forth == pytest.approx(stream.forth)
+                    assert busy.hosts["web"].history[-1] == busy.hosts["web"].total
+                await _without(sampler, number)
+
+
+def _moved(seen: list[Snapshot], number: int) -> list[float]:
+    """The bytes of a stream between each two snapshots, by the rates alone."""
+    return [
+        snapshot.streams[number].total * (snapshot.at - before.at)
+        for before, snapshot in zip(seen, seen[1:], strict=False)
+        if number in snapshot.streams
+    ]
+
+
+def _echoed(snapshot: Snapshot, number: int) -> int:
+    return sum(s.bytes_back for s in snapshot.status.streams if s.id == number)
+
+
+async def _without(sampler: Sampler, number: int) -> None:
+    """A stream that has ended is no longer told of."""
+    with sampler.subscribe() as again:
+        async for snapshot in again:
+            if number not in snapshot.streams:
+                return
+
+
+async def test_nothing_is_done_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with mesh(local()) as made, sampling(made.engine) as sampler, asyncio.timeout(10):
+        asked = 0
+        status = made.engine.status
+
+        def counted() -> object:
+            nonlocal asked
+            asked += 1
+            return status()
+
+        monkeypatch.setattr(made.engine, "status", counted)
+        await asyncio.sleep(0.1)
+        assert asked == 0
+        with sampler.subscribe() as snapshots:
+            for _ in range(3):
+                await anext(snapshots)
+        assert asked >= 3
+        while sampler._last is not None:  # noqa: ASYNC110  # there is no event of doing nothing
+            await asyncio.sleep(0.01)
+        before = asked
+        await asyncio.sleep(0.1)
+        assert asked == before
+
+
+async def test_a_slow_reader_gets_the_newest_and_the_end_is_told() -> None:
+    async with mesh(local()) as made, asyncio.timeout(10):
+        async with sampling(made.engine) as sampler:
+            with sampler.subscribe() as slow, sampler.subscribe() as quick:
+                for _ in range(5):
+                    newest = await anext(quick)
+                assert await anext(slow) is newest
+                reader = sampler.subscribe()
+        assert len([snapshot async for snapshot in reader]) <= 1
+
+
+async def test_glances_have_rates_too() -> None:
+    async with echoing() as port:
+        async with mesh(local(), relayed("web", forward(port))) as made:
+            async with sampling(made.engine) as sampler, asyncio.timeout(10):
+                assert sampler.glance().total.total == 0
+                with await connect(made.address("web")) as client:
+                    while sampler.glance().total.total == 0:
+                        assert await client.says(b"x" * KIB)
+                        await asyncio.sleep(0.005)
+
+
+def test_the_gauge_counts_from_what_was_first_seen() -> None:
+    gauge = Gauge[str](3)
+    assert gauge.update([("a", 1000, 10)], 5.0)["a"].total == 0
+    rates = gauge.update([("a", 1100, 30), ("new", 50, 0)], 2.0)
+    assert (rates["a"].forth, rates["a"].back, rates["a"].history) == (50, 10, (60,))
+    assert (rates["new"].forth, rates["new"].history) == (25, (25,))
+    rates = gauge.update([("a", 1000, 30)], 1.0)
+    assert (rates["a"].total, rates["a"].history) == (0, (60, 0)), "a counter fell"
+    assert set(rates) == {"a"}
+    for _ in range(3):
+        rates = gauge.update([("a", 1000, 30)], 1.0)
+    assert rates["a"].history == (0, 0, 0)
+    assert gauge.update([("a", 1004, 30)], 1.0)["a"].history == (0, 0, 4)
+    gauge.reset()
+    assert gauge.update([("a", 9000, 30)], 1.0)["a"].history == ()
+
+
+async def test_two_thousand_streams_are_cheap() -> None:
+    """Far more is allowed than it takes: nothing here asserts a speed, but for what would be
+    quadratic."""
+    engine = Engine()
+    published = Publication(("127.0.0.1", 1), "web", ("10.0.0.1", 80))
+    for number in range(2000):
+        stream = engine._streams.add("hub", ("127.0.0.1", number), published, End())
+        stream.target = End()
+        stream.client.bytes_in = number
+    sampler = Sampler(engine, DocumentState)
+    started = time.perf_counter()
+    for _ in range(3):
+        snapshot = sampler._sample()
+    assert len(snapshot.streams) == 2000
+    assert time.perf_counter() - started < 3
+
+
+async def test_statuses_are_the_same_while_nothing_changes() -> None:
+    async with echoing() as port:
+        async with mesh(local(), relayed("web", forward(port))) as made:
+            with await connect(made.address("web")) as client:
+                assert await client.says(b"hello")
+                (one,), (other,) = made.streams, made.streams
+                assert one is other
+                assert await client.says(b"hello")
+                (third,) = made.streams
+                assert (third.bytes_forth, third.bytes_back) == (10, 10)
