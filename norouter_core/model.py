@@ -18,6 +18,9 @@ VIP_POOL = "127.0.42.0/24"
 
 DEFAULT_STATE_DIR = "~/.norouter/agent"
 
+DEFAULT_DNS_PORT = 10053
+"""Where the mesh's DNS listens at a VIP, as NoRouter has it."""
+
 
 class AgentMode(StrEnum):
     """How the agent gets onto a host."""
@@ -65,12 +68,21 @@ class StateDir:
 
 
 @dataclass(frozen=True, slots=True)
+class DnsSpec:
+    """The mesh's DNS at a host's VIP: its port there, on every host; or none."""
+
+    port: int | None = None
+    disable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HostOptions:
     """What a host and the host template can both say. None means "not said here"."""
 
     ports: tuple[Forward, ...] = ()
     http: ProxySpec | None = None
     socks: ProxySpec | None = None
+    dns: DnsSpec | None = None
     loopback_disable: bool | None = None
     state_dir: StateDir | None = None
     write_etc_hosts: bool | None = None
@@ -112,6 +124,7 @@ class Host:
     ports: tuple[Forward, ...] = ()
     http: ProxySpec | None = None
     socks: ProxySpec | None = None
+    dns: DnsSpec = field(default_factory=DnsSpec)
     loopback_disable: bool = False
     state_dir: StateDir = field(default_factory=StateDir)
     write_etc_hosts: bool = False
@@ -120,6 +133,11 @@ class Host:
     @property
     def is_local(self) -> bool:
         return self.argv is None
+
+    @property
+    def dns_port(self) -> int | None:
+        """The port of the mesh's DNS at this host's VIP; None where there is none."""
+        return None if self.dns.disable else self.dns.port or DEFAULT_DNS_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +203,7 @@ def _merge(host: HostSpec, template: HostOptions) -> Host:
         ports=own.ports + inherited,
         http=own.http or template.http,
         socks=own.socks or template.socks,
+        dns=own.dns or template.dns or DnsSpec(),
         loopback_disable=_first(own.loopback_disable, template.loopback_disable, False),
         state_dir=own.state_dir or template.state_dir or StateDir(),
         write_etc_hosts=_first(own.write_etc_hosts, template.write_etc_hosts, False),

@@ -268,6 +268,8 @@ def published(hosts: list[HostStatus], listeners: list[ListenerStatus]) -> list[
     here = {host.name for host in hosts if not host.command}
     ports: dict[str, list[ListenerStatus]] = {}
     for listener in listeners:
+        if listener.service == "dns":
+            continue  # every vip has it
         ports.setdefault(listener.listen, []).append(listener)
     down = {host.name: host.state for host in hosts if host.state != HostState.READY}
     return [_published(ports[listen], here, down) for listen in sorted(ports, key=_by_number)]

@@ -117,10 +117,11 @@ def stream_rows(status: Status) -> Rows:
 
 
 def port_rows(status: Status) -> Rows:
-    """A row for each published port on each host."""
+    """A row for each published port and proxy on each host; DNS only where it cannot be had."""
     rows: Rows = {}
     hosts = {host.name: host for host in status.hosts}
-    for port in status.listeners[:MOST_ROWS]:
+    shown = [x for x in status.listeners if x.service != "dns" or x.state is ListenerState.FAILED]
+    for port in shown[:MOST_ROWS]:
         rows[f"{port.on_host} {port.listen}"] = (
             *_cells(port.bound or port.listen, port.on_host, port.to_host, port.target),
             _port_state(port, hosts.get(port.on_host), hosts.get(port.to_host)),

@@ -1,4 +1,5 @@
-"""Writing small text files on a host: whole, or a marked block within a file that others own."""
+"""Small text files on a host: read, and written whole or as a marked block within a file that
+others own."""
 
 from __future__ import annotations
 
@@ -56,6 +57,34 @@ def write(path: str, text: str, mode: str) -> tuple[str, bool]:
     else:
         _replace(path, new, like=path)
     return path, True
+
+
+def read(path: str, limit: int) -> tuple[str, str, bool]:
+    """The path as expanded, the first `limit` bytes of that file as text, and whether it holds
+    more. Never waits for anybody: a FIFO or a device is refused.
+
+    Raises:
+        FileNotFoundError: there is none, or a variable in its path is not set.
+        OSError: it is no regular file, or cannot be read.
+    """
+    try:
+        path = expand(path)
+    except ValueError as error:
+        raise FileNotFoundError(errno.ENOENT, str(error), path) from None
+    # A FIFO would keep an `open` waiting for its writer.
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        data = b""
+        while len(data) <= limit:
+            piece = os.read(fd, limit + 1 - len(data))
+            if not piece:
+                break
+            data += piece
+    finally:
+        os.close(fd)
+    return path, data[:limit].decode("utf-8", "surrogateescape"), len(data) > limit
 
 
 def expand(path: str) -> str:

@@ -12,7 +12,7 @@ from norouter_core.agent.ends import join, proto_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
 from norouter_core.agent.mux import Mux
-from norouter_core.agent.resolve import failure_code
+from norouter_core.agent.resolve import verb_code
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
@@ -87,6 +87,8 @@ class Agent:
             )
         elif op == "unlisten":
             verbs.unlisten(messages.field(args, "listener", int))
+        elif op == "read":
+            return verbs.read(messages.field(args, "path", str), messages.field(args, "limit", int))
         elif op == "write":
             path, text, mode = (messages.field(args, key, str) for key in ("path", "text", "mode"))
             return verbs.write(path, text, mode)
@@ -108,7 +110,7 @@ class Agent:
         if addresses:
             self._mux.message(messages.result(number, {"addresses": addresses}))
         else:
-            self._mux.message(messages.failure(number, failure_code(error), error))
+            self._mux.message(messages.failure(number, verb_code(error), error))
 
     def link_offer(self, end: WireEnd, detail: Json) -> None:
         host, port = messages.address(detail.get("target"))

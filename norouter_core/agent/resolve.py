@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Answer = Callable[[list[str], str], None]
 
 TOO_MANY = "too many names are being resolved"
+TRY_AGAIN = "no name server has answered"
+"""Nobody can tell whether there is such a name."""
 _THREADS = 8
 _WAITING = 256
 
@@ -22,6 +24,11 @@ _WAITING = 256
 def failure_code(error: str) -> str:
     """The RESET code (SPEC.md section 4) of a look-up that gave no address."""
     return "too-many" if error == TOO_MANY else "name"
+
+
+def verb_code(error: str) -> str:
+    """The code by which the verb `resolve` fails: also `try-again`."""
+    return "try-again" if error == TRY_AGAIN else failure_code(error)
 
 
 def literal(host: str) -> int | None:
@@ -76,6 +83,8 @@ def look_up(name: str) -> tuple[list[str], str]:
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, ValueError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            return [], TRY_AGAIN
         return [], getattr(error, "strerror", None) or str(error)
     # A dict keeps the order and drops the repeats.
     return list(dict.fromkeys(str(entry[4][0]) for entry in found)), ""

@@ -1,4 +1,4 @@
-"""What an agent can do: listen, dial, resolve, write. Over a link, or within the hub for the
+"""What an agent can do: listen, dial, resolve, read, write. Over a link, or within the hub for the
 machine that the hub runs on."""
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
         def report(self, rows: list[list[Any]]) -> None:
             """Changed direct streams, as rows of SPEC.md section 3."""
             ...
+
+
+MAX_READ = 128 * 1024
+"""Bytes of a file that is read: as JSON, where one byte may take six, still a message."""
 
 
 class VerbError(Exception):
@@ -129,6 +133,20 @@ class Verbs:
     def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
         """Calls `done(addresses, error)`."""
         self._resolver.resolve(name, done)
+
+    def read(self, path: str, limit: int) -> Json:
+        """Reads the beginning of a file as `files.read` does; `limit` is 1 to 128 KiB.
+
+        Raises:
+            VerbError: `no-file`, or `read`.
+        """
+        try:
+            expanded, text, more = files.read(path, max(1, min(limit, MAX_READ)))
+        except FileNotFoundError as error:
+            raise VerbError("no-file", f"{path}: {describe(error)}") from None
+        except OSError as error:
+            raise VerbError("read", f"{path}: {error.strerror or error}") from None
+        return {"path": expanded, "text": text, "more": more}
 
     def write(self, path: str, text: str, mode: str) -> Json:
         """Writes a file as `files.write` does.

@@ -89,7 +89,7 @@ class HostDialer:
         try:
             return await link.resolve(host)
         except VerbError as error:
-            if error.code != "name":
+            if error.code not in ("name", "try-again"):
                 raise
         return []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -13,9 +14,11 @@ import anyio
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap.problem import HostProblem
+from norouter_core.dns.tcp import dns_tcp_session
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
 from norouter_core.engine.dialer import HostDialer
+from norouter_core.engine.dnsservice import DnsService
 from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.publications import (
@@ -28,7 +31,7 @@ from norouter_core.engine.publications import (
 )
 from norouter_core.engine.relay import DirectStream, Stream, Streams
 from norouter_core.engine.report import direct_rows
-from norouter_core.engine.status import HostState, ListenerStatus, Status
+from norouter_core.engine.status import HostState, ListenerStatus, Status, StreamState
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
 from norouter_core.links.base import Link
@@ -37,6 +40,7 @@ from norouter_core.model import Host, MeshSpec
 from norouter_core.proxy.http import http_session
 from norouter_core.proxy.settings import Settings
 from norouter_core.proxy.socks import socks_session
+from norouter_core.routing.learnt import Learnt
 from norouter_core.routing.table import RouteTable
 
 _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
@@ -68,7 +72,9 @@ class Engine(Tools):
         self._published: dict[Address, Publication] = {}
         self._served: list[Publication] = []
         self._reachable: frozenset[Publication] = frozenset()
-        self.routes = RouteTable((), ())
+        self._learnt = Learnt(time.monotonic)
+        self.routes = RouteTable((), (), self._learnt)
+        self._dns = DnsService(self, self._learnt)
         self._numbers: dict[Address, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
@@ -114,7 +120,7 @@ class Engine(Tools):
                 has been changed then.
         """
         hosts = tuple(spec.effective())
-        routes = RouteTable(hosts, spec.routes)
+        routes = RouteTable(hosts, spec.routes, self._learnt)
         async with self._applying:
             self._spec = spec
             self._was_ready = False
@@ -128,6 +134,8 @@ class Engine(Tools):
             self._served = proxies(hosts)
             self._reachable = frozenset((*self._published.values(), *self._served))
             self.routes = routes
+            self._learnt.keep(routes.vias)
+            self._dns.serve(hosts)
             self._streams.unpublish(self._reachable.__contains__)
             for host in hosts:
                 self._adopt(host)
@@ -282,6 +290,9 @@ class Engine(Tools):
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
+        if publication.service is Service.DNS:
+            self._serve_dns(supervisor.host.name, publication, peer, end)
+            return
         if publication.service is not Service.PORT:
             self._serve_proxy(publication, peer, end)
             return
@@ -306,6 +317,19 @@ class Engine(Tools):
         begin = http_session if publication.service is Service.HTTP else socks_session
         stream.target = begin(end, HostDialer(self, host, stream.reaches), settings, stream)
 
+    def _serve_dns(self, host: str, publication: Publication, peer: Address, end: End) -> None:
+        """`host` is the one that the client is on, which may not be the one whose VIP it asks."""
+        stream = self._streams.add(host, peer, publication, end)
+        stream.state = StreamState.OPEN
+        stream.target = dns_tcp_session(
+            end,
+            lambda query: self._dns.answer(query, publication.to_host, "tcp"),
+            self.spawn,
+            self.io.loop,
+            reached=publication.address,
+            observer=stream,
+        )
+
     def publication(self, address: Address) -> Publication | None:
         """The port that the mesh publishes at an address."""
         return self._published.get(address)
@@ -316,7 +340,7 @@ class Engine(Tools):
         return supervisor.link if supervisor is not None else None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a look-up of a proxy's as a task of the engine's."""
+        """Runs a look-up as a task of the engine's."""
         self._tasks.start_soon(lambda: work)
 
     def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:

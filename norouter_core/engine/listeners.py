@@ -220,6 +220,7 @@ class HostListeners:
             state=listener.state,
             bound=listener.bound,
             note=listener.note,
+            service=publication.service.value,
         )
 
 

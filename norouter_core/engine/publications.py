@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,8 +17,12 @@ class Service(StrEnum):
     """What a client of a publication meets."""
 
     PORT = "port"
-    HTTP = "HTTP proxy"
-    SOCKS = "SOCKS proxy"
+    HTTP = "http"
+    SOCKS = "socks"
+    DNS = "dns"
+
+
+_TITLES = {Service.HTTP: "HTTP proxy", Service.SOCKS: "SOCKS proxy", Service.DNS: "DNS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class Publication:
 
     A port of `to_host`: clients of every host connect, `to_host` dials `target`. Or a proxy of
     `to_host`: it listens there alone, the hub reads the request and decides who dials what;
-    `auth` is `USER:PASSWORD` or None.
+    `auth` is `USER:PASSWORD` or None. Or the DNS at the VIP of `to_host`: clients of every host
+    connect, the hub answers.
     """
 
     address: Address
@@ -38,14 +43,15 @@ class Publication:
 
     @property
     def target_text(self) -> str:
-        return address_text(self.target) if self.service is Service.PORT else self.service
+        return _TITLES.get(self.service) or address_text(self.target)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What one host is to do about one publication.
 
-    `direct`: it is the host's own VIP, whose clients it joins to the target without the hub.
+    `direct`: it is a port at the host's own VIP, whose clients it joins to the target without the
+    hub.
     `yields_to`: the host whose VIP it is, where that is up in the same network namespace and
     listens for both; else empty. `group`: the hosts that are up in the same network namespace, of
     which another may turn out to hold the address already.
@@ -57,14 +63,23 @@ class Wanted:
     group: frozenset[str]
 
 
-def publications(hosts: Iterable[Host]) -> dict[Address, Publication]:
-    """Everything that the mesh publishes, by the address at which it is reached."""
+_NOWHERE: Address = ("", 0)
+
+
+def publications(hosts: Sequence[Host]) -> dict[Address, Publication]:
+    """The ports and the DNS of all hosts, by the address at which each is reached; a port comes
+    before a DNS at the same address."""
     found: dict[Address, Publication] = {}
     for host in hosts:
         for forward in host.ports:
             address = (host.vip, forward.listen)
             target = (forward.host, forward.port)
             found.setdefault(address, Publication(address, host.name, target))
+    for host in hosts:
+        if host.dns_port is not None:
+            address = (host.vip, host.dns_port)
+            publication = Publication(address, host.name, _NOWHERE, Service.DNS)
+            found.setdefault(address, publication)
     return found
 
 
@@ -75,7 +90,7 @@ def proxies(hosts: Iterable[Host]) -> list[Publication]:
         for spec, service in ((host.http, Service.HTTP), (host.socks, Service.SOCKS)):
             if spec is not None:
                 address = (spec.listen_host, spec.listen_port)
-                found.append(Publication(address, host.name, ("", 0), service, spec.auth))
+                found.append(Publication(address, host.name, _NOWHERE, service, spec.auth))
     return found
 
 
@@ -119,4 +134,5 @@ def placement(
 def _wanted(name: str, publication: Publication, group: frozenset[str]) -> Wanted:
     own = publication.to_host
     yields_to = own if own in group and own != name else ""
-    return Wanted(publication, direct=name == own, yields_to=yields_to, group=group)
+    direct = name == own and publication.service is Service.PORT
+    return Wanted(publication, direct=direct, yields_to=yields_to, group=group)

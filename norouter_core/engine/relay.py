@@ -345,4 +345,5 @@ def _status(stream: Stream | DirectStream) -> StreamStatus:
         bytes_back=stream.bytes_back,
         direct=stream.direct,
         reason=stream.reason,
+        service=publication.service.value,
     )

@@ -83,6 +83,8 @@ class ListenerStatus:
     bound: str
     note: str
     """Why it failed, by whom it is shared, or a hint; empty when all is well."""
+    service: str = "port"
+    """What its clients meet: `port`, `http`, `socks` or `dns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ class StreamStatus:
     """True where the host serves its own VIP and the bytes never cross the hub."""
     reason: str
     """Why it was closed; `closed` for an orderly end; empty while it runs."""
+    service: str = "port"
+    """What its client met: `port`, `http`, `socks` or `dns`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,11 @@ class Link(Protocol):
         """The addresses of a name, as that host's resolver sees it."""
         ...
 
+    async def read(self, path: str, limit: int) -> str:
+        """The first `limit` bytes of a regular file on the host; `VerbError` `no-file` where there
+        is none."""
+        ...
+
     async def write(self, path: str, text: str, mode: str) -> Json:
         """Writes a file on the host (`norouter_core.agent.files.write`)."""
         ...

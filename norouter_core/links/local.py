@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from norouter_core.agent import identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
-from norouter_core.agent.resolve import failure_code
+from norouter_core.agent.resolve import verb_code
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.links.base import Hello, Hub
 
@@ -63,7 +63,7 @@ class LocalLink:
             if addresses:
                 answer.set_result(addresses)
             else:
-                answer.set_exception(VerbError(failure_code(error), error))
+                answer.set_exception(VerbError(verb_code(error), error))
 
         self._verbs.resolve(name, done)
         try:
@@ -72,6 +72,10 @@ class LocalLink:
         except TimeoutError:
             reason = f"no answer to the look-up within {_PATIENCE:.0f} s"
             raise VerbError("timeout", reason) from None
+
+    async def read(self, path: str, limit: int) -> str:
+        text: str = self._verbs.read(path, limit)["text"]
+        return text
 
     async def write(self, path: str, text: str, mode: str) -> Json:
         return self._verbs.write(path, text, mode)

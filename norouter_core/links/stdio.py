@@ -276,6 +276,9 @@ class StdioLink:
     async def resolve(self, name: str) -> list[str]:
         return await self._request("resolve", {"name": name}, _addresses)
 
+    async def read(self, path: str, limit: int) -> str:
+        return await self._request("read", {"path": path, "limit": limit}, _text)
+
     async def write(self, path: str, text: str, mode: str) -> messages.Json:
         return await self._request("write", {"path": path, "text": text, "mode": mode}, dict)
 
@@ -370,6 +373,11 @@ def _addresses(data: messages.Json) -> list[str]:
     if not all(isinstance(address, str) for address in found):
         raise Violation("json", "an address that is not text")
     return [clean(address) for address in found]
+
+
+def _text(data: messages.Json) -> str:
+    text: str = messages.field(data, "text", str)
+    return text
 
 
 class _NotMet(Exception):

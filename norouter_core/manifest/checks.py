@@ -11,7 +11,7 @@ from norouter_core.manifest.hosts import HostDraft, OptionsDraft
 from norouter_core.manifest.problems import Refused, quoted
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
-from norouter_core.model import MeshSpec
+from norouter_core.model import Host, MeshSpec
 
 
 def check_names(drafts: list[HostDraft], report: Report) -> dict[str, None]:
@@ -84,6 +84,8 @@ def check_listeners(
         for forward in h.ports
     }
     for host, draft in zip(hosts, drafts, strict=True):
+        _check_dns(host, draft, template, published, report)
+    for host, draft in zip(hosts, drafts, strict=True):
         own: dict[tuple[str, int], str] = {}
         taken = ChainMap(own, {} if host.loopback_disable else published)
         for key, proxy in (("http", host.http), ("socks", host.socks)):
@@ -97,3 +99,30 @@ def check_listeners(
                 message += f", where {taken[place]} listens already"
                 report.error(node, message, "choose another port")
             own[place] = f"its {key} proxy"
+
+
+def _check_dns(
+    host: Host,
+    draft: HostDraft,
+    template: OptionsDraft | None,
+    published: dict[tuple[str, int], str],
+    report: Report,
+) -> None:
+    """Adds a host's DNS to what is published; a port of its own at that number comes first."""
+    if host.dns_port is None:
+        return
+    place = (host.vip, host.dns_port)
+    if place not in published:
+        published[place] = f"the DNS of host {quoted(host.name)}"
+        return
+    dns, ports = (
+        draft.own.nodes.get(key) or (template.nodes.get(key) if template else None)
+        for key in ("dns", "ports")
+    )
+    hint = "give its DNS another port, dns: {port: 10054}, or none, dns: {disable: true}"
+    if host.dns.port is not None:
+        message = f"the DNS of host {quoted(host.name)} has the port {host.dns_port}"
+        report.error(dns or draft.key, f"{message}, which the host publishes itself", hint)
+    else:
+        message = f"port {host.dns_port} of host {quoted(host.name)} takes the place of its DNS"
+        report.warn(ports or draft.key, message, hint)

@@ -14,7 +14,7 @@ from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, Rout
 def dump(spec: MeshSpec) -> str:
     """Plain YAML which `load_text` reads back as an equal spec, if the spec is a valid one.
 
-    Keys that NoRouter does not know (`agent`, `auth`, `notTo`) are there only where the spec
+    Keys that NoRouter does not know (`agent`, `auth`, `dns`, `notTo`) are there only where the spec
     makes use of them. VIPs are always written out, allotted ones too, so that adding a host
     in front does not move them.
     """
@@ -74,6 +74,8 @@ def _options(options: HostOptions) -> dict[str, Any]:
     for key, proxy in (("http", options.http), ("socks", options.socks)):
         if proxy is not None:
             said[key] = _proxy(proxy)
+    if options.dns is not None:
+        said["dns"] = _only(port=options.dns.port, disable=options.dns.disable)
     if options.loopback_disable is not None:
         said["loopback"] = {"disable": options.loopback_disable}
     if options.state_dir is not None:

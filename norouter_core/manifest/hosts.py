@@ -16,16 +16,18 @@ from norouter_core.manifest.nodes import (
     known_fields,
     read_flag,
     read_items,
+    read_number,
     read_table,
     read_text,
 )
 from norouter_core.manifest.ports import read_ports
 from norouter_core.manifest.problems import Refused, quoted
 from norouter_core.manifest.report import Report
-from norouter_core.manifest.values import check_auth, check_hostname, parse_listen
+from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
 from norouter_core.manifest.vips import parse_vip
 from norouter_core.model import (
     AgentMode,
+    DnsSpec,
     HostOptions,
     HostSpec,
     ProxySpec,
@@ -33,7 +35,7 @@ from norouter_core.model import (
     split_cmd,
 )
 
-OPTION_KEYS = ("ports", "http", "socks", "loopback", "stateDir", "writeEtcHosts", "agent")
+OPTION_KEYS = ("ports", "http", "socks", "dns", "loopback", "stateDir", "writeEtcHosts", "agent")
 HOST_ONLY_KEYS = ("vip", "cmd", "aliases")
 
 T = TypeVar("T")
@@ -170,6 +172,7 @@ def _read_options(
         ports=read_ports(fields["ports"].value, report, where) if "ports" in fields else (),
         http=get("http", _read_proxy),
         socks=get("socks", _read_proxy),
+        dns=get("dns", _read_dns),
         loopback_disable=get("loopback", _read_loopback),
         state_dir=get("stateDir", _read_state_dir),
         write_etc_hosts=get("writeEtcHosts", read_flag),
@@ -204,6 +207,18 @@ def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
 
 def _is_loopback(proxy: ProxySpec) -> bool:
     return proxy.listen_host.startswith("127.") or proxy.listen_host == "::1"
+
+
+def _read_dns(node: Node, report: Report, what: str) -> DnsSpec | None:
+    fields = known_fields(read_table(node, report, what) or {}, ("port", "disable"), report, what)
+    port = disable = None
+    if "port" in fields:
+        port_node = fields["port"].value
+        text = read_number(port_node, report, f"port of {what}")
+        port = _ruled(text, lambda t: parse_port(t, "port"), port_node, report, what)
+    if "disable" in fields:
+        disable = read_flag(fields["disable"].value, report, f"disable of {what}")
+    return None if port is None and disable is None else DnsSpec(port, disable)
 
 
 def _read_loopback(node: Node, report: Report, what: str) -> bool | None:

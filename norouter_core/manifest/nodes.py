@@ -73,6 +73,14 @@ def read_flag(node: Node, report: Report, what: str) -> bool | None:
     return flag
 
 
+def read_number(node: Node, report: Report, what: str) -> str | None:
+    """The digits of a whole number, quoted or not, or None with an error reported."""
+    if is_plain(node, "int") or is_plain(node, "str"):
+        return str(node.value)
+    report.error(node, f"{what} must be a whole number, and this is {_seen(node)}")
+    return None
+
+
 def read_items(node: Node, report: Report, what: str) -> list[Node]:
     """The entries of a list; empty with an error reported when it is none."""
     if is_plain(node, "seq"):

@@ -30,8 +30,7 @@ hostaliases  The names without dots, for programs that use the system's resolver
 
 Other ways to reach the mesh by name from this host:
 
-  - its DNS, at {vip}:10053 (tcp):       dig +tcp -p 10053 @{vip} NAME
-  - the HTTP and SOCKS proxies, where the manifest sets http.listen or socks.listen
+{dns}  - the HTTP and SOCKS proxies, where the manifest sets http.listen or socks.listen
   - /etc/hosts, where the manifest says writeEtcHosts: true
 
 The names lead nowhere when the mesh has ended. This folder may be deleted then.
@@ -101,4 +100,6 @@ def hostaliases_file(hosts: Iterable[Host], existing: str = "") -> str:
 def readme(host: Host, folder: str) -> str:
     """The state dir's `README`: what these files are and how to use them. `folder` is the state
     dir as the host's own shell may read it."""
-    return _README.format(name=host.name, vip=host.vip, folder=folder)
+    port = host.dns_port
+    dns = "" if port is None else f"  - its DNS, by tcp: dig +tcp -p {port} @{host.vip} NAME\n"
+    return _README.format(name=host.name, folder=folder, dns=dns)

@@ -41,12 +41,7 @@ class Learnt:
     def via(self, address: IPAddress) -> str | None:
         """The host through which `address` is reached, while that is known."""
         known = self._known.get(address)
-        if known is None:
-            return None
-        if known[1] <= self._clock():
-            del self._known[address]
-            return None
-        return known[0]
+        return known[0] if known is not None and known[1] > self._clock() else None
 
     def keep(self, hosts: Collection[str]) -> None:
         """Forgets what was learnt from any other host."""

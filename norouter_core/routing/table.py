@@ -92,6 +92,11 @@ class RouteTable:
         self._by_network = [n for n, r in enumerate(routes) if any(map(is_network, r.to))]
         self._ports = {host.name: _published(host) for host in hosts}
 
+    @property
+    def vias(self) -> frozenset[str]:
+        """The names of the hosts that routes lead through."""
+        return frozenset(self._vias)
+
     # -- asking ----------------------------------------------------------------------------
 
     def needs_addresses(self, name_or_ip: str) -> bool:

@@ -62,7 +62,8 @@ class Watch:
     def address_of(self, name: str) -> str | None:
         """`IP:PORT` where a client on this machine reaches the web server of that host."""
         for listener in self.engine.status().listeners:
-            if listener.to_host == name and listener.state == ListenerState.BOUND:
+            port = listener.to_host == name and listener.service == "port"
+            if port and listener.state == ListenerState.BOUND:
                 return listener.bound or listener.listen
         return None
 

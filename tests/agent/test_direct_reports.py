@@ -17,9 +17,9 @@ from norouter_core.model import Forward, Host
 from norouter_core.wire import messages
 from norouter_core.wire.limits import MAX_STREAMS
 
-(PUBLICATION,) = publications(
+PUBLICATION = publications(
     (Host("web", "127.0.42.1", None, ports=(Forward(80, "127.0.0.1", 8080),)),)
-).values()
+)["127.0.42.1", 80]
 
 
 class HandDriven:

@@ -250,3 +250,35 @@ def test_a_file_that_may_not_be_written_is_left_alone(shared: Path) -> None:
 def test_no_block_is_written_without_a_backup(shared: Path) -> None:
     assert as_nobody(shared, "10.0.0.1 web\n", "block") == "PermissionError"
     assert shared.read_text() == HOSTS
+
+
+def test_read_takes_the_beginning_of_a_file(hosts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLDER", str(hosts.parent))
+    assert files.read("${FOLDER}/hosts", 1000) == (str(hosts), HOSTS, False)
+    assert files.read(str(hosts), len(HOSTS)) == (str(hosts), HOSTS, False)
+    assert files.read(str(hosts), 9) == (str(hosts), HOSTS[:9], True)
+    hosts.write_bytes(b"\xff\0")
+    assert files.read(str(hosts), 9)[1] == "\udcff\0"
+    link = hosts.parent / "link"
+    link.symlink_to(hosts)
+    assert files.read(str(link), 9)[1] == "\udcff\0"
+
+
+@pytest.mark.parametrize("path", ["/no/such/file", "${NO_SUCH_VARIABLE}", "~nobody-there/x", ""])
+def test_read_tells_that_there_is_no_file(path: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.read(path, 10)
+
+
+@pytest.mark.timeout(10)
+def test_read_waits_for_nobody(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in (fifo, Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            files.read(str(path), 10)
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(10):
+        with pytest.raises(OSError, match="not a regular file"):
+            files.read(str(fifo), 10)
+    assert len(os.listdir("/dev/fd")) == before

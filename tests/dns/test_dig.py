@@ -70,10 +70,10 @@ async def serving(world: World) -> AsyncIterator[int]:
             await server.close()
 
 
-async def dig(port: int, *args: str) -> str:
+async def dig(port: int, *args: str, server: str = "127.0.0.1") -> str:
     """What dig prints; it must have got an answer, and nothing to complain of."""
     process = await asyncio.create_subprocess_exec(
-        *("dig", "@127.0.0.1", "-p", str(port), "+tries=1", "+timeout=5", *args),
+        *("dig", f"@{server}", "-p", str(port), "+tries=1", "+timeout=5", *args),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -31,7 +31,7 @@ from norouter_core.engine.status import (
     ListenerStatus,
     StreamStatus,
 )
-from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec
+from norouter_core.model import DnsSpec, Forward, HostOptions, HostSpec, MeshSpec
 from tests.servers import Address, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -40,6 +40,8 @@ BRISK = replace(TIMING, heartbeat=0.5)
 """A silent link is given up after 1.5 s."""
 
 PORT = 8080
+NO_DNS = DnsSpec(disable=True)
+"""Most tests count listeners, and look at ports alone."""
 
 
 @cache
@@ -73,18 +75,18 @@ def vip() -> str:
 
 def local(name: str = "hub", *ports: Forward) -> HostSpec:
     """This machine."""
-    return HostSpec(name, vip(), options=HostOptions(ports=ports))
+    return HostSpec(name, vip(), options=HostOptions(ports=ports, dns=NO_DNS))
 
 
 def host(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
     """A host behind an exec command, which serves its own VIP."""
-    options = HostOptions(ports=ports)
+    options = HostOptions(ports=ports, dns=NO_DNS)
     return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
 
 
 def relayed(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
     """A host that is reached over the hub only."""
-    options = HostOptions(ports=ports, loopback_disable=True)
+    options = HostOptions(ports=ports, dns=NO_DNS, loopback_disable=True)
     return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
 
 

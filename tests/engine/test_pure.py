@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,11 +14,12 @@ from norouter_core.engine import backoff, states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.bus import Bus
 from norouter_core.engine.events import Event, Log, StreamOpened
-from norouter_core.engine.publications import placement, publications
+from norouter_core.engine.publications import Service, placement, publications
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.status import HostState, StreamState, StreamStatus
-from norouter_core.model import Forward, Host
+from norouter_core.model import DnsSpec, Forward, Host
 from norouter_core.wire.errors import Violation
+from tests.engine.meshes import NO_DNS
 
 # -- back-off
 
@@ -84,7 +86,7 @@ def test_ready_is_reached_over_a_start_only() -> None:
 
 def made(name: str, vip: str, *listen: int, disable: bool = False) -> Host:
     ports = tuple(Forward(port, "127.0.0.1", port) for port in listen)
-    return Host(name, vip, None, ports=ports, loopback_disable=disable)
+    return Host(name, vip, None, ports=ports, dns=NO_DNS, loopback_disable=disable)
 
 
 A = made("a", "127.0.42.1", 80)
@@ -104,6 +106,24 @@ def test_the_first_of_two_that_publish_the_same_keeps_it() -> None:
     same = made("copy", "127.0.42.1", 80)
     assert publications((A, same))["127.0.42.1", 80].to_host == "a"
     assert publications((same, A))["127.0.42.1", 80].to_host == "copy"
+
+
+def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> None:
+    a = replace(A, dns=DnsSpec())
+    b = replace(B, dns=DnsSpec(port=53))
+    hidden = replace(HIDDEN, dns=DnsSpec())
+    own = replace(made("own", "127.0.42.4", 10053), dns=DnsSpec())
+    published = publications((a, b, hidden, own))
+    dns = {address for address, x in published.items() if x.service is Service.DNS}
+    assert dns == {("127.0.42.1", 10053), ("127.0.42.2", 53), ("127.0.42.3", 10053)}
+    assert published["127.0.42.4", 10053].service is Service.PORT  # the host's own comes first
+    wanted = placement((a, b, hidden, own), published, {"a": 1, "b": 1, "hidden": 3, "own": 4})
+    assert wanted["hidden"] == {}
+    for name in ("a", "b", "own"):
+        assert dns < set(wanted[name])
+        assert not any(wanted[name][address].direct for address in dns)
+    assert wanted["a"]["127.0.42.2", 53].yields_to == "b"
+    assert wanted["own"]["127.0.42.2", 53].yields_to == ""
 
 
 def test_hosts_of_their_own_listen_for_everything() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from norouter_core.manifest import Loaded, ManifestError, load_text
 from norouter_core.model import (
     AgentMode,
+    DnsSpec,
     Forward,
     HostOptions,
     HostSpec,
@@ -69,6 +70,13 @@ globs = st.one_of(hostnames, hostnames.map("*.{}".format), st.just("*"), st.just
 targets = st.lists(st.one_of(networks, globs), min_size=1, max_size=4).map(tuple)
 
 
+def dns_specs(base: int) -> st.SearchStrategy[DnsSpec]:
+    """The DNS of a host, at a port that nothing else of the mesh uses; it says something."""
+    ports = st.none() | st.just(40_000 + base)
+    flags = st.none() | st.booleans()
+    return st.builds(DnsSpec, ports, flags).filter(lambda spec: spec != DnsSpec())
+
+
 @st.composite
 def commands(draw: st.DrawFn) -> str | tuple[str, ...] | None:
     """No command, a list of any words, or a string that a shell could split."""
@@ -88,6 +96,7 @@ def options(base: int) -> st.SearchStrategy[HostOptions]:
         ports=st.lists(forwards, max_size=3, unique_by=lambda f: f.listen).map(tuple),
         http=st.none() | st.builds(ProxySpec, st.just("127.0.0.1"), st.just(base), auths),
         socks=st.none() | st.builds(ProxySpec, st.just("::1"), st.just(base), auths),
+        dns=st.none() | dns_specs(base),
         loopback_disable=st.none() | st.booleans(),
         state_dir=st.none() | st.builds(StateDir, st.none() | filled, st.none() | st.booleans()),
         write_etc_hosts=st.none() | st.booleans(),
@@ -116,8 +125,8 @@ def specs(draw: st.DrawFn) -> MeshSpec:
 
 
 _keys = st.sampled_from(
-    "hosts hostTemplate routes vip cmd aliases ports http socks listen auth loopback disable "
-    "stateDir pathOnAgent writeEtcHosts agent via to notTo << = a b web".split()
+    "hosts hostTemplate routes vip cmd aliases ports http socks dns port listen auth loopback "
+    "disable stateDir pathOnAgent writeEtcHosts agent via to notTo << = a b web".split()
 )
 _scalars: st.SearchStrategy[Any] = st.one_of(
     st.none(),

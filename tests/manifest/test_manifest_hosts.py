@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from norouter_core.model import AgentMode, Forward, HostOptions, ProxySpec, StateDir
+from norouter_core.model import AgentMode, DnsSpec, Forward, HostOptions, ProxySpec, StateDir
 from tests.manifest.manifests import load, places, refused
 
 FULL = """\
@@ -27,6 +27,7 @@ hosts:
       - "6379:[fd00::17]:6379"
     http: {listen: "127.0.0.1:18080", auth: "alice:se:cret"}
     socks: {listen: "[::1]:18081"}
+    dns: {port: 5353, disable: false}
     loopback: {disable: yes}
     stateDir: {pathOnAgent: "~/x ${HOME}", disable: false}
     writeEtcHosts: off
@@ -55,6 +56,7 @@ def test_every_key_is_read() -> None:
         ),
         http=ProxySpec("127.0.0.1", 18080, "alice:se:cret"),
         socks=ProxySpec("::1", 18081),
+        dns=DnsSpec(5353, False),
         loopback_disable=True,
         state_dir=StateDir("~/x ${HOME}", False),
         write_etc_hosts=False,
@@ -82,7 +84,7 @@ def test_null_means_not_said() -> None:
         hosts:
           bare:
           web: {vip: , cmd: , ports: , aliases: ~, http: , socks: {listen: }, loopback: {disable: },
-                stateDir: , writeEtcHosts: null, agent: }
+                dns: {port: , disable: }, stateDir: , writeEtcHosts: null, agent: }
     """
     loaded = load(text)
     assert [host.vip for host in loaded.spec.hosts] == ["127.0.42.100", "127.0.42.101"]
@@ -160,6 +162,14 @@ def test_a_used_up_pool_names_the_hosts_left_over() -> None:
         ("{http: {listen: '127.0.0.1:1', auth: 'a:'}}", 46, "not USER:PASSWORD", "alice"),
         ("{socks: {listen: '127.0.0.1:1', auth: ':b'}}", 47, "not USER:PASSWORD", "alice"),
         ("{http: 8080}", 16, "must be a mapping", ""),
+        ("{dns: 53}", 15, "must be a mapping", ""),
+        ("{dns: {port: 0}}", 22, "out of range", "65535"),
+        ("{dns: {port: 65536}}", 22, "out of range", "65535"),
+        ("{dns: {port: x}}", 22, "not a number", "65535"),
+        ("{dns: {port: 0x35}}", 22, "not a number", "65535"),
+        ("{dns: {port: [53]}}", 22, "must be a whole number, and this is a list", ""),
+        ("{dns: {port: 5.3}}", 22, "must be a whole number", ""),
+        ("{dns: {disable: 1}}", 25, "true or false", ""),
         ("{loopback: true}", 20, "must be a mapping", ""),
         ("{loopback: {disable: 'yes'}}", 30, 'true or false, and this is text: "yes"', "quotes"),
         ("{loopback: {disable: 1}}", 30, "true or false", ""),
@@ -295,6 +305,35 @@ def test_proxies_that_collide() -> None:
     error = refused(text)
     assert places(error) == [(1, 23), (4, 52)]
     assert 'a port of host "b" listens already' in error.problems[1].message
+
+
+def test_a_port_takes_the_place_of_the_dns_and_says_so() -> None:
+    text = """\
+        hostTemplate: {ports: ["10053:x:1"]}
+        hosts:
+          a: {vip: 127.0.42.101, ports: ["10053:x:53"]}
+          b: {vip: 127.0.42.102, dns: {disable: true}}
+          c: {vip: 127.0.42.103, dns: {port: "53"}}
+    """
+    (warning,) = load(text).warnings
+    assert (warning.line, warning.column) == (3, 33)
+    assert 'port 10053 of host "a" takes the place of its DNS' in warning.message
+    assert "dns: {port: 10054}" in warning.hint
+
+
+def test_dns_that_collides() -> None:
+    text = """\
+        hostTemplate: {dns: {port: 53}}
+        hosts:
+          a: {vip: 127.0.42.101, ports: ["53:x:53"]}
+          b: {vip: 127.0.42.102, ports: ["54:x:53"], dns: {port: 54}}
+          c: {vip: 127.0.42.103, socks: {listen: "127.0.42.102:54"}}
+          d: {vip: 127.0.42.104, socks: {listen: "127.0.42.103:53"}}
+    """
+    error = refused(text)
+    assert places(error) == [(1, 21), (4, 51), (5, 33), (6, 33)]
+    assert 'the DNS of host "b" has the port 54' in error.problems[1].message
+    assert 'the DNS of host "c" listens already' in error.problems[3].message
 
 
 def test_many_errors_come_at_once_and_in_order() -> None:
