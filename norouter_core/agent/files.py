@@ -158,14 +158,22 @@ def _back_up(path: str, text: str) -> None:
 
 
 def _replace(path: str, text: str, like: str) -> None:
-    """Atomically where the system lets us, else in place. A symbolic link stays one; mode and
-    owner are those of `like`, if that is there."""
+    replace(path, text.encode("utf-8", "surrogateescape"), like=like)
+
+
+def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
+    """Makes `path` hold `data`: atomically where the system lets us, else in place. A symbolic link
+    stays one; permissions and owner are those of `like`, if that is there, else `mode` and ours.
+
+    Raises:
+        OSError: with the path and the reason; what was there is still there, unless the disk is
+            full and the file can only be written in place.
+    """
     path = os.path.realpath(path)
-    data = text.encode("utf-8", "surrogateescape")
     temporary = f"{path}.norouter-{os.urandom(6).hex()}"
     try:
         with open(temporary, "xb") as file:
-            _copy_owner(file.fileno(), like)
+            _copy_owner(file.fileno(), like, mode)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -179,11 +187,11 @@ def _replace(path: str, text: str, like: str) -> None:
             file.write(data)
 
 
-def _copy_owner(fd: int, like: str) -> None:
+def _copy_owner(fd: int, like: str, mode: int) -> None:
     try:
         status = os.stat(like)
     except OSError:
-        os.fchmod(fd, 0o644)  # a new file
+        os.fchmod(fd, mode)  # a new file
         return
     os.fchmod(fd, stat.S_IMODE(status.st_mode))
     try:

@@ -18,14 +18,50 @@ def dump(spec: MeshSpec) -> str:
     makes use of them. VIPs are always written out, allotted ones too, so that adding a host
     in front does not move them.
     """
+    return block(tree(spec))
+
+
+def tree(spec: MeshSpec) -> dict[str, Any]:
+    """What `dump` writes, as mappings, lists, texts and flags; equal where specs are (but for the
+    order of hosts)."""
     top: dict[str, Any] = {}
     if spec.template is not None:
         top["hostTemplate"] = _options(spec.template)
     top["hosts"] = {host.name: _host(host) for host in spec.hosts}
     if spec.routes:
         top["routes"] = [_route(route) for route in spec.routes]
+    return top
+
+
+def block(value: Any, indent: int = 2) -> str:
+    """A part of a `tree` as lines, each entry of a mapping on its own."""
+    return _dump(value, flow=False, indent=indent)
+
+
+def inline(value: Any) -> str:
+    """A part of a `tree` as text that may stand on a line, also within brackets."""
+    return _dump([value], flow=True).rstrip("\n")[1:-1]
+
+
+def quoting(text: str) -> str:
+    """A text in double quotes, everything that is not printable escaped."""
+    return inline(_Quoted(text))
+
+
+def is_inline(value: Any) -> bool:
+    """Whether `dump` writes a part of a `tree` on the line of its key."""
+    return not value or isinstance(value, str | bool | _Words)
+
+
+def _dump(value: Any, flow: bool, indent: int = 2) -> str:
     return yaml.dump(
-        top, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31, indent=2
+        value,
+        Dumper=_Dumper,
+        default_flow_style=flow,
+        sort_keys=False,
+        allow_unicode=True,
+        width=2**31,
+        indent=indent,
     )
 
 

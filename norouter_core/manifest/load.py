@@ -36,13 +36,23 @@ def load_file(path: str | os.PathLike[str]) -> Loaded:
     Raises:
         ManifestError: the file cannot be read, or what it holds is no valid manifest.
     """
+    data, name = read_data(path)
+    return load_text(data, name)
+
+
+def read_data(path: str | os.PathLike[str]) -> tuple[bytes, str]:
+    """What a file holds (`-` is standard input), up to a byte more than a manifest may have, and
+    what problems call it.
+
+    Raises:
+        ManifestError: the file cannot be read.
+    """
     given = os.fspath(path)
     name = "<stdin>" if given == "-" else given
     try:
-        data = _read_stdin() if given == "-" else _read_file(given)
+        return (_read_stdin() if given == "-" else _read_file(given)), name
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from None
-    return load_text(data, name)
 
 
 def load_text(text: str | bytes, name: str) -> Loaded:

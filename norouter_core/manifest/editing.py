@@ -1,0 +1,306 @@
+"""One pass over a manifest's parts: what must be cut, put and replaced for it to say more of what
+is wanted. Values are those of `dump.tree`, as the text says them now and as they are wanted."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+from norouter_core.manifest.dump import block, inline, is_inline, quoting
+from norouter_core.manifest.parts import Kind, Part
+from norouter_core.manifest.splices import CannotSplice, Splices
+
+_DASH = re.compile(r" *-[ ]+")
+_ENTRY = re.compile(r" *")
+
+Cell = tuple[int, int]
+"""From where to where an entry or an item reaches."""
+
+
+class Editor:
+    """Collects the changes of one pass over `text`, whose parts are `root`."""
+
+    def __init__(self, text: str, root: Part) -> None:
+        self._text = text
+        self._root = root
+        self._direct = Splices(text)
+        # Where something inherited is in the way: done only when nothing else is left to do, since
+        # a change at the place that is inherited from may be all that is needed.
+        self._override = Splices(text)
+        self._step = _step(root, self._direct)
+
+    @property
+    def has_changes(self) -> bool:
+        return bool(self._direct or self._override)
+
+    def made(self) -> str:
+        """The text with the changes of this pass.
+
+        Raises:
+            CannotSplice: there is nothing that could be done.
+        """
+        chosen = self._direct or self._override
+        if not chosen:
+            raise CannotSplice
+        _keep_anchors(self._root, chosen)
+        return chosen.made()
+
+    def edit(self, part: Part, have: Any, want: Any, key: Part | None = None) -> None:
+        """Changes `part`, the value of `key`, which says `have`, to say `want`."""
+        if have == want:
+            return
+        if part.kind is Kind.ALIAS:
+            self._override.put(part.start, part.end, inline(want))
+        elif isinstance(have, dict) and isinstance(want, dict) and part.pairs:
+            self._mapping(part, have, want)
+        elif isinstance(have, list) and isinstance(want, list) and part.items:
+            self._list(part, have, want)
+        else:
+            self._replace(part, want, key)
+
+    # Mappings
+
+    def _mapping(self, part: Part, have: Mapping[str, Any], want: Mapping[str, Any]) -> None:
+        own = {key.value: (key, value) for key, value in part.pairs}
+        renamed = _renamed(have, want)
+        for old, new in renamed.items():
+            if old in own:
+                self._replace(own[old][0], new)
+                own[new] = own.pop(old)
+        have = {renamed.get(name, name): value for name, value in have.items()}
+        gone = [name for name in have if name not in want]
+        for name, value in want.items():
+            if name in own:
+                self.edit(own[name][1], have.get(name), value, own[name][0])
+        places = [next((k for k, v in own.items() if v[0] is key), "") for key, _ in part.pairs]
+        self._remove(part, [at for at, name in enumerate(places) if name in gone])
+        if any(name not in own for name in gone):
+            self._drop_merge(part, places)
+        self._add_entries(part, places, have, want)
+
+    def _add_entries(
+        self, part: Part, places: list[str], have: Mapping[str, Any], want: Mapping[str, Any]
+    ) -> None:
+        before = -1
+        for name, value in want.items():
+            if name in places:
+                before = places.index(name)
+            elif name not in have:
+                self._insert(self._direct, part, before, {name: value})
+            elif have[name] != value:
+                self._insert(self._override, part, before, {name: value})
+
+    def _drop_merge(self, part: Part, places: list[str]) -> None:
+        for at, (key, _) in enumerate(part.pairs):
+            if key.value == "<<" and not key.style:
+                self._remove(part, [at], self._override)
+
+    # Lists
+
+    def _list(self, part: Part, have: Sequence[Any], want: Sequence[Any]) -> None:
+        if len(have) != len(part.items):
+            raise CannotSplice
+        old, new = ([json.dumps(value, sort_keys=True) for value in side] for side in (have, want))
+        for _, i, last, j, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+            both = min(last - i, end - j)
+            for n in range(both):
+                self.edit(part.items[i + n], have[i + n], want[j + n])
+            self._remove(part, list(range(i + both, last)))
+            for value in want[j + both : end]:
+                self._insert(self._direct, part, i + both - 1, [value])
+
+    # Entries of mappings and items of lists alike
+
+    def _remove(self, part: Part, places: list[int], splices: Splices | None = None) -> None:
+        splices = splices or self._direct
+        cells = _cells(part)
+        for first, last in _runs(places):
+            if not part.is_flow:
+                self._remove_lines(splices, part, cells, first, last)
+            elif last + 1 < len(cells):
+                splices.put(cells[first][0], cells[last + 1][0], "")
+            else:
+                splices.put(cells[first - 1][1] if first else cells[0][0], cells[last][1], "")
+
+    def _remove_lines(
+        self, splices: Splices, part: Part, cells: list[Cell], first: int, last: int
+    ) -> None:
+        if self._begins_line(part, cells[first][0]):
+            start, _ = self._lines(part, cells[first])
+            splices.cut_lines(start, self._lines(part, cells[last])[1])
+        elif last + 1 < len(cells):
+            splices.put(cells[first][0], cells[last + 1][0], "")  # what a dash stands before
+        else:
+            raise CannotSplice
+
+    def _insert(self, splices: Splices, part: Part, before: int, value: Any) -> None:
+        """Puts an entry, or an item, behind that at the place `before` (-1: in front)."""
+        cells = _cells(part)
+        if part.is_flow:
+            text = inline(value)[1:-1]
+            if before >= 0:
+                splices.put(cells[before][1], cells[before][1], f", {text}")
+            else:
+                splices.put(cells[0][0], cells[0][0], f"{text}, ")
+            return
+        before = max(before, -1 if self._begins_line(part, cells[0][0]) else 0)
+        start, end = self._lines(part, cells[max(before, 0)])
+        column = self._column(part)
+        lines = "\n".join(" " * column + line for line in block(value, self._step).splitlines())
+        if before >= 0:
+            splices.put_lines(end, lines)
+        else:
+            splices.put_lines_above(start, lines)
+
+    def _column(self, part: Part) -> int:
+        """Where the entries of a block begin, dashes included."""
+        if part.kind is Kind.MAPPING:
+            return self._direct.indent(part.pairs[0][0].start)
+        line = self._direct.line(part.items[0].start)
+        return len(line) - len(line.lstrip(" "))
+
+    def _begins_line(self, part: Part, start: int) -> bool:
+        said = self._text[self._direct.line_start(start) : start]
+        return bool((_ENTRY if part.kind is Kind.MAPPING else _DASH).fullmatch(said))
+
+    def _lines(self, part: Part, cell: Cell) -> Cell:
+        """From the first of its comments to the end of its last line."""
+        column = self._column(part)
+        return self._direct.leads(cell[0], column), self._direct.trails(cell[1], column)
+
+    # Values
+
+    def _replace(self, part: Part, want: Any, key: Part | None = None) -> None:
+        is_empty = part.is_flow and not part.pairs and not part.items and not part.anchor
+        if key is not None and (part.is_empty or is_empty):
+            self._fill(part, want, key)
+        elif part.is_block:
+            self._replace_block(part, want, key)
+        else:
+            self._direct.put(part.body, part.end, _in_style(part, want))
+
+    def _fill(self, part: Part, want: Any, key: Part) -> None:
+        """Gives a key without a value, or with empty brackets, one."""
+        end = self._direct.line_end(part.end)
+        rest = self._text[part.end : end].strip()
+        own_line = _ENTRY.fullmatch(self._text[self._direct.line_start(key.start) : key.start])
+        if own_line and not is_inline(want) and (not rest or rest.startswith("#")):
+            column = self._direct.indent(key.start) + self._step
+            lines = block(want, self._step).splitlines()
+            self._direct.put(len(self._text[: part.body].rstrip(" ")), part.end, "")
+            self._direct.put_lines(end, "\n".join(" " * column + line for line in lines))
+        elif part.is_empty:
+            colon = "" if self._text[: part.start].rstrip().endswith(":") or part.anchor else ":"
+            self._direct.put(part.end, part.end, f"{colon} {inline(want)}")
+        else:
+            self._direct.put(part.body, part.end, inline(want))
+
+    def _replace_block(self, part: Part, want: Any, key: Part | None) -> None:
+        """Takes the lines below a key away, and says it on the key's own line."""
+        if key is None or part.anchor or part.tag:
+            raise CannotSplice
+        colon = self._text.index(":", key.end) + 1
+        first = self._direct.line_end(colon)
+        if first > part.start:
+            raise CannotSplice
+        self._direct.put(colon, colon, f" {inline(want)}")
+        self._direct.put(first, part.end, "")
+
+    def reorder(self, root: Part, names: Sequence[str]) -> None:
+        """Moves the hosts, each with its comments, into the order of `names`.
+
+        Raises:
+            CannotSplice: they are not all in one place.
+        """
+        hosts = next((value for key, value in root.pairs if key.value == "hosts"), root)
+        places = {key.value: at for at, (key, _) in enumerate(hosts.pairs)}
+        if hosts is root or sorted(places) != sorted(names):
+            raise CannotSplice
+        cells = _cells(hosts)
+        if not hosts.is_flow:
+            if not all(self._begins_line(hosts, start) for start, _ in cells):
+                raise CannotSplice
+            cells = [self._lines(hosts, cell) for cell in cells]
+        for (start, end), name in zip(cells, names, strict=True):
+            source = cells[places[name]]
+            self._direct.put(start, end, self._text[source[0] : source[1]])
+
+
+def _step(root: Part, splices: Splices) -> int:
+    """How far this text indents the entries of a mapping below its key."""
+    for key, value in root.pairs:
+        if value.kind is Kind.MAPPING and not value.is_flow and value.pairs:
+            step = splices.indent(value.pairs[0][0].start) - splices.indent(key.start)
+            return step if 2 <= step <= 8 else 2
+    return 2
+
+
+def _cells(part: Part) -> list[Cell]:
+    if part.kind is Kind.MAPPING:
+        return [(key.start, value.end) for key, value in part.pairs]
+    return [(item.start, item.end) for item in part.items]
+
+
+def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Neighbouring numbers of an ascending list, as first and last."""
+    first = None
+    for at in places:
+        first = at if first is None else first
+        if at + 1 not in places:
+            yield first, at
+            first = None
+
+
+def _renamed(have: Mapping[str, Any], want: Mapping[str, Any]) -> dict[str, str]:
+    """Hosts that have a new name: known by their VIP. Nothing else has entries with one."""
+    gone = {v["vip"]: name for name, v in have.items() if name not in want and _has_vip(v)}
+    new = {v["vip"]: name for name, v in want.items() if name not in have and _has_vip(v)}
+    return {gone[vip]: new[vip] for vip in gone if vip in new}
+
+
+def _has_vip(value: Any) -> bool:
+    return isinstance(value, dict) and "vip" in value
+
+
+def _in_style(part: Part, want: Any) -> str:
+    """A value as text, a scalar's in the quotes that it had."""
+    if not isinstance(want, str):
+        return inline(want)
+    if part.kind is not Kind.SCALAR or part.style not in ("", "'") or not want.isprintable():
+        return quoting(want)
+    if part.style == "'":
+        return "'" + want.replace("'", "''") + "'"
+    return inline(str(want))
+
+
+def _keep_anchors(root: Part, splices: Splices) -> None:
+    """Where an anchor goes whose aliases stay, the first of these gets what it held.
+
+    Raises:
+        CannotSplice: what it held cannot be said there.
+    """
+    lost = {p.anchor: p for p in root.walk() if p.anchor and splices.covers(p.start)}
+    for part in root.walk() if lost else ():
+        if part.kind is Kind.ALIAS and part.value in lost and not splices.covers(part.start):
+            held = lost.pop(part.value)
+            splices.put(part.start, part.end, f"&{held.anchor} {_literal(held, splices.text)}")
+
+
+def _literal(part: Part, text: str) -> str:
+    """A part as text that may stand on a line."""
+    if part.tag and part.kind is not Kind.SCALAR:
+        raise CannotSplice
+    if part.kind is Kind.LIST:
+        return "[" + ", ".join(_literal(item, text) for item in part.items) + "]"
+    if part.kind is Kind.MAPPING:
+        pairs = ((_literal(key, text), _literal(value, text)) for key, value in part.pairs)
+        return "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
+    raw = text[part.body : part.end]
+    if part.kind is Kind.SCALAR and (part.style or part.tag):
+        return quoting(part.value)
+    if any(ch in "\r\n,[]{}#:" for ch in raw):
+        return quoting(part.value)
+    return raw or "null"
