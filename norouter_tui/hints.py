@@ -5,7 +5,10 @@ from __future__ import annotations
 from norouter_core.engine.status import ListenerState, ListenerStatus
 from norouter_tui.plaintext import clean
 
-_OWNER = "ss -ltnp", "lsof -nP -iTCP:{port} -sTCP:LISTEN"
+_OWNERS = {
+    "": ("ss -ltnp", "lsof -nP -iTCP:{port} -sTCP:LISTEN"),
+    "udp": ("ss -lunp", "lsof -nP -iUDP:{port}"),
+}
 
 
 def reason(listener: ListenerStatus) -> str:
@@ -16,7 +19,7 @@ def reason(listener: ListenerStatus) -> str:
 def hint(listener: ListenerStatus, agent: str = "") -> str:
     """What to do about it; empty where nothing is known. `agent` is what the agent of the
     listening host said of itself: its system's own commands come first."""
-    host, port = _parts(listener.listen)
+    host, port, proto = _parts(listener.listen)
     linux = "Linux" in agent or not agent
     if listener.bound not in ("", listener.listen):
         return _fallback(host, linux)
@@ -25,7 +28,8 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
     if "Permission denied" in listener.note and port < 1024:
         return _low_port(listener.on_host, port, linux)
     if "in use" in listener.note:
-        first, second = _OWNER if linux else _OWNER[::-1]
+        owner = _OWNERS[proto]
+        first, second = owner if linux else owner[::-1]
         return (
             f"see on {clean(listener.on_host)} who has it (`{first.format(port=port)}` or "
             f"`{second.format(port=port)}`); it is tried again by itself"
@@ -47,6 +51,7 @@ def _fallback(vip: str, linux: bool) -> str:
     return f"{clean(vip)} is no address of that machine; to have it there: {command}"
 
 
-def _parts(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port) if port.isdecimal() else 0
+def _parts(listen: str) -> tuple[str, int, str]:
+    address, _, proto = listen.partition("/")
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port) if port.isdecimal() else 0, proto

@@ -84,7 +84,8 @@ class Verbs:
             except OSError as error:
                 codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
                 code = codes.get(error.errno or 0, "bind")
-                raise VerbError(code, f"{host}:{port}: {describe(error)}") from None
+                suffix = "" if proto == "tcp" else f"/{proto}"
+                raise VerbError(code, f"{host}:{port}{suffix}: {describe(error)}") from None
             known = self._listeners[number] = (listener, (host, port, proto))
         elif self._direct_to.get(number) != direct:
             self._table.kill_listener(number, "unpublished", "the port was changed")

@@ -7,12 +7,12 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.dns.responder import Responder
+from norouter_core.agent.udp import UdpClient, UdpListener
+from norouter_core.dns.udp import dns_udp_session
 from tests.dns.streams import Server
 from tests.dns.world import World
 
@@ -20,26 +20,6 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(not shutil.which("dig"), reason="dig is missing (bind9-dnsutils)"),
 ]
-
-
-class Udp(asyncio.DatagramProtocol):
-    """Answers datagrams as the host `Web`."""
-
-    def __init__(self, responder: Responder, server: Server) -> None:
-        self._responder = responder
-        self._server = server
-        self._transport: asyncio.DatagramTransport
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
-        self._server.spawn(self._answer(data, address))
-
-    async def _answer(self, data: bytes, address: tuple[str, int]) -> None:
-        answer = await self._responder.answer(data, "Web", "udp")
-        if answer is not None:
-            self._transport.sendto(answer, address)
 
 
 @asynccontextmanager
@@ -50,21 +30,22 @@ async def serving(world: World) -> AsyncIterator[int]:
     loop = asyncio.get_running_loop()
     ends = []
 
+    def arrived(client: UdpClient, peer: tuple[str, int]) -> None:
+        dns_udp_session(client, lambda wire: responder.answer(wire, "Web", "udp"), server.spawn)
+
     def accept() -> None:
         ends.append(TcpEnd(server.io, listening.accept()[0]))
         server.serve(ends[-1])
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: Udp(responder, server), ("127.0.0.1", port)
-        )
+        datagrams = UdpListener(server.io, "127.0.0.1", port, arrived)
         loop.add_reader(listening.fileno(), accept)
         try:
             yield port
         finally:
             loop.remove_reader(listening.fileno())
-            transport.close()
+            datagrams.close()
             for end in ends:
                 end.failed("gone", "the test is over")
             await server.close()
