@@ -35,7 +35,7 @@ class AgentMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One published port: `LISTEN:HOST:PORT[/tcp]`.
+    """One published port: `LISTEN:HOST:PORT[/tcp]`, or `/udp`, which NoRouter does not know.
 
     `listen` is the port at the host's VIP, `host` and `port` what the host dials. `host` is an
     IP literal (IPv6 without brackets) or a name that the host resolves when it dials.
@@ -47,7 +47,8 @@ class Forward:
     proto: str = "tcp"
 
     def __str__(self) -> str:
-        return f"{self.listen}:{address_text((self.host, self.port))}"
+        suffix = "" if self.proto == "tcp" else f"/{self.proto}"
+        return f"{self.listen}:{address_text((self.host, self.port))}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +194,8 @@ def split_cmd(cmd: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 def _merge(host: HostSpec, template: HostOptions) -> Host:
     own = host.options
-    taken = {forward.listen for forward in own.ports}
-    inherited = tuple(f for f in template.ports if f.listen not in taken)
+    taken = {(forward.listen, forward.proto) for forward in own.ports}
+    inherited = tuple(f for f in template.ports if (f.listen, f.proto) not in taken)
     return Host(
         name=host.name,
         vip=host.vip,

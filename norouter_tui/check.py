@@ -103,8 +103,10 @@ def _describe_host(host: Host, width: int) -> list[Text]:
         "  ", (clean(host.name).ljust(width), "bold"), f"  {host.vip:<15}  {where}{names}"
     )
     ports = [
-        Text(f"  {'':{width}}  {host.vip}:{port.listen} -> {clean(_target(port.host, port.port))}")
+        Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {clean(target)}")
         for port in host.ports
+        for udp in ["/udp" if port.proto == "udp" else ""]
+        for target in [_target(port.host, port.port)]
     ]
     proxies = [
         Text(

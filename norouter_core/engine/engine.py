@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import anyio
 
-from norouter_core.agent.ends import End
+from norouter_core.agent.ends import End, proto_of
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.dns.tcp import dns_tcp_session
@@ -23,6 +23,7 @@ from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.publications import (
     Address,
+    Place,
     Publication,
     Service,
     placement,
@@ -69,13 +70,13 @@ class Engine(Tools):
         self._tasks: anyio.abc.TaskGroup
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
-        self._published: dict[Address, Publication] = {}
+        self._published: dict[Place, Publication] = {}
         self._served: list[Publication] = []
         self._reachable: frozenset[Publication] = frozenset()
         self._learnt = Learnt(time.monotonic)
         self.routes = RouteTable((), (), self._learnt)
         self._dns = DnsService(self, self._learnt)
-        self._numbers: dict[Address, int] = {}
+        self._numbers: dict[Place, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
         self._progress = asyncio.Event()
@@ -227,19 +228,19 @@ class Engine(Tools):
             supervisor.listeners.want(wanted.get(name, {}))
         self._moved()
 
-    def _holder_of(self, address: Address, names: frozenset[str]) -> str:
-        """Which of some hosts listens on an address; empty if none does."""
+    def _holder_of(self, place: Place, names: frozenset[str]) -> str:
+        """Which of some hosts listens at a place; empty if none does."""
         for name in names:
             supervisor = self._supervisors.get(name)
-            if supervisor is not None and supervisor.listeners.holds(address):
+            if supervisor is not None and supervisor.listeners.holds(place):
                 return name
         return ""
 
-    def _number(self, address: Address) -> int:
-        """The listener number of an address: the same on every host, never another's."""
-        if address not in self._numbers:
-            self._numbers[address] = next(self._next_number)
-        return self._numbers[address]
+    def _number(self, place: Place) -> int:
+        """The listener number of a place: the same on every host, never another's."""
+        if place not in self._numbers:
+            self._numbers[place] = next(self._next_number)
+        return self._numbers[place]
 
     def _ready(self) -> bool:
         return all(s.is_up and s.listeners.settled for s in self._wanted())
@@ -282,7 +283,8 @@ class Engine(Tools):
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
         wanted = supervisor.listeners.granted(listener)
-        if wanted is None or wanted.publication not in self._reachable or end.datagrams:
+        granted = wanted is not None and wanted.publication.proto == proto_of(end)
+        if wanted is None or not granted or wanted.publication not in self._reachable:
             text = (
                 f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
             )
@@ -331,8 +333,8 @@ class Engine(Tools):
         )
 
     def publication(self, address: Address) -> Publication | None:
-        """The port that the mesh publishes at an address."""
-        return self._published.get(address)
+        """The TCP port that the mesh publishes at an address."""
+        return self._published.get(Place(*address))
 
     def link(self, host: str) -> Link | None:
         """A host's link, while it is up."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from norouter_core.engine.publications import Address, Publication
+from norouter_core.engine.publications import Address, Place, Publication
 from norouter_core.text import address_text
 
 NOT_REACHED = frozenset(
@@ -22,23 +22,23 @@ class Grumbles:
     """Limits the lines per target; remembers at most 256 of them."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[Address, tuple[float, int]] = OrderedDict()
+        self._last: OrderedDict[Place, tuple[float, int]] = OrderedDict()
 
     def about(
         self, publication: Publication, from_host: str, peer: Address, reason: str, now: float
     ) -> str | None:
         """The line to be told now; None while the last one about that port is fresh."""
-        told, silent = self._last.get(publication.address, (-INTERVAL, 0))
+        told, silent = self._last.get(publication.place, (-INTERVAL, 0))
         if now - told < INTERVAL:
-            self._last[publication.address] = (told, silent + 1)
+            self._last[publication.place] = (told, silent + 1)
             return None
-        self._last[publication.address] = (now, 0)
-        self._last.move_to_end(publication.address)
+        self._last[publication.place] = (now, 0)
+        self._last.move_to_end(publication.place)
         if len(self._last) > _KNOWN:
             self._last.popitem(last=False)
         more = f"; {silent} more since the last such line" if silent else ""
         return (
             f"{publication.target_text} was not reached: {reason} "
-            f"(client {address_text(peer)} on {from_host}, by {address_text(publication.address)}"
+            f"(client {address_text(peer)} on {from_host}, by {publication.place.text()}"
             f"{more})"
         )

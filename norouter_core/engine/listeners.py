@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import anyio
 
-from norouter_core.engine.publications import Address, Wanted
+from norouter_core.engine.publications import Address, Place, Wanted
 from norouter_core.engine.status import ListenerState, ListenerStatus
-from norouter_core.links.base import Link, VerbError
-from norouter_core.text import address_text
+from norouter_core.links.base import UNSUPPORTED, Link, VerbError
 
 _QUICK_TRIES = 4
 _QUICK_RETRY = 0.03
@@ -33,10 +32,12 @@ class _Listener:
     """Who serves it, when shared."""
     tries: int = 0
     """How often it was found taken in a row."""
+    given_up: bool = False
+    """Whether the agent knows nothing of such a listener, so that to ask again mends nothing."""
 
     @property
     def settled(self) -> bool:
-        return self.state in (ListenerState.BOUND, ListenerState.SHARED)
+        return self.given_up or self.state in (ListenerState.BOUND, ListenerState.SHARED)
 
 
 class HostListeners:
@@ -45,8 +46,8 @@ class HostListeners:
     def __init__(
         self,
         host: str,
-        number_of: Callable[[Address], int],
-        holder_of: Callable[[Address, frozenset[str]], str],
+        number_of: Callable[[Place], int],
+        holder_of: Callable[[Place, frozenset[str]], str],
         changed: Callable[[ListenerStatus], None],
         removed: Callable[[str, str], None],
     ) -> None:
@@ -55,20 +56,20 @@ class HostListeners:
         self._holder_of = holder_of
         self._changed = changed
         self._removed = removed
-        self._listeners: dict[Address, _Listener] = {}
+        self._listeners: dict[Place, _Listener] = {}
         self._stale: list[int] = []
         self._by_number: dict[int, _Listener] = {}
         self._work = asyncio.Event()
 
-    def want(self, wanted: Mapping[Address, Wanted]) -> None:
+    def want(self, wanted: Mapping[Place, Wanted]) -> None:
         """Sets what this host should listen on; the work is done by `run`."""
-        for address in list(self._listeners):
-            if address not in wanted:
-                self._drop(address)
-        for address, wish in wanted.items():
-            known = self._listeners.get(address)
+        for place in list(self._listeners):
+            if place not in wanted:
+                self._drop(place)
+        for place, wish in wanted.items():
+            known = self._listeners.get(place)
             if known is None:
-                known = self._listeners[address] = _Listener(wish)
+                known = self._listeners[place] = _Listener(wish)
                 self._tell(known)
             else:
                 self._rewish(known, wish)
@@ -79,11 +80,12 @@ class HostListeners:
         deserted = listener.state is ListenerState.SHARED and listener.holder not in wish.group
         if deserted or not _same(old, wish):
             listener.tries = 0
+            listener.given_up = False
             self._move(listener, ListenerState.PENDING, listener.bound, "")
 
-    def holds(self, address: Address) -> bool:
-        """Whether this host listens on an address."""
-        listener = self._listeners.get(address)
+    def holds(self, place: Place) -> bool:
+        """Whether this host listens at a place."""
+        listener = self._listeners.get(place)
         return listener is not None and listener.state is ListenerState.BOUND
 
     def unbound(self) -> None:
@@ -92,6 +94,7 @@ class HostListeners:
         self._by_number.clear()
         for listener in self._listeners.values():
             listener.asked = None
+            listener.given_up = False
             self._move(listener, ListenerState.PENDING, "", "")
 
     def granted(self, number: int) -> Wanted | None:
@@ -134,8 +137,8 @@ class HostListeners:
 
     async def _settle(self, link: Link, listener: _Listener) -> None:
         wanted = listener.wanted
-        address = wanted.publication.address
-        number = self._number_of(address)
+        place = wanted.publication.place
+        number = self._number_of(place)
         if wanted.yields_to:
             await self._yield(link, listener, number, wanted.yields_to)
             return
@@ -143,26 +146,26 @@ class HostListeners:
         # Known before it is asked for: a client may arrive before the answer does.
         self._by_number[number] = listener
         try:
-            host, port, fallback = await link.listen(number, *address, direct)
+            host, port, fallback = await link.listen(number, *place.address, direct, place.proto)
         except VerbError as error:
             self._refused(listener, number, wanted, error)
             return
-        if self._listeners.get(address) is not listener:
+        if self._listeners.get(place) is not listener:
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
             return
         listener.asked = (number, direct)
         listener.tries = 0
         if _same(listener.wanted, wanted):
-            note = _fallback_hint(address[0]) if fallback else ""
-            self._move(listener, ListenerState.BOUND, address_text((host, port)), note)
+            note = _fallback_hint(place.host) if fallback else ""
+            self._move(listener, ListenerState.BOUND, place.text((host, port)), note)
 
     async def _yield(self, link: Link, listener: _Listener, number: int, holder: str) -> None:
         if listener.asked is not None:
             listener.asked = None
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
-        if self._holder_of(listener.wanted.publication.address, frozenset((holder,))):
+        if self._holder_of(listener.wanted.publication.place, frozenset((holder,))):
             self._share(listener, holder)
             return
         listener.tries += 1
@@ -180,10 +183,13 @@ class HostListeners:
         if not _same(listener.wanted, wanted):
             return
         others = wanted.group - {self._host}
-        holder = self._holder_of(wanted.publication.address, others)
+        holder = self._holder_of(wanted.publication.place, others)
         listener.tries += 1
         if error.code == "in-use" and holder:
             self._share(listener, holder)
+        elif error.code == UNSUPPORTED:
+            listener.given_up = True
+            self._move(listener, ListenerState.FAILED, "", error.reason)
         elif error.code != "in-use" or listener.tries > _QUICK_TRIES:
             self._move(listener, ListenerState.FAILED, "", error.reason)
 
@@ -191,16 +197,16 @@ class HostListeners:
         listener.holder = holder
         listener.tries = 0
         note = f"served by {holder}, which shares this network namespace"
-        address = address_text(listener.wanted.publication.address)
-        self._move(listener, ListenerState.SHARED, address, note)
+        place = listener.wanted.publication.place
+        self._move(listener, ListenerState.SHARED, place.text(), note)
 
-    def _drop(self, address: Address) -> None:
-        listener = self._listeners.pop(address)
-        number = self._number_of(address)
+    def _drop(self, place: Place) -> None:
+        listener = self._listeners.pop(place)
+        number = self._number_of(place)
         self._by_number.pop(number, None)
         if listener.asked is not None:
             self._stale.append(number)
-        self._removed(self._host, address_text(address))
+        self._removed(self._host, place.text())
 
     def _move(self, listener: _Listener, state: ListenerState, bound: str, note: str) -> None:
         if (listener.state, listener.bound, listener.note) != (state, bound, note):
@@ -215,7 +221,7 @@ class HostListeners:
         return ListenerStatus(
             on_host=self._host,
             to_host=publication.to_host,
-            listen=address_text(publication.address),
+            listen=publication.place.text(),
             target=publication.target_text,
             state=listener.state,
             bound=listener.bound,

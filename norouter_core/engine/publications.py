@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from norouter_core.model import Host
 from norouter_core.text import address_text
 
 Address = tuple[str, int]
 """IP literal and port."""
+
+
+class Place(NamedTuple):
+    """Where something is published: TCP and UDP at one address are two places."""
+
+    host: str
+    port: int
+    proto: str = "tcp"
+    """`tcp` or `udp`."""
+
+    @property
+    def address(self) -> Address:
+        return self.host, self.port
+
+    def text(self, address: Address | None = None) -> str:
+        """`HOST:PORT` as every face shows it, with `/udp` where it is that; of another address
+        where this is bound in truth, if one is given."""
+        suffix = "" if self.proto == "tcp" else f"/{self.proto}"
+        return address_text(address or self.address) + suffix
 
 
 class Service(StrEnum):
@@ -27,7 +47,7 @@ _TITLES = {Service.HTTP: "HTTP proxy", Service.SOCKS: "SOCKS proxy", Service.DNS
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What clients connect to at `address`.
+    """What clients connect to at `address`, by `proto` `tcp` or `udp`.
 
     A port of `to_host`: clients of every host connect, `to_host` dials `target`. Or a proxy of
     `to_host`: it listens there alone, the hub reads the request and decides who dials what;
@@ -40,6 +60,11 @@ class Publication:
     target: Address
     service: Service = Service.PORT
     auth: str | None = None
+    proto: str = "tcp"
+
+    @property
+    def place(self) -> Place:
+        return Place(*self.address, self.proto)
 
     @property
     def target_text(self) -> str:
@@ -66,20 +91,22 @@ class Wanted:
 _NOWHERE: Address = ("", 0)
 
 
-def publications(hosts: Sequence[Host]) -> dict[Address, Publication]:
-    """The ports and the DNS of all hosts, by the address at which each is reached; a port comes
-    before a DNS at the same address."""
-    found: dict[Address, Publication] = {}
+def publications(hosts: Sequence[Host]) -> dict[Place, Publication]:
+    """The ports and the DNS of all hosts, by the place at which each is reached; a port comes
+    before a DNS at the same place."""
+    found: dict[Place, Publication] = {}
     for host in hosts:
         for forward in host.ports:
             address = (host.vip, forward.listen)
             target = (forward.host, forward.port)
-            found.setdefault(address, Publication(address, host.name, target))
+            published = Publication(address, host.name, target, proto=forward.proto)
+            found.setdefault(published.place, published)
     for host in hosts:
         if host.dns_port is not None:
             address = (host.vip, host.dns_port)
-            publication = Publication(address, host.name, _NOWHERE, Service.DNS)
-            found.setdefault(address, publication)
+            for proto in ("tcp", "udp"):
+                published = Publication(address, host.name, _NOWHERE, Service.DNS, proto=proto)
+                found.setdefault(published.place, published)
     return found
 
 
@@ -96,11 +123,11 @@ def proxies(hosts: Iterable[Host]) -> list[Publication]:
 
 def placement(
     hosts: Iterable[Host],
-    published: Mapping[Address, Publication],
+    published: Mapping[Place, Publication],
     namespaces: Mapping[str, object],
     served: Iterable[Publication] = (),
-) -> dict[str, dict[Address, Wanted]]:
-    """For each host the addresses it wants, also for those that are down.
+) -> dict[str, dict[Place, Wanted]]:
+    """For each host the places it wants, also for those that are down.
 
     `namespaces` maps the names of the hosts that are up to what is equal for hosts that share a
     network namespace. There the host whose VIP it is listens, so that it serves itself without the
@@ -116,18 +143,18 @@ def placement(
         if host.name in namespaces:
             groups.setdefault(namespaces[host.name], set()).add(host.name)
     able = {host.name for host in listening}
-    wanted: dict[str, dict[Address, Wanted]] = {}
+    wanted: dict[str, dict[Place, Wanted]] = {}
     for host in hosts:
         space = namespaces.get(host.name)
         group = frozenset(groups[space]) if host.name in namespaces else frozenset[str]()
         wanted[host.name] = {
-            address: _wanted(host.name, publication, group & able)
-            for address, publication in published.items()
+            place: _wanted(host.name, publication, group & able)
+            for place, publication in published.items()
             if host.name in able
         }
         for proxy in served:
             if proxy.to_host == host.name:
-                wanted[host.name][proxy.address] = Wanted(proxy, False, "", group)
+                wanted[host.name][proxy.place] = Wanted(proxy, False, "", group)
     return wanted
 
 

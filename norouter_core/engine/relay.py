@@ -338,7 +338,7 @@ def _status(stream: Stream | DirectStream) -> StreamStatus:
         peer=address_text(stream.peer),
         to_host=stream.to_host,
         target=stream.target_text,
-        listener=address_text(publication.address),
+        listener=publication.place.text(),
         state=stream.state,
         opened=stream.opened,
         bytes_forth=stream.bytes_forth,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Hello", "Hub", "Link", "VerbError"]
 
+UNSUPPORTED = "unsupported"
+"""The code of a `VerbError` for what an older agent does not know: to ask again mends nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hello:

@@ -23,7 +23,7 @@ from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.command import Plan
 from norouter_core.bootstrap.handshake import Go, HelloSearch, MarkerSearch, NoPython
 from norouter_core.bootstrap.problem import Evidence, Stage
-from norouter_core.links.base import Hello, Hub, VerbError
+from norouter_core.links.base import UNSUPPORTED, Hello, Hub, VerbError
 from norouter_core.links.process import Child, spawn
 from norouter_core.text import clean
 from norouter_core.wire import messages
@@ -251,7 +251,7 @@ class StdioLink:
         args = {"listener": number, "host": host, "port": port, "direct": direct}
         if proto != "tcp":
             if proto not in self.hello.features:
-                raise VerbError("not-allowed", NO_UDP)
+                raise VerbError(UNSUPPORTED, NO_UDP)
             args["proto"] = proto
         return await self._request("listen", args, _bound)
 

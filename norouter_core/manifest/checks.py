@@ -82,6 +82,7 @@ def check_listeners(
         (h.vip, forward.listen): f"a port of host {quoted(h.name)}"
         for h in hosts
         for forward in h.ports
+        if forward.proto == "tcp"
     }
     for host, draft in zip(hosts, drafts, strict=True):
         _check_dns(host, draft, template, published, report)

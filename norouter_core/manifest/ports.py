@@ -1,4 +1,4 @@
-"""Port forwards: `LISTEN:HOST:PORT[/tcp]`."""
+"""Port forwards: `LISTEN:HOST:PORT[/tcp|/udp]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FORM = "write LISTEN:HOST:PORT, such as 8080:127.0.0.1:80"
 
 
 def parse_forward(text: str) -> Forward:
-    """A port forward out of `LISTEN:HOST:PORT[/tcp]`; HOST is an IPv4 literal, an IPv6 literal
+    """A port forward out of `LISTEN:HOST:PORT[/tcp|/udp]`; HOST is an IPv4 literal, an IPv6 literal
     in brackets, or a name.
 
     Raises:
@@ -24,8 +24,9 @@ def parse_forward(text: str) -> Forward:
     if words and "".join(words) != text:
         raise Refused(f"{quoted(text)} holds a space", f"write {quoted(''.join(words))}")
     body, slash, proto = text.partition("/")
-    if slash:
-        _check_proto(proto, text)
+    if slash and proto.lower() not in ("tcp", "udp"):
+        message = f"{quoted(text)} asks for the protocol {quoted(proto)}"
+        raise Refused(message, "write /udp, /tcp or nothing")
     listen, _, target = body.partition(":")
     host, colon, port = target.rpartition(":")
     if not colon:
@@ -33,13 +34,16 @@ def parse_forward(text: str) -> Forward:
     if host.startswith("[") and not host.endswith("]"):
         raise Refused(f"{quoted(text)} is not a port forward", "write 8080:[::1]:80 for IPv6")
     return Forward(
-        parse_port(listen, "listen port"), _parse_host(host, text), parse_port(port, "target port")
+        parse_port(listen, "listen port"),
+        _parse_host(host, text),
+        parse_port(port, "target port"),
+        proto.lower() or "tcp",
     )
 
 
 def read_ports(node: Node, report: Report, where: str) -> tuple[Forward, ...]:
     """The port forwards of a list; those with errors are reported and left out."""
-    found: dict[int, tuple[Forward, Node]] = {}
+    found: dict[tuple[int, str], tuple[Forward, Node]] = {}
     what = f"a port forward of {where}"
     for item in read_items(node, report, f"ports of {where}"):
         text = read_text(item, report, what)
@@ -50,22 +54,15 @@ def read_ports(node: Node, report: Report, where: str) -> tuple[Forward, ...]:
         except Refused as refused:
             report.refuse(item, refused, what)
             continue
-        if forward.listen in found:
-            first = found[forward.listen]
+        key = forward.listen, forward.proto
+        if key in found:
+            first = found[key]
             message = f"{where} already listens on port {forward.listen}: {first[0]}"
             hint = "publish it at another listen port, or remove one"
             report.error(item, f"{message} at {report.place(first[1])}", hint)
         else:
-            found[forward.listen] = forward, item
+            found[key] = forward, item
     return tuple(forward for forward, _ in found.values())
-
-
-def _check_proto(proto: str, text: str) -> None:
-    if proto.lower() == "udp":
-        raise Refused(f"{quoted(text)} asks for UDP, which ports do not carry", "remove /udp")
-    if proto.lower() != "tcp":
-        message = f"{quoted(text)} asks for the protocol {quoted(proto)}"
-        raise Refused(message, "write /tcp or nothing")
 
 
 def _short_hint(listen: str, target: str) -> str:

@@ -94,6 +94,10 @@ def forward(port: int, target: str = "127.0.0.1", listen: int = PORT) -> Forward
     return Forward(listen, target, port)
 
 
+def forward_udp(port: int, target: str = "127.0.0.1", listen: int = PORT) -> Forward:
+    return Forward(listen, target, port, "udp")
+
+
 def with_ports(spec: MeshSpec, name: str, *ports: Forward) -> MeshSpec:
     """The spec with other ports on one host."""
     known = spec.host(name)
@@ -124,12 +128,13 @@ class Mesh:
     def listeners(self, to_host: str) -> list[ListenerStatus]:
         return [each for each in self.engine.status().listeners if each.to_host == to_host]
 
-    def address(self, to_host: str, listen: int = PORT) -> Address:
-        """Where a published port of a host is reached on this machine."""
+    def address(self, to_host: str, listen: int = PORT, suffix: str = "") -> Address:
+        """Where a published port of a host is reached on this machine; `suffix` is `/udp` for one
+        of datagrams."""
         for listener in self.listeners(to_host):
-            wanted = listener.listen.endswith(f":{listen}")
+            wanted = listener.listen.endswith(f":{listen}{suffix}")
             if wanted and listener.state is ListenerState.BOUND:
-                name, _, port = listener.bound.rpartition(":")
+                name, _, port = listener.bound.removesuffix(suffix).rpartition(":")
                 return name, int(port)
         raise AssertionError(f"nobody listens for {to_host}:{listen}")
 

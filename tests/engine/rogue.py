@@ -118,9 +118,29 @@ class Rogue:
         return next((e for e in self.seen if isinstance(e, events.Reset)), None)
 
 
+def hello_and_serve(rogue: Rogue) -> None:
+    """Does nothing wrong: an agent of few features."""
+    rogue.hello()
+    rogue.serve()
+
+
 def unpublished(rogue: Rogue) -> None:
     rogue.listens()
     rogue.opens(999)
+    rogue.serve(rogue.was_reset)
+    tell(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
+    rogue.serve()
+
+
+def mixes(rogue: Rogue) -> None:
+    """Offers datagrams where it was asked for streams of bytes."""
+    rogue.listens()
+    stream = rogue.connection.open(
+        {"listener": rogue.listeners[0], "peer": ["127.0.0.1", 1], "proto": "udp"}
+    )
+    for _ in range(8):
+        rogue.connection.send_datagram(stream, bytes(60_000))
+    rogue.flush()
     rogue.serve(rogue.was_reset)
     tell(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
     rogue.serve()

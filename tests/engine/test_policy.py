@@ -60,6 +60,11 @@ async def beside(
                 assert psutil.pid_exists(pid) and made.host("honest").state is HostState.READY
 
 
+async def test_datagrams_at_a_tcp_port_are_refused() -> None:
+    async with beside("mixes") as (made, _):
+        await made.log_says("reset with not-allowed")
+
+
 async def lost_by_protocol(made: Mesh, says: str = "") -> None:
     """Waits until the rogue is lost for breaking the protocol."""
     # Asked of its supervisor: the whole status is dear where there are streams by the thousand.

@@ -14,7 +14,7 @@ from norouter_core.engine import backoff, states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.bus import Bus
 from norouter_core.engine.events import Event, Log, StreamOpened
-from norouter_core.engine.publications import Service, placement, publications
+from norouter_core.engine.publications import Place, Service, placement, publications
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.status import HostState, StreamState, StreamStatus
 from norouter_core.model import DnsSpec, Forward, Host
@@ -93,19 +93,24 @@ A = made("a", "127.0.42.1", 80)
 B = made("b", "127.0.42.2", 80, 443)
 HIDDEN = made("hidden", "127.0.42.3", 80, disable=True)
 PUBLISHED = publications((A, B, HIDDEN))
-ALL = {("127.0.42.1", 80), ("127.0.42.2", 80), ("127.0.42.2", 443), ("127.0.42.3", 80)}
+ALL = {
+    Place("127.0.42.1", 80),
+    Place("127.0.42.2", 80),
+    Place("127.0.42.2", 443),
+    Place("127.0.42.3", 80),
+}
 
 
 def test_every_port_is_published_at_its_hosts_vip() -> None:
     assert set(PUBLISHED) == ALL
-    published = PUBLISHED["127.0.42.2", 443]
+    published = PUBLISHED[Place("127.0.42.2", 443)]
     assert (published.to_host, published.target) == ("b", ("127.0.0.1", 443))
 
 
 def test_the_first_of_two_that_publish_the_same_keeps_it() -> None:
     same = made("copy", "127.0.42.1", 80)
-    assert publications((A, same))["127.0.42.1", 80].to_host == "a"
-    assert publications((same, A))["127.0.42.1", 80].to_host == "copy"
+    assert publications((A, same))[Place("127.0.42.1", 80)].to_host == "a"
+    assert publications((same, A))[Place("127.0.42.1", 80)].to_host == "copy"
 
 
 def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> None:
@@ -114,16 +119,21 @@ def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> Non
     hidden = replace(HIDDEN, dns=DnsSpec())
     own = replace(made("own", "127.0.42.4", 10053), dns=DnsSpec())
     published = publications((a, b, hidden, own))
-    dns = {address for address, x in published.items() if x.service is Service.DNS}
-    assert dns == {("127.0.42.1", 10053), ("127.0.42.2", 53), ("127.0.42.3", 10053)}
-    assert published["127.0.42.4", 10053].service is Service.PORT  # the host's own comes first
+    dns = {place for place, x in published.items() if x.service is Service.DNS}
+    assert dns == {
+        *(Place("127.0.42.1", 10053, proto) for proto in ("tcp", "udp")),
+        *(Place("127.0.42.2", 53, proto) for proto in ("tcp", "udp")),
+        *(Place("127.0.42.3", 10053, proto) for proto in ("tcp", "udp")),
+        Place("127.0.42.4", 10053, "udp"),
+    }
+    assert published[Place("127.0.42.4", 10053)].service is Service.PORT  # its own comes first
     wanted = placement((a, b, hidden, own), published, {"a": 1, "b": 1, "hidden": 3, "own": 4})
     assert wanted["hidden"] == {}
     for name in ("a", "b", "own"):
         assert dns < set(wanted[name])
-        assert not any(wanted[name][address].direct for address in dns)
-    assert wanted["a"]["127.0.42.2", 53].yields_to == "b"
-    assert wanted["own"]["127.0.42.2", 53].yields_to == ""
+        assert not any(wanted[name][place].direct for place in dns)
+    assert wanted["a"][Place("127.0.42.2", 53)].yields_to == "b"
+    assert wanted["own"][Place("127.0.42.2", 53)].yields_to == ""
 
 
 def test_hosts_of_their_own_listen_for_everything() -> None:
@@ -142,21 +152,21 @@ def test_in_a_shared_namespace_a_host_listens_for_its_own_vip() -> None:
     wanted = placement((A, B, HIDDEN), PUBLISHED, {"a": 1, "b": 1, "hidden": 1})
     yields = {(name, address): wanted[name][address].yields_to for name in "ab" for address in ALL}
     assert {key: host for key, host in yields.items() if host} == {
-        ("b", ("127.0.42.1", 80)): "a",
-        ("a", ("127.0.42.2", 80)): "b",
-        ("a", ("127.0.42.2", 443)): "b",
+        ("b", Place("127.0.42.1", 80)): "a",
+        ("a", Place("127.0.42.2", 80)): "b",
+        ("a", Place("127.0.42.2", 443)): "b",
     }
     # Its own host listens for nothing: whoever of the two is first does, over the hub.
-    assert wanted["a"]["127.0.42.3", 80].group == {"a", "b"}
-    assert not wanted["a"]["127.0.42.3", 80].direct
-    assert wanted["b"]["127.0.42.2", 80].direct
+    assert wanted["a"][Place("127.0.42.3", 80)].group == {"a", "b"}
+    assert not wanted["a"][Place("127.0.42.3", 80)].direct
+    assert wanted["b"][Place("127.0.42.2", 80)].direct
 
 
 def test_nobody_yields_to_a_host_that_is_not_up() -> None:
     wanted = placement((A, B), PUBLISHED, {"b": 1})
-    assert wanted["b"]["127.0.42.1", 80].yields_to == ""
-    assert not wanted["b"]["127.0.42.1", 80].direct
-    assert wanted["a"]["127.0.42.1", 80].group == frozenset()
+    assert wanted["b"][Place("127.0.42.1", 80)].yields_to == ""
+    assert not wanted["b"][Place("127.0.42.1", 80)].direct
+    assert wanted["a"][Place("127.0.42.1", 80)].group == frozenset()
 
 
 def test_who_lies_about_its_namespace_takes_nothing_but_its_own() -> None:

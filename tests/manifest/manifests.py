@@ -56,7 +56,13 @@ vips = st.integers(0x7F000001, 0x7FFFFFFE).map(
 # Every text that a word of a command may hold: all of Unicode but NUL and lone surrogates.
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 filled = words.filter(bool)
-forwards = st.builds(Forward, port_numbers, st.one_of(hostnames, ipv4s, ipv6s), port_numbers)
+forwards = st.builds(
+    Forward,
+    port_numbers,
+    st.one_of(hostnames, ipv4s, ipv6s),
+    port_numbers,
+    st.sampled_from(["tcp", "udp"]),
+)
 credentials = st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters=":"), min_size=1, max_size=9
 )
@@ -93,7 +99,7 @@ def options(base: int) -> st.SearchStrategy[HostOptions]:
     """Host options whose proxies listen at ports that nothing else of the mesh uses."""
     return st.builds(
         HostOptions,
-        ports=st.lists(forwards, max_size=3, unique_by=lambda f: f.listen).map(tuple),
+        ports=st.lists(forwards, max_size=3, unique_by=lambda f: (f.listen, f.proto)).map(tuple),
         http=st.none() | st.builds(ProxySpec, st.just("127.0.0.1"), st.just(base), auths),
         socks=st.none() | st.builds(ProxySpec, st.just("::1"), st.just(base), auths),
         dns=st.none() | dns_specs(base),
@@ -140,7 +146,7 @@ _scalars: st.SearchStrategy[Any] = st.one_of(
     _keys,
     ipv4s,
     forwards.map(str),
-    st.sampled_from(["127.0.42.101", "127.0.0.1:80", "*.x", "10.0.0.0/8", "1:a:1/udp", "u:p"]),
+    st.sampled_from(["127.0.42.101", "127.0.0.1:80", "*.x", "10.0.0.0/8", "1:a:1/sctp", "u:p"]),
 )
 yaml_values: st.SearchStrategy[Any] = st.recursive(
     _scalars,

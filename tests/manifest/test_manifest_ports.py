@@ -56,8 +56,6 @@ def test_a_forward_reads_back_from_its_text(forward: Forward) -> None:
         ("80:web:80 ", "holds a space"),
         ("80:web:80\n", "holds a space"),
         (" ", "is not a port forward"),
-        ("80:web:80/udp", "asks for UDP"),
-        ("80:web:80/UDP", "asks for UDP"),
         ("80:web:80/sctp", 'asks for the protocol "sctp"'),
         ("80:web:80/", 'asks for the protocol ""'),
         ("80:::1:80", r"write [::1]"),
@@ -104,6 +102,32 @@ def test_ports_may_stand_unquoted() -> None:
     assert db.options.ports == (Forward(5432, "localhost", 5432),)
 
 
+def test_one_port_may_be_published_for_tcp_and_for_udp() -> None:
+    (web,) = load("""\
+        hosts:
+          web: {ports: ["53:127.0.0.1:53", "53:127.0.0.1:53/UDP", "54:[::1]:53/udp"]}
+    """).spec.hosts
+    assert web.options.ports == (
+        Forward(53, "127.0.0.1", 53),
+        Forward(53, "127.0.0.1", 53, "udp"),
+        Forward(54, "::1", 53, "udp"),
+    )
+    assert list(map(str, web.options.ports)) == [
+        "53:127.0.0.1:53",
+        "53:127.0.0.1:53/udp",
+        "54:[::1]:53/udp",
+    ]
+    error = refused("hosts: {web: {ports: ['53:a:53/udp', '53:b:53/udp']}}")
+    assert "already listens on port 53: 53:a:53/udp" in error.problems[0].message
+
+
+def test_a_proxy_may_stand_beside_a_udp_port() -> None:
+    load("""\
+        hosts:
+          web: {vip: 127.0.42.9, ports: ["80:a:80/udp"], http: {listen: "127.0.42.9:80"}}
+    """)
+
+
 def test_errors_on_ports() -> None:
     text = """\
         hosts:
@@ -113,7 +137,7 @@ def test_errors_on_ports() -> None:
               - 8080: 127.0.0.1:80
               - 8080
               - "80:a:80"
-              - "81:a:80/udp"
+              - "81:a:80/dccp"
               - "80:b:80/tcp"
               - [80]
               -
