@@ -16,11 +16,11 @@ from tests.servers import PATIENCE, Address, closing_on_error
 class UdpPeer:
     """A UDP socket bound to 127.0.0.1; every wait is bounded."""
 
-    def __init__(self, target: Address | None = None) -> None:
+    def __init__(self, target: Address | None = None, port: int = 0) -> None:
         """With a target it is connected to it: an answer from elsewhere does not arrive."""
         with closing_on_error(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as self.socket:
             self.socket.setblocking(False)
-            self.socket.bind(("127.0.0.1", 0))
+            self.socket.bind(("127.0.0.1", port))
             if target is not None:
                 self.socket.connect(target)
         self.address: Address = self.socket.getsockname()
@@ -87,9 +87,9 @@ class Played(DatagramEnd):
 
 
 @asynccontextmanager
-async def answering(answer: Callable[[bytes], bytes] = bytes) -> AsyncIterator[int]:
-    """The port of a UDP server on 127.0.0.1, which by default is an echo."""
-    with UdpPeer() as server:
+async def answering(answer: Callable[[bytes], bytes] = bytes, port: int = 0) -> AsyncIterator[int]:
+    """The port of a UDP server on 127.0.0.1, which by default is an echo at a free one."""
+    with UdpPeer(port=port) as server:
         loop = asyncio.get_running_loop()
 
         async def serve() -> None:

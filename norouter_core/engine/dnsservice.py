@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from norouter_core.agent.ends import End
 from norouter_core.dns.ask import ask_by_stream
 from norouter_core.dns.resolvconf import nameservers
 from norouter_core.dns.responder import LookupFailed, Lookups, Responder
+from norouter_core.dns.udp import ask_by_datagram, is_cut
 from norouter_core.dns.zone import Zone
 from norouter_core.engine.publications import Address
 from norouter_core.links.base import Link, VerbError
@@ -27,15 +28,13 @@ _FRESH = 10.0
 """Seconds that a `resolv.conf` is taken as it was read."""
 _PATIENCE = 2.0
 """Seconds that one name server has, where there are others."""
+_UDP_PATIENCE = 1.0
+"""Seconds that one has to answer a datagram, before it is asked by TCP."""
 _RCODE = 0xF
 _ASK_THE_NEXT = frozenset((2, 4, 5))
 """SERVFAIL, NOTIMP and REFUSED: what the system's resolver asks its next server for, too."""
 
 _log = logging.getLogger(__name__)
-
-Transport = Callable[[Link, Address, bytes], Awaitable[bytes]]
-"""`(link, name server, query)`: the answer, asked for from the link's host. May raise
-`LookupFailed`, `VerbError`, `OSError` and `EOFError`."""
 
 
 class Mesh(Protocol):
@@ -59,18 +58,10 @@ class _Servers:
 
 
 class DnsService:
-    """Answers for the whole mesh, over whatever carries the queries.
+    """Answers for the whole mesh, over whatever carries the queries."""
 
-    Args:
-        transports: how a name server is asked, by the transport of the query; `tcp` must be there,
-            and serves for those that are not.
-    """
-
-    def __init__(
-        self, mesh: Mesh, learnt: Learnt, transports: Mapping[str, Transport] | None = None
-    ) -> None:
+    def __init__(self, mesh: Mesh, learnt: Learnt) -> None:
         self._mesh = mesh
-        self._transports = transports or {"tcp": ask_by_tcp}
         self._vips: frozenset[str] = frozenset()
         self._servers: dict[str, _Servers] = {}
         self._responder = Responder(
@@ -109,13 +100,12 @@ class DnsService:
         servers = await self._servers_of(host, link)
         if not servers:
             raise LookupFailed(f"{RESOLV_CONF} of {host} names no name server but the mesh itself")
-        ask = self._transports.get(transport) or self._transports["tcp"]
         failures = []
         answer: bytes | None = None
         for server in servers:
             try:
                 async with asyncio.timeout(_PATIENCE if len(servers) > 1 else None):
-                    answer = await ask(link, server, query)
+                    answer = await ask_name_server(link, server, query)
             except TimeoutError:
                 failures.append(f"{address_text(server)}: no answer within {_PATIENCE:g} s")
                 continue
@@ -150,12 +140,24 @@ class DnsService:
         return servers
 
 
-async def ask_by_tcp(link: Link, server: Address, query: bytes) -> bytes:
-    """The `tcp` transport: a stream that the link's host dials."""
+async def ask_name_server(link: Link, server: Address, query: bytes) -> bytes:
+    """The answer of a name server, asked from the link's host: by UDP, and by TCP where that gets
+    none, or not all of it.
+
+    Raises:
+        LookupFailed: none can be had by TCP either.
+    """
 
     def dial(asking: End) -> End:
         return link.dial(asking, *server, _Unobserved())
 
+    try:
+        async with asyncio.timeout(_UDP_PATIENCE):
+            answer = await ask_by_datagram(dial, query)
+        if not is_cut(answer):
+            return answer
+    except (TimeoutError, LookupFailed):
+        pass  # a datagram was lost, or none gets there: TCP tells what is wrong
     return await ask_by_stream(dial, query)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from norouter_core.agent.ends import End, proto_of
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.dns.tcp import dns_tcp_session
+from norouter_core.dns.udp import dns_udp_session
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
 from norouter_core.engine.dialer import HostDialer
@@ -323,13 +324,17 @@ class Engine(Tools):
         """`host` is the one that the client is on, which may not be the one whose VIP it asks."""
         stream = self._streams.add(host, peer, publication, end)
         stream.state = StreamState.OPEN
-        stream.target = dns_tcp_session(
-            end,
-            lambda query: self._dns.answer(query, publication.to_host, "tcp"),
-            self.spawn,
-            self.io.loop,
-            reached=publication.address,
-            observer=stream,
+        proto, reached = publication.proto, publication.address
+
+        def answer(query: bytes) -> Awaitable[bytes | None]:
+            return self._dns.answer(query, publication.to_host, proto)
+
+        stream.target = (
+            dns_udp_session(end, answer, self.spawn, reached=reached, observer=stream)
+            if proto == "udp"
+            else dns_tcp_session(
+                end, answer, self.spawn, self.io.loop, reached=reached, observer=stream
+            )
         )
 
     def publication(self, address: Address) -> Publication | None:

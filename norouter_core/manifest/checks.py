@@ -85,7 +85,10 @@ def check_listeners(
         if forward.proto == "tcp"
     }
     for host, draft in zip(hosts, drafts, strict=True):
-        _check_dns(host, draft, template, published, report)
+        _check_dns(host, draft, template, report)
+        if host.dns_port is not None:
+            name = f"the DNS of host {quoted(host.name)}"
+            published.setdefault((host.vip, host.dns_port), name)
     for host, draft in zip(hosts, drafts, strict=True):
         own: dict[tuple[str, int], str] = {}
         taken = ChainMap(own, {} if host.loopback_disable else published)
@@ -106,15 +109,10 @@ def _check_dns(
     host: Host,
     draft: HostDraft,
     template: OptionsDraft | None,
-    published: dict[tuple[str, int], str],
     report: Report,
 ) -> None:
-    """Adds a host's DNS to what is published; a port of its own at that number comes first."""
-    if host.dns_port is None:
-        return
-    place = (host.vip, host.dns_port)
-    if place not in published:
-        published[place] = f"the DNS of host {quoted(host.name)}"
+    """Tells where a port of the host takes the place of its DNS, by TCP or UDP."""
+    if host.dns_port not in [forward.listen for forward in host.ports]:
         return
     dns, ports = (
         draft.own.nodes.get(key) or (template.nodes.get(key) if template else None)

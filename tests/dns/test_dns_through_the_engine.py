@@ -9,14 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import dns.flags
 import dns.message
 import dns.rcode
 import pytest
 
 from norouter_core.engine import dnsservice
 from norouter_core.engine.events import StreamClosed
-from norouter_core.engine.status import HostState, ListenerState
+from norouter_core.engine.status import HostState, ListenerState, StreamStatus
 from norouter_core.model import DnsSpec, HostSpec, MeshSpec, ProxySpec, Route
+from tests.datagrams import UdpPeer, answering
 from tests.dns import agents
 from tests.dns.streams import query, response
 from tests.dns.test_dig import dig
@@ -98,7 +100,8 @@ async def test_every_vip_answers_for_the_mesh() -> None:
         listeners = [x for x in made.engine.status().listeners if x.service == "dns"]
         assert {x.target for x in listeners} == {"DNS"}
         # Three vips, for `web` does not listen; the other two share this machine's namespace.
-        assert len(listeners) == 6
+        # UDP and TCP are one listener each.
+        assert len(listeners) == 12
         assert all(x.state in (ListenerState.BOUND, ListenerState.SHARED) for x in listeners)
         for name in ("hub", "web", "db"):
             at, port = address(made, name)
@@ -108,8 +111,13 @@ async def test_every_vip_answers_for_the_mesh() -> None:
                 (("-x", web.vip), ["web."]),
                 (("web", "AAAA"), []),
             ):
-                assert (await dig(port, "+short", "+tcp", *words, server=at)).split() == wanted
-        await eventually(lambda: not made.streams, "every stream has ended")
+                for transport in ("+tcp", "+notcp"):
+                    got = await dig(port, "+short", transport, *words, server=at)
+                    assert got.split() == wanted
+        await eventually(lambda: all(_is_udp(x) for x in made.streams), "TCP's have ended")
+        udp = made.streams
+        assert {x.to_host for x in udp} == {"hub", "web", "db"} and len(udp) == 12
+        assert all(x.bytes_forth > 20 and x.bytes_back > 20 for x in udp)
         ended = [e.stream for e in made.events() if isinstance(e, StreamClosed)]
         assert {x.service for x in ended} == {"dns"}
         assert {x.to_host for x in ended} == {"hub", "web", "db"}
@@ -182,6 +190,78 @@ async def asked_socks4(spec: ProxySpec, target: str) -> Peer:
 
 def _to(made: Mesh) -> list[str]:
     return [x.to_host for x in made.streams if x.service == "socks"]
+
+
+def _is_udp(stream: StreamStatus) -> bool:
+    return stream.listener.endswith("/udp")
+
+
+@needs_dig
+@pytest.mark.parametrize("where", ["hub", "web"])
+async def test_name_servers_are_asked_by_udp_and_by_tcp_for_what_is_long(
+    resolv_conf: Path, where: str
+) -> None:
+    asked: list[str] = []
+    by_udp: list[str] = []
+
+    def answer(wire: bytes) -> bytes:
+        name = dns.message.from_wire(wire).question[0].name.to_text()
+        by_udp.append(name)
+        found = dns.message.from_wire(a_records(wire))
+        if name == "long.example.":
+            found = dns.message.make_response(dns.message.from_wire(wire))
+            found.flags |= dns.flags.TC
+        return found.to_wire()
+
+    hub, web = with_dns(local()), with_dns(relayed("web"))
+    async with name_server(asked) as port, answering(answer, port), mesh(hub, web) as made:
+        resolv_conf.write_text(f"nameserver [127.0.0.1]:{port}\n")
+        at, dns_port = made.address(where, PORT, "/udp")
+        for name in ("short.example", "long.example"):
+            got = await dig(dns_port, "+short", name, server=at)
+            assert got.split() == ["192.0.2.0"]
+        assert by_udp == ["short.example.", "long.example."]
+        assert asked == ["long.example."]
+
+
+@needs_dig
+async def test_what_is_too_long_for_the_client_is_cut_and_had_by_tcp(resolv_conf: Path) -> None:
+    """As any name server's: dig sees TC, and asks again by TCP."""
+
+    def answer(wire: bytes) -> bytes:
+        return a_records(wire, 40)
+
+    async def by_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = int.from_bytes(await reader.readexactly(2), "big")
+        data = answer(await reader.readexactly(size))
+        writer.write(len(data).to_bytes(2, "big") + data)
+        await writer.drain()
+
+    web = with_dns(relayed("web"))
+    async with serving(by_tcp) as port, answering(answer, port), mesh(local(), web) as made:
+        resolv_conf.write_text(f"nameserver [127.0.0.1]:{port}\n")
+        at, dns_port = made.address("web", PORT, "/udp")
+        cut = await dig(dns_port, "+noedns", "+ignore", "many.example", server=at)
+        assert "flags: qr tc rd" in cut and "ANSWER: 0" in cut
+        whole = await dig(dns_port, "+noedns", "+short", "many.example", server=at)
+        assert len(whole.split()) == 40
+        large = await dig(dns_port, "+bufsize=4096", "+ignore", "+short", "many.example", server=at)
+        assert len(large.split()) == 40
+
+
+async def test_a_name_server_that_does_not_answer_datagrams_is_asked_by_tcp(
+    resolv_conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dnsservice, "_UDP_PATIENCE", 0.1)
+    asked: list[str] = []
+    hub = with_dns(local())
+    async with name_server(asked) as port, mesh(hub) as made:
+        with UdpPeer(port=port) as silent:
+            resolv_conf.write_text(f"nameserver [127.0.0.1]:{port}\n")
+            with UdpPeer(made.address("hub", PORT, "/udp")) as client:
+                answer = dns.message.from_wire(await client.asks(query("example.org", 5)[2:]))
+            assert addresses(answer) == ["192.0.2.0"] and answer.id == 5
+            assert (await silent.receive())[0] == query("example.org", 5)[2:]
 
 
 @pytest.mark.parametrize("where", ["hub", "web"])
