@@ -18,6 +18,7 @@ from tests.transports.netns import Namespace, Namespaces, namespaces
 from tests.transports.podman import podman_engine
 from tests.transports.require import need_program
 from tests.transports.sshd import Ssh, make_ssh
+from tests.transports.stage import Stage, make_stage
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +87,21 @@ def medley(
     need_program("curl", "curl")
     folder = tmp_path_factory.mktemp("medley")
     with make_medley(kept_namespaces, docker, podman, lxd, folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def stage(
+    kept_namespaces: Namespaces,
+    docker: Engine,
+    podman: Engine,
+    lxd: Lxd,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """The hosts that README's and examples' manifests speak of."""
+    need_program("curl", "curl")
+    folder = tmp_path_factory.mktemp("stage")
+    with make_stage(kept_namespaces, docker, podman, lxd, folder) as made:
         yield made
 
 

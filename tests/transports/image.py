@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.transports.procs import run
 from tests.transports.require import need, need_program, need_root
 
-RECIPE = 2
+RECIPE = 3
 """Part of the cache's name; raise it when what follows changes."""
 
 BUSYBOX = ("busybox-static",)
@@ -33,14 +33,29 @@ PYTHON = (
 IMAGES = {"busybox": BUSYBOX, "minimal": MINIMAL, "python": PYTHON}
 """A host without Python, one whose Python lacks half its library, a whole one."""
 
-FOLDERS = ("bin", "dev", "etc", "proc", "root", "run", "sbin", "sys", "tmp", "usr/bin")
+FOLDERS = (
+    "bin",
+    "dev",
+    "etc",
+    "proc",
+    "root",
+    "run",
+    "sbin",
+    "sys",
+    "tmp",
+    "usr/bin",
+    "usr/local/bin",
+    "home/user",
+)
 FILES = {
     "passwd": """\
 root:x:0:0:root:/root:/bin/sh
 sshd:x:74:74::/run/sshd:/bin/false
-some-user:x:1000:1000::/home/some-user:/bin/sh
+some-user:x:1000:1000::/home/user:/bin/sh
+alice:x:1000:1000::/home/user:/bin/sh
+app:x:1000:1000::/home/user:/bin/sh
 """,
-    "group": "root:x:0:\nsome-user:x:1000:\n",
+    "group": "root:x:0:\nusers:x:1000:\n",
     "hosts": "127.0.0.1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     # What runs where the first process must be an init.
@@ -101,6 +116,7 @@ def _furnish(made: Path) -> None:
         (made / "dev" / name).chmod(0o666)
     for name, text in FILES.items():
         (made / "etc" / name).write_text(text)
+    os.chown(made / "home/user", 1000, 1000)
     (made / "sbin/init").symlink_to("../bin/busybox")
     busybox = made / "bin/busybox"
     for applet in run(str(busybox), "--list").split():

@@ -97,6 +97,10 @@ class Lxd:
         self.run("image", "import", str(meta), str(archive), "--alias", alias)
         archive.unlink()
 
+    def name_remote(self, name: str) -> None:
+        """Have `lxc exec NAME:INSTANCE` lead to this same daemon."""
+        self.run("remote", "add", name, f"unix://{self.folder}/lxd/unix.socket")
+
     @contextmanager
     def instance(self, name: str, alias: str) -> Iterator[Instance]:
         """A container that does nothing until it is told to; removed at the end."""

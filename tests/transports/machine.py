@@ -32,7 +32,6 @@ echo up
 exec chroot /mnt /bin/sleep 1000000
 """
 
-USER, HOME = "some-user", "home/some-user"
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -75,9 +74,6 @@ def machine(namespace: Namespace, folder: Path, *, mounted_hosts: bool) -> Itera
     root = folder / "root"
     folder.mkdir(mode=0o755)
     run("cp", "-a", "--reflink=auto", str(image("python")), str(root))
-    home = root / HOME
-    home.mkdir(parents=True)
-    run("chown", "-R", "1000:1000", str(home))
     own = folder / "hosts"
     own.write_text("# Mounted here.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n")
     hosts = str(own) if mounted_hosts else ""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.transports.engines import Engine
-from tests.transports.kube import cluster
+from tests.transports.kube import clusters
 from tests.transports.lxd import Lxd
 from tests.transports.machine import Machine, machine
-from tests.transports.mesh import MeshHost, Place, remote_script
+from tests.transports.mesh import MeshHost, Place
 from tests.transports.netns import Namespace, Namespaces
-from tests.transports.procs import Background
 from tests.transports.sshd import Ssh, make_ssh
+from tests.transports.web import serve
 
 WEB = 80
 API = 6443
@@ -71,8 +71,8 @@ def make_medley(
             for name in ("kube", "ssh")
         }
         (folder / "cluster").mkdir()
-        pods = {"some-pod": boxes["kube"]}
-        kube = stack.enter_context(cluster(hub, API, pods, folder / "cluster"))
+        pods = {"some-context": {"some-pod": boxes["kube"]}}
+        kube = stack.enter_context(clusters(hub, API, pods, folder / "cluster"))
         places: dict[str, Place] = {
             "local": hub,
             "docker": stack.enter_context(docker.container("some-container", "python")),
@@ -84,10 +84,7 @@ def make_medley(
         env = {**docker.env, **podman.env, **lxd.env, **kube.env}
         env["PATH"] = _programs(folder, boxes["ssh"])
         for name, place in places.items():
-            words = remote_script(place, "pages.py", name, str(WEB))
-            log = folder / f"pages-{name}.stderr"
-            server = stack.enter_context(Background(words, stderr=log))
-            server.wait_line("serving", 20)
+            serve(stack, folder, place, name, WEB)
         yield Medley(hub, places, env)
 
 

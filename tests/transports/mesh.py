@@ -167,7 +167,7 @@ class Mesh:
         """Write the manifest and start the hub; `env` is added to this process's own."""
         manifest = self._folder / "mesh.yaml"
         manifest.write_text(self._manifest or _manifest(self.spec))
-        argv = [_norouter(), "run", str(manifest), "--headless", "--json"]
+        argv = [norouter(), "run", str(manifest), "--headless", "--json"]
         argv += [] if wait_ready is None else ["--wait-ready", f"{wait_ready:g}"]
         self._before = processes_in(self.inodes)
         self._program = Background(
@@ -335,7 +335,8 @@ def _address(text: str) -> str:
     return f"{'.'.join(octets)}:{int(port, 16)}"
 
 
-def _norouter() -> str:
+def norouter() -> str:
+    """The program under test, of the environment in which the tests run."""
     beside = Path(sysconfig.get_path("scripts")) / "norouter"
     found = str(beside) if beside.exists() else shutil.which("norouter")
     assert found, "norouter is not installed in this Python's environment (pip install -e .)"

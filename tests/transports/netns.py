@@ -42,6 +42,15 @@ class Namespace:
         return self.enter(*command)
 
 
+def link(one: Namespace, other: Namespace, device: str, addresses: tuple[str, str]) -> None:
+    """Join two namespaces by a device of that name in each; `addresses` are e.g. `10.0.0.1/24`."""
+    peer = ("type", "veth", "peer", "name", device, "netns", other.name)
+    run("ip", "link", "add", device, "netns", one.name, *peer)
+    for place, address in zip((one, other), addresses, strict=True):
+        run("ip", "-n", place.name, "addr", "add", address, "dev", device)
+        run("ip", "-n", place.name, "link", "set", device, "up")
+
+
 class Namespaces:
     """Makes namespaces named `nrt<pid>-<number>-<label>` and removes them all at the end."""
 

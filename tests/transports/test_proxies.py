@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.transports.engines import DNS, Container, Engine
-from tests.transports.mesh import Evidence, _norouter
-from tests.transports.netns import Namespace
+from tests.transports.mesh import Evidence, norouter
+from tests.transports.netns import Namespace, link
 from tests.transports.procs import Background, run
 from tests.transports.require import need_program
 from tests.transports.test_mesh import READY
+from tests.transports.web import HTTP, SOCKS, WAYS, curl
 
 pytestmark = pytest.mark.root
 
-HTTP, SOCKS = "127.0.0.1:18080", "127.0.0.1:18081"
 NET, BASTION, BACKEND = "10.231.1.0/24", "10.231.1.1", "10.231.1.2"
 WEB = 8000
 
@@ -49,11 +47,7 @@ def make_cloud(name: str, netns: Callable[[str], Namespace], folder: Path) -> Cl
     """Two linked namespaces; `app.NAME.test` and `shared.corp.test` are the backend there."""
     need_program("unshare", "util-linux")
     bastion, backend = netns(f"{name}-bastion"), netns(f"{name}-backend")
-    peer = ("type", "veth", "peer", "name", "in", "netns", backend.name)
-    run("ip", "link", "add", "out", "netns", bastion.name, *peer)
-    for place, device, address in ((bastion, "out", BASTION), (backend, "in", BACKEND)):
-        run("ip", "-n", place.name, "addr", "add", f"{address}/24", "dev", device)
-        run("ip", "-n", place.name, "link", "set", device, "up")
+    link(bastion, backend, "inside", (f"{BASTION}/24", f"{BACKEND}/24"))
     hosts_file = folder / f"hosts-{name}"
     hosts_file.write_text(f"127.0.0.1 localhost\n{BACKEND} app.{name}.test shared.corp.test\n")
     return Cloud(name, bastion, backend, hosts_file)
@@ -75,7 +69,7 @@ def hub_running(
     local = {"vip": "127.0.42.100", "http": {"listen": HTTP}, "socks": {"listen": SOCKS}}
     manifest = folder / "mesh.yaml"
     manifest.write_text(yaml.safe_dump({"hosts": {"local": local, **hosts}, "routes": routes}))
-    words = (_norouter(), "run", str(manifest), "--headless", "--json")
+    words = (norouter(), "run", str(manifest), "--headless", "--json")
     variables = [f"{name}={value}" for name, value in (env or {}).items()]
     argv = hub.enter("env", *variables, *words)
     with Background(argv, stderr=folder / "hub.stderr") as program:
@@ -88,26 +82,6 @@ def events_of(program: Background, *kinds: str) -> list[dict[str, Any]]:
     """What the hub has told so far, of these kinds."""
     told = map(json.loads, list(program.lines))
     return [event for event in told if event["event"] in kinds]
-
-
-def curl(at: Namespace, *words: str) -> str:
-    """What curl fetches in a namespace.
-
-    Raises:
-        AssertionError: with curl's own words.
-    """
-    argv = ["curl", "--silent", "--show-error", "--noproxy", "", "--max-time", "20", *words]
-    done = subprocess.run(at.enter(*argv), capture_output=True, timeout=60, check=False)
-    assert done.returncode == 0, f"exit {done.returncode}: {done.stderr.decode()}"
-    return done.stdout.decode().strip()
-
-
-WAYS = (
-    ("--fail", "--proxy", f"http://{HTTP}"),
-    ("--fail", "--proxytunnel", "--proxy", f"http://{HTTP}"),
-    ("--socks4a", SOCKS),
-    ("--socks5-hostname", SOCKS),
-)
 
 
 @pytest.fixture
@@ -192,46 +166,3 @@ def make_repository(source: Path, bare: Path) -> str:
     run("git", "clone", "--quiet", "--bare", str(source), str(bare))
     run("git", "-C", str(bare), "update-server-info")
     return run("git", "-C", str(source), "rev-parse", "HEAD").strip()
-
-
-# -- a docker network --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def inside(docker: Engine) -> Iterator[tuple[Container, Container]]:
-    """A bastion and a web server in one docker network."""
-    with ExitStack() as stack:
-        network = stack.enter_context(docker.network("proxied-net", "--internal"))
-        bastion, web = (
-            stack.enter_context(docker.container(name, "python", network=network, options=DNS))
-            for name in ("proxied-bastion", "proxied-web")
-        )
-        yield bastion, web
-
-
-@pytest.mark.engine
-@pytest.mark.timeout(180)
-def test_names_of_a_docker_network_are_reached_through_a_container(
-    netns: Callable[[str], Namespace],
-    inside: tuple[Container, Container],
-    docker: Engine,
-    evidence: Evidence,
-    tmp_path: Path,
-) -> None:
-    hub = netns("hub")
-    bastion, web = inside
-    words = ("-u", "-m", "http.server", str(WEB), "--directory", "/etc")
-    server = evidence.start(web.enter(web.python, *words), "www-docker")
-    server.wait_line("Serving HTTP", 20)
-    hosts = {
-        "bastion": {"vip": "127.0.42.101", "cmd": ["docker", "exec", "-i", bastion.name]},
-    }
-    routes = [route("bastion", "proxied-*")]
-    with hub_running(hub, tmp_path, hosts, routes, docker.env):
-        hostname = run(*web.enter("hostname")).strip()
-        for way in WAYS:
-            assert curl(hub, *way, f"http://{web.name}:{WEB}/hostname") == hostname, way
-        unknown = ("--proxy", HTTP, "--write-out", "%{http_code}")
-        told = curl(hub, *unknown, f"http://proxied-nobody:{WEB}/")
-        assert told.endswith("502")
-        assert "proxied-nobody" in told

@@ -1,8 +1,10 @@
 """As much of a Kubernetes API server as `kubectl exec` asks for: `apiserver.py PORT PODS`.
 
-PODS is a JSON file: a pod's name, and the words before a command that is to run in it. An exec is a
-WebSocket of the subprotocol v5.channel.k8s.io: the first byte of a message is its channel. As a
-kubelet does, a client that has gone ends the command's input and not the command.
+PODS is a JSON file: for each cluster and pod the words before a command that is to run in it. The
+URL of a cluster ends with its name. A pod `X-...` belongs to the deployment `X`.
+
+An exec is a WebSocket of the subprotocol v5.channel.k8s.io: the first byte of a message is its
+channel. As a kubelet does, a client that has gone ends the command's input and not the command.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import json
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,37 +24,66 @@ PORT, PODS = int(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
 VERSION = {"major": "1", "minor": "32", "gitVersion": "v1.32.0", "platform": "linux/amd64"}
 
 
-def known(request: web.Request) -> str:
-    """The name of the pod that is asked for."""
+def cluster(request: web.Request) -> dict[str, list[str]]:
+    """The pods of the cluster that is asked."""
+    found: dict[str, list[str]] = PODS[request.match_info["cluster"]]
+    return found
+
+
+def known(request: web.Request, kind: str, names: Iterable[str]) -> str:
+    """The name that is asked for, if it is one of `names`."""
     name = request.match_info["name"]
-    if name in PODS:
+    if name in names:
         return name
     told = {
         "kind": "Status",
         "apiVersion": "v1",
         "status": "Failure",
-        "message": f'pods "{name}" not found',
+        "message": f'{kind} "{name}" not found',
         "reason": "NotFound",
         "code": 404,
     }
     raise web.HTTPNotFound(text=json.dumps(told), content_type="application/json")
 
 
+def deployment_of(pod: str) -> str:
+    return pod.rpartition("-")[0]
+
+
+def meta(request: web.Request, name: str) -> dict[str, str]:
+    return {"name": name, "namespace": request.match_info["namespace"]}
+
+
+def a_pod(request: web.Request, name: str) -> dict[str, Any]:
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {**meta(request, name), "labels": {"app": deployment_of(name)}},
+        "spec": {"containers": [{"name": deployment_of(name)}]},
+        "status": {"phase": "Running"},
+    }
+
+
 async def pod(request: web.Request) -> web.Response:
-    name = known(request)
-    return web.json_response(
-        {
-            "kind": "Pod",
-            "apiVersion": "v1",
-            "metadata": {"name": name, "namespace": request.match_info["namespace"]},
-            "spec": {"containers": [{"name": "main"}]},
-            "status": {"phase": "Running"},
-        }
-    )
+    return web.json_response(a_pod(request, known(request, "pods", cluster(request))))
+
+
+async def pods(request: web.Request) -> web.Response:
+    wanted = request.query.get("labelSelector", "").removeprefix("app=")
+    found = [a_pod(request, name) for name in cluster(request) if deployment_of(name) == wanted]
+    return web.json_response({"kind": "PodList", "apiVersion": "v1", "items": found})
+
+
+async def deployment(request: web.Request) -> web.Response:
+    name = known(request, "deployments.apps", map(deployment_of, cluster(request)))
+    labels = {"app": name}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}}
+    told = {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": meta(request, name)}
+    return web.json_response({**told, "spec": spec})
 
 
 async def execute(request: web.Request) -> web.WebSocketResponse:
-    way = PODS[known(request)]
+    way = cluster(request)[known(request, "pods", cluster(request))]
     socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io"], max_msg_size=0)
     await socket.prepare(request)
     has_input = request.query.get("stdin") == "true"
@@ -130,20 +162,31 @@ def answers(told: dict[str, Any]) -> Any:
     return answer
 
 
+def resources(version: str, kind: str, *names: str) -> dict[str, Any]:
+    listed = [
+        {"name": name, "singularName": "", "namespaced": True, "kind": kind, "verbs": ["get"]}
+        for name in names
+    ]
+    return {"kind": "APIResourceList", "groupVersion": version, "resources": listed}
+
+
 async def serve() -> None:
     application = web.Application()
-    listed = {"kind": "APIResourceList", "groupVersion": "v1"}
-    resource = {"singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]}
-    resources = [{**resource, "name": name} for name in ("pods", "pods/exec")]
-    at = "/api/v1/namespaces/{namespace}/pods/{name}"
+    versions = [{"groupVersion": "apps/v1", "version": "v1"}]
+    apps = {"name": "apps", "versions": versions, "preferredVersion": versions[0]}
+    groups = {"kind": "APIGroupList", "apiVersion": "v1", "groups": [apps]}
+    core, more, within = "/{cluster}/api/v1", "/{cluster}/apis/apps/v1", "namespaces/{namespace}"
     application.add_routes(
         [
-            web.get("/version", answers(VERSION)),
-            web.get("/api", answers({"kind": "APIVersions", "versions": ["v1"]})),
-            web.get("/apis", answers({"kind": "APIGroupList", "apiVersion": "v1", "groups": []})),
-            web.get("/api/v1", answers({**listed, "resources": resources})),
-            web.get(at, pod),
-            web.get(f"{at}/exec", execute),
+            web.get("/{cluster}/version", answers(VERSION)),
+            web.get("/{cluster}/api", answers({"kind": "APIVersions", "versions": ["v1"]})),
+            web.get("/{cluster}/apis", answers(groups)),
+            web.get(core, answers(resources("v1", "Pod", "pods", "pods/exec"))),
+            web.get(more, answers(resources("apps/v1", "Deployment", "deployments"))),
+            web.get(f"{core}/{within}/pods", pods),
+            web.get(f"{core}/{within}/pods/{{name}}", pod),
+            web.get(f"{core}/{within}/pods/{{name}}/exec", execute),
+            web.get(f"{more}/{within}/deployments/{{name}}", deployment),
         ]
     )
     # A command travels in the URL, and may be long.

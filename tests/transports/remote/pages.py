@@ -1,4 +1,6 @@
-"""A host's web server: `pages.py NAME PORT [FOLDER]`, on 127.0.0.1, any Python >= 3.8.
+"""A host's web server: `pages.py NAME PORT [FOLDER [ADDRESS]]`, any Python >= 3.8.
+
+It listens on 127.0.0.1 where no address is given.
 
 GET / answers NAME. GET /trickle sends 64 bytes twenty times a second, GET /bulk as much as
 is taken, both without end. GET /file/X sends a file of FOLDER; PUT answers the body's sha256.
@@ -10,11 +12,13 @@ import hashlib
 import http.server
 import os
 import shutil
+import socket
 import sys
 import time
 
 NAME, PORT = sys.argv[1], int(sys.argv[2])
 FOLDER = sys.argv[3] if len(sys.argv) > 3 else "/nonexistent"
+ADDRESS = sys.argv[4] if len(sys.argv) > 4 else "127.0.0.1"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -72,12 +76,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
+    address_family = socket.AF_INET6 if ":" in ADDRESS else socket.AF_INET
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass
 
 
-server = Server(("127.0.0.1", PORT), Handler)
+server = Server((ADDRESS, PORT), Handler)
 sys.stdout.write("serving\n")
 sys.stdout.flush()
 server.serve_forever()
