@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -69,8 +70,11 @@ class _Quoted(str):
     """A text that is always quoted: YAML readers differ on `22:22:22` and its like."""
 
 
-class _Words(list[str]):
+class _Words(list[_Quoted]):
     """A list that stays on one line."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        super().__init__(map(_Quoted, words))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -87,7 +91,7 @@ def _represent_quoted(dumper: _Dumper, data: _Quoted) -> ScalarNode:
 
 
 def _represent_words(dumper: _Dumper, data: _Words) -> SequenceNode:
-    return dumper.represent_sequence(TAG + "seq", map(_Quoted, data), flow_style=True)
+    return dumper.represent_sequence(TAG + "seq", data, flow_style=True)
 
 
 _Dumper.add_representer(_Quoted, _represent_quoted)

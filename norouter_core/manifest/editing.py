@@ -273,7 +273,9 @@ def _in_style(part: Part, want: Any) -> str:
         return quoting(want)
     if part.style == "'":
         return "'" + want.replace("'", "''") + "'"
-    return inline(str(want))
+    # A plain text also stands for itself within brackets, unless it holds one of these.
+    is_plain = block(str(want)).splitlines()[0] == want and not set(want) & set(",[]{}")
+    return want if is_plain and not want.endswith(":") else quoting(want)
 
 
 def _keep_anchors(root: Part, splices: Splices) -> None:
