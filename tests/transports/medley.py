@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from tests.transports.engines import Engine
 from tests.transports.kube import clusters
 from tests.transports.lxd import Lxd
@@ -55,6 +57,15 @@ class Medley:
             MeshHost(name, VIPS[name], self.places[name], COMMANDS[name].split(), PORTS)
             for name in names or self.places
         ]
+
+    def manifest(self, **options: object) -> str:
+        """A manifest of all hosts with nothing installed, each with these options besides."""
+        entries = {
+            host.name: {"vip": host.vip, "ports": list(host.ports), **options}
+            | ({"cmd": " ".join(host.cmd)} if host.cmd else {})
+            for host in self.hosts()
+        }
+        return str(yaml.safe_dump({"hosts": entries}, sort_keys=False))
 
 
 @contextmanager

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.transports import readme
-from tests.transports.medley import PORTS, Medley
+from tests.transports.medley import Medley
 from tests.transports.mesh import Mesh, fetch_all, norouter
 from tests.transports.netns import Namespace
 from tests.transports.procs import cmdline, run
@@ -47,12 +46,7 @@ def all_are_installed(mesh: Mesh, names: Sequence[str]) -> None:
 def test_hosts_of_every_kind_fetch_every_page(medley: Medley, tmp_path: Path) -> None:
     """With nothing installed, podman besides, and a page of the hub's own machine, too."""
     hosts = medley.hosts()
-    entries = {
-        host.name: {"vip": host.vip, "ports": list(PORTS)}
-        | ({"cmd": " ".join(host.cmd)} if host.cmd else {})
-        for host in hosts
-    }
-    text = yaml.safe_dump({"hosts": entries})
+    text = medley.manifest()
     trial = make_trial(text, medley.hub, medley.places)
     names = [host.name for host in hosts]
     with running(trial, text, medley.hub, medley.env, tmp_path):
