@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Collection, Coroutine
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from norouter_core.dns.tcp import dns_tcp_session
 from norouter_core.dns.udp import dns_udp_session
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
+from norouter_core.engine.cuts import cuts
 from norouter_core.engine.dialer import HostDialer
 from norouter_core.engine.dnsservice import DnsService
 from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
@@ -143,23 +144,33 @@ class Engine(Tools):
                 self._adopt(host)
             self._place()
 
-    async def wait_ready(self) -> None:
+    async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
         """Returns when every host is ready and every listener is bound, or shared. Hosts that the
         user stopped are not waited for.
+
+        Args:
+            hosts: wait for these alone, and for what the hosts that are up listen on.
 
         Raises:
             MeshFailed: a host has failed for good.
         """
-        while not self._ready():
+        while not self._ready(hosts):
             failed = {
                 name: s.problem
                 for name, s in self._supervisors.items()
-                if s.state is HostState.FAILED and s.problem and not s.held
+                if s.state is HostState.FAILED
+                and s.problem
+                and not s.held
+                and (hosts is None or name in hosts)
             }
             if failed:
                 raise MeshFailed(failed)
             self._progress.clear()
             await self._progress.wait()
+
+    def cuts(self, spec: MeshSpec) -> tuple[int, ...]:
+        """The numbers of the streams that `apply(spec)` would cut."""
+        return tuple(cuts(self._streams, self._hosts, spec.effective()))
 
     # -- what it tells ---------------------------------------------------------------------
 
@@ -243,8 +254,11 @@ class Engine(Tools):
             self._numbers[place] = next(self._next_number)
         return self._numbers[place]
 
-    def _ready(self) -> bool:
-        return all(s.is_up and s.listeners.settled for s in self._wanted())
+    def _ready(self, hosts: Collection[str] | None = None) -> bool:
+        return all(
+            s.listeners.settled if s.is_up else hosts is not None and s.host.name not in hosts
+            for s in self._wanted()
+        )
 
     def _wanted(self) -> list[Supervisor]:
         """The hosts that the user has not stopped."""

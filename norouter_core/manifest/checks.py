@@ -4,6 +4,8 @@ allotment of VIPs, which needs to know them all."""
 from __future__ import annotations
 
 from collections import ChainMap
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from yaml.nodes import Node
 
@@ -73,10 +75,31 @@ def allot_vips(drafts: list[HostDraft], report: Report) -> None:
 def check_listeners(
     spec: MeshSpec, drafts: list[HostDraft], template: OptionsDraft | None, report: Report
 ) -> None:
-    """Reports proxies that would listen where something else of the mesh listens.
+    """Reports listeners of the mesh that would be where something else of it listens.
 
     Only for a spec without other errors: it looks at the hosts with the template merged in.
     """
+    by_name = {draft.name: draft for draft in drafts}
+    for found in collisions(spec):
+        draft = by_name[found.host]
+        own = draft.own.nodes.get(found.key) if getattr(draft.own.options, found.key) else None
+        node = own or (template.nodes.get(found.key) if template else None) or draft.key
+        (report.warn if found.harmless else report.error)(node, found.message, found.hint)
+
+
+class Collision(NamedTuple):
+    """A listener of a host that would be where something else of the mesh listens; `key` is the
+    host's that brings it about. `harmless`: it is known which of the two gives way."""
+
+    host: str
+    key: str
+    message: str
+    hint: str
+    harmless: bool = False
+
+
+def collisions(spec: MeshSpec) -> Iterator[Collision]:
+    """Every collision in a spec that is valid otherwise."""
     hosts = list(spec.effective())
     published = {
         (h.vip, forward.listen): f"a port of host {quoted(h.name)}"
@@ -84,12 +107,12 @@ def check_listeners(
         for forward in h.ports
         if forward.proto == "tcp"
     }
-    for host, draft in zip(hosts, drafts, strict=True):
-        _check_dns(host, draft, template, report)
+    for host in hosts:
+        yield from _dns_collisions(host)
         if host.dns_port is not None:
             name = f"the DNS of host {quoted(host.name)}"
             published.setdefault((host.vip, host.dns_port), name)
-    for host, draft in zip(hosts, drafts, strict=True):
+    for host in hosts:
         own: dict[tuple[str, int], str] = {}
         taken = ChainMap(own, {} if host.loopback_disable else published)
         for key, proxy in (("http", host.http), ("socks", host.socks)):
@@ -97,31 +120,21 @@ def check_listeners(
                 continue
             place = (proxy.listen_host, proxy.listen_port)
             if place in taken:
-                node = draft.own.nodes.get(key) if getattr(draft.own.options, key) else None
-                node = node or (template.nodes.get(key) if template else None) or draft.key
                 message = f"{key} of host {quoted(host.name)} listens at {place[0]}:{place[1]}"
                 message += f", where {taken[place]} listens already"
-                report.error(node, message, "choose another port")
+                yield Collision(host.name, key, message, "choose another port")
             own[place] = f"its {key} proxy"
 
 
-def _check_dns(
-    host: Host,
-    draft: HostDraft,
-    template: OptionsDraft | None,
-    report: Report,
-) -> None:
-    """Tells where a port of the host takes the place of its DNS, by TCP or UDP."""
+def _dns_collisions(host: Host) -> Iterator[Collision]:
+    """Where a port of the host takes the place of its DNS, by TCP or UDP."""
     if host.dns_port not in [forward.listen for forward in host.ports]:
         return
-    dns, ports = (
-        draft.own.nodes.get(key) or (template.nodes.get(key) if template else None)
-        for key in ("dns", "ports")
-    )
     hint = "give its DNS another port, dns: {port: 10054}, or none, dns: {disable: true}"
     if host.dns.port is not None:
         message = f"the DNS of host {quoted(host.name)} has the port {host.dns_port}"
-        report.error(dns or draft.key, f"{message}, which the host publishes itself", hint)
+        message += ", which the host publishes itself"
+        yield Collision(host.name, "dns", message, hint)
     else:
         message = f"port {host.dns_port} of host {quoted(host.name)} takes the place of its DNS"
-        report.warn(ports or draft.key, message, hint)
+        yield Collision(host.name, "ports", message, hint, harmless=True)

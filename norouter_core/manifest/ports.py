@@ -57,12 +57,17 @@ def read_ports(node: Node, report: Report, where: str) -> tuple[Forward, ...]:
         key = forward.listen, forward.proto
         if key in found:
             first = found[key]
-            message = f"{where} already listens on port {forward.listen}: {first[0]}"
+            message = taken_message(where, first[0])
             hint = "publish it at another listen port, or remove one"
             report.error(item, f"{message} at {report.place(first[1])}", hint)
         else:
             found[key] = forward, item
     return tuple(forward for forward, _ in found.values())
+
+
+def taken_message(owner: str, first: Forward) -> str:
+    """That a listen port is taken, by `first`; `owner` is whose ports they are."""
+    return f"{owner} already listens on port {first.listen}: {first}"
 
 
 def _short_hint(listen: str, target: str) -> str:

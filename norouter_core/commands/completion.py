@@ -1,0 +1,150 @@
+"""What may stand at the cursor: which kind of thing is asked for there, and which words it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from norouter_core.commands.filters import FIELDS
+from norouter_core.commands.grammar import find_verb
+from norouter_core.commands.kinds import Kind, choices
+from norouter_core.commands.registry import BY_WORDS
+from norouter_core.commands.verb import Argument, Option, Verb
+from norouter_core.commands.words import Tail, join, tail
+
+Word = tuple[str, str]
+"""A word to offer, and a few words about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for at the cursor.
+
+    `words` are offered as they are; a session adds what it has of `kinds`. `host` is the host that
+    the line has named so far, for the ports of it. `command` are the words of an exec command so
+    far, the one at the cursor not among them; None where there is none.
+    """
+
+    tail: Tail
+    words: tuple[Word, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    host: str = ""
+    command: tuple[str, ...] | None = None
+    said: frozenset[str] = frozenset()
+    """Words that the line holds already, which are not worth repeating."""
+
+
+def asked(line: str, cursor: int) -> Asked:
+    """Analyses a line up to the cursor. Never raises."""
+    end = tail(line, cursor)
+    texts = [word.text for word in end.words]
+    verb, taken = find_verb(texts)
+    longer = _longer(texts)
+    if verb is None:
+        if texts and not longer:
+            return Asked(end, command=tuple(texts))
+        return Asked(end, longer, command=() if not texts else None)
+    rest = texts[taken:]
+    found = _within(verb, rest, end)
+    if longer and not rest:
+        return Asked(end, (*longer, *found.words), found.kinds, found.host, found.command)
+    return found
+
+
+def quoted(text: str, start: str = "") -> str:
+    """A word as it has to be written in a line."""
+    return join([text]) if text else text
+
+
+def _longer(texts: Sequence[str]) -> tuple[Word, ...]:
+    """The next words of the verbs that begin with these."""
+    count = len(texts)
+    found: dict[str, str] = {}
+    for words, verb in BY_WORDS.items():
+        if len(words) > count and list(words[:count]) == list(texts):
+            more = len(words) > count + 1
+            found.setdefault(words[count], "..." if more else verb.summary)
+    return tuple(sorted(found.items()))
+
+
+def _within(verb: Verb, rest: Sequence[str], end: Tail) -> Asked:
+    if "--" in rest:
+        at = rest.index("--")
+        takes = any(a.kind is Kind.CMD for a in verb.arguments)
+        exec_command = takes and verb.words[0] == "host"
+        return Asked(end, command=tuple(rest[at + 1 :]) if exec_command else None)
+    options = {option.flag: option for option in verb.all_options}
+    flag, equals, _ = end.prefix.partition("=")
+    if equals and flag in options:
+        return _of(end, options[flag], "", offset=len(flag) + 1)
+    if rest and (before := options.get(rest[-1])) is not None and before.kind is not None:
+        return _of(end, before, "")
+    places = _places(rest, options)
+    if end.prefix.startswith("-"):
+        return Asked(end, _flags(verb, rest))
+    places_left = [a for a in verb.arguments if a.kind is not Kind.CMD]
+    argument = _at(places_left, len(places))
+    if argument is None:
+        return Asked(end, _flags(verb, rest))
+    host = places[0] if places and places_left[0].kind is Kind.HOST else ""
+    found = _of(end, argument, host, said=frozenset(places))
+    if not end.prefix and (argument.optional or (argument.many and len(places) > 0)):
+        return Asked(found.tail, (*found.words, *_flags(verb, rest)), found.kinds, host)
+    return found
+
+
+def _at(arguments: Sequence[Argument], count: int) -> Argument | None:
+    if count < len(arguments):
+        return arguments[count]
+    return arguments[-1] if arguments and arguments[-1].many else None
+
+
+def _places(rest: Sequence[str], options: dict[str, Option]) -> list[str]:
+    """The words that are neither options nor their values."""
+    found, skip = [], False
+    for text in rest:
+        if skip:
+            skip = False
+        elif text in options:
+            skip = options[text].kind is not None
+        elif not text.startswith("--"):
+            found.append(text)
+    return found
+
+
+def _flags(verb: Verb, rest: Sequence[str]) -> tuple[Word, ...]:
+    flags = [(o.flag, o.about) for o in verb.all_options if o.many or o.flag not in rest]
+    if any(argument.kind is Kind.CMD for argument in verb.arguments):
+        flags.append(("--", "the command follows"))
+    return tuple(flags)
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+def _of(
+    end: Tail,
+    what: Argument | Option,
+    host: str,
+    offset: int = 0,
+    said: frozenset[str] = _NOTHING,
+) -> Asked:
+    kind = what.kind
+    assert kind is not None
+    if offset:
+        end = Tail(end.words, end.prefix[offset:], end.start + offset, end.quote)
+    words = tuple((word, what.about) for word in choices(kind))
+    if kind is Kind.FILTER:
+        words = _filter_words(end.prefix)
+    elif kind is Kind.VERB:
+        words = _longer([word.text for word in end.words[1:]])
+    return Asked(end, words, (kind,), host, said=said)
+
+
+def _filter_words(prefix: str) -> tuple[Word, ...]:
+    name, colon, _ = prefix.lstrip("!").partition(":")
+    bang = "!" if prefix.startswith("!") else ""
+    field = FIELDS.get(name)
+    if colon and field is not None:
+        return tuple((f"{bang}{name}:{word}", "") for word in field.words)
+    return tuple((f"{bang}{n}{':' if f.texts else '>'}", f.about) for n, f in FIELDS.items())

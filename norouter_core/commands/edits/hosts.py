@@ -1,0 +1,208 @@
+"""Edits of hosts and of the template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from norouter_core.commands.edits.base import (
+    Edit,
+    Refusal,
+    check_name,
+    check_vip,
+    checked,
+    host_of,
+    hosts_of,
+    via,
+    with_vias,
+)
+from norouter_core.commands.edits.forwards import added, removed
+from norouter_core.commands.grammar import Call
+from norouter_core.commands.kinds import DEFAULT, OFF
+from norouter_core.commands.pasted import adopted, inferred_name
+from norouter_core.commands.words import join
+from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
+from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, StateDir
+
+LOCAL = "local"
+"""What this machine is called where nothing else is said."""
+
+
+def new_mesh() -> MeshSpec:
+    """What a session begins with that has no manifest: this machine."""
+    return MeshSpec((HostSpec(LOCAL, LOCAL_VIP),))
+
+
+def add_host(spec: MeshSpec, call: Call) -> Edit:
+    words = call.all("cmd")
+    if call.pasted:
+        words = adopted(words)
+    name = call.get("name") or _inferred(spec, words)
+    check_name(spec, name, "name")
+    aliases = call.all("alias")
+    for number, alias in enumerate(aliases):
+        check_name(spec, alias, "alias", number)
+    _check_unique((name, *aliases), "alias")
+    vip = _vip(spec, call, here=not words)
+    options = _options(call, HostOptions(ports=added((), call.all("port"), name, "port")))
+    host = HostSpec(name, vip, _cmd(words), aliases, options)
+    data = {"host": name, "vip": vip, "cmd": join(words)}
+    said = f"host {name}, {vip}" + (f": {join(words)}" if words else ", this machine")
+    return Edit(checked(spec.with_host(host), "port"), said, (name,), data)
+
+
+def remove_hosts(spec: MeshSpec, call: Call) -> Edit:
+    gone = {host.name for host in hosts_of(spec, call)}
+    kept, dropped = [], 0
+    for route in spec.routes:
+        host = via(spec, route)
+        if host is not None and host.name in gone:
+            dropped += 1
+        else:
+            kept.append(route)
+    hosts = tuple(host for host in spec.hosts if host.name not in gone)
+    said = f"removed {', '.join(sorted(gone))}"
+    if dropped:
+        said += f", and {dropped} route{'s' if dropped > 1 else ''} through it"
+    return Edit(replace(spec, hosts=hosts, routes=tuple(kept)), said)
+
+
+def rename_host(spec: MeshSpec, call: Call) -> Edit:
+    host, name = host_of(spec, call.get("host")), call.get("name")
+    taken = spec.host(name)
+    if taken is not None and taken.name != host.name:
+        check_name(spec, name, "name")
+    # An alias may become the name, and the name may change its case.
+    aliases = tuple(alias for alias in host.aliases if alias.casefold() != name.casefold())
+    new = replace(host, name=name, aliases=aliases)
+    hosts = tuple(new if each is host else each for each in spec.hosts)
+    after = with_vias(replace(spec, hosts=hosts), spec, {host.name: name})
+    return Edit(after, f"{host.name} is {name} now", (name,), {"host": name})
+
+
+def set_host(spec: MeshSpec, call: Call) -> Edit:
+    host = host_of(spec, call.get("host"))
+    aliases = _aliases(spec, host, call)
+    vip = call.get("vip", host.vip)
+    check_vip(spec, vip, but=host.name)
+    words = call.all("cmd")
+    if words and "here" in call:
+        raise Refusal("a host with a command is not this machine", "leave one of them out", "here")
+    cmd = None if "here" in call else _cmd(words) if words else host.cmd
+    new = replace(host, vip=vip, cmd=cmd, aliases=aliases, options=_options(call, host.options))
+    if len(call.said) == 1:
+        raise Refusal(f"nothing is said of what to change of {host.name}", "see `help host set`")
+    after = with_vias(spec.with_host(new), spec, {})
+    return Edit(checked(after, "vip"), f"changed {host.name}", (host.name,), {"host": host.name})
+
+
+def set_template(spec: MeshSpec, call: Call) -> Edit:
+    if not call.said:
+        raise Refusal("nothing is said of what to change", "see `help template set`")
+    template = spec.template or HostOptions()
+    ports = removed(template.ports, call, "no-port", "the template")
+    ports = added(ports, call.all("port"), "the template", "port")
+    template = replace(_options(call, template), ports=ports)
+    if "http" in call:
+        template = replace(template, http=_proxy(call, "http"))
+    if "socks" in call:
+        template = replace(template, socks=_proxy(call, "socks"))
+    said = None if template == HostOptions() else template
+    return Edit(checked(replace(spec, template=said), "port"), "changed the template")
+
+
+HOST_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
+    "host add": add_host,
+    "host rm": remove_hosts,
+    "host rename": rename_host,
+    "host set": set_host,
+    "template set": set_template,
+}
+
+
+def _proxy(call: Call, key: str) -> ProxySpec | None:
+    proxy: ProxySpec | None = call.get(key)
+    return replace(proxy, auth=call.get("auth")) if proxy is not None else None
+
+
+def _inferred(spec: MeshSpec, words: Sequence[str]) -> str:
+    def taken(name: str) -> bool:
+        return spec.host(name) is not None
+
+    if words:
+        return inferred_name(words, taken)
+    if taken(LOCAL):
+        hint = "write `host add NAME` for this machine once more, or give a command: -- CMD"
+        raise Refusal(f"the host {LOCAL}, this machine, is there already", hint)
+    return LOCAL
+
+
+def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
+    said: str | None = call.get("vip")
+    if said is not None:
+        check_vip(spec, said)
+        return said
+    taken = {host.vip for host in spec.hosts}
+    if here and LOCAL_VIP not in taken:
+        return LOCAL_VIP
+    try:
+        return allot_vip(taken)
+    except Refused as refused:
+        raise Refusal(refused.message, refused.hint, "vip") from None
+
+
+def _cmd(words: Sequence[str]) -> str | tuple[str, ...] | None:
+    """As a person would write it: one text where no word needs quotes."""
+    if not words:
+        return None
+    text = join(words)
+    return text if text == " ".join(words) else tuple(words)
+
+
+def _aliases(spec: MeshSpec, host: HostSpec, call: Call) -> tuple[str, ...]:
+    aliases = list(host.aliases)
+    for number, alias in enumerate(call.all("no-alias")):
+        found = next((known for known in aliases if known.casefold() == alias.casefold()), None)
+        if found is None:
+            message = f"{host.name} has no alias {quoted(alias)}"
+            hint = f"its aliases: {', '.join(aliases)}" if aliases else "it has no alias"
+            raise Refusal(message, hint, "no-alias", number)
+        aliases.remove(found)
+    lost = {alias.casefold() for alias in host.aliases} - {alias.casefold() for alias in aliases}
+    for number, alias in enumerate(call.all("alias")):
+        if alias.casefold() not in lost:
+            check_name(spec, alias, "alias", number)
+        aliases.append(alias)
+    _check_unique((host.name, *aliases), "alias")
+    return tuple(aliases)
+
+
+def _check_unique(names: Sequence[str], argument: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            hint = "names and aliases are unique in a mesh, whatever their case"
+            raise Refusal(f"the name {quoted(name)} is said twice", hint, argument)
+        seen.add(name.casefold())
+
+
+def _options(call: Call, options: HostOptions) -> HostOptions:
+    if "agent" in call:
+        options = replace(options, agent=call.get("agent"))
+    if "loopback" in call:
+        on = call.get("loopback")
+        options = replace(options, loopback_disable=None if on is None else not on)
+    if "dns" in call:
+        options = replace(options, dns=call.get("dns"))
+    if "etc-hosts" in call:
+        options = replace(options, write_etc_hosts=call.get("etc-hosts"))
+    if "state-dir" in call:
+        options = replace(options, state_dir=_state_dir(call.get("state-dir")))
+    return options
+
+
+def _state_dir(text: str) -> StateDir | None:
+    if text == DEFAULT:
+        return None
+    return StateDir(disable=True) if text == OFF else StateDir(path=text)

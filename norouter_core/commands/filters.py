@@ -1,0 +1,236 @@
+"""Typed filters over streams: `host:db bytes>1M age<10s state:open target:5432 by:http text`.
+
+Every term must hold. A term is `FIELD:VALUE`, `FIELD>VALUE` (also `<`, `>=`, `<=`, `=`), or a text
+that is to stand somewhere in the stream; a `!` in front turns it round. `*` and `?` in a value of
+words match any run of characters, and any one.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from norouter_core.commands.sizes import parse_size, parse_span
+from norouter_core.commands.words import BadLine, Word, words_of
+from norouter_core.manifest.nodes import closest
+from norouter_core.manifest.problems import Refused, quoted
+
+if TYPE_CHECKING:
+    from norouter_core.engine.status import StreamStatus
+    from norouter_core.session.client import Rate
+
+Subject = tuple["StreamStatus", "Rate | None", float]
+"""A stream, its rate if it is known, and the time now."""
+Test = Callable[[Subject], bool]
+
+STATES = ("opening", "open", "half-closed", "closed")
+WAYS = ("loopback", "http", "socks", "dns")
+_WAY = {"port": "loopback"}
+
+_TERM = re.compile(r"([A-Za-z_]+)(>=|<=|>|<|=|:)(.*)", re.DOTALL)
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "=": operator.eq,
+    ":": operator.eq,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a filter. Of `numbers` and `texts` one is set; `parse` reads a number;
+    `words` are all the values that it can have, where they are known."""
+
+    about: str
+    numbers: Callable[[Subject], float] | None = None
+    parse: Callable[[str], float] = parse_size
+    texts: Callable[[StreamStatus], tuple[str, ...]] | None = None
+    words: tuple[str, ...] = ()
+    within: bool = False
+    """Whether a part of the text is enough."""
+
+
+def way(stream: StreamStatus) -> str:
+    """What a stream came by, as `by:` has it: a port at a VIP is `loopback`."""
+    return _WAY.get(stream.service, stream.service)
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
+
+
+def _rate(subject: Subject) -> float:
+    return subject[1].total if subject[1] is not None else 0.0
+
+
+def _count(text: str) -> float:
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise Refused(f"{quoted(text)} is not a number", "write digits")
+    return float(text)
+
+
+FIELDS: dict[str, Field] = {
+    "host": Field("either end's host", texts=lambda s: (s.from_host, s.to_host)),
+    "from": Field("the client's host", texts=lambda s: (s.from_host,)),
+    "to": Field("the target's host", texts=lambda s: (s.to_host,)),
+    "target": Field(
+        "what is dialled, or its port", texts=lambda s: (s.target, _port(s.target)), within=True
+    ),
+    "client": Field(
+        "the client's address, or its port", texts=lambda s: (s.peer, _port(s.peer)), within=True
+    ),
+    "listener": Field(
+        "where it came in", texts=lambda s: (s.listener, _port(s.listener)), within=True
+    ),
+    "state": Field("opening, open, half-closed", texts=lambda s: (s.state.value,), words=STATES),
+    "by": Field("loopback, http, socks or dns", texts=lambda s: (way(s),), words=WAYS),
+    "id": Field("its number", numbers=lambda x: float(x[0].id), parse=_count),
+    "bytes": Field("bytes both ways", numbers=lambda x: x[0].bytes_forth + x[0].bytes_back),
+    "forth": Field("bytes to the target", numbers=lambda x: x[0].bytes_forth),
+    "back": Field("bytes to the client", numbers=lambda x: x[0].bytes_back),
+    "rate": Field(
+        "bytes a second, both ways",
+        numbers=_rate,
+        parse=lambda text: parse_size(text.removesuffix("/s")),
+    ),
+    "age": Field(
+        "since it was opened", numbers=lambda x: max(0.0, x[2] - x[0].opened), parse=parse_span
+    ),
+}
+"""Every field, by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What streams are to be shown; `text` is how it was written."""
+
+    text: str = ""
+    tests: tuple[Test, ...] = ()
+
+    def matches(self, stream: StreamStatus, rate: Rate | None = None, now: float = 0.0) -> bool:
+        """Whether every term holds. `now` is in seconds since the epoch; 0: the clock is asked."""
+        subject = (stream, rate, now or time.time())
+        return all(test(subject) for test in self.tests)
+
+
+ALL = Filter()
+
+
+def parse(text: str) -> Filter:
+    """A filter out of a whole text.
+
+    Raises:
+        BadLine: a term that says nothing; its index is where in the text.
+    """
+    return build(words_of(text), text)
+
+
+def build(words: Iterable[Word], text: str = "") -> Filter:
+    """A filter out of words.
+
+    Raises:
+        BadLine: a term that says nothing; its index is where in the line.
+    """
+    words = tuple(words)
+    return Filter(text or " ".join(w.text for w in words), tuple(map(_test, words)))
+
+
+def _test(word: Word) -> Test:
+    negated = word.text.startswith("!")
+    text = word.text[negated:]
+    if not text:
+        raise BadLine(word.start, "nothing follows the `!`", "write a term after it: !state:open")
+    try:
+        test = _term(text)
+    except _Wrong as wrong:
+        raise BadLine(word.index(wrong.offset + negated), wrong.message, wrong.hint) from None
+    return (lambda subject: not test(subject)) if negated else test
+
+
+class _Wrong(Refused):
+    def __init__(self, offset: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.offset = offset
+
+
+def _term(text: str) -> Test:
+    found = _TERM.fullmatch(text)
+    if found is None:
+        return _anywhere(text)
+    name, sign, said = found.groups()
+    field = FIELDS.get(name.lower())
+    if field is None:
+        if sign in ":=" and (said[:1] == ":" or said.isdecimal()):
+            return _anywhere(text)  # an address: db:5432, fe80::1
+        guess = closest(name, FIELDS)
+        hint = f"did you mean {guess}?" if guess else f"fields: {', '.join(FIELDS)}"
+        raise _Wrong(0, f"streams have no field {quoted(name)}", hint)
+    at = found.start(3)
+    if not said:
+        raise _Wrong(at, f"{name} is compared with nothing", f"{name}: {field.about}")
+    if field.numbers is not None:
+        return _number_test(field.numbers, field.parse, sign, said, at)
+    if sign not in ":=":
+        hint = f"write {name}:{said}"
+        raise _Wrong(found.start(2), f"{name} is no number: {sign} says nothing of it", hint)
+    return _text_test(name, field, said, at)
+
+
+def _number_test(
+    number: Callable[[Subject], float],
+    parse: Callable[[str], float],
+    sign: str,
+    said: str,
+    at: int,
+) -> Test:
+    # `bytes:>1M` is what fingers write.
+    extra = re.match(">=|<=|>|<", said) if sign == ":" else None
+    if extra:
+        sign, said, at = extra[0], said[extra.end() :], at + extra.end()
+    try:
+        wanted = parse(said)
+    except Refused as refused:
+        raise _Wrong(at, refused.message, refused.hint) from None
+    compare = _COMPARE[sign]
+    return lambda subject: compare(number(subject), wanted)
+
+
+def _text_test(name: str, field: Field, said: str, at: int) -> Test:
+    wanted, texts = said.casefold(), field.texts
+    assert texts is not None
+    wild = any(char in wanted for char in "*?")
+    if field.words and not wild and wanted not in field.words:
+        guess = closest(wanted, field.words)
+        hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(field.words)}"
+        raise _Wrong(at, f"no stream's {name} is {quoted(said)}", hint)
+    pattern = re.sub(r"\[", "[[]", wanted)
+
+    def test(subject: Subject) -> bool:
+        for text in texts(subject[0]):
+            folded = text.casefold()
+            if fnmatchcase(folded, pattern) if wild else folded == wanted:
+                return True
+            # A bare number is a port, not a part of some address.
+            if field.within and not wild and not wanted.isdecimal() and wanted in folded:
+                return True
+        return False
+
+    return test
+
+
+def _anywhere(text: str) -> Test:
+    wanted = text.casefold()
+
+    def test(subject: Subject) -> bool:
+        s = subject[0]
+        shown = (s.from_host, s.to_host, s.peer, s.target, s.listener, s.state.value, way(s))
+        return any(wanted in part.casefold() for part in shown)
+
+    return test

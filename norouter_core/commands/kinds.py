@@ -1,0 +1,167 @@
+"""What an argument may be: each kind is a type, its rule, and what completion looks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from norouter_core.commands.sizes import parse_span
+from norouter_core.manifest.nodes import closest
+from norouter_core.manifest.ports import parse_forward
+from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.routes import parse_target
+from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
+from norouter_core.manifest.vips import parse_vip
+from norouter_core.model import AgentMode, DnsSpec, Forward, ProxySpec
+
+DEFAULT = "default"
+"""What takes an option of a host back to what the template, or norouter, says."""
+
+OFF = "off"
+
+
+class Kind(StrEnum):
+    HOST = "host"
+    """A host of the mesh, by name or alias."""
+    REMOTE_HOST = "remote-host"
+    """A host with an exec command."""
+    NAME = "name"
+    """A new hostname."""
+    DNS_NAME = "dns-name"
+    """A name to look up."""
+    PORT = "port"
+    """A listen port that a host publishes, `8080` or `53/udp`."""
+    FORWARD = "forward"
+    """A new port forward, `LISTEN:HOST:PORT[/PROTO]`; `8080:80` and `80` mean 127.0.0.1."""
+    STREAM = "stream"
+    VIP = "vip"
+    ADDRESS = "address"
+    """`IP:PORT`, or `off`."""
+    AUTH = "auth"
+    FILE = "file"
+    ROUTE = "route"
+    """The number of a route, from 1."""
+    TARGET = "target"
+    """A network or a hostname glob."""
+    AGENT = "agent"
+    SWITCH = "switch"
+    """`on`, `off` or `default`."""
+    DNS = "dns"
+    """The port of a host's DNS, `off` or `default`."""
+    FOLDER = "folder"
+    """A folder of a host's, `off` or `default`."""
+    FILTER = "filter"
+    SECONDS = "seconds"
+    COUNT = "count"
+    VERB = "verb"
+    CMD = "cmd"
+    """The words of a command, after `--`."""
+
+
+def value(kind: Kind, text: str) -> Any:
+    """What a text means as an argument of that kind.
+
+    Raises:
+        Refused: it cannot be one. Whether a host, port or stream is there is not looked at.
+    """
+    return _RULES.get(kind, str)(text)
+
+
+def choices(kind: Kind) -> tuple[str, ...]:
+    """The fixed words of a kind that has some."""
+    return _CHOICES.get(kind, ())
+
+
+def _name(text: str) -> str:
+    check_hostname(text)
+    return text
+
+
+def _forward(text: str) -> Forward:
+    body, slash, proto = text.partition("/")
+    short = re.fullmatch(r"(?:(\d+):)?(\d+)", body)
+    if short:
+        body = f"{short[1] or short[2]}:127.0.0.1:{short[2]}"
+    return parse_forward(body + slash + proto)
+
+
+def _published(text: str) -> tuple[int, str]:
+    number, slash, proto = text.partition("/")
+    if slash and proto.lower() not in ("tcp", "udp"):
+        raise Refused(f"the protocol {quoted(proto)} is not known", "write /tcp or /udp")
+    return parse_port(number, "listen port"), proto.lower() or "tcp"
+
+
+def _number(text: str, what: str) -> int:
+    digits = text.removeprefix("#")
+    if not re.fullmatch("[0-9]{1,18}", digits) or not int(digits):
+        raise Refused(f"{quoted(text)} is not {what}", "write a number from 1 on")
+    return int(digits)
+
+
+def _address(text: str) -> ProxySpec | None:
+    return None if text == OFF else parse_listen(text)
+
+
+def _auth(text: str) -> str:
+    check_auth(text)
+    return text
+
+
+def _agent(text: str) -> AgentMode | None:
+    return None if text == DEFAULT else AgentMode(_one_of(text, Kind.AGENT, "a way to run it"))
+
+
+def _switch(text: str) -> bool | None:
+    return {"on": True, "off": False, DEFAULT: None}[_one_of(text, Kind.SWITCH, "a switch")]
+
+
+def _dns(text: str) -> DnsSpec | None:
+    if text == DEFAULT:
+        return None
+    return DnsSpec(disable=True) if text == OFF else DnsSpec(port=parse_port(text, "port"))
+
+
+def _one_of(text: str, kind: Kind, what: str) -> str:
+    words = choices(kind)
+    if text not in words:
+        guess = closest(text, words)
+        hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(words)}"
+        raise Refused(f"{quoted(text)} is not {what}", hint)
+    return text
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise Refused("the name of the file is empty", "name a file")
+    return text
+
+
+_CHOICES = {
+    Kind.AGENT: (*(mode.value for mode in AgentMode), DEFAULT),
+    Kind.SWITCH: ("on", "off", DEFAULT),
+    Kind.FOLDER: (OFF, DEFAULT),
+    Kind.DNS: (OFF, DEFAULT),
+    Kind.ADDRESS: (OFF,),
+}
+
+_RULES: dict[Kind, Callable[[str], Any]] = {
+    Kind.NAME: _name,
+    Kind.PORT: _published,
+    Kind.FORWARD: _forward,
+    Kind.STREAM: lambda text: _number(text, "the number of a stream"),
+    Kind.ROUTE: lambda text: _number(text, "the number of a route"),
+    Kind.COUNT: lambda text: _number(text, "a count"),
+    Kind.VIP: lambda text: str(parse_vip(text)),
+    Kind.ADDRESS: _address,
+    Kind.AUTH: _auth,
+    Kind.FILE: _file,
+    Kind.FOLDER: _file,
+    Kind.DNS: _dns,
+    Kind.TARGET: parse_target,
+    Kind.AGENT: _agent,
+    Kind.SWITCH: _switch,
+    Kind.SECONDS: parse_span,
+}

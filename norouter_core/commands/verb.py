@@ -1,0 +1,91 @@
+"""The shape of a verb, as data: words, arguments, options, help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from norouter_core.commands.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What stands after a verb, in its place. `many`: one or more (none too, if `optional`);
+    only the last may be `optional` or `many`. CMD takes what follows `--`."""
+
+    name: str
+    kind: Kind
+    about: str
+    optional: bool = False
+    many: bool = False
+
+    @property
+    def shown(self) -> str:
+        name = f"-- {self.name.upper()}..." if self.kind is Kind.CMD else self.name.upper()
+        if self.many and self.kind is not Kind.CMD:
+            name += "..."
+        return f"[{name}]" if self.optional else name
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """`--name VALUE`, or `--name` alone where it has no kind. `many`: may be given again."""
+
+    name: str
+    kind: Kind | None
+    about: str
+    metavar: str = ""
+    many: bool = False
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name}"
+
+    @property
+    def shown(self) -> str:
+        value = f" {self.metavar or self.kind.upper()}" if self.kind else ""
+        return f"[{self.flag}{value}]" + ("..." if self.many else "")
+
+
+JSON = Option("json", None, "rows as JSON, one object a line")
+WAIT = Option("wait", None, "return when it is ready, or fail with the reason")
+TIMEOUT = Option("timeout", Kind.SECONDS, "how long to wait at most (60s)", "TIME")
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One thing that can be said.
+
+    `examples` can be run in their order in a session of the hosts that `example_mesh` holds.
+    `changes`: maps the spec to another; `lists`: gives a table, so that it takes `--json`;
+    `streams`: gives output for as long as it runs; `waits`: takes `--wait`.
+    """
+
+    words: tuple[str, ...]
+    summary: str
+    about: str = ""
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    aliases: tuple[tuple[str, ...], ...] = ()
+    examples: tuple[str, ...] = ()
+    changes: bool = False
+    lists: bool = False
+    streams: bool = False
+    waits: bool = False
+
+    @property
+    def name(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def all_options(self) -> tuple[Option, ...]:
+        """Its own options and the common ones that it takes."""
+        waiting = (WAIT, TIMEOUT) if self.waits else ()
+        return (*self.options, *waiting, *((JSON,) if self.lists else ()))
+
+    @property
+    def usage(self) -> str:
+        """`host add [NAME] [--vip VIP] ... [-- CMD...]`"""
+        places = [argument.shown for argument in self.arguments if argument.kind is not Kind.CMD]
+        command = [argument.shown for argument in self.arguments if argument.kind is Kind.CMD]
+        options = [option.shown for option in self.all_options]
+        return " ".join([self.name, *places, *options, *command])

@@ -1,0 +1,1 @@
+"""The verbs, one small file per group: data that `norouter_core.commands.registry` gathers."""

@@ -1,0 +1,33 @@
+"""Which streams a change of the spec would cut, told before it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from norouter_core.engine.publications import proxies, publications
+from norouter_core.engine.relay import DirectStream, Stream
+from norouter_core.model import Host
+
+
+def cuts(
+    streams: Iterable[Stream | DirectStream], before: Iterable[Host], after: Iterable[Host]
+) -> Iterator[int]:
+    """The numbers of the streams that end when `after` is applied where `before` runs: those of
+    hosts that go or are started anew, and those of ports that are taken away or changed."""
+    hosts = list(after)
+    was, will = ({host.name: host for host in each} for each in (before, hosts))
+    ending = {name for name, host in was.items() if name not in will or _anew(host, will[name])}
+    unlistened = {n for n, h in will.items() if h.loopback_disable and n in was}
+    kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
+    for stream in streams:
+        through = stream.publication
+        if isinstance(stream, Stream) and stream.through is not None:
+            through = stream.through
+        gone = stream.publication not in kept or through not in kept
+        unserved = stream.direct and stream.from_host in unlistened
+        if gone or unserved or not ending.isdisjoint((stream.from_host, stream.to_host)):
+            yield stream.number
+
+
+def _anew(host: Host, then: Host) -> bool:
+    return (host.argv, host.agent) != (then.argv, then.agent)

@@ -1,0 +1,126 @@
+"""Completion in a session: the grammar says what is asked for, the session knows what there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from norouter_core.commands.completion import Asked, Word, asked
+from norouter_core.commands.edits.forwards import key, key_text
+from norouter_core.commands.kinds import Kind
+from norouter_core.commands.outcome import Completion
+from norouter_core.commands.words import join
+from norouter_core.manifest.vips import allot_vip
+from norouter_core.text import clean
+
+if TYPE_CHECKING:
+    from norouter_core.session.session import Session
+
+MOST = 200
+"""How many completions are offered at most."""
+
+
+async def complete(session: Session, line: str, cursor: int) -> list[Completion]:
+    """What may stand at the cursor, those that begin with what stands there already.
+
+    Bounded in time: programs that are asked (engines of containers) have 1.5 seconds.
+    """
+    wanted = asked(line, cursor)
+    words: list[Word] = list(wanted.words)
+    for kind in wanted.kinds:
+        words += _known(session, kind, wanted)
+    if wanted.command is not None:
+        words += await session.sources.commands(wanted.command, wanted.tail.prefix)
+    return list(_completions(wanted, words))
+
+
+def _completions(wanted: Asked, words: Iterable[Word]) -> Iterator[Completion]:
+    seen: set[str] = set()
+    prefix = wanted.tail.prefix
+    for text, about in words:
+        if text in seen or text in wanted.said or not text.startswith(prefix):
+            continue
+        if not text.isprintable():
+            continue
+        seen.add(text)
+        # `>` and `*` need no quotes here, and would look odd in them.
+        plain = not set(text) & set(" \t'\"\\;#\n")
+        yield Completion(text if plain else join([text]), wanted.tail.start, clean(about))
+        if len(seen) == MOST:
+            return
+
+
+def _known(session: Session, kind: Kind, wanted: Asked) -> list[Word]:
+    match kind:
+        case Kind.HOST | Kind.REMOTE_HOST:
+            return list(_hosts(session, kind))
+        case Kind.PORT:
+            return list(_ports(session, wanted.host))
+        case Kind.STREAM:
+            return [
+                (str(s.id), f"{s.from_host} -> {s.to_host} {s.target}")
+                for s in session.engine.status().streams
+            ]
+        case Kind.ROUTE:
+            routes = enumerate(session.spec.routes, 1)
+            return [(str(n), f"{', '.join(r.to)} via {r.via}") for n, r in routes]
+        case Kind.VIP:
+            return list(_free_vip(session))
+        case Kind.FILE:
+            return list(files(wanted.tail.prefix))
+        case Kind.FILTER:
+            return list(_filter_hosts(session, wanted.tail.prefix))
+    return []
+
+
+def _hosts(session: Session, kind: Kind) -> Iterator[Word]:
+    for host in session.spec.hosts:
+        if kind is Kind.REMOTE_HOST and host.cmd is None:
+            continue
+        yield host.name, host.vip
+        for alias in host.aliases:
+            yield alias, f"alias of {host.name}"
+
+
+def _ports(session: Session, name: str) -> Iterator[Word]:
+    host = session.spec.host(name) if name else None
+    for forward in host.options.ports if host is not None else ():
+        yield key_text(key(forward)), str(forward)
+
+
+def _free_vip(session: Session) -> Iterator[Word]:
+    try:
+        yield allot_vip({host.vip for host in session.spec.hosts}), "free"
+    except ValueError:
+        return
+
+
+def _filter_hosts(session: Session, prefix: str) -> Iterator[Word]:
+    name, colon, _ = prefix.lstrip("!").partition(":")
+    if colon and name in ("host", "from", "to"):
+        bang = "!" if prefix.startswith("!") else ""
+        for host in session.spec.hosts:
+            yield f"{bang}{name}:{host.name}", host.vip
+
+
+def files(prefix: str) -> Iterator[Word]:
+    """The files and folders that a path may go on with, manifests before others."""
+    folder, _, begun = prefix.rpartition("/")
+    place = os.path.expanduser(f"{folder}/") if "/" in prefix else "."
+    found: list[tuple[bool, str, str]] = []
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if not entry.name.startswith(begun) or (entry.name[0] == "." and not begun):
+                    continue
+                name = f"{folder}/{entry.name}" if "/" in prefix else entry.name
+                is_folder = entry.is_dir()
+                manifest = entry.name.endswith((".yaml", ".yml")) or is_folder
+                found.append((not manifest, f"{name}/" if is_folder else name, ""))
+                if len(found) >= 10 * MOST:
+                    break
+    except OSError:
+        return
+    for _, name, told in sorted(found):
+        yield name, told

@@ -1,0 +1,116 @@
+"""What handlers share."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from norouter_core.commands.edits import Refusal
+from norouter_core.commands.edits.base import host_of
+from norouter_core.commands.grammar import Call
+from norouter_core.commands.outcome import Emit, Failure, Outcome
+from norouter_core.engine import Engine, MeshFailed
+from norouter_core.engine.status import HostState, HostStatus, ListenerState
+from norouter_core.manifest.problems import Refused
+from norouter_core.model import HostSpec, MeshSpec
+
+if TYPE_CHECKING:
+    from norouter_core.session.document import Document
+    from norouter_core.session.session import Session
+
+PATIENCE = 60.0
+"""Seconds that a wait takes at most where nothing else is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call with the line that it was, and where its output goes."""
+
+    call: Call
+    line: str
+    emit: Emit
+    confirmed: bool
+
+
+Handler = Callable[["Session", Request], Awaitable[Outcome]]
+
+
+def failed(message: str, hint: str = "", column: int = 0) -> Outcome:
+    return Outcome(failure=Failure(message, column, hint))
+
+
+def refused(call: Call, refusal: Refused) -> Outcome:
+    """An edit's refusal, at the place of the argument that is to blame."""
+    column = 0
+    if isinstance(refusal, Refusal) and refusal.argument:
+        column = call.column(refusal.argument, refusal.number)
+    return failed(refusal.message, refusal.hint, column)
+
+
+def named(session: Session, call: Call, argument: str = "host", number: int = 0) -> HostSpec:
+    """The host that an argument names.
+
+    Raises:
+        Refusal: there is none.
+    """
+    return host_of(session.spec, call.all(argument)[number], argument, number)
+
+
+def difference(document: Document, before: MeshSpec, after: MeshSpec) -> str:
+    """The unified diff between two specs, as the document would write them."""
+    now, then = (document.render(spec).splitlines() for spec in (before, after))
+    return "\n".join(difflib.unified_diff(now, then, "now", "then", lineterm=""))
+
+
+async def waited(session: Session, request: Request, outcome: Outcome) -> Outcome:
+    """The outcome of a command, after the wait that `--wait` asks for."""
+    if not outcome.ok or "wait" not in request.call:
+        return outcome
+    hosts = outcome.data.get("hosts") or None
+    timeout = request.call.get("timeout", PATIENCE)
+    failure = await until_ready(session.engine, hosts, timeout)
+    if failure is None:
+        return outcome
+    return replace(outcome, message="", failure=failure)
+
+
+async def until_ready(
+    engine: Engine, hosts: Collection[str] | None, patience: float
+) -> Failure | None:
+    """Waits until hosts (all of the mesh, if None) are ready; why they are not, or None."""
+    try:
+        async with asyncio.timeout(patience):
+            await engine.wait_ready(hosts)
+    except MeshFailed as error:
+        name, problem = next(iter(error.problems.items()))
+        return Failure(f"{name}: {problem.message}", hint=problem.hint)
+    except TimeoutError:
+        return _not_ready(engine, hosts, patience)
+    return None
+
+
+def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -> Failure:
+    status = engine.status()
+    after = f"after {patience:g} s"
+    for host in status.hosts:
+        wanted = hosts is None or host.name in hosts
+        if wanted and host.state not in (HostState.READY, HostState.STOPPED):
+            return Failure(
+                f"{host.name} is {host.state.value} {after}{_why(host)}", hint=_hint(host)
+            )
+    for port in status.listeners:
+        if port.state in (ListenerState.FAILED, ListenerState.PENDING):
+            where = f"port {port.listen} on {port.on_host}"
+            return Failure(f"{where} is {port.state.value} {after}: {port.note}".rstrip(": "))
+    return Failure(f"not ready {after}")
+
+
+def _why(host: HostStatus) -> str:
+    return f": {host.problem.message}" if host.problem is not None else ""
+
+
+def _hint(host: HostStatus) -> str:
+    return host.problem.hint if host.problem is not None else "wait longer: --timeout 5m"

@@ -1,0 +1,167 @@
+"""Verbs about the session's file, its unsaved work, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+from norouter_core.commands.edits import Edit
+from norouter_core.commands.outcome import Column, Outcome, Question, Table, Unit
+from norouter_core.manifest import ManifestError
+from norouter_core.model import MeshSpec
+from norouter_core.session.autosave import Recovery
+from norouter_core.session.document import Document, SaveFailed
+from norouter_core.session.handlers.base import Handler, Request, failed, waited
+
+if TYPE_CHECKING:
+    from norouter_core.session.session import Session
+
+_RECOVERIES = (
+    Column("number", "#", Unit.NUMBER),
+    Column("age", "Age", Unit.SECONDS),
+    Column("path", "File"),
+    Column("hosts", "Hosts"),
+    Column("commands", "Commands"),
+)
+
+
+async def save(session: Session, request: Request) -> Outcome:
+    force = "force" in request.call
+    return await session.whole(_save(session, request, request.call.get("file"), force))
+
+
+async def _save(session: Session, request: Request, path: str | None, force: bool) -> Outcome:
+    try:
+        saved = await asyncio.to_thread(session.document.save, session.spec, path, force=force)
+    except SaveFailed as error:
+        return failed(error.message, error.hint, request.call.column("file"))
+    session.history.mark_saved()
+    return Outcome(message=await session.noted(f"saved {saved}"), data={"path": saved})
+
+
+async def load(session: Session, request: Request) -> Outcome:
+    if session.unsaved and not request.confirmed:
+        return Outcome(
+            question=Question("the session has unsaved changes: load over them?", _unsaved(session))
+        )
+    path = await asyncio.to_thread(os.path.expanduser, request.call.get("file"))
+    try:
+        document = await asyncio.to_thread(Document.load, path)
+    except ManifestError as error:
+        problem, more = error.problems[0], len(error.problems) - 1
+        told = f"{problem} (and {more} more: `norouter check` lists them)" if more else str(problem)
+        return failed(told, problem.hint, request.call.column("file"))
+
+    def adopt() -> None:
+        session.document = document
+        session.history.mark_saved()
+
+    count = len(document.spec.hosts)
+    message = f"loaded {path}: {count} host{'' if count == 1 else 's'}"
+    hosts = tuple(host.name for host in document.spec.hosts)
+    outcome = await session.change(request, lambda _: Edit(document.spec, message, hosts), adopt)
+    return await waited(session, request, outcome)
+
+
+def _unsaved(session: Session) -> str:
+    return session.document.diff(session.spec)
+
+
+async def revert(session: Session, request: Request) -> Outcome:
+    saved = session.document.spec
+    where = session.document.path or "the beginning"
+    return await session.change(
+        request, lambda _: Edit(saved, f"back to {where}"), session.history.mark_saved
+    )
+
+
+async def recover(session: Session, request: Request) -> Outcome:
+    if session.autosave is None:
+        return failed("no unsaved work is kept here", "`save` writes the manifest")
+    found = await asyncio.to_thread(session.autosave.recoverable)
+    number = request.call.get("number")
+    if number is None:
+        request.emit(_recoveries(found))
+        told = "; ".join(session.autosave.complaints)
+        return Outcome(message=told or ("" if found else "there is no unsaved work"))
+    if number > len(found):
+        hint = "`recover` lists what there is"
+        return failed(f"there is no unsaved work {number}", hint, request.call.column("number"))
+    recovery = found[number - 1]
+    if "drop" in request.call:
+        await asyncio.to_thread(recovery.discard)
+        return Outcome(message=f"forgot the unsaved work {number}")
+    return await _bring_back(session, request, recovery)
+
+
+async def _bring_back(session: Session, request: Request, recovery: Recovery) -> Outcome:
+    """Makes the mesh that of the work, and the session that of its file, whose saved state is then
+    what there is to compare with."""
+    if session.unsaved and not request.confirmed:
+        text = "the session has unsaved changes: put the recovered mesh in their place?"
+        return Outcome(question=Question(text, _unsaved(session)))
+    document, warning = session.document, ""
+    if recovery.path:
+        try:
+            document = await asyncio.to_thread(Document.load, recovery.path)
+        except ManifestError as error:
+            warning = f"; its file cannot be read, save it elsewhere: {error.problems[0]}"
+
+    def adopt() -> None:
+        session.document = document
+
+    message = f"recovered {_size(recovery.spec)}{warning}"
+    outcome = await session.change(request, lambda _: Edit(recovery.spec, message), adopt)
+    if outcome.ok:
+        await asyncio.to_thread(recovery.discard)
+    return outcome
+
+
+def _recoveries(found: list[Recovery]) -> Table:
+    now = time.time()
+    rows = (
+        {
+            "number": number,
+            "age": max(0.0, now - recovery.when),
+            "when": recovery.when,
+            "path": recovery.path,
+            "hosts": ", ".join(host.name for host in recovery.spec.hosts),
+            "commands": "; ".join(recovery.names[-3:]),
+            "names": list(recovery.names),
+        }
+        for number, recovery in enumerate(found, 1)
+    )
+    return Table("recoveries", _RECOVERIES, tuple(rows))
+
+
+def _size(spec: MeshSpec) -> str:
+    return "1 host" if len(spec.hosts) == 1 else f"{len(spec.hosts)} hosts"
+
+
+async def quit_session(session: Session, request: Request) -> Outcome:
+    if "save" in request.call and session.unsaved:
+        outcome = await session.whole(_save(session, request, None, False))
+        if not outcome.ok:
+            return outcome
+        return Outcome(message=outcome.message, ended=True)
+    if not session.unsaved:
+        return Outcome(ended=True)
+    if not request.confirmed:
+        text = "the session has unsaved changes: end it all the same? (`quit --save` saves)"
+        return Outcome(question=Question(text, _unsaved(session)))
+    if session.autosave is None:
+        return Outcome(message="the unsaved changes are gone", ended=True)
+    warning = await session.keep_work()
+    kept = "the unsaved changes are kept: `recover` brings them back"
+    return Outcome(message=warning or kept, ended=True)
+
+
+FILES: dict[str, Handler] = {
+    "save": save,
+    "load": load,
+    "revert": revert,
+    "recover": recover,
+    "quit": quit_session,
+}

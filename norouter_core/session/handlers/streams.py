@@ -1,0 +1,64 @@
+"""Verbs about single streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from norouter_core.commands import listing
+from norouter_core.commands.outcome import Bytes, Outcome
+from norouter_core.engine.tap import BACK, FORTH, CannotTap
+from norouter_core.session.handlers.base import Handler, Request, failed
+
+if TYPE_CHECKING:
+    from norouter_core.session.session import Session
+
+
+async def kill(session: Session, request: Request) -> Outcome:
+    numbers = request.call.all("stream")
+    known = {stream.id for stream in session.engine.status().streams}
+    for place, number in enumerate(numbers):
+        if number not in known:
+            return no_stream(request, number, place)
+    for number in numbers:
+        await session.engine.kill_stream(number)
+    return Outcome(message=f"killed {', '.join(map(str, numbers))}", data={"killed": [*numbers]})
+
+
+async def show(session: Session, request: Request) -> Outcome:
+    number = request.call.get("stream")
+    found = [stream for stream in session.engine.status().streams if stream.id == number]
+    if not found:
+        return no_stream(request, number)
+    request.emit(listing.one_stream(found[0], session.sampler.glance().streams.get(number)))
+    return Outcome()
+
+
+async def tap(session: Session, request: Request) -> Outcome:
+    number = request.call.get("stream")
+    total = {FORTH: 0, BACK: 0}
+
+    def told(source: str, data: memoryview) -> None:
+        total[source] += len(data)
+        request.emit(Bytes(source, bytes(data)))
+
+    if all(stream.id != number for stream in session.engine.status().streams):
+        return no_stream(request, number)
+    try:
+        with session.engine.tap(number, told) as tapped:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(request.call.get("for")):
+                    await tapped.wait_ended()
+    except CannotTap as error:
+        return failed(str(error), column=request.call.column("stream"))
+    ended = f"stream {number} has ended: {tapped.reason}" if tapped.reason else ""
+    return Outcome(message=ended, data={"forth": total[FORTH], "back": total[BACK]})
+
+
+def no_stream(request: Request, number: int, place: int = 0) -> Outcome:
+    column = request.call.column("stream", place)
+    return failed(f"there is no stream {number}", "`streams` lists those that are open", column)
+
+
+STREAMS: dict[str, Handler] = {"stream kill": kill, "stream show": show, "stream tap": tap}

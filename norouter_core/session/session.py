@@ -1,0 +1,269 @@
+"""A mesh that is being built: the engine that runs it, its history, its file, its log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import anyio
+
+from norouter_core.commands.edits import Edit
+from norouter_core.commands.grammar import Unreadable, parse
+from norouter_core.commands.outcome import Completion, Emit, Failure, Outcome, Question
+from norouter_core.engine import Engine, Subscription
+from norouter_core.engine.events import Event, Log
+from norouter_core.engine.status import HostState
+from norouter_core.manifest.problems import Refused
+from norouter_core.model import MeshSpec
+from norouter_core.session.autosave import Autosave, AutosaveFailed
+from norouter_core.session.client import DocumentState, Summary
+from norouter_core.session.completion import complete
+from norouter_core.session.document import Document
+from norouter_core.session.handlers import HANDLERS
+from norouter_core.session.handlers.base import Request, difference, failed, refused
+from norouter_core.session.history import History
+from norouter_core.session.names import history_name
+from norouter_core.session.sampler import Sampler
+from norouter_core.session.sources import Sources
+
+LOG_LINES = 2000
+"""How many of the last lines of the log are kept."""
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Session:
+    """Runs commands on an engine; implements `norouter_core.session.client.Client`.
+
+    An async context manager, within that of its engine. What changes the mesh runs one after the
+    other, and to its end once it has begun; what only looks runs at once.
+
+    Args:
+        engine: runs already, and is changed by nobody else.
+        document: the file, or what is to become one: see `norouter_core.commands.edits.new_mesh`.
+        autosave: where unsaved work is kept; None keeps none.
+    """
+
+    def __init__(
+        self, engine: Engine, document: Document, *, autosave: Autosave | None = None
+    ) -> None:
+        self.engine = engine
+        self.document = document
+        self.autosave = autosave
+        self.history = History(document.spec)
+        self.log: deque[Log] = deque(maxlen=LOG_LINES)
+        self.sources = Sources()
+        self.sampler = Sampler(engine, self.document_state)
+        self.keeps_work = True
+        """Whether the end of the session leaves the unsaved work for `recover`."""
+        self._changing = asyncio.Lock()
+        self._tasks: anyio.abc.TaskGroup
+        self._subscriptions: set[Subscription] = set()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._keep_log, self.subscribe(streams=False))
+        self._tasks.start_soon(self.sampler.run)
+        await self.engine.apply(self.spec)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        for subscription in list(self._subscriptions):
+            subscription.close()
+
+    @property
+    def spec(self) -> MeshSpec:
+        """What holds now."""
+        return self.history.spec
+
+    # -- as a client -----------------------------------------------------------------------
+
+    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        """As `Client.run` has it. A change that has begun is made whole, also when cancelled."""
+        try:
+            call = parse(line)
+            if call is None:
+                return Outcome()
+            return await HANDLERS[call.verb.name](self, Request(call, line, emit, confirmed))
+        except Unreadable as unreadable:
+            return Outcome(failure=unreadable.failure)
+        except Exception as error:
+            # A fault of ours costs this command, and neither the session nor what runs in it.
+            _log.exception("a command failed: %s", history_name(line))
+            hint = "please report this, with the log"
+            return Outcome(failure=Failure(f"norouter itself failed: {error!r}", hint=hint))
+
+    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
+        return await complete(self, line, cursor)
+
+    async def summary(self) -> Summary:
+        now = self.sampler.glance()
+        status = self.engine.status()
+        states = [host.state for host in status.hosts]
+        return Summary(
+            document=self.document_state(),
+            hosts=len(states),
+            ready=states.count(HostState.READY),
+            failed=states.count(HostState.FAILED),
+            streams=len(status.streams),
+            rate=now.total,
+        )
+
+    def document_state(self) -> DocumentState:
+        return DocumentState(
+            path=self.document.path,
+            unsaved=self.unsaved,
+            undo=self.history.undo_name,
+            redo=self.history.redo_name,
+        )
+
+    async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        subscription = self.subscribe(streams=streams)
+        try:
+            async for event in subscription:
+                yield event
+        finally:
+            self.unsubscribe(subscription)
+
+    def subscribe(self, *, streams: bool = False) -> Subscription:
+        """The engine's events from now on; ends with the session too."""
+        subscription = self.engine.subscribe(streams=streams)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        self._subscriptions.discard(subscription)
+        subscription.close()
+
+    # -- for the handlers ------------------------------------------------------------------
+
+    @property
+    def unsaved(self) -> bool:
+        return self.document.unsaved(self.spec)
+
+    async def change(
+        self,
+        request: Request,
+        edit: Callable[[MeshSpec], Edit],
+        then: Callable[[], None] = lambda: None,
+    ) -> Outcome:
+        """Makes the edit of the spec so, if it can be and the user has agreed to what it cuts.
+        `then` is called when it is so, before anything else can change."""
+        return await self.whole(self._change(request, edit, then))
+
+    async def _change(
+        self, request: Request, edit: Callable[[MeshSpec], Edit], then: Callable[[], None]
+    ) -> Outcome:
+        try:
+            made = edit(self.spec)
+        except Refused as refusal:
+            return refused(request.call, refusal)
+        question = self._question(request, made.spec)
+        if question is not None:
+            return Outcome(question=question)
+        changed = made.spec != self.spec
+        await self.engine.apply(made.spec)
+        self.history.push(history_name(request.line), made.spec)
+        then()
+        message = made.message if changed else f"{made.message} (nothing has changed)"
+        return Outcome(
+            message=await self.noted(message),
+            changed=changed,
+            data={**made.data, "hosts": list(made.hosts)} if made.hosts else made.data,
+        )
+
+    async def step(self, request: Request, times: int, *, back: bool) -> Outcome:
+        """Takes the last changes back, or makes those again that were taken back."""
+        return await self.whole(self._step(request, times, back))
+
+    async def _step(self, request: Request, times: int, back: bool) -> Outcome:
+        move, other = self.history.undo, self.history.redo
+        if not back:
+            move, other = other, move
+        before = self.spec
+        steps = [step for step in (move() for _ in range(min(times, 10_000))) if step is not None]
+        if not steps:
+            return failed("there is nothing to undo" if back else "there is nothing to redo")
+        after = self.spec
+        question = self._question(request, after, before)
+        if question is not None:
+            for _ in steps:
+                other()
+            return Outcome(question=question)
+        await self.engine.apply(after)
+        said = "; ".join(step.name for step in steps)
+        message = await self.noted(f"{'undone' if back else 'done again'}: {said}")
+        return Outcome(message=message, changed=True)
+
+    def _question(
+        self, request: Request, after: MeshSpec, before: MeshSpec | None = None
+    ) -> Question | None:
+        """What to ask before `after` is applied; None where no stream is cut, or all is agreed."""
+        cuts = () if request.confirmed else self.engine.cuts(after)
+        if not cuts:
+            return None
+        many = f"{len(cuts)} streams" if len(cuts) > 1 else "1 stream"
+        diff = difference(self.document, before or self.spec, after)
+        return Question(f"this cuts {many}: go on?", diff, cuts)
+
+    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs what changes the session: after what else does, and to its end, whatever becomes
+        of who asked for it."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        async def run() -> None:
+            try:
+                async with self._changing:
+                    result = await work
+            except Exception as error:
+                if not done.done():
+                    done.set_exception(error)
+            except BaseException:
+                done.cancel()
+                raise
+            else:
+                if not done.done():
+                    done.set_result(result)
+            finally:
+                work.close()
+
+        self._tasks.start_soon(run)
+        return await asyncio.shield(done)
+
+    async def noted(self, message: str) -> str:
+        """Keeps the unsaved work; `message`, and a warning where that was not possible."""
+        warning = await self.keep_work()
+        return f"{message}; {warning}" if warning else message
+
+    async def keep_work(self) -> str:
+        """Keeps what is unsaved, where no crash can lose it; a warning if that is not possible."""
+        if self.autosave is None:
+            return ""
+        try:
+            if self.unsaved:
+                state = (self.spec, self.document.path, self.history.names)
+                await asyncio.to_thread(self.autosave.keep, *state)
+            else:
+                self.autosave.clear()
+        except AutosaveFailed as failed:
+            return str(failed)
+        return ""
+
+    async def _keep_log(self, subscription: Subscription) -> None:
+        async for event in subscription:
+            if isinstance(event, Log):
+                self.log.append(event)
