@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from typing import Any
 
 import click
 
 from norouter_tui import __version__, stdio
 from norouter_tui.crash import reporter
 from norouter_tui.exitcodes import EPILOG, ExitCode
+from norouter_tui.options import debug_option as _debug
+from norouter_tui.options import file_argument as _file
+from norouter_tui.options import uvloop_option as _uvloop
+from norouter_tui.runverbs import run
 
 _ALIASES = {"manager": "run", "m": "run", "show-ex": "show-example"}
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -70,10 +73,6 @@ def _must_look_like_file(word: str, verbs: list[str]) -> None:
     raise click.UsageError(f"No verb and no file is called {word!r}.{hint}")
 
 
-_debug = click.option("--debug", is_flag=True, help="Tell more, and show tracebacks.")
-_file = click.argument("file", metavar="FILE")
-
-
 @click.group(
     cls=_FileFirst,
     subcommand_metavar="VERB [ARGS]... | FILE",
@@ -109,37 +108,7 @@ def _open_editor(ctx: click.Context, debug: bool) -> int:
     return edit_and_run(RunOptions(debug=debug))
 
 
-@cli.command(epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
-@_file
-@click.option("--headless", is_flag=True, help="No screen, which is so already: see norouter-tui.")
-@click.option(
-    "--wait-ready",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="End with 3 unless all is ready by then; with 1 as soon as a host failed for good.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line.")
-@_debug
-@click.option("--no-uvloop", is_flag=True, hidden=True)
-def run(file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any) -> int:
-    """Bring up the mesh of the manifest FILE ('-' is stdin) and keep it up until SIGINT or SIGTERM.
-
-    Readiness lines go to stdout, diagnostics to stderr. There is no screen, in a terminal either;
-    `norouter-tui FILE` shows the same mesh on one.
-
-    A host that fails never ends the rest of the mesh; the run ends with 1 when every host with a
-    command has failed for good. It goes on when the reader of its output goes away. A second
-    SIGINT or SIGTERM while it stops kills the exec commands and ends it at once, with 130.
-    """
-    from norouter_tui.headless import RunOptions, run_file
-
-    options = RunOptions(
-        wait_ready=more["wait_ready"],
-        as_json=as_json,
-        debug=more["debug"] or reporter.debug,
-        uvloop=not no_uvloop,
-    )
-    return run_file(file, options)
+cli.add_command(run)
 
 
 @cli.command(epilog=EPILOG, short_help="Say what is wrong with a manifest, or what it means.")
@@ -172,7 +141,7 @@ def agent(automated: bool, debug: bool) -> int:
 
 @cli.command(epilog=EPILOG, short_help="See a mesh of three simulated hosts at work, checked.")
 @_debug
-@click.option("--no-uvloop", is_flag=True, hidden=True)
+@_uvloop
 def demo(debug: bool, no_uvloop: bool) -> int:
     """Build a mesh of three simulated hosts on this machine and check it with real requests.
 

@@ -284,25 +284,45 @@ def _keep_anchors(root: Part, splices: Splices) -> None:
     Raises:
         CannotSplice: what it held cannot be said there.
     """
-    lost = {p.anchor: p for p in root.walk() if p.anchor and splices.covers(p.start)}
+    held = _anchors(root)
+    lost = {name for name, part in held.items() if splices.covers(part.start)}
     for part in root.walk() if lost else ():
         if part.kind is Kind.ALIAS and part.value in lost and not splices.covers(part.start):
-            held = lost.pop(part.value)
-            splices.put(part.start, part.end, f"&{held.anchor} {_literal(held, splices.text)}")
+            lost.remove(part.value)
+            literal = _literal(held[part.value], splices.text, held)
+            splices.put(part.start, part.end, f"&{part.value} {literal}")
 
 
-def _literal(part: Part, text: str) -> str:
-    """A part as text that may stand on a line."""
+def spelt_out(text: str, root: Part) -> str:
+    """`text` with what each alias stands for in its place.
+
+    Raises:
+        CannotSplice: that cannot be said there.
+    """
+    splices = Splices(text)
+    held = _anchors(root)
+    for part in root.walk():
+        if part.kind is Kind.ALIAS:
+            splices.put(part.start, part.end, _literal(part, text, held))
+    return splices.made()
+
+
+def _anchors(root: Part) -> dict[str, Part]:
+    return {part.anchor: part for part in root.walk() if part.anchor}
+
+
+def _literal(part: Part, text: str, held: Mapping[str, Part]) -> str:
+    """A part as text that may stand on a line; `held` is what the anchors hold."""
+    if part.kind is Kind.ALIAS:
+        return _literal(held[part.value], text, held)
     if part.tag and part.kind is not Kind.SCALAR:
         raise CannotSplice
     if part.kind is Kind.LIST:
-        return "[" + ", ".join(_literal(item, text) for item in part.items) + "]"
+        return "[" + ", ".join(_literal(item, text, held) for item in part.items) + "]"
     if part.kind is Kind.MAPPING:
-        pairs = ((_literal(key, text), _literal(value, text)) for key, value in part.pairs)
+        pairs = [[_literal(each, text, held) for each in pair] for pair in part.pairs]
         return "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
     raw = text[part.body : part.end]
-    if part.kind is Kind.SCALAR and (part.style or part.tag):
-        return quoting(part.value)
-    if any(ch in "\r\n,[]{}#:" for ch in raw):
+    if part.style or part.tag or any(ch in "\r\n,[]{}#:" for ch in raw):
         return quoting(part.value)
     return raw or "null"

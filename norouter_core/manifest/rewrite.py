@@ -13,7 +13,7 @@ from __future__ import annotations
 from yaml import YAMLError
 
 from norouter_core.manifest.dump import block, dump, tree
-from norouter_core.manifest.editing import Editor
+from norouter_core.manifest.editing import Editor, spelt_out
 from norouter_core.manifest.load import load_text
 from norouter_core.manifest.parts import read_parts
 from norouter_core.manifest.problems import ManifestError
@@ -27,13 +27,21 @@ _PASSES = 8
 def rewrite(text: str, spec: MeshSpec) -> str:
     """The text of a valid manifest, with the changes that make it say `spec`, a valid one too.
 
-    Where a text cannot be changed in place (it is most unusual YAML then) it is written anew, below
-    the comments with which it began.
+    Where that takes more than it can (a host moved above the one that holds its anchor) aliases are
+    spelt out first. A text that even then cannot be changed in place (it is most unusual YAML) is
+    written anew, below the comments with which it began.
     """
-    try:
-        return in_place(text, spec)
-    except (ManifestError, CannotSplice, YAMLError):
-        return _afresh(text, spec)
+    for prepared in (str, _spelt_out):
+        try:
+            return in_place(prepared(text), spec)
+        except (ManifestError, CannotSplice, YAMLError):
+            continue
+    return _afresh(text, spec)
+
+
+def _spelt_out(text: str) -> str:
+    root = read_parts(text)
+    return spelt_out(text, root) if root else text
 
 
 def in_place(text: str, spec: MeshSpec) -> str:

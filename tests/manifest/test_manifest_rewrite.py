@@ -374,6 +374,13 @@ def test_an_anchor_that_goes_leaves_its_content_to_those_who_use_it() -> None:
     assert "<<: &base {cmd: " in new
 
 
+def test_a_host_that_moves_above_its_anchor_says_all_itself() -> None:
+    spec = MeshSpec(ANCHORED.hosts[::-1])
+    new = rewrite(ANCHORS, spec)
+    assert load_text(new, "mesh").spec == spec
+    assert "cmd: &cmd ssh a    # said once" in new and "*" not in new
+
+
 def test_what_a_merge_brought_can_be_unsaid() -> None:
     def unsay(h: HostSpec) -> HostSpec:
         return replace(h, options=HostOptions()) if h.name == "b" else h
