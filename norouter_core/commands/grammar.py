@@ -10,7 +10,7 @@ from typing import Any
 from norouter_core.commands import filters
 from norouter_core.commands.kinds import Kind, value
 from norouter_core.commands.outcome import Failure
-from norouter_core.commands.pasted import is_exec_command
+from norouter_core.commands.pasted import begins_with_program, is_exec_command
 from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, LONGEST
 from norouter_core.commands.verb import Argument, Option, Verb
 from norouter_core.commands.words import BadLine, Word, words_of
@@ -122,6 +122,10 @@ def _unknown(words: Sequence[Word]) -> Unreadable:
         hint = f"did you mean {first} {near}?" if near else f"one of: {', '.join(seconds)}"
         message = f"there is no verb {quoted(f'{first} {second.text}')}"
         return Unreadable(Failure(message, second.start + 1, hint))
+    if begins_with_program([word.text for word in words]):
+        message = f"{quoted(' '.join(word.text for word in words))} leads to no host"
+        hint = "an exec command does, such as `docker exec -i NAME` or `ssh NAME`"
+        return Unreadable(Failure(message, words[0].start + 1, hint))
     names = sorted(FIRST_WORDS)
     near_names = difflib.get_close_matches(first[:64].lower(), names, n=1)
     hint = f"did you mean {near_names[0]}?" if near_names else "`help` lists the verbs"

@@ -25,8 +25,6 @@ OFF = "off"
 class Kind(StrEnum):
     HOST = "host"
     """A host of the mesh, by name or alias."""
-    REMOTE_HOST = "remote-host"
-    """A host with an exec command."""
     NAME = "name"
     """A new hostname."""
     DNS_NAME = "dns-name"

@@ -14,24 +14,34 @@ _PROGRAM = re.compile(r"[/\\]?([^/\\]+)$")
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
 _LONGEST = 63
+_LEADING = frozenset({"exec", "run"})
+"""The verbs by which programs with verbs lead to what they hold."""
 
 
 def is_exec_command(words: Sequence[str]) -> bool:
-    """Whether words begin with a program that is known to lead to a host."""
-    words = words[len(_assignments(words)) :]
-    if not words:
+    """Whether words are a command that leads to a host, as far as its programs are known:
+    `docker exec web` is one, `docker ps` and `sudo ls` are none."""
+    if not begins_with_program(words):
         return False
-    found = _PROGRAM.search(words[0])
+    command = Command.parse(_with_env(words))
+    layer = command.layer()
+    if layer is None:
+        return not command.opaque
+    said = command.words[layer.at : layer.end]
+    return not layer.grammar.verbs or not _LEADING.isdisjoint(said)
+
+
+def begins_with_program(words: Sequence[str]) -> bool:
+    """Whether words begin with a program that is known from exec commands."""
+    words = words[len(_assignments(words)) :]
+    found = _PROGRAM.search(words[0]) if words else None
     return found is not None and found[1].removesuffix(".exe") in GRAMMARS
 
 
 def adopted(words: Sequence[str]) -> tuple[str, ...]:
     """A pasted command as a host needs it: stdin passed on, no terminal, no interactive shell
     at its end, and variables in front of it set by `env`."""
-    words = tuple(words)
-    variables = _assignments(words)
-    if variables:
-        words = ("env", *words)
+    words = _with_env(words)
     command = Command.parse(words)
     if command.shell_tail and command.layers:
         command = Command.parse(shlex.split(command.before_shell()))
@@ -68,6 +78,10 @@ def _label(target: str) -> str:
     head, colon, last = rest.partition(":")
     name = head if last.isdecimal() or not colon else last
     return _UNFIT.sub("-", name.partition(".")[0].lower()).strip("-")[:_LONGEST].strip("-")
+
+
+def _with_env(words: Sequence[str]) -> tuple[str, ...]:
+    return ("env", *words) if _assignments(words) else tuple(words)
 
 
 def _assignments(words: Sequence[str]) -> Sequence[str]:

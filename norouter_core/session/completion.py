@@ -53,8 +53,8 @@ def _completions(wanted: Asked, words: Iterable[Word]) -> Iterator[Completion]:
 
 def _known(session: Session, kind: Kind, wanted: Asked) -> list[Word]:
     match kind:
-        case Kind.HOST | Kind.REMOTE_HOST:
-            return list(_hosts(session, kind))
+        case Kind.HOST:
+            return list(_hosts(session))
         case Kind.PORT:
             return list(_ports(session, wanted.host))
         case Kind.STREAM:
@@ -74,10 +74,8 @@ def _known(session: Session, kind: Kind, wanted: Asked) -> list[Word]:
     return []
 
 
-def _hosts(session: Session, kind: Kind) -> Iterator[Word]:
+def _hosts(session: Session) -> Iterator[Word]:
     for host in session.spec.hosts:
-        if kind is Kind.REMOTE_HOST and host.cmd is None:
-            continue
         yield host.name, host.vip
         for alias in host.aliases:
             yield alias, f"alias of {host.name}"

@@ -80,6 +80,11 @@ class Session:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        with anyio.CancelScope(shield=True):
+            # What has begun is made whole, and what has been made is kept.
+            async with self._changing:
+                if self.autosave is not None and not self.keeps_work:
+                    self.autosave.clear()
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         for subscription in list(self._subscriptions):

@@ -226,3 +226,12 @@ def test_verbs_are_declared_well(verb: object) -> None:
         call = parse(example)
         assert call is not None
     assert any(called(example).verb is found for example in found.examples)
+
+
+@pytest.mark.parametrize(
+    "line", ["docker ps", "kubectl get pods", "ip addr", "sudo ls", "lxc list"]
+)
+def test_what_leads_to_no_host_is_told(line: str) -> None:
+    found = failure(line)
+    assert found.message == f'"{line}" leads to no host'
+    assert "docker exec -i" in found.hint

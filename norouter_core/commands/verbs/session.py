@@ -86,8 +86,11 @@ SESSION = (
     Verb(
         ("quit",),
         "end the session, and the mesh",
-        "Changes that are not saved are kept for `recover`.",
-        options=(Option("save", None, "save first"),),
+        "Changes that are not saved are kept for `recover`, where nobody is asked.",
+        options=(
+            Option("save", None, "save first"),
+            Option("discard", None, "give up what is not saved"),
+        ),
         aliases=(("exit",), ("q",), ("bye",)),
         examples=("quit",),
     ),

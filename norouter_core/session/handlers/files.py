@@ -36,12 +36,16 @@ async def _save(session: Session, request: Request, path: str | None, force: boo
     try:
         saved = await asyncio.to_thread(session.document.save, session.spec, path, force=force)
     except SaveFailed as error:
-        return failed(error.message, error.hint, request.call.column("file"))
+        hint = f"{error.hint} (`save --force`)" if error.can_force else error.hint
+        return failed(error.message, hint, request.call.column("file"))
     session.history.mark_saved()
     return Outcome(message=await session.noted(f"saved {saved}"), data={"path": saved})
 
 
 async def load(session: Session, request: Request) -> Outcome:
+    if request.call.get("file") == "-":
+        column = request.call.column("file")
+        return failed("a session reads no manifest from its input", "name a file", column)
     if session.unsaved and not request.confirmed:
         return Outcome(
             question=Question("the session has unsaved changes: load over them?", _unsaved(session))
@@ -141,6 +145,8 @@ def _size(spec: MeshSpec) -> str:
 
 
 async def quit_session(session: Session, request: Request) -> Outcome:
+    if "save" in request.call and "discard" in request.call:
+        return failed("to save and to discard is too much", "leave one of them out")
     if "save" in request.call and session.unsaved:
         outcome = await session.whole(_save(session, request, None, False))
         if not outcome.ok:
@@ -148,8 +154,11 @@ async def quit_session(session: Session, request: Request) -> Outcome:
         return Outcome(message=outcome.message, ended=True)
     if not session.unsaved:
         return Outcome(ended=True)
+    if "discard" in request.call:
+        session.keeps_work = False
+        return Outcome(message="the unsaved changes are given up", ended=True)
     if not request.confirmed:
-        text = "the session has unsaved changes: end it all the same? (`quit --save` saves)"
+        text = "the session has unsaved changes: end it all the same? (`save` keeps them in a file)"
         return Outcome(question=Question(text, _unsaved(session)))
     if session.autosave is None:
         return Outcome(message="the unsaved changes are gone", ended=True)
