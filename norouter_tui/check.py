@@ -67,6 +67,13 @@ def warning_lines(loaded: manifest.Loaded) -> list[Text]:
     return lines
 
 
+def problem_lines(problems: Iterable[manifest.Problem]) -> list[Text]:
+    """The problems for which a manifest was refused."""
+    lines: list[Text] = []
+    _tell(problems, "bold red", lines.append)
+    return lines
+
+
 def _as_warning(problem: manifest.Problem) -> manifest.Problem:
     return replace(problem, message=f"warning: {problem.message}")
 

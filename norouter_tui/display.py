@@ -7,7 +7,9 @@ from typing import Protocol
 
 from rich.text import Text
 
-from norouter_core.commands.outcome import Bytes, Output
+from norouter_core.commands.grammar import wants_json
+from norouter_core.commands.outcome import Bytes, Outcome, Output
+from norouter_core.session.client import Client
 from norouter_tui import stdio
 from norouter_tui.bytetext import ByteText, Form
 from norouter_tui.outputs import json_lines, lines
@@ -87,3 +89,12 @@ class Display:
         """Ends a line that bytes have left open."""
         for part in self._bytes.close():
             self._paper.write(part)
+
+
+async def run_shown(client: Client, line: str, paper: Paper, *, confirmed: bool = False) -> Outcome:
+    """Runs one command line and shows its output as it comes; how it ended is left to be told."""
+    display = Display(paper, as_json=wants_json(line))
+    try:
+        return await client.run(line, display, confirmed=confirmed)
+    finally:
+        display.close()

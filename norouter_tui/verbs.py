@@ -14,6 +14,7 @@ from norouter_tui.exitcodes import EPILOG, ExitCode
 from norouter_tui.options import debug_option as _debug
 from norouter_tui.options import file_argument as _file
 from norouter_tui.options import uvloop_option as _uvloop
+from norouter_tui.replverbs import repl
 from norouter_tui.runverbs import run
 
 _ALIASES = {"manager": "run", "m": "run", "show-ex": "show-example"}
@@ -109,6 +110,7 @@ def _open_editor(ctx: click.Context, debug: bool) -> int:
 
 
 cli.add_command(run)
+cli.add_command(repl)
 
 
 @cli.command(epilog=EPILOG, short_help="Say what is wrong with a manifest, or what it means.")

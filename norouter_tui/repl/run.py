@@ -1,0 +1,84 @@
+"""`norouter repl`: a session of its own, at a terminal or by a script."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.text import Text
+
+from norouter_core.commands.edits.hosts import new_mesh
+from norouter_core.manifest import ManifestError, Problem
+from norouter_core.session.document import Document
+from norouter_tui.check import problem_lines, sayer
+from norouter_tui.exitcodes import ExitCode
+from norouter_tui.headless import run_async
+from norouter_tui.plaintext import clean
+from norouter_tui.repl.script import ByScript, lines_from, lines_in
+from norouter_tui.repl.stay import Stay, Work
+
+
+@dataclass(frozen=True, slots=True)
+class ReplOptions:
+    """What `norouter repl` was asked for.
+
+    `commands` is the text of `-c`, `script` the file of `-f`; at most one is given. `file` is the
+    manifest; one that does not exist yet is made by the first `save`.
+    """
+
+    file: str | None = None
+    commands: str | None = None
+    script: str | None = None
+    vi: bool = False
+    uvloop: bool = True
+
+
+def run_repl(options: ReplOptions) -> int:
+    """Runs the REPL, or the script, to its end; the exit status."""
+    say = sayer(sys.stderr)
+    try:
+        document = open_document(options.file)
+        work = _work(options)
+    except ManifestError as error:
+        for line in problem_lines(error.problems):
+            say(line)
+        return ExitCode.USAGE
+    except OSError as error:
+        say(Text(f"{clean(str(error.filename))}: {error.strerror}", style="bold red"))
+        return ExitCode.USAGE
+    return run_async(Stay(document, work).main, uvloop=options.uvloop)
+
+
+def open_document(file: str | None) -> Document:
+    """The document of a manifest; a new one where there is no such file, or None was given.
+
+    Raises:
+        ManifestError: the file cannot be read, or is no valid manifest.
+    """
+    if file is None:
+        return Document.empty(new_mesh())
+    if os.path.lexists(file):
+        return Document.load(file)
+    if not os.path.isdir(os.path.dirname(file) or "."):
+        hint = "make its folder first"
+        raise ManifestError((Problem(file, 0, 0, "there is no such file, nor its folder", hint),))
+    return Document(file, new_mesh(), None)
+
+
+def _work(options: ReplOptions) -> Work:
+    """
+    Raises:
+        OSError: the script cannot be read.
+    """
+    if options.commands is not None:
+        return ByScript("-c", lines_in(options.commands))
+    if options.script is not None and options.script != "-":
+        text = Path(options.script).read_text("utf-8", "backslashreplace")
+        return ByScript(options.script, lines_in(text))
+    if options.script == "-" or not sys.stdin.isatty():
+        return ByScript("<stdin>", lines_from(0))
+    from norouter_tui.repl.face import AtTerminal
+
+    return AtTerminal(vi=options.vi)

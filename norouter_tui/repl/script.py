@@ -1,0 +1,148 @@
+"""Commands that nobody types: from a pipe, a file or `-c`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Iterable
+
+import anyio
+from rich.text import Text
+
+from norouter_core.commands.outcome import Failure, Outcome
+from norouter_core.session.client import Client
+from norouter_tui.check import Say, sayer
+from norouter_tui.display import Paper, StreamPaper, run_shown
+from norouter_tui.exitcodes import ExitCode
+from norouter_tui.outputs import failure_lines
+from norouter_tui.plaintext import clean
+from norouter_tui.printer import Printer
+from norouter_tui.repl.shell import run_shell
+from norouter_tui.repl.steps import BadStep, Step, StepReader, lines_of
+
+_CHUNK = 1 << 16
+_LONGEST = 1 << 20
+"""Bytes of a line at most."""
+
+
+class Script:
+    """Runs commands in their order, up to the first that fails.
+
+    Nobody is asked anything: a command does what it would ask about.
+
+    Args:
+        client: the session.
+        name: of the script, for its failures: `NAME:LINE:COLUMN: message`.
+        out: where outputs go.
+        tell: takes lines about what was done or failed.
+    """
+
+    def __init__(self, client: Client, name: str, out: Paper, tell: Say) -> None:
+        self._client = client
+        self._name = name
+        self._out = out
+        self._tell = tell
+        self._reader = StepReader()
+
+    async def run(self, lines: AsyncIterator[str]) -> int:
+        """Runs what the lines hold, each command as soon as it is complete; the exit status: that
+        of the command which failed, 1 where it has none."""
+        try:
+            async for line in lines:
+                status = await self._steps(self._reader.feed(line))
+                if status is not None:
+                    return status
+            return await self._steps(self._reader.finish()) or ExitCode.OK
+        except BadStep as bad:
+            self._fail(bad.failure, bad.row, bad.column)
+            return ExitCode.MESH_FAILED
+
+    async def _steps(self, steps: Iterable[Step]) -> int | None:
+        """The exit status, if it is to end with one of these."""
+        for step in steps:
+            if step.shell:
+                status = await run_shell(step.line)
+                if status:
+                    failure = Failure(f"the command ended with exit status {status}")
+                    self._fail(failure, step.row, step.column)
+                    return status if status > 0 else 128 - status
+                continue
+            outcome = await run_shown(self._client, step.line, self._out, confirmed=True)
+            self._end_of(step, outcome)
+            if outcome.ended or not outcome.ok or outcome.status:
+                return outcome.status or (ExitCode.OK if outcome.ok else ExitCode.MESH_FAILED)
+        return None
+
+    def _end_of(self, step: Step, outcome: Outcome) -> None:
+        failure = outcome.failure
+        if failure is None and outcome.question is not None:
+            failure = Failure(outcome.question.text)
+        if failure is None and outcome.status:
+            failure = Failure(outcome.message or f"exit status {outcome.status}")
+        if failure is not None:
+            self._fail(failure, *step.place(failure.column), line=step.line)
+        elif outcome.message:
+            self._tell(Text(clean(outcome.message)))
+
+    def _fail(self, failure: Failure, row: int, column: int, line: str = "") -> None:
+        where = f"{self._name}:{row}:{column}"
+        for text in failure_lines(failure, line, where):
+            self._tell(text)
+
+
+class ByScript:
+    """A script as the work of a session. stdout holds the outputs alone: what was done, what
+    failed and what happened meanwhile is told on stderr."""
+
+    keeps_work = False
+    takes_interrupts = False
+
+    def __init__(self, name: str, lines: AsyncIterator[str]) -> None:
+        self._name = name
+        self._lines = lines
+
+    def interrupt(self) -> None:
+        raise NotImplementedError("a script is ended by an interrupt")
+
+    async def run(self, client: Client) -> int:
+        """Runs the script; the exit status."""
+        tell = sayer(sys.stderr)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_follow, client, Printer(tell, tell, again="host restart NAME"))
+            status = await Script(client, self._name, StreamPaper(), tell).run(self._lines)
+            tasks.cancel_scope.cancel()
+        return status
+
+
+async def _follow(client: Client, printer: Printer) -> None:
+    async for event in client.events():
+        printer.show(event)
+
+
+async def lines_from(number: int) -> AsyncIterator[str]:
+    """The lines of a descriptor with their ends, each as soon as it has come.
+
+    What is no UTF-8 is kept as `\\x..`; a line beyond 1 MiB is given in parts.
+    """
+    regular = stat.S_ISREG(os.fstat(number).st_mode)
+    waiting = b""
+    while True:
+        if not regular:
+            await anyio.wait_readable(number)
+        data = os.read(number, _CHUNK)
+        *whole, waiting = (waiting + data).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8", "backslashreplace") + "\n"
+        if not data or len(waiting) > _LONGEST:
+            if waiting:
+                yield waiting.decode("utf-8", "backslashreplace")
+            waiting = b""
+        if not data:
+            return
+
+
+async def lines_in(text: str) -> AsyncIterator[str]:
+    """The lines of a text with their ends."""
+    for line in lines_of(text):
+        yield line

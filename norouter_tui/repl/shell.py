@@ -1,0 +1,20 @@
+"""`!COMMAND`: a shell of this machine, on the same terminal."""
+
+from __future__ import annotations
+
+import os
+
+import anyio
+
+
+async def run_shell(command: str) -> int:
+    """Runs a command by the user's shell on this process's own stdio; its exit status, negative
+    for a signal. An interrupt is for the command: whoever calls this must not end by it.
+
+    Raises:
+        OSError: the shell cannot be started.
+    """
+    shell = os.environ.get("SHELL") or "/bin/sh"
+    process = await anyio.open_process([shell, "-c", command], stdin=None, stdout=None, stderr=None)
+    async with process:
+        return await process.wait()

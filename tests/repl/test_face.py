@@ -1,0 +1,197 @@
+"""The REPL at a terminal, on a real session with real hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from prompt_toolkit.history import InMemoryHistory
+
+from norouter_core.commands.words import join
+from norouter_core.engine.status import HostState
+from norouter_core.model import MeshSpec
+from norouter_core.session.session import Session
+from tests.engine.meshes import exec_command, forward, host, local, relayed, vip
+from tests.repl.desk import CTRL_C, CTRL_D, ENTER, TAB, Desk, desk
+from tests.servers import connect, echoing, eventually
+
+pytestmark = pytest.mark.anyio
+
+SH = join(exec_command())
+
+
+def session(at: Desk) -> Session:
+    assert isinstance(at.client, Session)
+    return at.client
+
+
+def names(at: Desk) -> list[str]:
+    return [each.name for each in session(at).spec.hosts]
+
+
+def is_ready(at: Desk, name: str) -> bool:
+    hosts = session(at).engine.status().hosts
+    return any(each.name == name and each.state is HostState.READY for each in hosts)
+
+
+async def test_a_host_is_added_shown_and_told_of_above_the_prompt() -> None:
+    async with desk() as at:
+        at.type(f"host add web --vip {vip()} -- {SH}{ENTER}")
+        await at.shows("host web ready")
+        assert "Round trip" in await at.says("hosts", "ready  web")
+        at.type("hosts --json" + ENTER)
+        assert '"name":"web"' in await at.shows('"name":"web"')
+
+
+async def test_a_mistake_is_pointed_at_and_costs_nothing() -> None:
+    async with desk() as at:
+        told = await at.says("hots", "did you mean")
+        assert "  hots\n  ^\n" in told
+        await at.says("port add nowhere 80", "hint")
+        await at.says('host add "x', "never closed")
+        await at.says("", "norouter> ")
+        assert names(at) == ["local"]
+
+
+async def test_ctrl_c_clears_a_line_and_says_how_to_quit_on_an_empty_one() -> None:
+    async with desk() as at:
+        at.type("host rm local" + CTRL_C)
+        await at.shows("norouter> ")
+        at.type(CTRL_C)
+        await at.shows("to quit: Ctrl-D, or `quit`")
+        assert names(at) == ["local"]
+        at.type(CTRL_D)
+        assert await at.ended() == 0
+
+
+async def test_what_runs_is_cancelled_and_the_prompt_comes_back() -> None:
+    async with desk() as at:
+        at.type("wait nobody" + ENTER)
+        await at.shows("norouter> ")
+        at.type(f"host add slow --vip {vip()} -- {join(exec_command('sleep', '60'))}{ENTER}")
+        await at.shows("slow")
+        at.type("wait slow" + ENTER)
+        await eventually(lambda: at.repl.is_running, "it waits")
+        at.repl.interrupt()
+        await at.shows("interrupted")
+        await at.says("diff", "slow")
+
+
+async def test_pasted_lines_run_one_by_one_once_return_is_hit() -> None:
+    async with desk() as at:
+        add_a, add_b = (f"host add {name} --vip {vip()} -- {SH}" for name in "ab")
+        at.paste(f"{add_a}\n{add_b}\n\n# none\nport add a 8080:80\n")
+        assert names(at) == ["local"]
+        at.type(ENTER)
+        await at.shows("> port add a 8080:80")
+        await eventually(lambda: names(at) == ["local", "a", "b"], "both are there")
+        assert [str(p) for p in session(at).spec.hosts[1].options.ports] == ["8080:127.0.0.1:80"]
+
+
+async def test_what_follows_a_failure_stands_at_the_prompt() -> None:
+    async with desk() as at:
+        at.paste(f"host add a --vip {vip()} -- {SH}\nport add x 80\nhost rm local")
+        at.type(ENTER)
+        await at.shows("what was not done stands at the prompt")
+        await at.shows("norouter> port add x 80")
+        at.type(CTRL_C)
+        await at.shows("norouter> ")
+        assert names(at) == ["local", "a"]
+
+
+async def test_completion_of_hosts_with_what_they_are() -> None:
+    async with desk(MeshSpec((local(), host("database")))) as at:
+        at.type("host restart dat" + TAB)
+        await at.shows("database")
+        at.type(ENTER)
+        await at.shows("started anew: database")
+
+
+async def test_a_suggestion_from_the_history_is_taken_by_the_right_arrow() -> None:
+    async with desk(history=InMemoryHistory(["host set local --alias hub"])) as at:
+        at.type("host set")
+        await at.shows("local --alias hub")
+        at.type("\x1b[C" + ENTER)
+        await eventually(lambda: session(at).spec.hosts[0].aliases == ("hub",), "it is set")
+
+
+async def test_vi_keys() -> None:
+    async with desk(vi=True) as at:
+        at.type("port add local 80:80\x1b")
+        await at.shows("normal")
+        at.type("BcW81:81" + ENTER)
+        await eventually(
+            lambda: (
+                [str(p) for p in session(at).spec.hosts[0].options.ports] == ["81:127.0.0.1:81"]
+            ),
+            "the last word was changed",
+        )
+
+
+async def test_a_change_that_cuts_streams_asks_first() -> None:
+    async with echoing() as port:
+        spec = MeshSpec((local("hub"), relayed("web", forward(port))))
+        async with desk(spec) as at:
+            await eventually(lambda: is_ready(at, "web"), "web is ready")
+            await eventually(lambda: bound(at), "the port is bound")
+            with await connect(bound(at)[0]) as client:
+                assert await client.says(b"hello")
+                at.type("port rm web 8080" + ENTER)
+                asked = await at.shows("go on? [y/N]")
+                assert "-" in asked and "8080" in asked
+                at.type("x" + ENTER)
+                await at.shows("nothing was changed")
+                assert await client.says(b"still there")
+                at.type("port rm web 8080" + ENTER)
+                await at.shows("go on? [y/N]")
+                at.type("y")
+                await at.shows("yes")
+                assert await client.is_reset()
+
+
+def bound(at: Desk) -> list[tuple[str, int]]:
+    listeners = session(at).engine.status().listeners
+    found = [x.bound.rpartition(":") for x in listeners if x.on_host == "hub" and x.bound]
+    return [(name, int(port)) for name, _, port in found]
+
+
+async def test_quit_with_unsaved_changes_asks_and_saves(tmp_path: Path) -> None:
+    target = tmp_path / "saved.yaml"
+    async with desk() as at:
+        await at.says(f"host add web --vip {vip()} -- {SH}", "web")
+        at.type(CTRL_D)
+        await at.shows("[s]ave, [d]iscard or [c]ancel?")
+        at.type("c")
+        await at.shows("nothing was changed")
+        at.type("quit" + ENTER)
+        await at.shows("[s]ave, [d]iscard or [c]ancel?")
+        at.type("s")
+        await at.shows("save as:")
+        at.type(f"\x15{target}{ENTER}")
+        await at.shows("saved")
+        assert await at.ended() == 0
+    assert "web" in target.read_text()
+
+
+async def test_a_shell_command_runs_here_and_its_failure_is_told(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    async with desk() as at:
+        at.type(f"!touch {made}; exit 3{ENTER}")
+        await at.shows("exit status 3")
+        assert made.exists()
+        await at.says("!", "follows the !")
+
+
+async def test_the_toolbar_counts(tmp_path: Path) -> None:
+    async with desk(MeshSpec((local(), host("web")))) as at:
+        await at.shows("2/2 hosts ready")
+        await at.says("port add web 99", "no file, unsaved")
+
+
+async def test_hostile_text_of_a_host_reaches_the_screen_as_text() -> None:
+    noisy = exec_command("sh", "-c", r"printf '\033[2Jboo\007\n' >&2; exit 7")
+    async with desk() as at:
+        at.type(f"host add evil --vip {vip()} -- {join(noisy)}{ENTER}")
+        await at.shows("exit status: 7")
+        await at.shows("boo")
+        assert "\x07" not in at.raw and "\x1b[2J" not in at.raw
