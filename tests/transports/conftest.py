@@ -19,6 +19,7 @@ from tests.transports.podman import podman_engine
 from tests.transports.require import need_program
 from tests.transports.sshd import Ssh, make_ssh
 from tests.transports.stage import Stage, make_stage
+from tests.transports.workshop import workshop
 
 
 @pytest.fixture(scope="session")
@@ -44,65 +45,51 @@ def ssh(tmp_path: Path) -> Ssh:
 
 
 @pytest.fixture(scope="session")
-def docker(
-    kept_namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Engine]:
+def docker(kept_namespaces: Namespaces) -> Iterator[Engine]:
     """A docker daemon with the images `python`, `busybox` and `minimal`."""
     images = {name: image(name) for name in ("python", "busybox", "minimal")}
-    with docker_engine(kept_namespaces, tmp_path_factory.mktemp("docker")) as engine:
+    with workshop("docker") as folder, docker_engine(kept_namespaces, folder) as engine:
         for name, root in images.items():
             engine.load(root, name)
         yield engine
 
 
 @pytest.fixture(scope="session")
-def podman(
-    kept_namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Engine]:
+def podman(kept_namespaces: Namespaces) -> Iterator[Engine]:
     """podman with the image `python`."""
     root = image("python")
-    with podman_engine(kept_namespaces, tmp_path_factory.mktemp("podman")) as engine:
+    with workshop("podman") as folder, podman_engine(kept_namespaces, folder) as engine:
         engine.load(root, "python")
         yield engine
 
 
 @pytest.fixture(scope="session")
-def lxd(kept_namespaces: Namespaces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lxd]:
+def lxd(kept_namespaces: Namespaces) -> Iterator[Lxd]:
     """An LXD daemon with the image `python`."""
     root = image("python")
-    with lxd_daemon(kept_namespaces, tmp_path_factory.mktemp("lxd") / "log") as daemon:
+    with workshop("lxd") as folder, lxd_daemon(kept_namespaces, folder) as daemon:
         daemon.load(root, "python")
         yield daemon
 
 
 @pytest.fixture(scope="session")
 def medley(
-    kept_namespaces: Namespaces,
-    docker: Engine,
-    podman: Engine,
-    lxd: Lxd,
-    tmp_path_factory: pytest.TempPathFactory,
+    kept_namespaces: Namespaces, docker: Engine, podman: Engine, lxd: Lxd
 ) -> Iterator[Medley]:
     """A host of each kind: docker, podman, kubectl, LXD and ssh, all with a page on port 80."""
     need_program("curl", "curl")
-    folder = tmp_path_factory.mktemp("medley")
-    with make_medley(kept_namespaces, docker, podman, lxd, folder) as made:
-        yield made
+    with workshop("medley") as folder:
+        with make_medley(kept_namespaces, docker, podman, lxd, folder) as made:
+            yield made
 
 
 @pytest.fixture(scope="session")
-def stage(
-    kept_namespaces: Namespaces,
-    docker: Engine,
-    podman: Engine,
-    lxd: Lxd,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Stage]:
+def stage(kept_namespaces: Namespaces, docker: Engine, podman: Engine, lxd: Lxd) -> Iterator[Stage]:
     """The hosts that README's and examples' manifests speak of."""
     need_program("curl", "curl")
-    folder = tmp_path_factory.mktemp("stage")
-    with make_stage(kept_namespaces, docker, podman, lxd, folder) as made:
-        yield made
+    with workshop("stage") as folder:
+        with make_stage(kept_namespaces, docker, podman, lxd, folder) as made:
+            yield made
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.transports.netns import Namespace, Namespaces
+from tests.transports.netns import Namespaces
 from tests.transports.procs import Background, netns_of, run
 from tests.transports.require import need, need_program, need_root
 
@@ -113,35 +112,29 @@ class Lxd:
 
 
 @contextmanager
-def lxd_daemon(made: Namespaces, log: Path) -> Iterator[Lxd]:
-    """An LXD of the test's own, everything of it in one folder and one namespace."""
+def lxd_daemon(made: Namespaces, folder: Path) -> Iterator[Lxd]:
+    """An LXD of the test's own, everything of it in `folder` and one namespace.
+
+    Everybody must be able to pass through the folder: the root of its containers is nobody here.
+    """
     need_root()
     program = need_program("lxd", "lxd")
     need_program("lxc", "lxd-client")
     need_program("newuidmap", "uidmap")
     need_program("iptables", "iptables")
-    # Its containers' root is nobody here, and has to find a way in: not below a test's folder.
-    with tempfile.TemporaryDirectory(prefix="norouter-lxd-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)
-        for part in ("lxd", "conf", "cgroup"):
-            (folder / part).mkdir()
-        with _running(program, made.make("lxd"), Lxd(folder), log) as lxd:
-            lxd.run("init", "--preseed", program=program, stdin=PRESEED)
-            yield lxd
-
-
-@contextmanager
-def _running(program: str, at: Namespace, lxd: Lxd, log: Path) -> Iterator[Lxd]:
+    lxd = Lxd(folder)
+    for part in ("lxd", "conf", "cgroup"):
+        (folder / part).mkdir()
     private = ("unshare", "--mount", "--propagation", "private", "sh", "-c", START)
     daemon_words = lxd.command("--group", "root", program=program)
-    argv = at.enter(*private, f"{lxd.folder}/cgroup", *daemon_words)
-    with Background(argv, stderr=log, merge_stderr=True) as daemon:
+    argv = made.make("lxd").enter(*private, f"{lxd.folder}/cgroup", *daemon_words)
+    with Background(argv, stderr=folder / "log", merge_stderr=True) as daemon:
         try:
             lxd.run("waitready", "--timeout=40", program=program)
         except AssertionError as error:
             need(False, f"lxd does not start here: {error}\n{daemon.lines[-10:]}")
         try:
+            lxd.run("init", "--preseed", program=program, stdin=PRESEED)
             yield lxd
         finally:
             lxd.run("shutdown", "--timeout=20", program=program)
