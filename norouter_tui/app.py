@@ -1,4 +1,4 @@
-"""The console script `norouter-tui`: as thin as can be; the app is `norouter_tui.fullscreen`."""
+"""The console script `norouter-tui`: as thin as can be; `norouter_tui.screen.program` does it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main() -> int:
 
 
 def _run() -> int:
-    from norouter_tui.fullscreen import run
+    from norouter_tui.screen.program import run
 
     return run(sys.argv[1:])
 

@@ -1,0 +1,48 @@
+"""A question over the screen: what would happen, and two answers."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from norouter_core.commands.outcome import Question
+from norouter_tui.outputs import diff_lines
+from norouter_tui.plaintext import clean, count
+from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.texts import content
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks; its result is True for yes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y,enter", "answer(True)", "Yes", key_display="y", id="yes"),
+        Binding("n,escape,q", "answer(False)", "No", key_display="n", id="no"),
+    ]
+
+    def __init__(self, question: Question, title: str = "Sure?") -> None:
+        super().__init__()
+        self._question = question
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Content(self._title)
+            yield Static(Content("\n".join(map(clean, self._question.text.splitlines()))))
+            if self._question.cuts:
+                cuts = count(len(self._question.cuts), "stream")
+                yield Static(Content.styled(f"{cuts} will be cut.", "$warning"), classes="effect")
+            if self._question.diff:
+                with VerticalScroll(classes="diff"):
+                    yield Static(content(diff_lines(self._question.diff)))
+            yield KeyBar()
+
+    def action_answer(self, yes: bool) -> None:
+        """Closes the question."""
+        self.dismiss(yes)

@@ -1,0 +1,193 @@
+"""The main screen: hosts at the left, tabs at the right, and the keys that work on both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+
+from norouter_core.session.client import Snapshot
+from norouter_tui.screen.detail import DetailPane
+from norouter_tui.screen.header import TotalsBar
+from norouter_tui.screen.history import History
+from norouter_tui.screen.hosts import HostList
+from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.lines import LineView
+from norouter_tui.screen.messages import Nothing, Run
+from norouter_tui.screen.prompt import CommandLine, Complete
+from norouter_tui.screen.quoting import word
+from norouter_tui.screen.work import TABS, Work
+
+
+class MainScreen(Screen[None]):
+    """Shows snapshots; what its keys want goes up as commands."""
+
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "-narrow"),
+        (70, "-normal"),
+        (110, "-wide"),
+        (170, "-widest"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
+    BINDINGS = [
+        Binding("colon", "command", "Command", key_display=":", id="command"),
+        Binding("r", "run_on_host('host restart')", "Reconnect", id="reconnect"),
+        Binding("d", "delete", "Delete", id="delete"),
+        Binding("u", "run('undo')", "Undo", id="undo"),
+        Binding("U,ctrl+r", "run('redo')", "Redo", show=False, id="redo"),
+        Binding("s", "run('save')", "Save", id="save"),
+        Binding("tab", "app.focus_next", "Next pane", show=False, id="next-pane"),
+        Binding("shift+tab", "app.focus_previous", "Pane before", show=False, id="pane-before"),
+        Binding("left,h", "hosts", "Hosts", show=False, id="hosts"),
+        Binding("right,l", "work", "Tab", show=False, id="tab"),
+        Binding("right_square_bracket", "step(1)", "Next tab", show=False, id="next-tab"),
+        Binding("left_square_bracket", "step(-1)", "Tab before", show=False, id="tab-before"),
+        *(
+            Binding(str(number), f"tab('{tab}')", tab.capitalize(), show=False, id=f"tab-{tab}")
+            for number, tab in enumerate(TABS, 1)
+        ),
+        Binding("escape", "close_detail", "Close detail", show=False, id="close-detail"),
+        Binding("question_mark", "app.keys", "Keys", key_display="?", id="help"),
+    ]
+
+    class Shown(Message):
+        """Everything is in its place."""
+
+    def __init__(self, complete: Complete, history: History) -> None:
+        super().__init__()
+        self._complete = complete
+        self._history = history
+        self.snapshot: Snapshot | None = None
+        self.add_class("-on-hosts")
+
+    def compose(self) -> ComposeResult:
+        yield TotalsBar()
+        with Horizontal(id="body"):
+            hosts = HostList(id="hosts")
+            hosts.border_title = "Hosts"
+            yield hosts
+            with Vertical(id="right"):
+                yield Work()
+                yield DetailPane(id="detail")
+        yield CommandLine(self._complete, self._history, id="command-line")
+        yield KeyBar()
+
+    @property
+    def hosts(self) -> HostList:
+        return self.query_one(HostList)
+
+    @property
+    def work(self) -> Work:
+        return self.query_one(Work)
+
+    @property
+    def command_line(self) -> CommandLine:
+        return self.query_one(CommandLine)
+
+    def on_mount(self) -> None:
+        self.hosts.focus()
+        self.post_message(self.Shown())
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows how things stand."""
+        self.snapshot = snapshot
+        self.query_one(TotalsBar).snapshot = snapshot
+        self.hosts.show_snapshot(snapshot)
+        self.work.show_snapshot(snapshot)
+        self._describe()
+
+    # -- the detail pane -------------------------------------------------------------------
+
+    @property
+    def detail(self) -> DetailPane:
+        return self.query_one(DetailPane)
+
+    @on(LineView.Chosen)
+    def _chosen(self, event: LineView.Chosen) -> None:
+        event.stop()
+        if event.view is self.detail or self._selected() is None:
+            return
+        self.detail.toggle_class("-open")
+        self.call_after_refresh(self._describe)
+
+    @on(LineView.Moved)
+    def _moved(self, event: LineView.Moved) -> None:
+        event.stop()
+        if event.view is not self.detail:
+            self._describe()
+
+    def _describe(self) -> None:
+        if self.detail.open and self.snapshot is not None:
+            self.detail.describe(self._selected(), self.snapshot)
+
+    def _selected(self) -> Any:
+        return self.hosts.selected if self.has_class("-on-hosts") else self.work.current.selected
+
+    def action_close_detail(self) -> None:
+        """Hides the detail pane."""
+        self.detail.remove_class("-open")
+        self.restore_focus()
+
+    # -- what its keys do ------------------------------------------------------------------
+
+    def action_command(self, text: str = "") -> None:
+        """Opens the command line."""
+        self.command_line.open(text)
+
+    def action_run(self, line: str) -> None:
+        """Runs a command."""
+        self.post_message(Run(line))
+
+    def action_run_on_host(self, verb: str) -> None:
+        """Runs a command on the host under the cursor."""
+        row = self.hosts.selected
+        self.post_message(Run(f"{verb} {word(row.status.name)}") if row else Nothing("host"))
+
+    def action_delete(self) -> None:
+        """Deletes what is under the cursor; `undo` brings it back."""
+        line = self.hosts_line() if self.hosts.has_focus else self.work.current.delete_line()
+        self.post_message(Run(line) if line else Nothing("entry to delete"))
+
+    def hosts_line(self) -> str:
+        """The command that deletes the host under the cursor; empty without one."""
+        row = self.hosts.selected
+        return f"host rm {word(row.status.name)}" if row else ""
+
+    def action_hosts(self) -> None:
+        """Gives the hosts the keys."""
+        self.hosts.focus()
+
+    def action_work(self) -> None:
+        """Gives the tab in sight the keys."""
+        self.work.current.focus_target.focus()
+
+    def action_tab(self, name: str) -> None:
+        """Goes to a tab."""
+        self.work.go_to(name)
+
+    def action_step(self, by: int) -> None:
+        """Goes to the next tab, or the one before."""
+        self.work.step(by)
+
+    def on_descendant_focus(self) -> None:
+        """Notes which pane has the keys: where there is room for one only, it is that one."""
+        if self.focused is not self.detail:
+            self.set_class(self.hosts.has_focus, "-on-hosts")
+            self._describe()
+
+    @on(CommandLine.Closed)
+    def _command_closed(self, event: Any) -> None:
+        event.stop()
+        self.restore_focus()
+
+    def restore_focus(self) -> None:
+        """Gives the keys back to the pane that had them last."""
+        if self.has_class("-on-hosts"):
+            self.hosts.focus()
+        else:
+            self.action_work()

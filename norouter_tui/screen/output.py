@@ -1,0 +1,80 @@
+"""What a command gave back, over the screen, as it comes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from norouter_core.commands.outcome import Bytes, Output
+from norouter_tui.bytetext import ByteText
+from norouter_tui.outputs import lines as output_lines
+from norouter_tui.plaintext import clean
+from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.texts import translated, wrapped
+from norouter_tui.screen.textview import TextLine, TextView
+
+MOST = 5000
+"""Lines that are kept; the oldest go."""
+
+
+class OutputScreen(ModalScreen[None]):
+    """Shows the output of one command. Closing it ends a command that still runs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "Close", key_display="esc", id="close"),
+    ]
+
+    def __init__(self, line: str, outputs: Iterable[Output], end: Callable[[], None]) -> None:
+        super().__init__()
+        self._line = line
+        self._first = list(outputs)
+        self._end = end
+        self._lines: deque[TextLine] = deque(maxlen=MOST)
+        self._numbers = 0
+        self._bytes = ByteText()
+        self._open = Text()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog output") as dialog:
+            dialog.border_title = Content(clean(self._line))
+            yield TextView()
+            yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one(TextView).focus()
+        self.call_after_refresh(self.add, self._first)
+
+    def add(self, outputs: Iterable[Output]) -> None:
+        """Shows more."""
+        view = self.query_one(TextView)
+        width = max(20, view.scrollable_content_region.width - 1)
+        for output in outputs:
+            for text in self._texts(output, width):
+                for line in wrapped(translated(text), width):
+                    self._numbers += 1
+                    self._lines.append(TextLine(self._numbers, line))
+        view.show_lines(self._lines)
+
+    def _texts(self, output: Output, width: int) -> Iterable[Text]:
+        if not isinstance(output, Bytes):
+            return output_lines(output, width)
+        texts = []
+        for part in self._bytes.feed(output.source, output.data):
+            self._open.append_text(part)
+            if self._open.plain.endswith("\n"):
+                texts.append(self._open[: len(self._open.plain) - 1])
+                self._open = Text()
+        return texts
+
+    def action_close(self) -> None:
+        """Closes it."""
+        self._end()
+        self.dismiss()

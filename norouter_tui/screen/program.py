@@ -1,0 +1,129 @@
+"""`norouter-tui`: what it takes, and the run of the app from a sound terminal back to one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.text import Text
+
+from norouter_core.commands.edits import new_mesh
+from norouter_core.manifest import ManifestError
+from norouter_core.session.autosave import Autosave
+from norouter_core.session.document import Document
+from norouter_tui import __version__, stdio
+from norouter_tui.check import load, sayer, warning_lines
+from norouter_tui.crash import reporter
+from norouter_tui.exitcodes import ExitCode
+from norouter_tui.plaintext import clean
+from norouter_tui.screen.app import NorouterApp
+from norouter_tui.screen.bridge import Bridge
+from norouter_tui.screen.history import History
+
+_AT_ONCE = 0.5
+"""Seconds for the rest of the stop once the exec commands have been killed."""
+_IN_ORDER = 15.0
+"""Seconds for the orderly stop after a fault of the screen."""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("manifest", required=False)
+@click.version_option(__version__, "-v", "--version", prog_name="norouter-tui")
+@click.option("--debug", is_flag=True, help="Tell more, and show tracebacks.")
+def command(manifest: str | None, debug: bool) -> int:
+    """Build and watch a mesh on a full screen: that of MANIFEST, or a new one.
+
+    A MANIFEST that does not exist yet is made by the first save. ? shows all keys, : takes the
+    commands of `norouter repl`, q ends the mesh. To check a manifest or to run it without a
+    screen: norouter check FILE, norouter run FILE.
+    """
+    reporter.debug = debug
+    return run_screen(manifest)
+
+
+def run_screen(manifest: str | None) -> int:
+    """Shows the mesh of a manifest, or a new one; the exit status.
+
+    Raises:
+        click.UsageError: there is no terminal.
+    """
+    # Textual reads keys from stdin and draws on stderr.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError("norouter-tui needs a terminal; without one: norouter run FILE")
+    notes: list[Text] = []
+    document = Document.empty(new_mesh())
+    if manifest is not None:
+        opened = _open(manifest, notes)
+        if opened is None:
+            return ExitCode.USAGE
+        document = opened
+    return show(document, notes)
+
+
+def _open(file: str, notes: list[Text]) -> Document | None:
+    """The document of a file, a new one where there is none; None where it is no manifest, which
+    has been told then."""
+    if not os.path.lexists(file):
+        if os.path.isdir(os.path.dirname(file) or "."):
+            notes.append(Text(f"{clean(file)} is not there yet: the first save makes it"))
+            return Document(file, new_mesh(), None)
+    say = sayer(sys.stderr)
+    loaded = load(file, say)
+    if loaded is None:
+        return None
+    notes += warning_lines(loaded)
+    try:
+        return Document.load(file)
+    except ManifestError as error:
+        say(Text(clean(str(error)), style="bold red"))
+        return None
+
+
+def show(document: Document, notes: Sequence[Text] = ()) -> int:
+    """Runs the app on a mesh until it is ended; the exit status. Whatever happens, the terminal is
+    as it was, and nothing of the mesh is left."""
+    bridge = Bridge(document, interval=0.4, autosave=Autosave())
+    app = NorouterApp(bridge, notes, History())
+    try:
+        app.run()
+    finally:
+        _see_out(bridge, app)
+    fault = app.fault or bridge.fault
+    if fault is not None:
+        reporter.report(fault)
+    return ExitCode.INTERNAL if fault else app.return_code or ExitCode.OK
+
+
+def _see_out(bridge: Bridge, app: NorouterApp) -> None:
+    """Waits for the end of the mesh, which a fault of the screen or an impatient user has not."""
+    if app.return_code == ExitCode.INTERRUPTED:
+        if not bridge.join(_AT_ONCE):
+            # A child that cannot be killed (it is another user's, say) holds nothing up.
+            os._exit(ExitCode.INTERRUPTED)
+        return
+    bridge.leave()
+    try:
+        ended = bridge.join(_IN_ORDER)
+    except KeyboardInterrupt:
+        ended = False
+    if not ended:
+        bridge.kill_now()
+        bridge.join(_AT_ONCE)
+
+
+def run(words: list[str]) -> int:
+    """Runs `norouter-tui WORDS...` and returns its exit status."""
+    stdio.install()
+    reporter.install()
+    try:
+        return int(command.main(words, prog_name="norouter-tui", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        reporter.report(error)
+        return ExitCode.INTERNAL

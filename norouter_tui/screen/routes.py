@@ -1,0 +1,137 @@
+"""The routes: which names and networks the proxies reach through which host."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from norouter_core.engine.status import HostStatus
+from norouter_core.model import Route
+from norouter_core.session.client import Snapshot
+from norouter_tui.screen.cells import HOST_LOOKS, Cell, plain
+from norouter_tui.screen.columns import Column
+from norouter_tui.screen.grid import Grid, sort_bindings
+from norouter_tui.screen.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """`number` counts from 1, in the order of the manifest: a later one wins."""
+
+    number: int
+    route: Route
+    host: HostStatus | None
+
+    @property
+    def state(self) -> Cell:
+        if self.host is None:
+            return Cell("✗ no such host", "bad")
+        look = HOST_LOOKS[self.host.state]
+        return Cell(f"{look.glyph} {look.word}", look.style)
+
+
+COLUMNS: tuple[Column[RouteRow], ...] = (
+    Column(
+        "number",
+        "#",
+        lambda r: Cell(str(r.number), "muted"),
+        3,
+        rank=0,
+        right=True,
+        letter="#",
+        order=lambda r: r.number,
+    ),
+    Column(
+        "via",
+        "via",
+        lambda r: plain(r.route.via, "strong"),
+        8,
+        most=20,
+        rank=0,
+        letter="V",
+        order=lambda r: r.route.via,
+    ),
+    Column(
+        "to",
+        "to",
+        lambda r: plain(", ".join(r.route.to)),
+        14,
+        most=60,
+        rank=0,
+        letter="T",
+        order=lambda r: r.route.to,
+    ),
+    Column(
+        "not-to",
+        "not to",
+        lambda r: plain(", ".join(r.route.not_to) or "·", "muted"),
+        8,
+        most=40,
+        rank=2,
+        letter="N",
+        order=lambda r: r.route.not_to,
+    ),
+    Column(
+        "state",
+        "state",
+        lambda r: r.state,
+        15,
+        rank=1,
+        letter="S",
+        order=lambda r: r.state.text,
+    ),
+)
+
+
+class RouteGrid(Grid[RouteRow]):
+    """The table itself."""
+
+    columns: ClassVar = COLUMNS
+    BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
+    empty = "No routes: the proxies reach the mesh alone,\nand the rest directly.\n\n" + (
+        ":route add bastion '*.internal' 10.0.0.0/8"
+    )
+
+    def key_of(self, row: RouteRow) -> Hashable:
+        return (row.number, row.route.via)
+
+
+class RoutesView(View):
+    """The tab of the routes."""
+
+    title = "Routes"
+
+    def compose(self) -> ComposeResult:
+        yield RouteGrid(id="routes-grid")
+
+    @property
+    def grid(self) -> RouteGrid:
+        return self.query_one(RouteGrid)
+
+    @property
+    def selected(self) -> RouteRow | None:
+        return self.grid.selected
+
+    @property
+    def focus_target(self) -> Widget:
+        return self.grid
+
+    def number(self, snapshot: Snapshot) -> int | None:
+        return len(snapshot.spec.routes)
+
+    def delete_line(self) -> str:
+        row = self.grid.selected
+        return f"route rm {row.number}" if row else ""
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        hosts = {host.name: host for host in snapshot.status.hosts}
+        hosts |= {host.vip: host for host in snapshot.status.hosts}
+        self.grid.show(
+            RouteRow(number, route, hosts.get(route.via))
+            for number, route in enumerate(snapshot.spec.routes, 1)
+        )

@@ -1,0 +1,321 @@
+"""The streams: a live table, filtered, sorted, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from norouter_core.commands import filters
+from norouter_core.commands.words import BadLine
+from norouter_core.engine.status import StreamState, StreamStatus
+from norouter_core.session.client import Rate, Snapshot
+from norouter_tui.plaintext import clean
+from norouter_tui.screen.cells import STREAM_LOOKS, Cell, age, amount, plain, sparkline
+from norouter_tui.screen.columns import Column
+from norouter_tui.screen.filterbar import FilterBar
+from norouter_tui.screen.grid import Grid, sort_bindings
+from norouter_tui.screen.messages import Nothing, Run, TapWanted
+from norouter_tui.screen.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A stream as it stands; `age` in seconds."""
+
+    status: StreamStatus
+    rate: Rate
+    age: float
+
+
+def _state(row: StreamRow) -> Cell:
+    look = STREAM_LOOKS[row.status.state]
+    return Cell(f"{look.glyph} {look.word}", look.style)
+
+
+def _spark(row: StreamRow, width: int) -> Cell:
+    return Cell(sparkline(row.rate.history, width), "spark")
+
+
+_STATE_ORDER = list(StreamState)
+
+COLUMNS: tuple[Column[StreamRow], ...] = (
+    Column(
+        "id",
+        "id",
+        lambda r: Cell(str(r.status.id), "muted"),
+        3,
+        most=8,
+        rank=1,
+        right=True,
+        letter="I",
+        order=lambda r: r.status.id,
+    ),
+    Column(
+        "from",
+        "from",
+        lambda r: plain(r.status.from_host),
+        6,
+        most=20,
+        rank=0,
+        letter="F",
+        order=lambda r: r.status.from_host,
+    ),
+    Column(
+        "to",
+        "to",
+        lambda r: plain(r.status.to_host, "strong"),
+        6,
+        most=20,
+        rank=0,
+        letter="T",
+        order=lambda r: r.status.to_host,
+    ),
+    Column(
+        "target",
+        "target",
+        lambda r: plain(r.status.target),
+        14,
+        most=32,
+        rank=4,
+        letter="E",
+        order=lambda r: r.status.target,
+    ),
+    Column(
+        "by",
+        "by",
+        lambda r: plain(filters.way(r.status), "muted"),
+        8,
+        rank=8,
+        letter="B",
+        order=lambda r: filters.way(r.status),
+    ),
+    Column(
+        "state",
+        "state",
+        _state,
+        9,
+        most=13,
+        rank=5,
+        letter="S",
+        order=lambda r: _STATE_ORDER.index(r.status.state),
+    ),
+    Column(
+        "age",
+        "age",
+        lambda r: Cell(age(r.age), "muted"),
+        4,
+        rank=3,
+        right=True,
+        letter="A",
+        order=lambda r: r.age,
+    ),
+    Column(
+        "forth",
+        "forth",
+        lambda r: amount(r.status.bytes_forth),
+        6,
+        rank=6,
+        right=True,
+        letter="O",
+        order=lambda r: r.status.bytes_forth,
+        down=True,
+    ),
+    Column(
+        "back",
+        "back",
+        lambda r: amount(r.status.bytes_back),
+        6,
+        rank=6,
+        right=True,
+        letter="K",
+        order=lambda r: r.status.bytes_back,
+        down=True,
+    ),
+    Column(
+        "forth-rate",
+        "forth/s",
+        lambda r: amount(r.rate.forth, "accent"),
+        7,
+        rank=2,
+        right=True,
+        letter="H",
+        order=lambda r: r.rate.forth,
+        down=True,
+    ),
+    Column(
+        "back-rate",
+        "back/s",
+        lambda r: amount(r.rate.back, "accent"),
+        7,
+        rank=2,
+        right=True,
+        letter="C",
+        order=lambda r: r.rate.back,
+        down=True,
+    ),
+    Column(
+        "flow",
+        "flow",
+        lambda r: Cell(" " * 24),
+        5,
+        most=24,
+        rank=7,
+        letter="W",
+        order=lambda r: r.rate.total,
+        down=True,
+        drawn=_spark,
+    ),
+)
+
+
+class StreamGrid(Grid[StreamRow]):
+    """The table itself."""
+
+    columns: ClassVar = COLUMNS
+    BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
+    empty = (
+        "No open streams.\n\n"
+        "They appear here as clients connect;\ny on a port copies a line to try."
+    )
+
+    def key_of(self, row: StreamRow) -> Hashable:
+        return row.status.id
+
+
+class StreamsView(View):
+    """The tab of the streams."""
+
+    title = "Streams"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/", id="filter"),
+        Binding("f", "freeze", "Freeze", id="freeze"),
+        Binding("x", "kill", "Kill", id="kill-stream"),
+        Binding("t", "tap", "Tap", id="tap-stream"),
+        Binding("escape", "all", "Show all", show=False, id="show-all"),
+    ]
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._snapshot: Snapshot | None = None
+        self._frozen: frozenset[int] | None = None
+        self._filter = filters.ALL
+
+    def compose(self) -> ComposeResult:
+        yield StreamGrid(id="streams-grid")
+        yield FilterBar("host:db  bytes>1M  age<10s  state:open  by:http  any text")
+
+    @property
+    def grid(self) -> StreamGrid:
+        return self.query_one(StreamGrid)
+
+    @property
+    def selected(self) -> StreamRow | None:
+        return self.grid.selected
+
+    @property
+    def focus_target(self) -> Widget:
+        return self.grid
+
+    def number(self, snapshot: Snapshot) -> int | None:
+        return len(snapshot.status.streams)
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows the streams of a snapshot; a frozen table only counts those that are new."""
+        if self._frozen is None:
+            self._snapshot = snapshot
+            self._refresh_rows()
+        else:
+            new = sum(s.id not in self._frozen for s in snapshot.status.streams)
+            self._note(f"frozen, {new} new")
+
+    def _refresh_rows(self) -> None:
+        if self._snapshot is not None:
+            self.grid.show(rows_of(self._snapshot, self._filter))
+            self._note("frozen" if self._frozen is not None else "")
+
+    def _note(self, frozen: str) -> None:
+        words = [frozen] if frozen else []
+        if self._filter.tests and self._snapshot is not None:
+            shown, total = len(self.grid.rows), len(self._snapshot.status.streams)
+            words.append(f"{shown} of {total}: {clean(self._filter.text)}")
+        column = next((c for c in COLUMNS if c.key == self.grid.sorted_by), None)
+        if column is not None:
+            words.append(f"by {column.title} {'▼' if self.grid.descending else '▲'}")
+        self.set_note("  ".join(words))
+
+    # -- what its keys do ------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        """Opens the line for a filter."""
+        self.query_one(FilterBar).open()
+
+    def action_all(self) -> None:
+        """Takes the filter away."""
+        self.query_one(FilterBar).clear()
+
+    def action_freeze(self) -> None:
+        """Holds the table still, or lets it go on."""
+        if self._frozen is None and self._snapshot is not None:
+            self._frozen = frozenset(s.id for s in self._snapshot.status.streams)
+            self._note("frozen, 0 new")
+        else:
+            self._frozen = None
+            self._note("")
+
+    def action_kill(self) -> None:
+        """Resets the stream under the cursor at both of its ends."""
+        row = self.grid.selected
+        if row is None:
+            self.post_message(Nothing("stream"))
+            return
+        stream = row.status
+        way = f"{stream.from_host} → {stream.to_host} {stream.target}"
+        text = f"Kill stream {stream.id}, {way}?\nBoth of its ends are reset."
+        self.post_message(Run(f"stream kill {stream.id}", ask=text))
+
+    def action_tap(self) -> None:
+        """Looks at the bytes of the stream under the cursor."""
+        row = self.grid.selected
+        self.post_message(TapWanted(row.status.id) if row else Nothing("stream"))
+
+    @on(FilterBar.Changed)
+    def _filter_changed(self, event: FilterBar.Changed) -> None:
+        event.stop()
+        bar = self.query_one(FilterBar)
+        try:
+            self._filter = filters.parse(event.text)
+        except BadLine as bad:
+            # What was there last stays: a table that empties at every key would flicker.
+            bar.wrong(f"{bad.message}: {bad.hint}" if bad.hint else bad.message)
+            return
+        bar.wrong("")
+        self._refresh_rows()
+
+    @on(FilterBar.Closed)
+    def _filter_closed(self, event: FilterBar.Closed) -> None:
+        event.stop()
+        self.grid.focus()
+
+    @on(StreamGrid.Sorted)
+    def _sorted(self) -> None:
+        self._note("frozen" if self._frozen is not None else "")
+
+
+def rows_of(snapshot: Snapshot, wanted: filters.Filter = filters.ALL) -> list[StreamRow]:
+    """A row for each stream of a snapshot that the filter lets through."""
+    now, rates = snapshot.at, snapshot.streams
+    rows = []
+    for status in snapshot.status.streams:
+        rate = rates.get(status.id, _STILL)
+        if not wanted.tests or wanted.matches(status, rate, now):
+            rows.append(StreamRow(status, rate, now - status.opened))
+    return rows
+
+
+_STILL = Rate()

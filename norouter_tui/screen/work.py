@@ -1,0 +1,95 @@
+"""The tabs: their names in the upper edge, one of them in sight."""
+
+from __future__ import annotations
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import ContentSwitcher
+
+from norouter_core.session.client import Snapshot
+from norouter_tui.screen.log import LogView
+from norouter_tui.screen.manifest import ManifestView
+from norouter_tui.screen.ports import PortsView
+from norouter_tui.screen.routes import RoutesView
+from norouter_tui.screen.streams import StreamsView
+from norouter_tui.screen.view import View
+
+TABS = ("streams", "ports", "routes", "log", "manifest")
+
+
+class Work(Vertical):
+    """Hands snapshots to the tab in sight, and the last one to each as it appears."""
+
+    def __init__(self) -> None:
+        super().__init__(id="work")
+        self._snapshot: Snapshot | None = None
+        self._edges = ("", "")
+
+    def compose(self) -> ComposeResult:
+        with ContentSwitcher(initial=TABS[0], id="views"):
+            yield StreamsView(id="streams")
+            yield PortsView(id="ports")
+            yield RoutesView(id="routes")
+            yield LogView(id="log")
+            yield ManifestView(id="manifest")
+
+    def on_mount(self) -> None:
+        self._retitle()
+
+    @property
+    def current(self) -> View:
+        """The tab in sight."""
+        switcher = self.query_one(ContentSwitcher)
+        return switcher.query_one(f"#{switcher.current}", View)
+
+    def go_to(self, tab: str) -> None:
+        """Brings a tab into sight and gives it the keys."""
+        self.query_one(ContentSwitcher).current = tab
+        if self._snapshot is not None:
+            self.current.show_snapshot(self._snapshot)
+        self._retitle()
+        self.current.focus_target.focus()
+
+    def step(self, by: int) -> None:
+        """Goes to the next tab, or the one before."""
+        at = TABS.index(self.query_one(ContentSwitcher).current or TABS[0])
+        self.go_to(TABS[(at + by) % len(TABS)])
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows how things stand, where it can be seen."""
+        self._snapshot = snapshot
+        self.current.show_snapshot(snapshot)
+        self._retitle()
+
+    def on_resize(self) -> None:
+        self._retitle()
+
+    @on(View.Noted)
+    def _noted(self, event: View.Noted) -> None:
+        event.stop()
+        self._retitle()
+
+    def _retitle(self) -> None:
+        """The names in the upper edge, with numbers where there is room for them."""
+        current = self.query_one(ContentSwitcher).current
+        titles = [self._title(tab, current == tab, numbers=True) for tab in TABS]
+        if sum(title.cell_length for title in titles) + 2 * len(titles) + 2 > self.size.width:
+            titles = [self._title(tab, current == tab, numbers=False) for tab in TABS]
+        title = Content("  ").join(titles)
+        note = Content(self.current.note)
+        edges = (title.markup, self.current.note)
+        if edges != self._edges:
+            self._edges = edges
+            views = self.query_one(ContentSwitcher)
+            views.border_title = title
+            views.border_subtitle = note
+
+    def _title(self, tab: str, current: bool, *, numbers: bool) -> Content:
+        view = self.query_one(f"#{tab}", View)
+        number = view.number(self._snapshot) if self._snapshot and numbers else None
+        name = view.title if number is None else f"{view.title} {number}"
+        style = "bold $text-accent underline" if current else "$foreground-muted"
+        action = f"screen.tab('{tab}')"
+        return Content.from_markup(f"[{style}][@click={action}]{name}[/][/]")
