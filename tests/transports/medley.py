@@ -39,7 +39,7 @@ COMMANDS = {
     "kube": "kubectl --context=some-context exec -i some-pod --",
     "lxd": "lxc exec some-container --",
     "ssh": f"ssh some-user@{SSH_HOST} --",
-    "podman": "podman exec -i some-container",
+    "podman": "podman exec -i some-podman-container",
 }
 
 
@@ -90,7 +90,7 @@ def make_medley(
             "kube": boxes["kube"],
             "lxd": stack.enter_context(lxd.instance("some-container", "python")),
             "ssh": boxes["ssh"],
-            "podman": stack.enter_context(podman.container("some-container", "python")),
+            "podman": stack.enter_context(podman.container("some-podman-container", "python")),
         }
         env = {**docker.env, **podman.env, **lxd.env, **kube.env}
         env["PATH"] = _programs(folder, boxes["ssh"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from norouter_core.model import DEFAULT_DNS_PORT
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.mesh import PAGE_PORT, Evidence, Mesh, MeshHost, fetch_all, listening_in
@@ -84,8 +85,8 @@ def test_ready_is_told_and_a_clean_stop_leaves_nothing(
     assert tested.wait_event("ready", READY)["hosts"] == 2
     for host in hosts.made:
         assert tested.agents(host.name), f"no agent on {host.name}: nothing to leave behind"
-        vips = {f"{other.vip}:{PAGE_PORT}" for other in hosts.made}
-        assert listening_in(host.place) - served[host.name] == vips
+        wanted = {f"{to.vip}:{n}" for to in hosts.made for n in (PAGE_PORT, DEFAULT_DNS_PORT)}
+        assert listening_in(host.place) - served[host.name] == wanted
     fetch_everything(hosts.made)
     tested.stop()
     assert {host.name: listening_in(host.place) for host in hosts.made} == served

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
+from tests.transports.medley import Medley
 from tests.transports.mesh import Mesh
 from tests.transports.netns import Namespace
 from tests.transports.procs import wait_gone
@@ -60,3 +62,14 @@ def test_agents_behind_docker_one_with_a_stdin_that_never_closes(
     hosts.docker(plain)
     hosts.docker(container("held", "python"), held=True)
     killed_leaves_no_agent(mesh(hosts.made), plain.engine.env)
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(120)
+def test_agents_on_hosts_of_every_kind(medley: Medley, tmp_path: Path) -> None:
+    hosts = [host for host in medley.hosts() if host.cmd]
+    tested = Mesh(medley.hub, hosts, tmp_path)
+    try:
+        killed_leaves_no_agent(tested, medley.env)
+    finally:
+        tested.close()

@@ -11,11 +11,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
+from tests.transports.medley import Medley
 from tests.transports.mesh import Evidence, Mesh, MeshHost, Meter, fetch_all
 from tests.transports.netns import Namespace
 from tests.transports.procs import cmdline, kill_all, processes_in, wait_gone
@@ -137,6 +139,34 @@ def test_the_exec_client_docker_is_killed(
     container: Callable[[str, str], Container], scene: Bring
 ) -> None:
     kill_client(scene(lambda hosts: hosts.docker(container("victim", "python"))))
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(180)
+def test_the_exec_clients_of_every_kind_are_killed(
+    medley: Medley, evidence: Evidence, tmp_path: Path
+) -> None:
+    """All at once, but for the bystanders'; each host comes back, and no agent is left over."""
+    hosts = {host.name: host for host in medley.hosts() if host.cmd}
+    victims = ("kube", "lxd", "podman")
+    tested = Mesh(medley.hub, hosts.values(), tmp_path)
+    try:
+        tested.start(wait_ready=READY, env=medley.env)
+        tested.wait_event("ready", READY)
+        scenes = [
+            Scene(tested, hosts["ssh"], hosts["docker"], hosts[name], evidence) for name in victims
+        ]
+        old = [shown.agents() for shown in scenes]
+        mark = len(tested.events)
+        for name in victims:
+            tested.exec_client(name).send_signal(signal.SIGKILL)
+        for name in victims:
+            tested.wait_states_since(mark, name, "lost", 5)
+        for shown, before in zip(scenes, old, strict=True):
+            shown.wait_back(mark, before)
+        tested.stop()
+    finally:
+        tested.close()
 
 
 @pytest.mark.timeout(180)
