@@ -40,8 +40,8 @@ class Tap:
             raise CannotTap(f"stream {stream.number} has ended")
         self._sink: Sink | None = sink
         self._failed = failed
-        self._of_client = _Between(self, FORTH)
-        self._of_other = _Between(self, BACK)
+        self._of_client = _Between(self, FORTH, client.datagrams)
+        self._of_other = _Between(self, BACK, client.datagrams)
         self._of_client.twin, self._of_other.twin = self._of_other, self._of_client
         self._of_client.peer, self._of_other.peer = client, other
         client.peer, other.peer = self._of_client, self._of_other
@@ -92,14 +92,15 @@ class _Between(End):
     """What one end of a tapped stream is joined to; its `peer` is that end, and its twin's peer
     the other one: whoever is joined anew to one of the two is known to both at once."""
 
-    __slots__ = ("_source", "_tap", "twin")
+    __slots__ = ("_source", "_tap", "datagrams", "twin")
 
     twin: _Between
 
-    def __init__(self, tap: Tap, source: str) -> None:
+    def __init__(self, tap: Tap, source: str, datagrams: bool) -> None:
         super().__init__()
         self._tap = tap
         self._source = source
+        self.datagrams = datagrams
 
     @property
     def _onward(self) -> End:

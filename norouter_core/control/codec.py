@@ -1,0 +1,200 @@
+"""What a session tells, as plain JSON values and back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Any, TypeVar
+
+from norouter_core.commands.outcome import Bytes, Completion, Diff, Lines, Outcome, Output, Table
+from norouter_core.engine import events
+from norouter_core.engine.events import Event
+from norouter_core.session.client import Summary
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+class Malformed(ValueError):
+    """A JSON value of another shape than it should have; the message says where."""
+
+
+# -- the values that lines carry ---------------------------------------------------------------
+
+
+def output_to_json(output: Output) -> Json:
+    """An output under its kind: `{"table": {...}}`, say; bytes in base64."""
+    if isinstance(output, Bytes):
+        return {
+            "bytes": {
+                "source": output.source,
+                "base64": base64.b64encode(output.data).decode("ascii"),
+            }
+        }
+    return {type(output).__name__.lower(): to_json(output)}
+
+
+def output_from_json(value: object) -> Output:
+    """The reverse of `output_to_json`.
+
+    Raises:
+        Malformed: it is none.
+    """
+    if not isinstance(value, dict) or len(value) != 1:
+        raise Malformed("an output that is not one object under its kind")
+    ((kind, content),) = value.items()
+    if kind == "bytes":
+        return _bytes(content)
+    if kind not in _OUTPUTS:
+        raise Malformed(f"an output of the unknown kind {kind!r}")
+    output: Output = from_json(_OUTPUTS[kind], content)
+    return output
+
+
+_OUTPUTS: dict[str, type] = {"lines": Lines, "table": Table, "diff": Diff}
+
+
+def _bytes(value: object) -> Bytes:
+    if not isinstance(value, dict) or not isinstance(value.get("base64"), str):
+        raise Malformed("bytes without their base64")
+    try:
+        data = base64.b64decode(value["base64"], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Malformed(f"bytes that are not base64: {error}") from None
+    return Bytes(_checked(str, value.get("source"), "bytes.source"), data)
+
+
+def outcome_from_json(value: object) -> Outcome:
+    """Raises:
+    Malformed: it is none.
+    """
+    return from_json(Outcome, value)
+
+
+def summary_from_json(value: object) -> Summary:
+    """Raises:
+    Malformed: it is none.
+    """
+    return from_json(Summary, value)
+
+
+def completions_from_json(value: object) -> tuple[Completion, ...]:
+    """Raises:
+    Malformed: it is none.
+    """
+    if not isinstance(value, list):
+        raise Malformed("completions that are no list")
+    return tuple(from_json(Completion, item) for item in value)
+
+
+def event_from_json(value: object) -> Event | None:
+    """The reverse of `Event.to_json`; None for one that this version does not know.
+
+    Raises:
+        Malformed: it is none.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("event"), str):
+        raise Malformed("an event without its kind")
+    kind = _events().get(value["event"])
+    if kind is None:
+        return None
+    return from_json(kind, {key: each for key, each in value.items() if key != "event"})
+
+
+@cache
+def _events() -> dict[str, type[Event]]:
+    found = (value for value in vars(events).values() if isinstance(value, type))
+    return {each.kind: each for each in found if issubclass(each, Event) and each is not Event}
+
+
+# -- dataclasses in general --------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """A value made of dataclasses, mappings, sequences and plain values, as JSON values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: to_json(getattr(value, each.name)) for each in _fields(type(value))}
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {key: to_json(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | frozenset | set):
+        return [to_json(each) for each in value]
+    return value
+
+
+def from_json(kind: type[T], value: object) -> T:
+    """The dataclass of that kind. What it does not know is left out, what is not there has its
+    default: so versions that differ a little understand each other.
+
+    Raises:
+        Malformed: a value is of another type, or one without a default is missing.
+    """
+    result: T = _dataclass(kind, value, kind.__name__)
+    return result
+
+
+def _dataclass(kind: type, value: object, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise Malformed(f"{where} is no object")
+    hints = _hints(kind)
+    known = {
+        each.name: _checked(hints[each.name], value[each.name], f"{where}.{each.name}")
+        for each in _fields(kind)
+        if each.name in value
+    }
+    try:
+        return kind(**known)
+    except TypeError as error:
+        raise Malformed(f"{where}: {error}") from None
+
+
+def _checked(hint: Any, value: Any, where: str) -> Any:
+    """The value as one of that type."""
+    if hint is Any:
+        return value
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return _optional(inner, value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise Malformed(f"{where} is no list")
+        return tuple(_checked(inner[0], each, f"{where}[]") for each in value)
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, dict):
+            raise Malformed(f"{where} is no object")
+        return {key: _checked(inner[1], each, f"{where}.{key}") for key, each in value.items()}
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return _dataclass(hint, value, where)
+    return _plain(hint, value, where)
+
+
+def _optional(inner: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value is None:
+        return None
+    (kind,) = (each for each in inner if each is not types.NoneType)
+    return _checked(kind, value, where)
+
+
+def _plain(kind: type, value: Any, where: str) -> Any:
+    if issubclass(kind, StrEnum):
+        try:
+            return kind(value)
+        except ValueError:
+            raise Malformed(f"{where} is none of {kind.__name__}") from None
+    if kind is float and type(value) is int and abs(value) < 2**1000:
+        return float(value)
+    # `bool` is an `int` in Python, and a mistake here.
+    if type(value) is not kind:
+        raise Malformed(f"{where} is not of type {kind.__name__}")
+    return value
+
+
+_fields = cache(dataclasses.fields)
+_hints = cache(typing.get_type_hints)

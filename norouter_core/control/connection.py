@@ -1,0 +1,245 @@
+"""One client of a control socket: what it asks, and what it has not taken yet."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+from typing import Any, Protocol, cast
+
+from norouter_core.control import requests
+from norouter_core.control.codec import Json, Malformed
+from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, LineBuffer, TooLong, decode, encode
+from norouter_core.control.peers import is_own, peer_uid
+from norouter_core.control.requests import Cancel, Id, Request
+
+MAX_WAITING = 32 << 20
+"""Bytes that a client has not taken: it is dropped then."""
+PATIENCE = 30.0
+"""Seconds that a client may leave more than `_ENOUGH` of what it was sent: then it is dropped."""
+_ENOUGH = 1 << 20
+"""Bytes that wait for a client when events begin to wait in their own bounded queue."""
+_LINES = 32
+"""Requests that are read before the rest of the loop has its turn."""
+MAX_FAULTS = 50
+"""Requests without sense, after which a client is not listened to any more."""
+_LOOK = 1.0
+"""Seconds between two looks whether a client that sends no more is still there."""
+
+
+class Server(Protocol):
+    """What a connection needs of the server."""
+
+    @property
+    def hello(self) -> Json:
+        """What a client is told first."""
+        ...
+
+    def joined(self, connection: Connection) -> bool:
+        """A client has come, to leave later; False if there are too many."""
+        ...
+
+    def left(self, connection: Connection) -> None:
+        """A client has gone."""
+        ...
+
+    def begin(self, connection: Connection, request: Request) -> str:
+        """Begins with a request; why not, or nothing."""
+        ...
+
+    def cancel(self, connection: Connection, number: Id) -> None:
+        """Ends a request, if it is open."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """A client, from its coming to its end."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._transport: asyncio.Transport
+        self._lines = LineBuffer(MAX_LINE)
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._faults = 0
+        self._open = 0
+        self._ending = False
+        self._reading = False
+        self._asked_all = False
+        self._stalled: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    # -- from the transport ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_ENOUGH)
+        room = self._server.joined(self)
+        if not is_own(_peer(self._fileno)):
+            self._part("this engine belongs to another user")
+        elif not room:
+            self._part("too many clients")
+        else:
+            self.put({"hello": self._server.hello})
+
+    def data_received(self, data: bytes) -> None:
+        self._lines.feed(data)
+        if not self._reading:
+            self._read()
+
+    def eof_received(self) -> bool:
+        """It asks for nothing more; what it has asked for is still answered."""
+        self._asked_all = True
+        self._close_if_done()
+        self._look()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ending = True
+        self.resume_writing()
+        self._server.left(self)
+
+    def pause_writing(self) -> None:
+        self._room.clear()
+        self._stalled = self._loop.call_later(PATIENCE, self.abort)
+
+    def resume_writing(self) -> None:
+        self._room.set()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        """Reads some lines, and the others in the loop's next turn."""
+        self._reading = False
+        for _ in range(_LINES):
+            if self._ending:
+                return
+            try:
+                line = self._lines.next()
+            except TooLong as error:
+                self._part(str(error))
+                return
+            if line is None:
+                self._transport.resume_reading()
+                self._close_if_done()
+                return
+            self._take(line)
+        self._reading = True
+        self._transport.pause_reading()
+        self._loop.call_soon(self._read)
+
+    def _take(self, line: bytes) -> None:
+        number: Id | None = None
+        try:
+            value = decode(line)
+            number = requests.id_of(value)
+            request = requests.parse(value)
+        except Malformed as error:
+            self._fault(number, str(error))
+            return
+        if isinstance(request, Cancel):
+            self._server.cancel(self, request.id)
+            return
+        trouble = self._server.begin(self, request)
+        if trouble:
+            self._fault(number, trouble)
+
+    def _fault(self, number: Id | None, message: str) -> None:
+        self._faults += 1
+        if self._faults >= MAX_FAULTS:
+            self._part("too many requests without sense")
+        else:
+            self.put_error(number, message)
+
+    # -- writing ---------------------------------------------------------------------------
+
+    def put(self, value: Any) -> None:
+        """Sends a line, without waiting: a client that leaves too many of them is dropped.
+
+        Raises:
+            Malformed: the line is too long for any client.
+        """
+        if self._ending:
+            return
+        line = encode(value)
+        if len(line) > MAX_ANSWER:
+            raise Malformed(f"an answer of {len(line)} bytes")
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(line)
+        self._size += len(line)
+        if self._size + self._transport.get_write_buffer_size() > MAX_WAITING:
+            self.abort()
+
+    def put_error(self, number: Id | None, message: str) -> None:
+        """Tells why a request is not done."""
+        about = {} if number is None else {"id": number}
+        self.put({**about, "error": {"message": message}})
+
+    async def room(self) -> None:
+        """Returns when the client has taken most of what it was sent."""
+        await self._room.wait()
+
+    def begun(self) -> None:
+        """A request is open."""
+        self._open += 1
+
+    def ended(self) -> None:
+        """A request has been answered."""
+        self._open -= 1
+        self._close_if_done()
+
+    def _flush(self) -> None:
+        data, self._waiting, self._size = b"".join(self._waiting), [], 0
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    # -- the end ---------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Ends the client once it has taken what was written."""
+        if not self._ending:
+            self._ending = True
+            self._flush()
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Ends the client now."""
+        self._ending = True
+        self._transport.abort()
+
+    def _part(self, message: str) -> None:
+        self.put_error(None, message)
+        self.close()
+
+    def _close_if_done(self) -> None:
+        if self._asked_all and not self._open and not self._reading:
+            self.close()
+
+    def _look(self) -> None:
+        """Whether a client that sends no more has closed its socket, which no read tells of."""
+        if self._ending:
+            return
+        poll = select.poll()
+        poll.register(self._fileno, 0)
+        if any(event & select.POLLHUP for _, event in poll.poll(0)):
+            self.abort()
+        else:
+            self._loop.call_later(_LOOK, self._look)
+
+    @property
+    def _fileno(self) -> int:
+        number: int = self._transport.get_extra_info("socket").fileno()
+        return number
+
+
+def _peer(fileno: int) -> int | None:
+    # A loop's own idea of a socket need not be able to tell.
+    with socket.socket(fileno=os.dup(fileno)) as sock:
+        return peer_uid(sock)

@@ -1,0 +1,261 @@
+"""A session behind a control socket, as a client: what `norouter ctl` and `attach` hold."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from norouter_core.commands.outcome import Completion, Emit, Failure, Outcome
+from norouter_core.control import codec
+from norouter_core.control.codec import Json, Malformed
+from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, decode, encode
+from norouter_core.control.peers import is_own, peer_uid
+from norouter_core.engine.events import Event
+from norouter_core.session.client import Summary
+
+Take = Callable[[Json, asyncio.Future[Any]], None]
+
+PATIENCE = 3.0
+"""Seconds for the engine to say hello."""
+_EVENTS = 4096
+"""Events that wait for a slow reader; the oldest go then."""
+
+
+class ControlLost(Exception):
+    """There is no connection to the engine (any more); the message tells why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What an engine says of itself. `manifest` is an absolute path or empty; `started` in seconds
+    since the epoch."""
+
+    protocol: int
+    pid: int
+    name: str
+    manifest: str = ""
+    started: float = 0.0
+
+
+class RemoteClient:
+    """Implements `norouter_core.session.client.Client`; an async context manager.
+
+    Raises:
+        ControlLost: on entering: nobody answers there. By `summary` and `complete`, when the engine
+            has gone; `run` tells it as a failure, and `events` end.
+    """
+
+    hello: Hello
+
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        self._path = path
+        self._patience = patience
+        self._numbers = itertools.count(1)
+        self._open: dict[int, Callable[[Json], None]] = {}
+        self._lost = ""
+        self._tasks: TaskGroup
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+
+    async def __aenter__(self) -> Self:
+        try:
+            async with asyncio.timeout(self._patience):
+                self._reader, self._writer = await asyncio.open_unix_connection(
+                    os.fspath(self._path), limit=MAX_ANSWER
+                )
+                self.hello = await self._greeted()
+        except TimeoutError:
+            raise ControlLost(f"nothing was said within {self._patience:g} s") from None
+        except OSError as error:
+            raise ControlLost(f"{self._path}: {error.strerror or error}") from None
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._read)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._lose("the connection was closed")
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+        await self._hang_up()
+
+    async def _greeted(self) -> Hello:
+        try:
+            sock = self._writer.get_extra_info("socket")
+            if not is_own(peer_uid(sock)):
+                raise ControlLost("that socket belongs to another user")
+            said = decode(await self._reader.readuntil(b"\n"))
+            if "error" in said:
+                raise ControlLost(_message(said["error"]))
+            return codec.from_json(Hello, said.get("hello"))
+        except (Malformed, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            await self._hang_up()
+            raise ControlLost(f"that is no engine of norouter's: {error}") from None
+        except BaseException:
+            await self._hang_up()
+            raise
+
+    async def _hang_up(self) -> None:
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except OSError:
+            pass  # it was closed at the other side already
+
+    # -- as a client -------------------------------------------------------------------------
+
+    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        """As `Client.run` has it."""
+
+        def take(answer: Json, done: asyncio.Future[Any]) -> None:
+            if "output" in answer:
+                emit(codec.output_from_json(answer["output"]))
+            elif "outcome" in answer:
+                done.set_result(codec.outcome_from_json(answer["outcome"]))
+
+        try:
+            outcome: Outcome = await self._ask({"run": line, "confirmed": confirmed}, take)
+        except ControlLost as lost:
+            return Outcome(failure=Failure(str(lost), hint="norouter ps lists what runs"))
+        return outcome
+
+    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
+        def take(answer: Json, done: asyncio.Future[Any]) -> None:
+            if "completions" in answer:
+                done.set_result(codec.completions_from_json(answer["completions"]))
+
+        found: tuple[Completion, ...] = await self._ask({"complete": line, "cursor": cursor}, take)
+        return found
+
+    async def summary(self) -> Summary:
+        def take(answer: Json, done: asyncio.Future[Any]) -> None:
+            if "summary" in answer:
+                done.set_result(codec.summary_from_json(answer["summary"]))
+
+        summary: Summary = await self._ask({"summary": True}, take)
+        return summary
+
+    async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        """As `Client.events` has it; of those that a slow reader leaves, the oldest go."""
+        waiting: deque[Event] = deque(maxlen=_EVENTS)
+        arrived = asyncio.Event()
+
+        def take(answer: Json, done: asyncio.Future[Any]) -> None:
+            if "event" in answer:
+                event = codec.event_from_json(answer["event"])
+                if event is not None:
+                    waiting.append(event)
+                    arrived.set()
+            elif "end" in answer:
+                done.set_result(None)
+
+        try:
+            number, done = self._begin({"events": True, "streams": streams}, take)
+        except ControlLost:
+            return
+        done.add_done_callback(lambda _: arrived.set())
+        try:
+            while True:
+                while waiting:
+                    yield waiting.popleft()
+                if done.done():
+                    return
+                arrived.clear()
+                await arrived.wait()
+        finally:
+            self._end(number, done)
+
+    # -- requests ----------------------------------------------------------------------------
+
+    async def _ask(self, request: Json, take: Take) -> Any:
+        """Sends a request and waits until it is answered.
+
+        Raises:
+            ControlLost: the engine has gone, or refuses.
+        """
+        number, done = self._begin(request, take)
+        try:
+            return await done
+        except Malformed as error:
+            raise ControlLost(f"an answer that makes no sense: {error}") from None
+        finally:
+            self._end(number, done)
+
+    def _begin(self, request: Json, take: Take) -> tuple[int, asyncio.Future[Any]]:
+        """Sends a request; `take` is given each answer, and resolves the future with the last."""
+        if self._lost:
+            raise ControlLost(self._lost)
+        number = next(self._numbers)
+        line = encode({"id": number, **request})
+        if len(line) > MAX_LINE:
+            raise ControlLost(f"the command is longer than {MAX_LINE >> 20} MiB")
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(answer: Json) -> None:
+            if done.done():
+                return
+            try:
+                if "error" in answer:
+                    raise ControlLost(_message(answer["error"]))
+                take(answer, done)
+            except Exception as error:
+                done.set_exception(error)
+
+        self._open[number] = answered
+        self._writer.write(line)
+        return number, done
+
+    def _end(self, number: int, done: asyncio.Future[Any]) -> None:
+        """Wants no more answers; ends the request, if it has not ended."""
+        del self._open[number]
+        if done.cancelled() or not done.done():
+            done.cancel()
+            if not self._lost:
+                self._writer.write(encode({"cancel": number}))
+        else:
+            done.exception()  # has been told, where there was somebody to tell
+
+    async def _read(self) -> None:
+        why = "the engine has ended"
+        try:
+            while True:
+                self._answered(decode(await self._reader.readuntil(b"\n")))
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        except (Malformed, asyncio.LimitOverrunError) as error:
+            why = f"the engine said what makes no sense: {error}"
+        self._lose(why)
+
+    def _answered(self, answer: Json) -> None:
+        number = answer.get("id")
+        take = self._open.get(number) if isinstance(number, int) else None
+        if take is not None:
+            take(answer)
+        elif number is None and "error" in answer:
+            # What precedes the end of the connection.
+            self._lose(_message(answer["error"]))
+
+    def _lose(self, why: str) -> None:
+        self._lost = self._lost or why
+        for take in list(self._open.values()):
+            take({"error": {"message": self._lost}})
+
+
+def _message(error: object) -> str:
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else "it refuses, and does not say why"
