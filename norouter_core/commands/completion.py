@@ -37,6 +37,8 @@ class Asked:
 def asked(line: str, cursor: int) -> Asked:
     """Analyses a line up to the cursor. Never raises."""
     end = tail(line, cursor)
+    if end.comment:
+        return Asked(end)
     texts = [word.text for word in end.words]
     verb, taken = find_verb(texts)
     longer = _longer(texts)

@@ -12,9 +12,9 @@ from norouter_core.manifest.nodes import closest
 from norouter_core.manifest.problems import quoted
 
 _INTRO = """\
-An exec command alone adds the host that it leads to: `docker exec -i web`, `ssh db`.
-`;` parts commands, `#` begins a comment, quotes and backslashes are those of `sh`.
-`help VERB` tells more; `--json` gives the rows of a listing to a program."""
+An exec command alone adds the host that it leads to: docker exec -i web.
+`;` parts commands, `#` begins a comment, quotes are those of sh.
+`help VERB` tells more; --json gives the rows of a listing to a program."""
 
 _MARKDOWN_INTRO = """\
 # Commands

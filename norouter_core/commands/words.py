@@ -105,12 +105,14 @@ def join(words: Iterable[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class Tail:
     """What stands before a cursor: the words before the one it is at, and that one's beginning.
-    `quote` is the quote that the unfinished word has open, if any."""
+    `quote` is the quote that the unfinished word has open, if any; `comment`: nothing can be said
+    here any more."""
 
     words: tuple[Word, ...]
     prefix: str
     start: int
     quote: str = ""
+    comment: bool = False
 
 
 def tail(line: str, cursor: int) -> Tail:
@@ -128,8 +130,10 @@ def tail(line: str, cursor: int) -> Tail:
         at_word = bool(last) and not parted and last[0].end >= len(text)
         if at_word and words:
             return Tail(words[:-1], words[-1].text, words[-1].start, closing)
-        return Tail(() if parted else words, "", len(text))
-    return Tail((), "", len(text))
+        rest = text[last[0].end if last else 0 :]
+        comment = "#" in rest.rpartition("\n")[2]
+        return Tail(() if parted else words, "", len(text), comment=comment)
+    return Tail((), "", len(text), comment=True)
 
 
 def _scan(text: str) -> Iterator[Word | None]:

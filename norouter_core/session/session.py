@@ -85,6 +85,7 @@ class Session:
             async with self._changing:
                 if self.autosave is not None and not self.keeps_work:
                     self.autosave.clear()
+            await self.sources.close()
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         for subscription in list(self._subscriptions):

@@ -10,11 +10,14 @@ import asyncio
 import contextlib
 import glob
 import os
+import selectors
 import shlex
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from norouter_core.text import clean
@@ -57,9 +60,14 @@ ENGINES = (
 
 @dataclass(slots=True)
 class _Answer:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     names: tuple[Word, ...] = ()
     until: float = 0.0
+    question: asyncio.Future[tuple[Word, ...]] | None = None
+
+    def take(self, question: asyncio.Future[tuple[Word, ...]]) -> None:
+        self.question = None
+        self.names = () if question.cancelled() or question.exception() else question.result()
+        self.until = time.monotonic() + FRESH
 
 
 class Sources:
@@ -115,49 +123,67 @@ class Sources:
         return []
 
     async def names(self, engine: Engine) -> tuple[Word, ...]:
-        """What is in an engine; empty where it does not answer in time."""
+        """What is in an engine; empty where it does not answer in time. Who gives up asking leaves
+        the question as it is: the next one gets its answer."""
         answer = self._answers[engine.program]
-        async with answer.lock:
-            if time.monotonic() >= answer.until:
-                answer.names = await _ask(engine)
-                answer.until = time.monotonic() + FRESH
-            return answer.names
+        if answer.question is None and time.monotonic() >= answer.until:
+            answer.question = asyncio.ensure_future(asyncio.to_thread(_ask, engine))
+            answer.question.add_done_callback(answer.take)
+        if answer.question is not None:
+            await asyncio.wait([answer.question])
+        return answer.names
+
+    async def close(self) -> None:
+        """Returns when no program is asked any more; takes `PATIENCE` at most."""
+        asked = [a.question for a in self._answers.values() if a.question is not None]
+        if asked:
+            await asyncio.wait(asked)
 
 
-async def _ask(engine: Engine) -> tuple[Word, ...]:
+def _ask(engine: Engine) -> tuple[Word, ...]:
+    """Runs in a thread, since asyncio's `Process.wait` waits for ever where a pipe that is full is
+    not read to its end."""
     program = shutil.which(engine.program)
     if program is None:
         return ()
     try:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *engine.ask,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+        process = subprocess.Popen(
+            (program, *engine.ask),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
     except OSError:
         return ()
     assert process.stdout is not None
-    data = bytearray()
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                while len(data) < MOST_BYTES and (more := await process.stdout.read(65536)):
-                    data += more
-                await process.wait()
-    finally:
-        await _end(process)
+    with process.stdout as pipe:
+        try:
+            data = _read(pipe.fileno(), time.monotonic() + PATIENCE)
+        finally:
+            _kill(process)
     return tuple(_names(data.decode("utf-8", "replace")))
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends a program that is asked, and what it has started; its transport is closed with it."""
-    if process.returncode is None:
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, 9)
-    await asyncio.shield(process.wait())
+def _read(pipe: int, until: float) -> bytes:
+    """What comes until the end, the time, or `MOST_BYTES`."""
+    data = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while len(data) < MOST_BYTES and selector.select(max(0.0, until - time.monotonic())):
+            more = os.read(pipe, 65536)
+            if not more:
+                break
+            data += more
+    return bytes(data)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program, and what it has started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE)
 
 
 def _names(text: str) -> Iterator[Word]:

@@ -1,0 +1,199 @@
+"""Many who talk with one session at once, and those who stop in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from norouter_core.commands.outcome import Bytes, Outcome, Output, Table
+from norouter_core.engine.events import Log
+from norouter_core.session import session as sessions
+from norouter_core.session.autosave import Autosave
+from norouter_core.session.client import Client
+from norouter_core.session.document import Document
+from norouter_core.session.handlers import HANDLERS
+from tests.engine.meshes import forward, local, relayed, vip
+from tests.servers import connect, echoing, eventually
+from tests.session.sessions import talk
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_changes_run_one_after_the_other() -> None:
+    async with talk(local("hub")) as say:
+        client: Client = say.session
+        lines = [f"port add hub {port}" for port in range(20000, 20020)]
+        outcomes = await asyncio.gather(*(client.run(line, print) for line in lines))
+        assert all(outcome.ok for outcome in outcomes)
+        assert len(say.session.spec.hosts[0].options.ports) == 20
+        await say.ok("undo 20")
+        assert not say.session.unsaved
+
+
+async def test_a_change_that_is_cancelled_is_made_whole_or_not_at_all() -> None:
+    async with talk(local("hub"), relayed("web")) as say:
+        for line in ("host rm web", "port add hub 20000"):
+            running = asyncio.ensure_future(say.session.run(line, print))
+            await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        await say.ok("route add hub *.x")  # comes after what has begun
+        assert say.session.spec == say.session.engine.spec
+        assert [host.name for host in say.session.spec.hosts] == ["hub"]
+        assert say.session.history.names == (
+            "host rm web",
+            "port add hub 20000",
+            "route add hub *.x",
+        )
+
+
+async def test_listings_do_not_wait_for_who_waits() -> None:
+    async with talk(local("hub")) as say:
+        line = f"host add web --vip {vip()} --wait -- sh -c 'sleep 60'"
+        waiting = asyncio.ensure_future(say.session.run(line, print))
+        await eventually(lambda: len(say.session.spec.hosts) == 2, "the host is there")
+        assert [row["name"] for row in await say.rows("hosts")] == ["hub", "web"]
+        await say.ok("host stop web")
+        assert (await waiting).ok, "a host that is stopped is waited for no longer"
+
+
+async def test_waiting_has_an_end() -> None:
+    async with talk(local("hub")) as say:
+        await say.ok(f"host add web --vip {vip()} -- sh -c 'sleep 60'")
+        outcome = await say("wait web --timeout 200ms")
+        assert outcome.failure is not None
+        assert "web is starting after 0.2 s" in outcome.failure.message
+
+
+async def test_a_fault_of_ours_costs_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talk(local("hub")) as say:
+
+        async def breaks(*_: Any) -> Outcome:
+            raise RuntimeError("of ours")
+
+        monkeypatch.setitem(HANDLERS, "hosts", breaks)
+        outcome = await say("hosts")
+        assert outcome.failure is not None
+        assert "of ours" in outcome.failure.message
+        await say.ok("ports")
+
+
+async def test_the_end_of_a_session_ends_what_runs_in_it() -> None:
+    told: list[Output] = []
+    async with talk(local("hub")) as say:
+        following = asyncio.ensure_future(say.session.run("log --follow", told.append))
+        events = asyncio.ensure_future(_all(say.session.events()))
+        await asyncio.sleep(0.01)
+        say.session.engine.host_log("info", "hub", "a line")
+        await eventually(lambda: len(told) > 1, "it is followed")
+    assert (await following).ok
+    assert any(isinstance(event, Log) and event.text == "a line" for event in await events)
+
+
+async def _all(events: Any) -> list[object]:
+    return [event async for event in events]
+
+
+async def test_the_log_keeps_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with talk(local("hub"), relayed("web")) as say:
+        for number in range(sessions.LOG_LINES + 10):
+            say.session.engine.host_log("info", "web", f"line {number}")
+            if number % 500 == 0:
+                await asyncio.sleep(0)
+        await eventually(lambda: say.session.log[-1].text == "line 2009", "all have come")
+        rows = await say.rows("log web --lines 3")
+        assert [row["text"] for row in rows] == ["line 2007", "line 2008", "line 2009"]
+        assert await say.rows("log hub") == []
+        assert len(say.session.log) == sessions.LOG_LINES
+
+
+async def test_a_stream_is_tapped_and_a_command_run() -> None:
+    async with echoing() as port, talk(local("hub"), relayed("web", forward(port))) as say:
+        web = say.session.spec.host("web")
+        assert web is not None
+        with await connect((web.vip, 8080)) as client:
+            await eventually(lambda: say.session.engine.status().streams, "a stream is open")
+            told: list[Output] = []
+            tapping = asyncio.ensure_future(say.session.run("stream tap 1", told.append))
+            await asyncio.sleep(0.01)
+            await client.send(b"hello")
+            assert await client.exactly(5) == b"hello"
+            await eventually(lambda: len(told) == 2, "both ways are seen")
+            assert {x.source for x in told if isinstance(x, Bytes)} == {"forth", "back"}
+            await say.ok("stream kill 1")
+            outcome = await tapping
+            assert outcome.ok
+            assert outcome.data == {"forth": 5, "back": 5}
+            assert "killed" in outcome.message
+        outcome = await say.ok("exec web -- sh -c 'echo out; echo err >&2; exit 7'")
+        assert outcome.status == 7
+        assert sorted((x.source, x.data) for x in say.said if isinstance(x, Bytes)) == [
+            *(("stderr", b"err\n"), ("stdout", b"out\n"))
+        ]
+
+
+async def test_hosts_stop_and_start(tmp_path: Path) -> None:
+    async with talk(local("hub"), relayed("web")) as say:
+        await say.ok("host stop web")
+        states = {row["name"]: row["state"] for row in await say.rows("hosts")}
+        assert states == {"hub": "ready", "web": "stopped"}
+        await say.ok("host start web --wait")
+        await say.ok("ping web --count 1")
+        (table,) = say.said
+        assert isinstance(table, Table)
+        assert table.rows[0]["round_trip"] > 0
+
+
+async def test_unsaved_work_is_kept_at_every_change(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    kept = tmp_path / "kept"
+    async with talk(local("hub"), folder=kept) as say:
+        assert not kept.exists()
+        await say.ok("port add hub 20000")
+        assert len(list(kept.glob("*.json"))) == 1
+        await say.ok(f"save {file}")
+        assert not list(kept.glob("*.json"))
+        await say.ok("undo")
+        assert len(list(kept.glob("*.json"))) == 1
+        await say.ok("redo")
+        assert not list(kept.glob("*.json"))
+        await say.ok("port add hub 20001")
+        await say.ok("quit --discard")
+    assert not list(kept.glob("*.json"))
+
+
+async def test_recovered_work_belongs_to_its_file(tmp_path: Path) -> None:
+    file, kept = tmp_path / "mesh.yaml", tmp_path / "kept"
+    async with talk(local("hub"), folder=kept) as say:
+        await say.ok(f"save {file}")
+        await say.ok("port add hub 20000")
+        assert say.session.autosave is not None
+        say.session.autosave._running.release()  # as the end of the process does it
+    async with talk(local("other"), folder=kept) as say:
+        await say.ok("recover 1")
+        assert say.session.document.path == str(file)
+        assert say.session.unsaved
+        await say.ok("diff")
+        assert "+" in say.text
+        assert Autosave(kept).recoverable() == [], "it has an owner again"
+        await say.ok("save")
+    assert len(Document.load(file).spec.hosts[0].options.ports) == 1
+
+
+async def test_work_that_cannot_be_kept_is_told_and_done(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    async with talk(local("hub"), folder=blocked / "x") as say:
+        outcome = await say.ok("port add hub 20000")
+        assert outcome.changed
+        assert "save soon" in outcome.message
+
+
+async def test_passwords_stand_in_no_history(tmp_path: Path) -> None:
+    async with talk(local("hub")) as say:
+        await say.ok("proxy http hub 127.0.0.1:28080 --auth me:secret")
+        assert "secret" not in say.session.document_state().undo
