@@ -6,29 +6,41 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
+from contextlib import contextmanager
 
-BLOCK_BEGIN = "# <Added-by-NoRouter>"
-BLOCK_END = "# </Added-by-NoRouter>"
+from norouter_core.agent import blocks
+from norouter_core.agent.owner import is_dead
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]  # a module or nothing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK_BEGIN, BLOCK_END = blocks.BEGIN, blocks.END
 BACKUP_SUFFIX = ".bak.norouter"
 MODES = ("replace", "block", "remove-block")
 
-_NO_NEWLINE = "# (no newline before this block)"
-_NO_FILE = "# (no file before this block)"
-"""First in a block that had to end the line before it, or to make the file: its removal restores
-every byte, or takes the file away."""
+_TRIES, _PAUSE = 25, 0.02
+"""How often, and after how many seconds, a file that another agent has locked is tried."""
 
 _IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 """Why a file may not be renamed onto and yet be written: it is a mount of its own, as a container's
 /etc/hosts is, or its folder is not ours."""
 
 
-def write(path: str, text: str, mode: str) -> tuple[str, bool]:
+def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
     """Writes `text` to `path`; returns the path as expanded and whether anything changed.
 
     `~` and `${VAR}` are this machine's. `replace` makes the file, and its folder, hold exactly
     `text`. `block` puts `text` between the two marker lines in an existing file, keeping the rest
-    and, when the block is new, a copy beside it; `remove-block` takes it out again, and every byte
-    is as it was before.
+    and, when the block is the first, a copy beside it; `remove-block` takes it out again, and every
+    byte is as it was before. Both take away, with the block of `owner`, those whose owner is dead
+    or not told, and leave those of others.
 
     Raises:
         OSError: with the path and the reason.
@@ -41,22 +53,59 @@ def write(path: str, text: str, mode: str) -> tuple[str, bool]:
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        new: str | None = text
+        return path, _put(path, _read(path), text)
+    with _locked(path):
         old = _read(path)
-    else:
-        old = _read(path)
-        new = _restored(old)
+        new = blocks.without(old, lambda other: _goes(other, owner))
         if mode == "block":
-            if old is not None and old == new:
+            if old is not None and not blocks.has_block(old):
                 _back_up(path, old)
-            new = _with_block(new, text)
+            new = blocks.with_block(new, text, owner)
+        return path, _put(path, old, new)
+
+
+def _goes(other: str, owner: str) -> bool:
+    return other in ("", owner) or is_dead(other, owner)
+
+
+def _put(path: str, old: str | None, new: str | None) -> bool:
     if old == new:
-        return path, False
+        return False
     if new is None:
         os.unlink(path)
     else:
         _replace(path, new, like=path)
-    return path, True
+    return True
+
+
+@contextmanager
+def _locked(path: str) -> Iterator[None]:
+    """Keeps other agents that share the file away, while it is read and written.
+
+    For a moment only: anybody may lock a file that he can read, and must not stop us by it.
+    """
+    fd = None
+    for _ in range(_TRIES if fcntl is not None else 0):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                break
+        except FileNotFoundError:
+            break
+        except OSError as error:
+            if error.errno != errno.EWOULDBLOCK:
+                break
+        # Another holds it, or has put a new file in its place meanwhile.
+        if fd is not None:
+            os.close(fd)
+            fd = None
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def read(path: str, limit: int) -> tuple[str, str, bool]:
@@ -101,47 +150,8 @@ def expand(path: str) -> str:
 
 
 def without_block(text: str) -> str:
-    """`text` as it was before a block was put into it.
-
-    A first marker without a second is no block: what follows it is not ours to take away.
-    """
-    return _restored(text) or ""
-
-
-def _restored(text: str | None) -> str | None:
-    """The file before its block; None where there was none."""
-    kept: list[str] = []
-    block: list[str] = []
-    note = ""
-    for line in (text or "").splitlines(True):
-        word = line.strip()
-        if word == BLOCK_BEGIN:
-            kept += block
-            block, note = [line], ""
-        elif word == BLOCK_END and block:
-            note = block[1].strip() if len(block) > 1 else ""
-            block = []
-        elif block:
-            block.append(line)
-        else:
-            # Somebody has added lines after the block: what is before it is no longer the end.
-            kept.append(line)
-            note = ""
-    kept += block
-    if text is None or (note == _NO_FILE and not kept):
-        return None
-    if note == _NO_NEWLINE and not block and kept and kept[-1].endswith("\n"):
-        kept[-1] = kept[-1][:-1]
-    return "".join(kept)
-
-
-def _with_block(text: str | None, block: str) -> str:
-    note = ""
-    if text is None:
-        text, note = "", f"{_NO_FILE}\n"
-    elif text and not text.endswith("\n"):
-        text, note = f"{text}\n", f"{_NO_NEWLINE}\n"
-    return f"{text}{BLOCK_BEGIN}\n{note}{block.rstrip()}\n{BLOCK_END}\n"
+    """`text` as it was before any block was put into it."""
+    return blocks.without(text, lambda owner: True) or ""
 
 
 def _read(path: str) -> str | None:
@@ -182,6 +192,7 @@ def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         if error.errno not in _IN_PLACE or not os.path.exists(path):
+            error.filename, error.filename2 = path, None  # nobody knows the temporary one
             raise
         with open(path, "wb") as file:
             file.write(data)

@@ -91,7 +91,8 @@ class Agent:
             return verbs.read(messages.field(args, "path", str), messages.field(args, "limit", int))
         elif op == "write":
             path, text, mode = (messages.field(args, key, str) for key in ("path", "text", "mode"))
-            return verbs.write(path, text, mode)
+            name = messages.field(args, "name", str) if "name" in args else ""
+            return verbs.write(path, text, mode, name)
         elif op == "kill":
             verbs.kill(messages.field(args, "stream", int))
         elif op != "echo":

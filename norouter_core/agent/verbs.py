@@ -3,6 +3,7 @@ machine that the hub runs on."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 
 from norouter_core.agent import files
@@ -11,6 +12,7 @@ from norouter_core.agent.direct import DirectTable
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import describe
 from norouter_core.agent.listen import Listener
+from norouter_core.agent.owner import owner
 from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
@@ -59,6 +61,8 @@ class Verbs:
         self._listeners: dict[int, tuple[Listener | UdpListener, tuple[str, int, str]]] = {}
         self._direct_to: dict[int, tuple[str, int] | None] = {}
         self._table = DirectTable(io, offers.report)
+        self._blocks: set[tuple[str, str]] = set()
+        """Of files of others, by path and host name."""
 
     def listen(
         self,
@@ -149,18 +153,23 @@ class Verbs:
             raise VerbError("read", f"{path}: {error.strerror or error}") from None
         return {"path": expanded, "text": text, "more": more}
 
-    def write(self, path: str, text: str, mode: str) -> Json:
-        """Writes a file as `files.write` does.
+    def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
+        """Writes a file as `files.write` does; a block belongs to this process and the host
+        `name`, and goes with them.
 
         Raises:
             VerbError: `write`.
         """
         try:
-            expanded, changed = files.write(path, text, mode)
+            expanded, changed = files.write(path, text, mode, owner(name))
         except OSError as error:
             raise VerbError("write", f"{error.filename or path}: {describe(error)}") from None
         except ValueError as error:
             raise VerbError("write", str(error)) from None
+        if mode == "block":
+            self._blocks.add((expanded, name))
+        else:
+            self._blocks.discard((expanded, name))
         return {"path": expanded, "changed": changed}
 
     def kill(self, number: int) -> None:
@@ -168,7 +177,11 @@ class Verbs:
         self._table.kill(number, "killed", "killed")
 
     def close(self) -> None:
-        """Takes every listener and direct stream away, and reports no more."""
+        """Takes every listener, direct stream and block away, and reports no more."""
+        for path, name in self._blocks:
+            with contextlib.suppress(OSError, ValueError):
+                files.write(path, "", "remove-block", owner(name))
+        self._blocks.clear()
         for number in list(self._listeners):
             self.unlisten(number)
         self._table.close()

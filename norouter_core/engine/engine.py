@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Collection, Coroutine
+from collections.abc import Collection, Coroutine
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,15 +15,13 @@ import anyio
 from norouter_core.agent.ends import End, proto_of
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap.problem import HostProblem
-from norouter_core.dns.tcp import dns_tcp_session
-from norouter_core.dns.udp import dns_udp_session
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
 from norouter_core.engine.cuts import cuts
-from norouter_core.engine.dialer import HostDialer
 from norouter_core.engine.dnsservice import DnsService
 from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
 from norouter_core.engine.listeners import HostListeners
+from norouter_core.engine.namesfiles import NamesFiles
 from norouter_core.engine.publications import (
     Address,
     Place,
@@ -34,15 +33,13 @@ from norouter_core.engine.publications import (
 )
 from norouter_core.engine.relay import DirectStream, Stream, Streams
 from norouter_core.engine.report import direct_rows
-from norouter_core.engine.status import HostState, ListenerStatus, Status, StreamState
+from norouter_core.engine.services import serve_dns, serve_proxy
+from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
 from norouter_core.links.base import Link
 from norouter_core.links.stdio import Timing
 from norouter_core.model import Host, MeshSpec
-from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import Settings
-from norouter_core.proxy.socks import socks_session
 from norouter_core.routing.learnt import Learnt
 from norouter_core.routing.table import RouteTable
 
@@ -64,9 +61,11 @@ class Engine(Tools):
     Belongs to one asyncio loop (with `add_reader`): none of it may be called from elsewhere.
     """
 
-    def __init__(self, timing: Timing | None = None) -> None:
+    def __init__(self, timing: Timing | None = None, *, etc_hosts: str = "") -> None:
+        """`etc_hosts` is a path in place of every host's `/etc/hosts`."""
         super().__init__(Streams(self._stream_opened, self._stream_closed))
         self.timing = timing or Timing()
+        self._etc_hosts = etc_hosts
         self.io: Io
         self._bus = Bus()
         self._tasks: anyio.abc.TaskGroup
@@ -142,6 +141,7 @@ class Engine(Tools):
             self._streams.unpublish(self._reachable.__contains__)
             for host in hosts:
                 self._adopt(host)
+                self._supervisors[host.name].names.want(hosts, host)
             self._place()
 
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
@@ -212,7 +212,9 @@ class Engine(Tools):
                 self._listener_changed,
                 self._listener_removed,
             )
-            supervisor = self._supervisors[host.name] = Supervisor(self, host, listeners)
+            names = NamesFiles(partial(self._tell, host.name), self._etc_hosts)
+            supervisor = Supervisor(self, host, listeners, names)
+            self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
             return
         restart = (known.host.argv, known.host.agent) != (host.argv, host.agent)
@@ -289,6 +291,9 @@ class Engine(Tools):
         else:
             self._moved()
 
+    def _tell(self, host: str, level: str, text: str) -> None:
+        self.host_log(level, host, text)
+
     def host_log(self, level: str, host: str, text: str) -> None:
         self._bus.publish(events.Log(level=level, host=host, text=text))
 
@@ -307,11 +312,8 @@ class Engine(Tools):
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
-        if publication.service is Service.DNS:
-            self._serve_dns(supervisor.host.name, publication, peer, end)
-            return
         if publication.service is not Service.PORT:
-            self._serve_proxy(publication, peer, end)
+            self._serve(supervisor.host.name, publication, peer, end)
             return
         target = self._supervisors.get(publication.to_host)
         if target is None or target.link is None:
@@ -322,33 +324,13 @@ class Engine(Tools):
         stream = self._streams.add(supervisor.host.name, peer, publication, end)
         stream.target = target.link.dial(end, *publication.target, stream)
 
-    def _serve_proxy(self, publication: Publication, peer: Address, end: End) -> None:
-        host = publication.to_host
+    def _serve(self, host: str, publication: Publication, peer: Address, end: End) -> None:
+        """`host` is the one that the client is on."""
         stream = self._streams.add(host, peer, publication, end)
-        settings = Settings(
-            self.io.loop,
-            auth=publication.auth,
-            address=publication.address,
-            log=lambda line: self.host_log("info", host, line),
-        )
-        begin = http_session if publication.service is Service.HTTP else socks_session
-        stream.target = begin(end, HostDialer(self, host, stream.reaches), settings, stream)
-
-    def _serve_dns(self, host: str, publication: Publication, peer: Address, end: End) -> None:
-        """`host` is the one that the client is on, which may not be the one whose VIP it asks."""
-        stream = self._streams.add(host, peer, publication, end)
-        stream.state = StreamState.OPEN
-        proto, reached = publication.proto, publication.address
-
-        def answer(query: bytes) -> Awaitable[bytes | None]:
-            return self._dns.answer(query, publication.to_host, proto)
-
         stream.target = (
-            dns_udp_session(end, answer, self.spawn, reached=reached, observer=stream)
-            if proto == "udp"
-            else dns_tcp_session(
-                end, answer, self.spawn, self.io.loop, reached=reached, observer=stream
-            )
+            serve_dns(self, self._dns, publication, end, stream)
+            if publication.service is Service.DNS
+            else serve_proxy(self, publication, end, stream)
         )
 
     def publication(self, address: Address) -> Publication | None:

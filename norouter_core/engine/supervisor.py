@@ -19,6 +19,7 @@ from norouter_core.bootstrap.problem import Evidence, HostProblem
 from norouter_core.engine import states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
+from norouter_core.engine.namesfiles import NamesFiles
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
@@ -53,9 +54,10 @@ class Mesh(Protocol):
 class Supervisor:
     """Runs one host until it is stopped. `link` is there exactly while the host is ready."""
 
-    def __init__(self, mesh: Mesh, host: Host, listeners: HostListeners) -> None:
+    def __init__(self, mesh: Mesh, host: Host, listeners: HostListeners, names: NamesFiles) -> None:
         self.host = host
         self.listeners = listeners
+        self.names = names
         self.link: Link | None = None
         self.state = HostState.STOPPED
         self.problem: HostProblem | None = None
@@ -251,6 +253,7 @@ class Supervisor:
     async def _until_down_or_again(self, link: Link) -> bool:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.listeners.run, link)
+            tasks.start_soon(self.names.run, link)
             again = False
 
             async def wait_again() -> None:
@@ -268,6 +271,7 @@ class Supervisor:
         self.listeners.unbound()
         if isinstance(link, StdioLink) and link.is_down:
             return await link.lost()
+        await self.names.undo(link)
         await link.close()
         return None
 

@@ -118,8 +118,9 @@ class Link(Protocol):
         is none."""
         ...
 
-    async def write(self, path: str, text: str, mode: str) -> Json:
-        """Writes a file on the host (`norouter_core.agent.files.write`)."""
+    async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
+        """Writes a file on the host (`norouter_core.agent.files.write`); `name` is the host's, to
+        which a block belongs."""
         ...
 
     async def kill_direct(self, number: int) -> None:

@@ -77,8 +77,8 @@ class LocalLink:
         text: str = self._verbs.read(path, limit)["text"]
         return text
 
-    async def write(self, path: str, text: str, mode: str) -> Json:
-        return self._verbs.write(path, text, mode)
+    async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
+        return self._verbs.write(path, text, mode, name)
 
     async def kill_direct(self, number: int) -> None:
         self._verbs.kill(number)

@@ -279,8 +279,9 @@ class StdioLink:
     async def read(self, path: str, limit: int) -> str:
         return await self._request("read", {"path": path, "limit": limit}, _text)
 
-    async def write(self, path: str, text: str, mode: str) -> messages.Json:
-        return await self._request("write", {"path": path, "text": text, "mode": mode}, dict)
+    async def write(self, path: str, text: str, mode: str, name: str = "") -> messages.Json:
+        args = {"path": path, "text": text, "mode": mode, "name": name}
+        return await self._request("write", args, dict)
 
     async def kill_direct(self, number: int) -> None:
         await self._request("kill", {"stream": number}, dict)

@@ -26,28 +26,30 @@ class Plan:
     """What one host is to have. Equal plans write equal files: nothing is to be done then."""
 
     writes: tuple[FileWrite, ...] = ()
-    removals: tuple[FileWrite, ...] = ()
-    """To be done at the end of the mesh, and when the host leaves it. The state dir stays: it is
-    the user's to delete, and others may have it in `$HOSTALIASES`."""
 
-    def leftovers(self, new: Plan) -> tuple[FileWrite, ...]:
-        """What of this plan is to be undone as `new` takes its place."""
-        kept = {write.path for write in new.writes}
-        return tuple(removal for removal in self.removals if removal.path not in kept)
+    @property
+    def removals(self) -> tuple[FileWrite, ...]:
+        """To be done when the host leaves the mesh, and at its end. The state dir stays: it is the
+        user's to delete, and others may have it in `$HOSTALIASES`."""
+        blocks = [write for write in self.writes if write.mode == "block"]
+        return tuple(FileWrite(write.path, "", "remove-block") for write in blocks)
 
     def changes(self, new: Plan) -> tuple[FileWrite, ...]:
         """What is to be written as `new` takes this plan's place, on the same agent."""
         return tuple(write for write in new.writes if write not in self.writes)
 
 
-def plan(hosts: Sequence[Host], host: Host, hostaliases: str = "") -> Plan:
+def plan(hosts: Sequence[Host], host: Host, hostaliases: str = "", etc_hosts: str = "") -> Plan:
     """What `host`, one of `hosts`, is to have.
+
+    Where it is not to have the names in `/etc/hosts`, a block there is removed: its own of a moment
+    ago, or one that an agent left that was killed.
 
     Args:
         hostaliases: the text of the file that `$HOSTALIASES` names on that host, if there is one.
+        etc_hosts: a path in place of `ETC_HOSTS`.
     """
     writes: list[FileWrite] = []
-    removals: list[FileWrite] = []
     if not host.state_dir.disable:
         folder = state_dir(host)
         files = {
@@ -57,10 +59,9 @@ def plan(hosts: Sequence[Host], host: Host, hostaliases: str = "") -> Plan:
         }
         writes += [FileWrite(f"{folder}/{name}", text, "replace") for name, text in files.items()]
     body = texts.hosts_lines(hosts) if host.write_etc_hosts else ""
-    if body:
-        writes.append(FileWrite(ETC_HOSTS, body, "block"))
-        removals.append(FileWrite(ETC_HOSTS, "", "remove-block"))
-    return Plan(tuple(writes), tuple(removals))
+    mode = "block" if body else "remove-block"
+    writes.append(FileWrite(etc_hosts or ETC_HOSTS, body, mode))
+    return Plan(tuple(writes))
 
 
 def state_dir(host: Host) -> str:

@@ -92,7 +92,8 @@ class Rogue:
                 own = body["args"]["direct"] is not None
                 self.listeners.insert(0 if own else len(self.listeners), body["args"]["listener"])
                 self.served = self.served or own
-            data = self.result if body["op"] == "listen" else {}
+            answers = {"listen": self.result, "read": {"text": ""}}
+            data = answers.get(body["op"], {})
             self.message(messages.result(body["id"], data))
 
     def attached(self) -> None:

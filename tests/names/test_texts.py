@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +100,13 @@ def test_readme_says_how_to_use_them() -> None:
 
 # -- plans -----------------------------------------------------------------------------------
 
+
+@pytest.fixture(autouse=True)
+def the_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written here, so it may be the real one."""
+    monkeypatch.setattr("norouter_core.names.plan.ETC_HOSTS", "/etc/hosts")
+
+
 BLOCK = FileWrite("/etc/hosts", LINES, "block")
 UNDO = FileWrite("/etc/hosts", "", "remove-block")
 
@@ -108,6 +117,7 @@ def test_a_plan_writes_the_state_dir() -> None:
         ("~/.norouter/agent/hosts", "replace"),
         ("~/.norouter/agent/hostaliases", "replace"),
         ("~/.norouter/agent/README", "replace"),
+        ("/etc/hosts", "remove-block"),
     ]
     assert made.writes[1].text == ALIASES + "old o.org\n"
     assert made.removals == ()
@@ -119,27 +129,28 @@ def test_a_plan_writes_the_state_dir() -> None:
 def test_another_state_dir(path: str, folder: str) -> None:
     host = Host("a", "127.0.42.1", None, state_dir=StateDir(path))
     made = plan([host], host)
-    assert {w.path.rpartition("/")[0] for w in made.writes} == {folder}
+    assert {w.path.rpartition("/")[0] for w in made.writes} == {folder, "/etc"}
     assert f"{folder}/hostaliases" in made.writes[2].text
 
 
 def test_no_state_dir_and_etc_hosts() -> None:
     host = Host("Web", "127.0.42.101", None, state_dir=StateDir(disable=True), write_etc_hosts=True)
     made = plan(HOSTS, host)
-    assert made == Plan((BLOCK,), (UNDO,))
-    assert plan([], host) == Plan()
+    assert made == Plan((BLOCK,)) and made.removals == (UNDO,)
+    assert plan([], host) == Plan((UNDO,)) and plan([], host).removals == ()
 
 
 def test_what_changes_from_plan_to_plan() -> None:
     host = Host("Web", "127.0.42.101", None, write_etc_hosts=True)
     old = plan(HOSTS, host)
-    assert old.changes(old) == () == old.leftovers(old)
+    assert old.changes(old) == ()
     assert Plan().changes(old) == old.writes
-    assert old.leftovers(Plan()) == (UNDO,)
+    without = replace(host, write_etc_hosts=False)
+    assert old.changes(plan(HOSTS, without)) == (UNDO,)
+    assert plan(HOSTS, without).changes(old) == (BLOCK,)
     more = plan([*HOSTS, Host("new", "127.0.42.104", None)], host)
     assert [w.path.rpartition("/")[2] for w in old.changes(more)] == [
         "hosts",
         "hostaliases",
         "hosts",
     ]
-    assert old.leftovers(more) == ()

@@ -1,0 +1,100 @@
+"""Marked blocks within a text that is others': each has an owner, who alone takes it away.
+
+A block ends the text that it was put into, and may have changed how that text ends; its note
+says how, so that its removal restores every byte.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BEGIN = "# <Added-by-NoRouter>"
+END = "# </Added-by-NoRouter>"
+
+_NO_NEWLINE = "# (no newline before this block)"
+_NO_FILE = "# (no file before this block)"
+_BY, _BY_END = "# (by ", ")"
+
+
+class _Block:
+    """One that was found: whose it is (empty where it does not say), and what it changed."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self.owner = self.note = ""
+        self._at = 1
+        first = lines[1].strip()
+        if first.startswith(_BY) and first.endswith(_BY_END):
+            self.owner = first[len(_BY) : -len(_BY_END)]
+            self._at = 2
+        if lines[self._at].strip() in (_NO_NEWLINE, _NO_FILE):
+            self.note = lines[self._at].strip()
+
+    def inherit(self, note: str) -> None:
+        """Takes over what a block that stood right before it had changed."""
+        if not self.note:
+            self.note = note
+            self.lines.insert(self._at, f"{note}\n")
+
+
+def without(text: str | None, goes: Callable[[str], bool]) -> str | None:
+    """`text` as it would be without the blocks for whose owner `goes` is true; None for a file
+    that a block has made (and for None).
+
+    A first marker without a second is no block: what follows it is not ours to take away.
+    """
+    kept: list[str | _Block] = []
+    note = ""
+    for item in _parsed(text or ""):
+        if isinstance(item, str):
+            # Somebody has added lines after the block: what was before it is no longer the end.
+            note = ""
+        elif goes(item.owner):
+            note = note or item.note
+            continue
+        elif note:
+            item.inherit(note)
+            note = ""
+        kept.append(item)
+    if text is None or (note == _NO_FILE and not kept):
+        return None
+    last = kept[-1] if kept else ""
+    if note == _NO_NEWLINE and isinstance(last, str) and last.endswith("\n"):
+        kept[-1] = last[:-1]
+    return "".join(x if isinstance(x, str) else "".join(x.lines) for x in kept)
+
+
+def with_block(text: str | None, body: str, owner: str) -> str:
+    """`text` (None: no file) with a block at its end."""
+    note = ""
+    if text is None:
+        text, note = "", f"{_NO_FILE}\n"
+    elif text and not text.endswith("\n"):
+        text, note = f"{text}\n", f"{_NO_NEWLINE}\n"
+    by = f"{_BY}{owner}{_BY_END}\n" if owner else ""
+    return f"{text}{BEGIN}\n{by}{note}{body.rstrip()}\n{END}\n"
+
+
+def has_block(text: str) -> bool:
+    return any(isinstance(item, _Block) for item in _parsed(text))
+
+
+def _parsed(text: str) -> list[str | _Block]:
+    """The lines outside of blocks, and the blocks, in order."""
+    found: list[str | _Block] = []
+    block: list[str] = []
+    for line in text.splitlines(True):
+        word = line.strip()
+        if word == BEGIN:
+            found += block
+            block = [line]
+        elif word == END and block:
+            found.append(_Block([*block, line]))
+            block = []
+        elif block:
+            block.append(line)
+        else:
+            found.append(line)
+    return found + block

@@ -1,0 +1,64 @@
+"""Who has put a block into a file: a process, on a machine, for a host of a mesh; and whether that
+process has died without taking it away."""
+
+from __future__ import annotations
+
+import os
+
+from norouter_core.agent.identity import boot_id
+
+
+def owner(name: str) -> str:
+    """What marks the blocks that this process writes for the host `name`; nothing for no name."""
+    if not name:
+        return ""
+    pid = os.getpid()
+    return f"{''.join(name.split())} {boot_id()[:8]}.{_pid_namespace()}.{pid}.{_started(pid)}"
+
+
+def is_dead(other: str, mine: str) -> bool:
+    """Whether the process that `other` names is known to be gone.
+
+    Of one in another pid namespace, such as a container's that has been started anew, nobody can
+    tell; the same host of a mesh is then taken for a former self.
+    """
+    name, _, process = other.rpartition(" ")
+    my_name, _, my_process = mine.rpartition(" ")
+    parts, my_parts = process.split("."), my_process.split(".")
+    if len(parts) != 4 or len(my_parts) != 4 or other == mine:
+        return False
+    if parts[0] != my_parts[0]:
+        return bool(parts[0] and my_parts[0])  # the machine has been booted since
+    if parts[1] != my_parts[1]:
+        return name == my_name
+    return not _is_alive(parts[2], parts[3])
+
+
+def _is_alive(pid: str, started: str) -> bool:
+    if os.name != "posix" or not pid.isdigit() or len(pid) > 9 or int(pid) == 0:
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    # Another process may have got the number since.
+    return not started or _started(int(pid)) in (started, "")
+
+
+def _started(pid: int) -> str:
+    """When a process was started, in ticks since the boot; empty where the system does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # Its name is in parentheses, and may hold some itself.
+            return file.read().rpartition(b")")[2].split()[19].decode("ascii")
+    except (OSError, IndexError, ValueError):
+        return ""
+
+
+def _pid_namespace() -> str:
+    try:
+        return "".join(filter(str.isdigit, os.readlink("/proc/self/ns/pid")))
+    except OSError:
+        return ""

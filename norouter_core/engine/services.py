@@ -1,0 +1,57 @@
+"""What the hub serves itself: proxies and DNS, each a session that a client's end is joined to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+from norouter_core.agent.ends import End
+from norouter_core.agent.io import Io
+from norouter_core.dns.tcp import dns_tcp_session
+from norouter_core.dns.udp import dns_udp_session
+from norouter_core.engine import dialer
+from norouter_core.engine.dnsservice import DnsService
+from norouter_core.engine.publications import Publication, Service
+from norouter_core.engine.relay import Stream
+from norouter_core.engine.status import StreamState
+from norouter_core.proxy.http import http_session
+from norouter_core.proxy.settings import Settings
+from norouter_core.proxy.socks import socks_session
+
+
+class Mesh(dialer.Mesh, Protocol):
+    """What sessions need of the engine."""
+
+    io: Io
+
+    def host_log(self, level: str, host: str, text: str) -> None: ...
+
+
+def serve_proxy(mesh: Mesh, publication: Publication, client: End, stream: Stream) -> End:
+    """Serves the client of a proxy; returns the end that it has been joined to."""
+    host = publication.to_host
+    settings = Settings(
+        mesh.io.loop,
+        auth=publication.auth,
+        address=publication.address,
+        log=lambda line: mesh.host_log("info", host, line),
+    )
+    begin = http_session if publication.service is Service.HTTP else socks_session
+    return begin(client, dialer.HostDialer(mesh, host, stream.reaches), settings, stream)
+
+
+def serve_dns(
+    mesh: Mesh, dns: DnsService, publication: Publication, client: End, stream: Stream
+) -> End:
+    """Serves a client of the DNS at a vip; returns the end that it has been joined to."""
+    stream.state = StreamState.OPEN
+    proto, reached = publication.proto, publication.address
+
+    def answer(query: bytes) -> Awaitable[bytes | None]:
+        return dns.answer(query, publication.to_host, proto)
+
+    if proto == "udp":
+        return dns_udp_session(client, answer, mesh.spawn, reached=reached, observer=stream)
+    return dns_tcp_session(
+        client, answer, mesh.spawn, mesh.io.loop, reached=reached, observer=stream
+    )

@@ -1,0 +1,10 @@
+"""Async tests run on plain asyncio, like the engine."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,248 @@
+"""Names files as an engine has them written: real agents, files of this test's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from norouter_core.agent.blocks import BEGIN
+from norouter_core.engine import Engine
+from norouter_core.model import HostSpec, MeshSpec, StateDir
+from norouter_core.names import plan
+from tests.engine.meshes import (
+    ROOT,
+    TIMING,
+    Mesh,
+    exec_command,
+    host,
+    killing_strays,
+    local,
+    mesh,
+    relayed,
+)
+from tests.names import hub
+from tests.servers import eventually
+
+pytestmark = pytest.mark.anyio
+
+# As a person may have left it: no newline at the end.
+TEXT = "127.0.0.1\tlocalhost\n::1 localhost ip6-localhost"
+
+
+@pytest.fixture
+def hosts_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What every host of a test has as its /etc/hosts."""
+    path = tmp_path / "etc" / "hosts"
+    path.parent.mkdir()
+    path.write_text(TEXT)
+    monkeypatch.setattr(plan, "ETC_HOSTS", str(path))
+    return path
+
+
+def in_etc_hosts(spec: HostSpec) -> HostSpec:
+    return replace(spec, options=replace(spec.options, write_etc_hosts=True))
+
+
+def in_folder(spec: HostSpec, folder: Path | str, disable: bool | None = None) -> HostSpec:
+    options = replace(spec.options, state_dir=StateDir(str(folder), disable))
+    return replace(spec, options=options)
+
+
+def blocks(path: Path) -> int:
+    return path.read_text().count(f"{BEGIN}\n")
+
+
+async def holds(path: Path, *parts: str) -> None:
+    def true() -> bool:
+        text = path.read_text() if path.exists() else ""
+        return all(part in text for part in parts)
+
+    await eventually(true, f"{path.name} holds {parts}")
+
+
+async def lacks(path: Path, part: str) -> None:
+    await eventually(lambda: part not in path.read_text(), f"{path.name} has lost {part}")
+
+
+async def test_a_state_dir_holds_the_names_and_what_the_user_had(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("old old.example.org\nWEB elsewhere.example.org\n")
+    command = exec_command("env", f"HOSTALIASES={mine}", f"STATE={tmp_path}")
+    web = in_folder(relayed("web", cmd=command), "${STATE}/deep/state/")
+    web = replace(web, aliases=("www.mesh",))
+    there = tmp_path / "deep" / "state"
+    async with mesh(local(), web) as made:
+        await holds(there / "README", "for the host web of a mesh", f"{there.name}/hostaliases")
+        assert f"{web.vip}\tweb www.mesh\n" in (there / "hosts").read_text()
+        aliases = (there / "hostaliases").read_text()
+        assert f"web {web.vip}.nip.io\n" in aliases and "old old.example.org\n" in aliases
+        assert "elsewhere" not in aliases
+        # It follows the mesh.
+        more = relayed("more")
+        await made.apply(MeshSpec((local(), web, more)))
+        await holds(there / "hosts", f"{more.vip}\tmore\n")
+        await holds(there / "hostaliases", f"more {more.vip}.nip.io\n", "old old.example.org\n")
+        await made.apply(MeshSpec((local(), web)))
+        await lacks(there / "hosts", "more")
+    assert sorted(os.listdir(there)) == ["README", "hostaliases", "hosts"]
+
+
+async def test_a_state_dir_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:
+    quiet, other = in_folder(local(), tmp_path / "a", True), in_folder(host("b"), tmp_path / "b")
+    async with mesh(quiet, other):
+        await holds(tmp_path / "b" / "README", "host b")
+    assert os.listdir(tmp_path) == ["b"]
+
+
+async def test_the_usual_state_dir_is_in_the_home_of_each_host(tmp_path: Path) -> None:
+    async with mesh(host("web", cmd=exec_command("env", f"HOME={tmp_path}"))):
+        await holds(tmp_path / ".norouter" / "agent" / "README", "host web")
+
+
+async def test_the_hosts_file_is_put_back_to_the_byte(hosts_file: Path) -> None:
+    first, web = local(), in_etc_hosts(relayed("web"))
+    async with mesh(first, web) as made:
+        await holds(hosts_file, TEXT, f"{web.vip}\tweb\n", f"{first.vip}\thub\n")
+        assert hosts_file.with_name("hosts.bak.norouter").read_text() == TEXT
+        await made.apply(MeshSpec((first, web, relayed("more"))))
+        await holds(hosts_file, "\tmore\n")
+        assert blocks(hosts_file) == 1
+        # Live: what is no longer wanted goes, and comes again.
+        plain = replace(web, options=replace(web.options, write_etc_hosts=False))
+        await made.apply(MeshSpec((first, plain)))
+        await eventually(lambda: hosts_file.read_text() == TEXT, "it is put back")
+        await made.apply(MeshSpec((first, web)))
+        await holds(hosts_file, "\tweb\n")
+        await made.engine.stop_host("web")
+        assert hosts_file.read_text() == TEXT
+        await made.engine.start_host("web")
+        await holds(hosts_file, "\tweb\n")
+        await made.apply(MeshSpec((first,)))
+        assert hosts_file.read_text() == TEXT
+    assert hosts_file.read_text() == TEXT
+
+
+async def test_hosts_that_share_the_file_do_not_take_each_others_names(hosts_file: Path) -> None:
+    one, two, three = (in_etc_hosts(x) for x in (local("one"), local("two"), relayed("three")))
+    async with mesh(one, two, three) as made:
+        await eventually(lambda: blocks(hosts_file) == 3, "each has its own")
+        for left in ((two, three), (three,)):
+            await made.apply(MeshSpec(left))
+            await eventually(lambda: blocks(hosts_file) == len(left), "one is gone")  # noqa: B023  # waited for
+            await lacks(hosts_file, "\tone\n")
+            await holds(hosts_file, f"{three.vip}\tthree\n")
+    assert hosts_file.read_text() == TEXT
+
+
+async def test_an_agent_that_was_killed_leaves_nothing_for_long(hosts_file: Path) -> None:
+    web = in_etc_hosts(relayed("web"))
+    async with mesh(local(), web) as made:
+        await holds(hosts_file, "\tweb\n")
+        before = hosts_file.read_text()
+        os.kill(made.pid("web"), signal.SIGKILL)
+        await made.was_lost("web")
+        await made.ready()
+        await eventually(lambda: hosts_file.read_text() != before, "a new agent has written")
+        await holds(hosts_file, "\tweb\n")
+        assert blocks(hosts_file) == 1
+    assert hosts_file.read_text() == TEXT
+
+
+@contextmanager
+def a_hub(hosts_file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """One in a process of its own, that has the names written twice."""
+    words = [sys.executable, hub.__file__, str(hosts_file), *exec_command()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with killing_strays(), subprocess.Popen(words, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("again", ["with the names", "without them"])
+async def test_what_a_killed_hub_left_goes_with_the_next(hosts_file: Path, again: str) -> None:
+    with a_hub(hosts_file) as process:
+        await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
+        process.kill()
+        process.wait()
+        # The agent knows that its hub is gone, and the hub was the agent of its own machine.
+        await eventually(lambda: blocks(hosts_file) == 1, "the agent has taken its block away")
+    next_one = in_etc_hosts(local()) if again == "with the names" else local()
+    async with mesh(next_one):
+        await lacks(hosts_file, "127.0.41.1\tthis")
+        await eventually(
+            lambda: blocks(hosts_file) == (1 if again == "with the names" else 0), "only its own"
+        )
+    assert hosts_file.read_text() == TEXT
+
+
+async def test_a_living_mesh_keeps_its_names_when_another_comes_and_goes(hosts_file: Path) -> None:
+    with a_hub(hosts_file):
+        await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
+        before = hosts_file.read_text()
+        async with Engine(TIMING) as engine:
+            await engine.apply(MeshSpec((in_etc_hosts(local("another")),)))
+            await holds(hosts_file, "\tanother\n", "127.0.41.1\tthis\n")
+        assert hosts_file.read_text() == before
+
+
+async def test_what_cannot_be_written_is_told_once_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "ETC_HOSTS", str(tmp_path / "none" / "hosts"))
+    (tmp_path / "file").write_text("not a folder")
+    web = in_etc_hosts(in_folder(relayed("web"), tmp_path / "file" / "x"))
+    async with mesh(local(), web) as made:
+        for part, hint in (("none/hosts", "writeEtcHosts: false"), ("file/x", "pathOnAgent")):
+            line = await made.log_says(part)
+            assert (line.level, line.host) == ("warning", "web")
+            assert hint in line.text
+        await made.apply(MeshSpec((local(), web, relayed("more"))))
+        await made.engine.restart("web")
+        await made.ready()
+        await all_done(made, "web", "more")
+        told = [line for line in made._log if str(tmp_path) in line.text]
+        assert not told, told
+
+
+async def all_done(made: Mesh, *names: str) -> None:
+    """Waits until these hosts have written what there is to write."""
+    for name in names:
+        files = made.engine._supervisors[name].names
+        await eventually(lambda: not files.busy, f"{name} has its files")  # noqa: B023  # waited for
+    made.events()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("unshare"), reason="needs root, unshare")
+async def test_the_system_resolves_the_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a mount namespace, where /etc/hosts is one of the test's, mounted as a container's is."""
+    own = tmp_path / "hosts"
+    own.write_text(TEXT)
+    monkeypatch.setattr(plan, "ETC_HOSTS", "/etc/hosts")
+    inner = f'mount --bind {own} /etc/hosts && exec "$@"'
+    enter = ("unshare", "-m", "--propagation", "private", "sh", "-c", inner, "sh")
+    web = in_etc_hosts(relayed("web", cmd=(*enter, *exec_command())))
+    async with mesh(web) as made:
+        await holds(own, f"{web.vip}\tweb\n")
+        pid = made.pid("web")
+        found = await asyncio.create_subprocess_exec(
+            *("nsenter", "-m", "-t", str(pid), "getent", "hosts", "web"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await found.communicate()
+        assert out.split() == [web.vip.encode(), b"web"]
+    assert own.read_text() == TEXT
