@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -27,6 +28,8 @@ _TOLD_A_SECOND = 50
 """Lines of stderr that are passed on as events; the last ones are kept in any case."""
 _LAST_WORDS = 0.5
 """Seconds to read what a command wrote before it ended."""
+_LEAVE = b"\x03\x04\nexit\n"
+"""What ends a shell, or our first stage, that reads a terminal: interrupt, end of file, a word."""
 
 PUMPED = sys.platform == "win32"
 """Whether threads carry a child's stdio: where the loop can watch sockets only. Tests set it."""
@@ -114,6 +117,17 @@ class Child:
             self.reading.shutdown(socket.SHUT_RD)
         except OSError:
             pass  # its channel has closed it
+
+    async def leave_terminal(self) -> None:
+        """Has the shell behind a terminal end: `podman exec -t` leaves it there when it goes."""
+        loop = asyncio.get_running_loop()
+        with anyio.move_on_after(_GRACE):
+            try:
+                await loop.sock_sendall(self.writing, _LEAVE)
+                while await loop.sock_recv(self.reading, 65536):
+                    pass
+            except OSError:
+                pass  # it has ended
 
     async def end(self) -> int | None:
         """Sees the child out: its stdin is closed already or closed here; then it is asked, then

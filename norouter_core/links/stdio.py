@@ -153,6 +153,8 @@ class StdioLink:
                 if isinstance(found, NoPython):
                     raise _NotMet(stdout=search.noise, report=found.report)
                 if not data or search.echoed or search.too_noisy:
+                    if search.echoed:
+                        await child.leave_terminal()
                     raise _NotMet(stdout=search.noise, echoed=search.echoed, noise=search.too_noisy)
         raise _NotMet(stdout=search.noise, timed_out=patience)
 

@@ -13,6 +13,8 @@ import pytest
 from tests.transports.engines import Container, Engine
 from tests.transports.hosts import Hosts
 from tests.transports.image import image
+from tests.transports.lxd import Lxd
+from tests.transports.medley import Medley
 from tests.transports.mesh import Mesh
 from tests.transports.netns import Namespace
 from tests.transports.sshd import Ssh
@@ -101,3 +103,45 @@ def test_ssh_and_nothing_that_cannot(
     assert told(tested, "locked")["kind"] == "login-failed"
     assert told(tested, "absent")["kind"] == "command-not-found"
     the_rest_is_up(tested)
+
+
+@pytest.mark.engine
+def test_podman_lxc_and_kubectl_that_cannot(
+    netns: Callable[[str], Namespace],
+    medley: Medley,
+    podman: Engine,
+    lxd: Lxd,
+    mesh: Callable[..., Mesh],
+) -> None:
+    """The hub is where kubectl finds its API server. The end sees that podman left no shell."""
+    podman.load(image("busybox"), "busybox")
+    lxd.load(image("busybox"), "busybox")
+    kubectl = ("kubectl", "--context=some-context", "exec", "-i")
+    hosts = Hosts(netns)
+    with podman.container("bare", "busybox"), lxd.instance("bare", "busybox"):
+        hosts.command("podman-bare", "podman", "exec", "-i", "bare")
+        hosts.command("podman-absent", "podman", "exec", "-i", "no-such-container")
+        hosts.command("podman-tty", "podman", "exec", "-it", "some-podman-container")
+        hosts.command("lxc-bare", "lxc", "exec", "bare", "--")
+        hosts.command("lxc-absent", "lxc", "exec", "no-such-instance", "--")
+        hosts.command("kubectl-absent", *kubectl, "no-such-pod", "--")
+        hosts.command("kubectl-program", *kubectl, "some-pod", "--", "no-such-program", "sh")
+        hosts.command("kubectl-words", *kubectl, "some-pod")
+        nowhere = ("kubectl", "--server=http://127.0.0.1:1", "exec", "-i")
+        hosts.command("kubectl-down", *nowhere, "some-pod", "--")
+        hosts.nsenter("whole")
+        tested = mesh(hosts.made, at=medley.hub)
+        tested.start(env=medley.env)
+        kinds = {host.name: told(tested, host.name)["kind"] for host in hosts.made[:-1]}
+        assert kinds == {
+            "podman-bare": "no-python",
+            "podman-absent": "no-such-container",
+            "podman-tty": "tty",
+            "lxc-bare": "no-python",
+            "lxc-absent": "no-such-container",
+            "kubectl-absent": "no-such-container",
+            "kubectl-program": "command-not-found",
+            "kubectl-words": "usage",
+            "kubectl-down": "engine-down",
+        }
+        the_rest_is_up(tested)
