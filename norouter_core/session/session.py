@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import anyio
 
@@ -64,14 +65,18 @@ class Session:
         """Whether the end of the session leaves the unsaved work for `recover`."""
         self._changing = asyncio.Lock()
         self._tasks: anyio.abc.TaskGroup
-        self._subscriptions: set[Subscription] = set()
+        self._subscriptions: WeakSet[Subscription] = WeakSet()
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._keep_log, self.subscribe(streams=False))
         self._tasks.start_soon(self.sampler.run)
-        await self.engine.apply(self.spec)
+        try:
+            await self.engine.apply(self.spec)
+        except BaseException:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(
@@ -86,6 +91,9 @@ class Session:
                 if self.autosave is not None and not self.keeps_work:
                     self.autosave.clear()
             await self.sources.close()
+        await self._end()
+
+    async def _end(self) -> None:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         for subscription in list(self._subscriptions):
@@ -137,8 +145,10 @@ class Session:
             redo=self.history.redo_name,
         )
 
-    async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
-        subscription = self.subscribe(streams=streams)
+    def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        return self._told(self.subscribe(streams=streams))
+
+    async def _told(self, subscription: Subscription) -> AsyncIterator[Event]:
         try:
             async for event in subscription:
                 yield event
@@ -165,14 +175,17 @@ class Session:
         self,
         request: Request,
         edit: Callable[[MeshSpec], Edit],
-        then: Callable[[], None] = lambda: None,
+        then: Callable[[], None] | None = None,
     ) -> Outcome:
         """Makes the edit of the spec so, if it can be and the user has agreed to what it cuts.
         `then` is called when it is so, before anything else can change."""
         return await self.whole(self._change(request, edit, then))
 
     async def _change(
-        self, request: Request, edit: Callable[[MeshSpec], Edit], then: Callable[[], None]
+        self,
+        request: Request,
+        edit: Callable[[MeshSpec], Edit],
+        then: Callable[[], None] | None,
     ) -> Outcome:
         try:
             made = edit(self.spec)
@@ -184,8 +197,9 @@ class Session:
         changed = made.spec != self.spec
         await self.engine.apply(made.spec)
         self.history.push(history_name(request.line), made.spec)
-        then()
-        message = made.message if changed else f"{made.message} (nothing has changed)"
+        if then is not None:
+            then()
+        message = made.message if changed or then is not None else "nothing is to be changed"
         return Outcome(
             message=await self.noted(message),
             changed=changed,

@@ -233,3 +233,21 @@ def test_whatever_is_accepted_is_a_valid_manifest(lines: list[str]) -> None:
             assert call is not None
             spec = EDITS[call.verb.name](spec, call).spec
     assert load_text(dump(spec), "made").spec == spec
+
+
+def test_what_is_sure_to_go_wrong_is_told_at_once() -> None:
+    message = edit(built(), "host add web -- docker exec web").message
+    assert "does not pass its stdin on (add `-i`: docker exec -i web" in message.replace(
+        ", so nothing can be sent there", ""
+    )
+
+
+def test_udp_ports_are_ports_of_their_own() -> None:
+    spec = built("host add x -- ssh x", "port add x 53:10.0.0.1:53/udp 53 5353/udp")
+    assert list(map(str, spec.hosts[-1].options.ports)) == [
+        *("53:10.0.0.1:53/udp", "53:127.0.0.1:53", "5353:127.0.0.1:5353/udp")
+    ]
+    spec = built("port rm x 53/udp", "port retarget x 5353:10.0.0.2:53/udp", spec=spec)
+    assert list(map(str, spec.hosts[-1].options.ports)) == [
+        *("53:127.0.0.1:53", "5353:10.0.0.2:53/udp")
+    ]

@@ -53,7 +53,7 @@ async def test_a_change_that_is_cancelled_is_made_whole_or_not_at_all() -> None:
 
 async def test_listings_do_not_wait_for_who_waits() -> None:
     async with talk(local("hub")) as say:
-        line = f"host add web --vip {vip()} --wait -- sh -c 'sleep 60'"
+        line = f"host add web --vip {vip()} --wait -- sh -c 'exec cat >/dev/null'"
         waiting = asyncio.ensure_future(say.session.run(line, print))
         await eventually(lambda: len(say.session.spec.hosts) == 2, "the host is there")
         assert [row["name"] for row in await say.rows("hosts")] == ["hub", "web"]
@@ -63,7 +63,7 @@ async def test_listings_do_not_wait_for_who_waits() -> None:
 
 async def test_waiting_has_an_end() -> None:
     async with talk(local("hub")) as say:
-        await say.ok(f"host add web --vip {vip()} -- sh -c 'sleep 60'")
+        await say.ok(f"host add web --vip {vip()} -- sh -c 'exec cat >/dev/null'")
         outcome = await say("wait web --timeout 200ms")
         assert outcome.failure is not None
         assert "web is starting after 0.2 s" in outcome.failure.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from norouter_core.bootstrap.foresee import foresee
 from norouter_core.commands.edits.base import (
     Edit,
     Refusal,
@@ -23,7 +24,7 @@ from norouter_core.commands.pasted import adopted, inferred_name
 from norouter_core.commands.words import join
 from norouter_core.manifest.problems import Refused, quoted
 from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
-from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, StateDir
+from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec, StateDir
 
 LOCAL = "local"
 """What this machine is called where nothing else is said."""
@@ -49,7 +50,8 @@ def add_host(spec: MeshSpec, call: Call) -> Edit:
     host = HostSpec(name, vip, _cmd(words), aliases, options)
     data = {"host": name, "vip": vip, "cmd": join(words)}
     said = f"host {name}, {vip}" + (f": {join(words)}" if words else ", this machine")
-    return Edit(checked(spec.with_host(host), "port"), said, (name,), data)
+    message = said + _foreseen(words, options.agent)
+    return Edit(checked(spec.with_host(host), "port"), message, (name,), data)
 
 
 def remove_hosts(spec: MeshSpec, call: Call) -> Edit:
@@ -94,7 +96,8 @@ def set_host(spec: MeshSpec, call: Call) -> Edit:
     if len(call.said) == 1:
         raise Refusal(f"nothing is said of what to change of {host.name}", "see `help host set`")
     after = with_vias(spec.with_host(new), spec, {})
-    return Edit(checked(after, "vip"), f"changed {host.name}", (host.name,), {"host": host.name})
+    said = f"changed {host.name}{_foreseen(words, new.options.agent)}"
+    return Edit(checked(after, "vip"), said, (host.name,), {"host": host.name})
 
 
 def set_template(spec: MeshSpec, call: Call) -> Edit:
@@ -150,6 +153,14 @@ def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
         return allot_vip(taken)
     except Refused as refused:
         raise Refusal(refused.message, refused.hint, "vip") from None
+
+
+def _foreseen(words: Sequence[str], agent: AgentMode | None) -> str:
+    """What is sure to go wrong with a command, as an addition to a message."""
+    if not words:
+        return ""
+    mistakes = foresee(tuple(words), agent or AgentMode.AUTO)
+    return "".join(f"; but {mistake.message} ({mistake.hint})" for mistake in mistakes[:1])
 
 
 def _cmd(words: Sequence[str]) -> str | tuple[str, ...] | None:

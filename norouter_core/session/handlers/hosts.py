@@ -76,8 +76,8 @@ async def resolve(session: Session, request: Request) -> Outcome:
         addresses = await session.engine.resolve(host.name, name)
     except Refusal as refusal:
         return refused(request.call, refusal)
-    except VerbError as error:
-        return failed(f"{host.name} does not resolve {name}: {clean(error.reason)}")
+    except (VerbError, KeyError) as error:
+        return failed(f"{host.name} does not resolve {name}: {_reason(error)}")
     rows = tuple({"name": name, "address": clean(address)} for address in addresses)
     request.emit(Table("addresses", (Column("name", "Name"), Column("address", "Address")), rows))
     return Outcome(data={"addresses": [row["address"] for row in rows]})
@@ -96,12 +96,15 @@ async def ping(session: Session, request: Request) -> Outcome:
         try:
             trips.append(await session.engine.ping(host.name))
         except (VerbError, KeyError) as error:
-            reason = error.reason if isinstance(error, VerbError) else "it is gone"
-            return failed(f"{host.name} does not answer: {clean(reason)}", "see `hosts`")
+            return failed(f"{host.name} does not answer: {_reason(error)}", "see `hosts`")
         row = {"number": number, "host": host.name, "round_trip": trips[-1]}
         request.emit(Table("round trips", _PING, (row,)))
     data = {"least": min(trips), "mean": sum(trips) / len(trips), "most": max(trips)}
     return Outcome(data=data)
+
+
+def _reason(error: VerbError | KeyError) -> str:
+    return clean(error.reason) if isinstance(error, VerbError) else "it is no host any more"
 
 
 async def execute(session: Session, request: Request) -> Outcome:
