@@ -18,7 +18,9 @@ from norouter_core.engine import Engine, MeshFailed, Subscription
 from norouter_core.engine.events import Event, HostChanged, Stopped
 from norouter_core.engine.status import HostState, Status
 from norouter_core.manifest import Loaded
-from norouter_core.model import MeshSpec
+from norouter_core.session.autosave import Autosave
+from norouter_core.session.document import Document
+from norouter_core.session.session import Session
 from norouter_tui import stdio
 from norouter_tui.check import load, sayer
 from norouter_tui.crash import reporter
@@ -27,6 +29,7 @@ from norouter_tui.jsonl import JsonLines
 from norouter_tui.plaintext import clean
 from norouter_tui.printer import Printer, Say, not_ready_lines
 from norouter_tui.signals import watch_signals
+from norouter_tui.steering import Reloading, controlled
 
 _PATIENCE = 1.0
 """Seconds of an orderly stop after which a person is told of the other way."""
@@ -40,12 +43,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `norouter run` was asked for. `wait_ready` is in seconds."""
+    """What `norouter run` was asked for. `wait_ready` is in seconds; `control` opens the control
+    socket, `watch` loads the manifest again whenever it changes."""
 
     wait_ready: float | None = None
     as_json: bool = False
     debug: bool = False
     uvloop: bool = True
+    control: bool = True
+    watch: bool = False
 
 
 class Face(Protocol):
@@ -96,7 +102,7 @@ def run_loaded(
             writer.close(_AT_ONCE / 2)
         os._exit(ExitCode.INTERRUPTED)
 
-    run = Run(loaded.spec, options, faces, diagnose, leave, reopen=reopen)
+    run = Run(Document.of(loaded), options, faces, diagnose, leave, reopen=reopen)
     try:
         return run_async(run.main, uvloop=options.uvloop), run.returned
     finally:
@@ -119,7 +125,7 @@ class Run:
     """One run of a mesh, from `apply` to the orderly stop.
 
     Args:
-        spec: the mesh.
+        document: the mesh.
         options: see `RunOptions`.
         faces: shown every event, in order.
         diagnose: takes lines about the run itself.
@@ -129,7 +135,7 @@ class Run:
 
     def __init__(
         self,
-        spec: MeshSpec,
+        document: Document,
         options: RunOptions,
         faces: list[Face],
         diagnose: Say,
@@ -139,7 +145,7 @@ class Run:
     ) -> None:
         self.returned = False
         self._reopen = reopen
-        self._spec = spec
+        self._document = document
         self._options = options
         self._faces = faces
         self._diagnose = diagnose
@@ -157,8 +163,12 @@ class Run:
                 self._engine = engine
                 streams = self._options.as_json or self._options.debug
                 tasks.start_soon(self._show, engine, engine.subscribe(streams=streams))
-                async with anyio.create_task_group() as work:
+                async with (
+                    Session(engine, self._document, autosave=Autosave()) as session,
+                    anyio.create_task_group() as work,
+                ):
                     work.start_soon(self._bring_up, engine)
+                    work.start_soon(self._steer, session)
                     if self._reopen:
                         work.start_soon(self._await_return)
                     await self._over.wait()
@@ -193,11 +203,20 @@ class Run:
         await anyio.sleep(_PATIENCE)
         self._diagnose(Text("stopping takes its time; a second SIGINT (Ctrl-C) ends it at once"))
 
+    async def _steer(self, session: Session) -> None:
+        reloading = Reloading(session, self._diagnose, lambda: self._end(ExitCode.OK))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reloading.on_signal)
+            if self._options.watch and session.document.path:
+                tasks.start_soon(reloading.on_change)
+            if self._options.control:
+                async with controlled(session, lambda: self._end(ExitCode.OK), self._diagnose):
+                    await anyio.sleep_forever()
+
     async def _bring_up(self, engine: Engine) -> None:
         wait = self._options.wait_ready
         try:
             with anyio.fail_after(wait):
-                await engine.apply(self._spec)
                 if wait is not None:
                     await engine.wait_ready()
         except TimeoutError:

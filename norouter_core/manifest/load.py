@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yaml.nodes import Node, ScalarNode
 
@@ -21,13 +21,19 @@ from norouter_core.model import MeshSpec
 _TOP_KEYS = ("hostTemplate", "hosts", "routes")
 
 
+STDIN = "<stdin>"
+"""What standard input is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A manifest that can be used. `name` is the file's, as it was given (`<stdin>` for `-`)."""
+    """A manifest that can be used. `name` is the file's, as it was given (`<stdin>` for `-`);
+    `data` what was read from it, None for a manifest that came from nowhere."""
 
     spec: MeshSpec
     warnings: tuple[Problem, ...]
     name: str
+    data: bytes | None = None
 
 
 def load_file(path: str | os.PathLike[str]) -> Loaded:
@@ -37,7 +43,7 @@ def load_file(path: str | os.PathLike[str]) -> Loaded:
         ManifestError: the file cannot be read, or what it holds is no valid manifest.
     """
     data, name = read_data(path)
-    return load_text(data, name)
+    return replace(load_text(data, name), data=data)
 
 
 def read_data(path: str | os.PathLike[str]) -> tuple[bytes, str]:
@@ -48,7 +54,7 @@ def read_data(path: str | os.PathLike[str]) -> tuple[bytes, str]:
         ManifestError: the file cannot be read.
     """
     given = os.fspath(path)
-    name = "<stdin>" if given == "-" else given
+    name = STDIN if given == "-" else given
     try:
         return (_read_stdin() if given == "-" else _read_file(given)), name
     except (OSError, ValueError) as error:

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from norouter_core.agent.files import replace
-from norouter_core.manifest import ManifestError, Problem, dump, load_text
-from norouter_core.manifest.load import read_data
+from norouter_core.manifest import Loaded, ManifestError, Problem, dump, load_text
+from norouter_core.manifest.load import STDIN, read_data
 from norouter_core.manifest.problems import quoted
 from norouter_core.manifest.rewrite import rewrite
 from norouter_core.manifest.schema import modeline
@@ -76,6 +76,21 @@ class Document:
         loaded = load_text(data, name)
         given = os.fspath(path)
         return cls("" if given == "-" else given, loaded.spec, data, loaded.warnings)
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> Document:
+        """The document of a manifest that was loaded already; standard input is no place to save
+        to."""
+        path = "" if loaded.name == STDIN else loaded.name
+        return cls(path, loaded.spec, loaded.data, loaded.warnings)
+
+    def is_current(self) -> bool:
+        """Whether the file holds what was loaded from it, or saved to it, last. A file that cannot
+        be read does not."""
+        try:
+            return bool(self.path) and _bytes(self.path) == self._data
+        except SaveFailed:
+            return False
 
     @property
     def text(self) -> str:
