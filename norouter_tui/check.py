@@ -62,15 +62,16 @@ def load(file: str, say: Say) -> manifest.Loaded | None:
 
 def warning_lines(loaded: manifest.Loaded) -> list[Text]:
     """What `load` has told of a manifest, for a screen that covers it."""
-    lines: list[Text] = []
-    _tell(map(_as_warning, loaded.warnings), "yellow", lines.append)
-    return lines
+    return problem_lines(loaded.warnings, warnings=True)
 
 
-def problem_lines(problems: Iterable[manifest.Problem]) -> list[Text]:
-    """The problems for which a manifest was refused."""
+def problem_lines(problems: Iterable[manifest.Problem], *, warnings: bool = False) -> list[Text]:
+    """Problems of a manifest, or warnings about it, for faces that show them by themselves."""
     lines: list[Text] = []
-    _tell(problems, "bold red", lines.append)
+    if warnings:
+        _tell(map(_as_warning, problems), "yellow", lines.append)
+    else:
+        _tell(problems, "bold red", lines.append)
     return lines
 
 

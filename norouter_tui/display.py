@@ -7,8 +7,8 @@ from typing import Protocol
 
 from rich.text import Text
 
-from norouter_core.commands.grammar import wants_json
-from norouter_core.commands.outcome import Bytes, Outcome, Output
+from norouter_core.commands.grammar import Unreadable, parse, wants_json
+from norouter_core.commands.outcome import Bytes, Column, Outcome, Output, Table
 from norouter_core.session.client import Client
 from norouter_tui import stdio
 from norouter_tui.bytetext import ByteText, Form
@@ -65,6 +65,8 @@ class Display:
         self._paper = paper
         self._as_json = as_json
         self._bytes = ByteText(form)
+        self._columns: tuple[Column, ...] = ()
+        self._layout: list[int] = []
 
     def __call__(self, output: Output) -> None:
         if self._as_json:
@@ -74,8 +76,15 @@ class Display:
             self._show_bytes(output)
         else:
             self.close()
-            for text in lines(output, self._paper.width):
+            for text in lines(output, self._paper.width, self._layout_of(output)):
                 self._paper.write(text.append("\n"))
+
+    def _layout_of(self, output: Output) -> list[int]:
+        """Tables of the same columns are one that grows: a log that is followed, say."""
+        columns = output.columns if isinstance(output, Table) else ()
+        if columns != self._columns:
+            self._columns, self._layout = columns, []
+        return self._layout
 
     def _show_bytes(self, output: Bytes) -> None:
         # What a command wrote goes through a pipe as it is; a tap has two directions to tell apart.
@@ -93,8 +102,19 @@ class Display:
 
 async def run_shown(client: Client, line: str, paper: Paper, *, confirmed: bool = False) -> Outcome:
     """Runs one command line and shows its output as it comes; how it ended is left to be told."""
-    display = Display(paper, as_json=wants_json(line))
+    display = Display(paper, as_json=wants_json(line), form=_form(line))
     try:
         return await client.run(line, display, confirmed=confirmed)
     finally:
         display.close()
+
+
+def _form(line: str) -> Form:
+    """How a line asks for bytes to be shown."""
+    try:
+        call = parse(line)
+    except Unreadable:
+        return Form.AUTO
+    if call is None or call.verb.name != "stream tap":
+        return Form.AUTO
+    return Form.HEX if "hex" in call else Form.TEXT if "text" in call else Form.AUTO

@@ -38,11 +38,14 @@ _STATE_STYLES = {
 _DIFF_STYLES = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green"), ("-", "red"))
 
 
-def lines(output: Lines | Table | Diff, width: int | None) -> list[Text]:
+def lines(
+    output: Lines | Table | Diff, width: int | None, layout: list[int] | None = None
+) -> list[Text]:
     """An output as lines without anything that a terminal would act on.
 
     Args:
         width: of the terminal in columns; None for a pipe, where lines are as long as they are.
+        layout: see `table_lines`.
     """
     match output:
         case Lines(text=text):
@@ -50,7 +53,7 @@ def lines(output: Lines | Table | Diff, width: int | None) -> list[Text]:
         case Diff(text=text):
             return diff_lines(text)
         case Table():
-            return table_lines(output, width)
+            return table_lines(output, width, layout)
 
 
 def diff_lines(diff: str) -> list[Text]:
@@ -62,21 +65,29 @@ def _diff_style(line: str) -> str:
     return next((style for sign, style in _DIFF_STYLES if line.startswith(sign)), "")
 
 
-def table_lines(table: Table, width: int | None) -> list[Text]:
+def table_lines(table: Table, width: int | None, layout: list[int] | None = None) -> list[Text]:
     """A table as lines that fit into `width`: text that is too long goes on in the next line.
 
     Where the terminal is too narrow for that, each row becomes a few lines `Title: value`.
+
+    Args:
+        layout: the widths of the columns. An empty one is filled in; given again with a table that
+            goes on with the last one, its rows stand below the others, without titles.
     """
     rows = [[cell(x, row.get(x.key)) for x in table.columns] for row in table.rows]
+    layout = [] if layout is None else layout
     if width is None:
-        return _plain_rows(table.columns, rows)
+        return _plain_rows(table.columns, rows, layout)
     if not rows:
         return [Text(f"no {clean(table.name)}", style="dim")]
     more = len(rows) - MOST_ROWS
     del rows[MOST_ROWS:]
-    least = _least_widths(table.columns, rows)
-    narrow = sum(least) + _GAP * (len(least) - 1) > width
-    drawn = _records(table.columns, rows) if narrow else _grid(table.columns, rows, least, width)
+    goes_on = bool(layout)
+    layout[:] = _least_widths(table.columns, rows, layout)
+    if sum(layout) + _GAP * (len(layout) - 1) > width:
+        drawn = _records(table.columns, rows)
+    else:
+        drawn = _grid(table.columns, rows, layout, width, titles=not goes_on)
     if more > 0:
         drawn.append(Text(f"... and {count(more, 'row')} more", style="dim"))
     return drawn
@@ -87,9 +98,11 @@ _LEAST = 12
 """Columns that a text needs to be read at all when it is wrapped."""
 
 
-def _least_widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> list[int]:
+def _least_widths(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], before: Sequence[int]
+) -> list[int]:
     natural = [
-        max(cell_len(column.title), *(row[at].cell_len for row in rows))
+        max(cell_len(column.title), *(row[at].cell_len for row in rows), *before[at : at + 1])
         for at, column in enumerate(columns)
     ]
     return [
@@ -99,9 +112,15 @@ def _least_widths(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> 
 
 
 def _grid(
-    columns: Sequence[Column], rows: Sequence[Sequence[Text]], least: Sequence[int], width: int
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Text]],
+    least: Sequence[int],
+    width: int,
+    *,
+    titles: bool,
 ) -> list[Text]:
     grid = Grid(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    grid.show_header = titles
     for column, need in zip(columns, least, strict=True):
         grid.add_column(
             column.title,
@@ -131,12 +150,18 @@ def _records(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> list[
     return drawn
 
 
-def _plain_rows(columns: Sequence[Column], cells: Sequence[Sequence[Text]]) -> list[Text]:
-    """Aligned columns, two spaces apart; always with the titles, so that a script can skip them."""
-    rows = [[column.title for column in columns], *([text.plain for text in row] for row in cells)]
-    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+def _plain_rows(
+    columns: Sequence[Column], cells: Sequence[Sequence[Text]], layout: list[int]
+) -> list[Text]:
+    """Aligned columns, two spaces apart; with the titles also where no row is, so that a script
+    can skip them."""
+    rows = [[text.plain for text in row] for row in cells]
+    if not layout:
+        rows.insert(0, [column.title for column in columns])
+    for at, texts in enumerate(zip(*rows, strict=True)):
+        layout[at : at + 1] = [max(*layout[at : at + 1], 0, *map(cell_len, texts))]
     rights = [column.unit in _RIGHT for column in columns]
-    padded = (map(_pad, row, widths, rights) for row in rows)
+    padded = (map(_pad, row, layout, rights) for row in rows)
     return [Text((" " * _GAP).join(row).rstrip()) for row in padded]
 
 

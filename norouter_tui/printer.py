@@ -71,6 +71,8 @@ class Printer:
         self._published: list[str] = []
         self._logged: dict[str, deque[str]] = {}
         self._told_up = False
+        self._moved = True
+        """Whether a host has been, or become, anything but ready since the mesh was."""
 
     def show(self, event: Event) -> None:
         """Prints the lines that `event` is worth, if any."""
@@ -103,6 +105,7 @@ class Printer:
         self._hosts[host.name] = host
         if before is not None and before.state == host.state and before.attempt == host.attempt:
             return
+        self._moved = True
         if host.state == HostState.READY:
             self._out(_ready_line(host))
         elif host.problem is not None and host.state in _TROUBLE:
@@ -180,8 +183,10 @@ class Printer:
         self._tell_ports()
 
     def _ready(self, hosts: int) -> None:
-        self._told_up = True
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
+        if not self._moved and lines == self._published:
+            return  # a change that stopped and started nothing
+        self._told_up, self._moved = True, False
         self._out(
             Text.assemble(
                 ("ready", "bold green"), f": {count(hosts, 'host')}, {count(len(lines), 'port')}"
@@ -207,6 +212,7 @@ class Printer:
 
     def _forget(self, name: str) -> None:
         self._hosts.pop(name, None)
+        self._moved = True
         self._err(Text.assemble(_named(name), " removed"))
 
     def _stream(self, stream: StreamStatus) -> None:

@@ -15,7 +15,7 @@ from norouter_tui.repl.prompt import ask, ask_file
 from norouter_tui.repl.terminal import Terminal
 
 _YES_NO = {"y": "yes", "n": "no"}
-_QUIT = {"s": "save", "d": "discard", "c": "cancel"}
+_QUIT = {"s": "save", "k": "keep", "d": "discard", "c": "cancel"}
 _NEW_FILE = "mesh.yaml"
 
 
@@ -39,9 +39,11 @@ class Asking:
 
     async def _quit(self, line: str, question: Question) -> Outcome | None:
         self._terminal.say(Text(clean(question.text), style="bold"))
-        answer = await ask("[s]ave, [d]iscard or [c]ancel?", _QUIT, "c")
+        answer = await ask("[s]ave, [k]eep for `recover`, [d]iscard or [c]ancel?", _QUIT, "c")
         if answer == "c":
             return None
+        if answer == "d":
+            return await self._confirmed("quit --discard")
         if answer == "s":
             saved = await self._save()
             if saved is None or not saved.ok:

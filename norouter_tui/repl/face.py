@@ -27,6 +27,7 @@ from norouter_tui.repl.asking import Asking
 from norouter_tui.repl.history import history_path, open_history
 from norouter_tui.repl.news import News
 from norouter_tui.repl.prompt import make_prompt
+from norouter_tui.repl.recovery import offer_recovery
 from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, Step, lines_of, steps
 from norouter_tui.repl.terminal import Terminal
@@ -43,7 +44,10 @@ class Look:
     """How the REPL is to look."""
 
     vi: bool = False
-    greeting: str = GREETING
+    recovers: bool = True
+    """Offer the unsaved work of sessions that ended."""
+    notes: tuple[Text, ...] = ()
+    """Told at the beginning."""
 
 
 class Repl:
@@ -78,7 +82,9 @@ class Repl:
                 tasks.start_soon(self._news.run)
                 tasks.start_soon(self._follow)
                 tasks.start_soon(self._watch_totals)
-                self._terminal.say(*map(Text, filter(None, [self._look.greeting])))
+                self._terminal.say(*self._look.notes, Text(GREETING))
+                if self._look.recovers:
+                    await offer_recovery(self._client, self._terminal)
                 while self._over is None:
                     await self._turn()
                 tasks.cancel_scope.cancel()
@@ -148,7 +154,7 @@ class Repl:
                 return await self._command(step.line)
             finally:
                 self._running = None
-        self._terminal.say(Text("interrupted", style="yellow"))
+        self._terminal.say(Text("\ninterrupted", style="yellow"))
         return False
 
     async def _command(self, line: str) -> bool:
@@ -228,8 +234,8 @@ class AtTerminal:
     keeps_work = True
     takes_interrupts = True
 
-    def __init__(self, *, vi: bool = False, greeting: str = GREETING) -> None:
-        self._look = Look(vi, greeting)
+    def __init__(self, look: Look) -> None:
+        self._look = look
         self._repl: Repl | None = None
 
     def interrupt(self) -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 from norouter_core.commands.edits.hosts import new_mesh
 from norouter_core.manifest import ManifestError, Problem
 from norouter_core.session.document import Document
+from norouter_tui.advice import advise
 from norouter_tui.check import problem_lines, sayer
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.headless import run_async
@@ -40,7 +41,8 @@ def run_repl(options: ReplOptions) -> int:
     say = sayer(sys.stderr)
     try:
         document = open_document(options.file)
-        work = _work(options)
+        notes = tuple(_notes(document))
+        work = _work(options, notes)
     except ManifestError as error:
         for line in problem_lines(error.problems):
             say(line)
@@ -67,18 +69,28 @@ def open_document(file: str | None) -> Document:
     return Document(file, new_mesh(), None)
 
 
-def _work(options: ReplOptions) -> Work:
+def _work(options: ReplOptions, notes: tuple[Text, ...]) -> Work:
     """
     Raises:
         OSError: the script cannot be read.
     """
     if options.commands is not None:
-        return ByScript("-c", lines_in(options.commands))
+        return ByScript("-c", lines_in(options.commands), notes)
     if options.script is not None and options.script != "-":
         text = Path(options.script).read_text("utf-8", "backslashreplace")
-        return ByScript(options.script, lines_in(text))
+        return ByScript(options.script, lines_in(text), notes)
     if options.script == "-" or not sys.stdin.isatty():
-        return ByScript("<stdin>", lines_from(0))
-    from norouter_tui.repl.face import AtTerminal
+        return ByScript("<stdin>", lines_from(0), notes)
+    from norouter_tui.repl.face import AtTerminal, Look
 
-    return AtTerminal(vi=options.vi)
+    return AtTerminal(Look(options.vi, notes=notes))
+
+
+def _notes(document: Document) -> list[Text]:
+    """What is to be known of a manifest before anything is started."""
+    name = document.path or "<stdin>"
+    warnings = (*document.warnings, *advise(document.spec, name))
+    notes = problem_lines(warnings, warnings=True)
+    if document.path and not document.text:
+        notes.append(Text(f"{clean(document.path)} is new: `save` makes it"))
+    return notes

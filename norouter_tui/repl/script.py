@@ -98,9 +98,10 @@ class ByScript:
     keeps_work = False
     takes_interrupts = False
 
-    def __init__(self, name: str, lines: AsyncIterator[str]) -> None:
+    def __init__(self, name: str, lines: AsyncIterator[str], notes: Iterable[Text] = ()) -> None:
         self._name = name
         self._lines = lines
+        self._notes = notes
 
     def interrupt(self) -> None:
         raise NotImplementedError("a script is ended by an interrupt")
@@ -108,6 +109,8 @@ class ByScript:
     async def run(self, client: Client) -> int:
         """Runs the script; the exit status."""
         tell = sayer(sys.stderr)
+        for note in self._notes:
+            tell(note)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_follow, client, Printer(tell, tell, again="host restart NAME"))
             status = await Script(client, self._name, StreamPaper(), tell).run(self._lines)

@@ -92,10 +92,12 @@ def test_without_a_local_host_the_vip_is_told_and_ports_are_in_the_order_of_numb
     ]
 
 
-def test_the_list_of_ports_is_told_again_only_when_it_differs() -> None:
+def test_what_is_ready_is_told_again_only_when_something_has_moved() -> None:
     screen = Screen().show(HostChanged(host=host()), ListenerChanged(listener=listener("web")))
     ready = Ready(hosts=1, listeners=1)
     screen.show(ready, ready)
+    assert [line for line in screen.out if line.startswith("ready: ")] == ["ready: 1 host, 1 port"]
+    screen.show(HostChanged(host=host(state=HostState.STARTING)), HostChanged(host=host()), ready)
     assert screen.out[-1] == "ready: 1 host, 1 port"
     screen.show(ListenerRemoved(on_host="web", listen="127.0.42.101:8080"), ready)
     assert screen.out[-1] == "ready: 1 host, 0 ports"

@@ -110,6 +110,15 @@ def test_a_table_on_a_pipe_is_aligned_and_has_its_titles_even_without_rows() -> 
     assert shown(table()).text == "no hosts\n"
 
 
+@pytest.mark.parametrize("width", [80, None])
+def test_tables_that_follow_each_other_are_one_that_grows(width: int | None) -> None:
+    short = {**ROW, "name": "w", "trip": 1.0}
+    rows = shown(table(ROW), table(short), Lines("-"), table(ROW), width=width).text.splitlines()
+    titles = [number for number, row in enumerate(rows) if row.startswith("State")]
+    assert titles == [0, 4]
+    assert rows[2].index("1.0 s") + len("1.0 s") == rows[1].index("12 ms") + len("12 ms")
+
+
 def test_states_are_coloured_and_told_by_their_word() -> None:
     row = lines(table({"state": "failed", "name": "web"}), 80)[-1]
     assert "failed" in row.plain

@@ -87,7 +87,11 @@ STREAMS = (
         "Ends with the stream, after --for, or when it is interrupted. A stream that a host\n"
         "serves to itself cannot be tapped: its bytes do not come by here.",
         (_STREAM,),
-        (Option("for", Kind.SECONDS, "how long", "TIME"),),
+        (
+            Option("for", Kind.SECONDS, "how long", "TIME"),
+            Option("hex", None, "as a hex dump"),
+            Option("text", None, "as text, whatever it is; without either, as what it looks like"),
+        ),
         aliases=(("tap",),),
         examples=("stream tap 1 --for 100ms",),
         streams=True,

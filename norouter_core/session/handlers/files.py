@@ -160,7 +160,7 @@ async def quit_session(session: Session, request: Request) -> Outcome:
     if not request.confirmed:
         text = "the session has unsaved changes: end it all the same? (`save` keeps them in a file)"
         return Outcome(question=Question(text, _unsaved(session)))
-    if session.autosave is None:
+    if session.autosave is None or not session.keeps_work:
         return Outcome(message="the unsaved changes are gone", ended=True)
     warning = await session.keep_work()
     kept = "the unsaved changes are kept: `recover` brings them back"

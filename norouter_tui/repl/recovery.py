@@ -1,0 +1,71 @@
+"""Unsaved work that an earlier session has left, offered when the REPL starts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from norouter_core.commands.outcome import Output, Table
+from norouter_core.session.client import Client
+from norouter_tui.display import run_shown
+from norouter_tui.outputs import failure_lines
+from norouter_tui.plaintext import clean, count, seconds
+from norouter_tui.repl.prompt import ask
+from norouter_tui.repl.terminal import Terminal
+
+_ANSWERS = {"r": "recover", "l": "later", "d": "drop"}
+_SHOWN = 5
+"""Commands of the lost session that are shown."""
+
+Row = Mapping[str, Any]
+
+
+async def offer_recovery(client: Client, terminal: Terminal) -> None:
+    """Asks whether to bring back the work on the session's own file; says whether there is more."""
+    rows: Sequence[Row] = await _left(client)
+    own = _absolute((await client.summary()).document.path)
+    mine = next((row for row in rows if row["path"] == own), None)
+    if mine is not None:
+        rows = await _ask(client, terminal, mine, rows)
+    if rows:
+        told = f"unsaved work of {count(len(rows), 'session')}: `recover` lists it"
+        terminal.say(Text(told, style="dim"))
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path) if path else ""
+
+
+async def _left(client: Client) -> list[Row]:
+    found: list[Row] = []
+
+    def take(output: Output) -> None:
+        if isinstance(output, Table):
+            found.extend(output.rows)
+
+    await client.run("recover", take)
+    return found
+
+
+async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]) -> Sequence[Row]:
+    """What is left after the answer."""
+    where = f" to {clean(row['path'])}" if row["path"] else ""
+    when = f"{seconds(row['age'])} ago"
+    terminal.say(Text(f"a session ended {when} with unsaved changes{where}:", style="bold"))
+    names = row["names"]
+    if len(names) > _SHOWN:
+        terminal.say(Text(f"  ... {count(len(names) - _SHOWN, 'command')} before these"))
+    terminal.say(*(Text(f"  {clean(name)}") for name in names[-_SHOWN:]))
+    answer = await ask("[r]ecover, keep for [l]ater or [d]rop?", _ANSWERS, "l")
+    if answer == "l":
+        return rows
+    line = f"recover {row['number']}" + (" --drop" if answer == "d" else "")
+    outcome = await run_shown(client, line, terminal, confirmed=True)
+    if outcome.failure is not None:
+        terminal.say(*failure_lines(outcome.failure))
+        return rows
+    terminal.say(Text(clean(outcome.message)))
+    return [other for other in rows if other is not row]
