@@ -93,19 +93,23 @@ async def until_ready(
 
 
 def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -> Failure:
-    status = engine.status()
-    after = f"after {patience:g} s"
-    for host in status.hosts:
-        wanted = hosts is None or host.name in hosts
-        if wanted and host.state not in (HostState.READY, HostState.STOPPED):
-            return Failure(
-                f"{host.name} is {host.state.value} {after}{_why(host)}", hint=_hint(host)
-            )
+    """What is most likely to blame: a host, or a port that nobody listens on."""
+    status, after = engine.status(), f"after {patience:g} s"
+    down = [
+        host
+        for host in status.hosts
+        if host.state is not HostState.READY and (hosts is None or host.name in hosts)
+    ]
+    for host in down:
+        if host.state is not HostState.STOPPED:
+            told = f"{host.name} is {host.state.value} {after}{_why(host)}"
+            return Failure(told, hint=_hint(host))
     for port in status.listeners:
-        if port.state in (ListenerState.FAILED, ListenerState.PENDING):
+        if port.state is ListenerState.FAILED:
             where = f"port {port.listen} on {port.on_host}"
             return Failure(f"{where} is {port.state.value} {after}: {port.note}".rstrip(": "))
-    return Failure(f"not ready {after}")
+    names = f": {', '.join(host.name for host in down)}" if down else ""
+    return Failure(f"not ready {after}{names}", hint="wait longer: --timeout 5m")
 
 
 def _why(host: HostStatus) -> str:
