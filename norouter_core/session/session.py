@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -15,7 +16,7 @@ import anyio
 from norouter_core.commands.edits import Edit
 from norouter_core.commands.grammar import Unreadable, parse
 from norouter_core.commands.outcome import Completion, Emit, Failure, Outcome, Question
-from norouter_core.engine import Engine, Subscription
+from norouter_core.engine import Engine, MeshFailed, Subscription
 from norouter_core.engine.events import Event, Log
 from norouter_core.engine.status import HostState
 from norouter_core.manifest.problems import Refused
@@ -33,6 +34,9 @@ from norouter_core.session.sources import Sources
 
 LOG_LINES = 2000
 """How many of the last lines of the log are kept."""
+
+_SETTLING = 0.5
+"""Seconds that the beginning of a session waits for this machine at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,10 +78,18 @@ class Session:
         self._tasks.start_soon(self.sampler.run)
         try:
             await self.engine.apply(self.spec)
+            await self._settle()
         except BaseException:
             await self._end()
             raise
         return self
+
+    async def _settle(self) -> None:
+        """Waits a moment for this machine, which needs no link: the first command finds it up."""
+        here = [host.name for host in self.spec.hosts if host.cmd is None]
+        with contextlib.suppress(TimeoutError, MeshFailed):
+            async with asyncio.timeout(_SETTLING):
+                await self.engine.wait_ready(here)
 
     async def __aexit__(
         self,

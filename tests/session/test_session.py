@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from norouter_core.commands.edits import new_mesh
+from norouter_core.commands.outcome import Output
 from norouter_core.commands.registry import VERBS
+from norouter_core.engine import Engine
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS
-from tests.engine.meshes import exec_command, local, relayed, vip
+from norouter_core.session.session import Session
+from tests.engine.meshes import TIMING, exec_command, local, relayed, vip
 from tests.servers import eventually
 from tests.session.sessions import Talk, talk
 
@@ -30,6 +34,13 @@ async def test_a_session_begins_with_this_machine() -> None:
         assert (row["name"], row["vip"], row["state"]) == ("local", "127.0.42.100", "ready")
         (row,) = await say.rows("status")
         assert (row["ready"], row["unsaved"]) == (1, False)
+
+
+async def test_the_first_command_finds_this_machine_up() -> None:
+    async with Engine(TIMING) as engine, Session(engine, Document.empty(new_mesh())) as session:
+        said: list[Output] = []
+        assert (await session.run("ping local --count 1", said.append)).ok
+        assert len(said) == 1
 
 
 async def test_a_host_joins_and_can_be_waited_for() -> None:
