@@ -48,11 +48,13 @@ def _is_alive(pid: str, started: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """When a process was started, in ticks since the boot; empty where the system does not tell."""
+    """When a process was started, in ticks since the boot; `ended` for one that waits to be reaped;
+    empty where the system does not tell."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # Its name is in parentheses, and may hold some itself.
-            return file.read().rpartition(b")")[2].split()[19].decode("ascii")
+            fields = file.read().rpartition(b")")[2].split()
+            return "ended" if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
     except (OSError, IndexError, ValueError):
         return ""
 

@@ -68,6 +68,8 @@ def test_a_process_that_has_ended_is_dead() -> None:
         name, _, process = theirs.rpartition(".")
         assert is_dead(f"{name}.{int(process) - 1}", ME)
         child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert is_dead(theirs, ME)  # though nobody has reaped it yet
         child.wait()
         assert is_dead(theirs, ME)
 

@@ -159,9 +159,10 @@ async def test_an_agent_that_was_killed_leaves_nothing_for_long(hosts_file: Path
 
 
 @contextmanager
-def a_hub(hosts_file: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One in a process of its own, that has the names written twice."""
-    words = [sys.executable, hub.__file__, str(hosts_file), *exec_command()]
+def a_hub(hosts_file: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One in a process of its own, that has the names written: on this machine, and once more by
+    the agent behind a command, if there is one."""
+    words = [sys.executable, hub.__file__, str(hosts_file), *command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with killing_strays(), subprocess.Popen(words, env=environment) as process:
         try:
@@ -170,14 +171,21 @@ def a_hub(hosts_file: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
+async def test_the_agents_of_a_killed_hub_put_the_file_back(hosts_file: Path) -> None:
+    with a_hub(hosts_file, *exec_command()) as process:
+        await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
+        process.kill()
+        # The hub was the agent of its own machine: what it left goes along.
+        await eventually(lambda: hosts_file.read_text() == TEXT, "the file is put back")
+
+
 @pytest.mark.parametrize("again", ["with the names", "without them"])
 async def test_what_a_killed_hub_left_goes_with_the_next(hosts_file: Path, again: str) -> None:
     with a_hub(hosts_file) as process:
-        await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
+        await holds(hosts_file, "127.0.41.1\tthis\n")
         process.kill()
         process.wait()
-        # The agent knows that its hub is gone, and the hub was the agent of its own machine.
-        await eventually(lambda: blocks(hosts_file) == 1, "the agent has taken its block away")
+    assert blocks(hosts_file) == 1
     next_one = in_etc_hosts(local()) if again == "with the names" else local()
     async with mesh(next_one):
         await lacks(hosts_file, "127.0.41.1\tthis")
@@ -188,7 +196,7 @@ async def test_what_a_killed_hub_left_goes_with_the_next(hosts_file: Path, again
 
 
 async def test_a_living_mesh_keeps_its_names_when_another_comes_and_goes(hosts_file: Path) -> None:
-    with a_hub(hosts_file):
+    with a_hub(hosts_file, *exec_command()):
         await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
         before = hosts_file.read_text()
         async with Engine(TIMING) as engine:
