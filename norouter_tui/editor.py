@@ -32,7 +32,7 @@ class EditorFailed(Exception):
     """No editor could be started, or it ended with an error; the text says which."""
 
 
-def edit_and_run(options: RunOptions) -> ExitCode:
+def edit_and_run(options: RunOptions) -> int:
     """Opens the example manifest in an editor and runs what was made of it.
 
     RETURN stops the mesh and opens the editor again. The file stays, unless nothing was changed.
@@ -79,7 +79,7 @@ class _Session:
         """A signal handler."""
         self._interrupted = True
 
-    def run(self) -> ExitCode:
+    def run(self) -> int:
         before = self._path.read_bytes()
         while True:
             try:
@@ -97,7 +97,7 @@ class _Session:
             if not again:
                 return code
 
-    def _use(self, loaded: Loaded | None) -> tuple[ExitCode, bool]:
+    def _use(self, loaded: Loaded | None) -> tuple[int, bool]:
         """How this turn ended, and whether the editor is wanted again."""
         if loaded is None or not loaded.spec.hosts:
             line = f"nothing is run; {self._path} keeps it: RETURN opens it again, Ctrl-C ends"

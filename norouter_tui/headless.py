@@ -15,7 +15,7 @@ import anyio.abc
 from rich.text import Text
 
 from norouter_core.engine import Engine, MeshFailed, Subscription
-from norouter_core.engine.events import Event, HostChanged, Stopped
+from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
 from norouter_core.engine.status import HostState, Status
 from norouter_core.manifest import Loaded
 from norouter_core.session.autosave import Autosave
@@ -23,13 +23,17 @@ from norouter_core.session.document import Document
 from norouter_core.session.session import Session
 from norouter_tui import stdio
 from norouter_tui.check import load, sayer
+from norouter_tui.command import PATIENCE, Command, missing
 from norouter_tui.crash import reporter
+from norouter_tui.detach import CannotDetach, Report, detached
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.jsonl import JsonLines
 from norouter_tui.plaintext import clean
 from norouter_tui.printer import Printer, Say, not_ready_lines
+from norouter_tui.readiness import NotOurs, Readiness
 from norouter_tui.signals import watch_signals
 from norouter_tui.steering import Reloading, controlled
+from norouter_tui.surroundings import with_proxy
 
 _PATIENCE = 1.0
 """Seconds of an orderly stop after which a person is told of the other way."""
@@ -44,7 +48,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """What `norouter run` was asked for. `wait_ready` is in seconds; `control` opens the control
-    socket, `watch` loads the manifest again whenever it changes."""
+    socket, `watch` loads the manifest again whenever it changes, `command` runs once all is ready,
+    and ends the run."""
 
     wait_ready: float | None = None
     as_json: bool = False
@@ -52,6 +57,17 @@ class RunOptions:
     uvloop: bool = True
     control: bool = True
     watch: bool = False
+    quiet: bool = False
+    command: tuple[str, ...] = ()
+    ready_file: str = ""
+    detach: bool = False
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds for the mesh to be ready; None waits for it as long as it takes."""
+        if self.wait_ready is None and (self.command or self.detach):
+            return PATIENCE
+        return self.wait_ready
 
 
 class Face(Protocol):
@@ -61,9 +77,12 @@ class Face(Protocol):
     def missed(self, number: int) -> None: ...
 
 
-def run_file(file: str, options: RunOptions) -> ExitCode:
-    """Runs the mesh of a manifest until it is asked to end."""
+def run_file(file: str, options: RunOptions) -> int:
+    """Runs the mesh of a manifest until it is asked to end, or its command has ended."""
     say = sayer(sys.stderr)
+    if options.command and (trouble := missing(options.command)):
+        say(Text(f"norouter: {trouble}: nothing was started", style="bold red"))
+        return ExitCode.NO_COMMAND
     loaded = load(file, say)
     if loaded is None:
         return ExitCode.USAGE
@@ -71,17 +90,46 @@ def run_file(file: str, options: RunOptions) -> ExitCode:
         text = f"{clean(loaded.name)}: there is no host to bring up, as warned of above"
         say(Text(text, style="bold red"))
         return ExitCode.USAGE
-    return run_loaded(loaded, options)[0]
+    readiness = Readiness("" if file == "-" else file, options.ready_file)
+    try:
+        readiness.prepare()
+        if not options.detach:
+            return _run(loaded, options, readiness)
+        name = os.path.basename(loaded.name).partition(".")[0]
+        return detached(name, lambda report: _run(loaded, options, readiness, report))
+    except (NotOurs, CannotDetach) as error:
+        say(Text(f"norouter: {clean(str(error))}", style="bold red"))
+        return ExitCode.USAGE
+
+
+def _run(
+    loaded: Loaded, options: RunOptions, readiness: Readiness, report: Report | None = None
+) -> int:
+    if report is not None:
+        readiness.call = report.ready
+    try:
+        return run_loaded(loaded, options, readiness=readiness)[0]
+    finally:
+        readiness.over()
 
 
 def run_loaded(
-    loaded: Loaded, options: RunOptions, *, reopen: bool = False
-) -> tuple[ExitCode, bool]:
+    loaded: Loaded,
+    options: RunOptions,
+    *,
+    reopen: bool = False,
+    readiness: Readiness | None = None,
+) -> tuple[int, bool]:
     """Runs the mesh of a manifest that has hosts; how it ended, and whether by RETURN.
 
     Args:
         reopen: a line on stdin stops the mesh in order.
+        readiness: told when the mesh is ready.
     """
+    document = Document.of(loaded)
+    if options.command and (spec := with_proxy(loaded.spec)) != loaded.spec:
+        # This mesh is no more what the file says, and is never to be saved there.
+        document = Document.empty(spec)
     out, err = stdio.open_writers()
     paint_out, paint_err = stdio.painter(sys.stdout), stdio.painter(sys.stderr)
 
@@ -91,18 +139,28 @@ def run_loaded(
     def tell(line: Text) -> None:
         out.put(paint_out(line))
 
-    readiness = _nowhere if options.as_json else tell
-    printer = Printer(readiness, diagnose, debug=options.debug, expected=len(loaded.spec.hosts))
+    tells = diagnose if options.command else tell  # stdout is the command's then
+    told = _nowhere if options.as_json or options.quiet else tells
+    printer = Printer(told, diagnose, debug=options.debug, expected=len(document.spec.hosts))
     faces: list[Face] = [printer]
     if options.as_json:
         faces.append(JsonLines(out.put))
+
+    def settle() -> None:
+        for writer in (out, err):
+            writer.drain()
 
     def leave() -> NoReturn:
         for writer in (out, err):
             writer.close(_AT_ONCE / 2)
         os._exit(ExitCode.INTERRUPTED)
 
-    run = Run(Document.of(loaded), options, faces, diagnose, leave, reopen=reopen)
+    run = Run(document, options, faces, diagnose, leave, reopen=reopen)
+    run.readiness = readiness
+    if readiness is not None:
+        readiness.settle = settle
+    if options.command:
+        run.command = Command(options.command, loaded.name, diagnose)
     try:
         return run_async(run.main, uvloop=options.uvloop), run.returned
     finally:
@@ -144,6 +202,8 @@ class Run:
         reopen: bool = False,
     ) -> None:
         self.returned = False
+        self.readiness: Readiness | None = None
+        self.command: Command | None = None
         self._reopen = reopen
         self._document = document
         self._options = options
@@ -153,12 +213,15 @@ class Run:
         self._engine: Engine | None = None
         self._over = anyio.Event()
         self._shown = anyio.Event()
-        self._code = ExitCode.OK
+        self._code: int = ExitCode.OK
 
-    async def main(self) -> ExitCode:
+    async def main(self) -> int:
         """Runs to the end and returns how it ended."""
         async with anyio.create_task_group() as tasks:
-            await tasks.start(watch_signals, lambda: self._end(ExitCode.OK), self._end_at_once)
+            if self.command is not None:
+                await tasks.start(self.command.watch, self._end, self._end_at_once)
+            else:
+                await tasks.start(watch_signals, lambda: self._end(ExitCode.OK), self._end_at_once)
             async with Engine() as engine:
                 self._engine = engine
                 streams = self._options.as_json or self._options.debug
@@ -179,7 +242,7 @@ class Run:
             tasks.cancel_scope.cancel()
         return self._code
 
-    def _end(self, code: ExitCode) -> None:
+    def _end(self, code: int) -> None:
         """The first reason to end is the one that counts."""
         if not self._over.is_set():
             self._code = code
@@ -206,7 +269,8 @@ class Run:
     async def _steer(self, session: Session) -> None:
         reloading = Reloading(session, self._diagnose, lambda: self._end(ExitCode.OK))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(reloading.on_signal)
+            if self.command is None:  # else that signal is the command's
+                tasks.start_soon(reloading.on_signal)
             if self._options.watch and session.document.path:
                 tasks.start_soon(reloading.on_change)
             if self._options.control:
@@ -214,7 +278,7 @@ class Run:
                     await anyio.sleep_forever()
 
     async def _bring_up(self, engine: Engine) -> None:
-        wait = self._options.wait_ready
+        wait = self._options.patience
         try:
             with anyio.fail_after(wait):
                 if wait is not None:
@@ -227,6 +291,9 @@ class Run:
             names = ", ".join(clean(name) for name in failed.problems)
             self._diagnose(Text(f"not ready: {names} failed for good", style="bold red"))
             self._end(ExitCode.MESH_FAILED)
+        else:
+            if self.command is not None:
+                self._end(await self.command.run(engine))
 
     async def _show(self, engine: Engine, events: Subscription) -> None:
         missed = 0
@@ -238,11 +305,20 @@ class Run:
                     missed = events.dropped
                 for face in self._faces:
                     face.show(event)
+                if isinstance(event, Ready) and self.readiness is not None:
+                    self._tell_ready(self.readiness, engine)
                 if isinstance(event, HostChanged) and all_failed(engine.status()):
                     self._give_up()
                 if isinstance(event, Stopped):
                     break
         self._shown.set()
+
+    def _tell_ready(self, readiness: Readiness, engine: Engine) -> None:
+        try:
+            readiness.ready(engine)
+        except OSError as error:
+            text = f"cannot write the ready file: {clean(str(error))}"
+            self._diagnose(Text(text, style="bold red"))
 
     def _give_up(self) -> None:
         if not self._over.is_set():

@@ -11,7 +11,22 @@ from norouter_tui.exitcodes import EPILOG
 from norouter_tui.options import debug_option, file_argument, uvloop_option
 
 
-@click.command(epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
+class _WithCommand(click.Command):
+    """What follows `--` is a command, and no option in it is ours."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta["command"] = tuple(args[at + 1 :])
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        words = [*self.collect_usage_pieces(ctx), "[-- CMD...]"]
+        formatter.write_usage(ctx.command_path, " ".join(words))
+
+
+@click.command(cls=_WithCommand, epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
 @file_argument
 @click.option("--headless", is_flag=True, help="No screen, which is so already: see norouter-tui.")
 @click.option(
@@ -23,9 +38,26 @@ from norouter_tui.options import debug_option, file_argument, uvloop_option
 @click.option("--json", "as_json", is_flag=True, help="Events on stdout, one JSON object a line.")
 @click.option("--watch", is_flag=True, help="Load the manifest again whenever it changes.")
 @click.option("--no-control", is_flag=True, help="No socket for norouter ctl and attach.")
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False),
+    metavar="PATH",
+    default="",
+    help="A file that is there while the mesh is ready: variables for a shell to read in.",
+)
+@click.option(
+    "-d",
+    "--detach",
+    is_flag=True,
+    help="Go to the background once all is ready, within 60 s or those of --wait-ready.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No readiness lines; what fails is still told.")
 @debug_option
 @uvloop_option
-def run(file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any) -> int:
+@click.pass_context
+def run(
+    ctx: click.Context, /, file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any
+) -> int:
     """Bring up the mesh of the manifest FILE ('-' is stdin) and keep it up until SIGINT or SIGTERM.
 
     Readiness lines go to stdout, diagnostics to stderr. There is no screen, in a terminal either;
@@ -38,7 +70,20 @@ def run(file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any) 
     While it runs, `norouter ctl VERB...` looks at the mesh and edits it, `norouter ps` lists what
     runs. SIGHUP loads the manifest again, and so does --watch whenever it changes: streams
     that the change does not touch stay up, and a manifest with mistakes changes nothing.
+
+    With `-- CMD...`, CMD runs once all hosts are ready (within 60 s, or those of --wait-ready; else
+    the run ends with 1 or 3), with http_proxy, https_proxy, all_proxy, HOSTALIASES and variables
+    NOROUTER_* set. Signals go to CMD. When it ends, so does the mesh, and the run ends with CMD's
+    status. Readiness lines go to stderr then.
+
+    With --detach the mesh goes on in the background, and its process id and log file are told; one
+    that does not come up ends with 1 or 3, and nothing stays. A SIGTERM ends it.
     """
+    command = ctx.meta.get("command", ())
+    if "command" in ctx.meta and not command:
+        raise click.UsageError("There is no command behind '--'.", ctx)
+    if command and as_json:
+        raise click.UsageError("--json and a command both want stdout.", ctx)
     from norouter_tui.headless import RunOptions, run_file
 
     options = RunOptions(
@@ -48,5 +93,9 @@ def run(file: str, headless: bool, as_json: bool, no_uvloop: bool, **more: Any) 
         uvloop=not no_uvloop,
         control=not more["no_control"],
         watch=more["watch"],
+        quiet=more["quiet"],
+        command=command,
+        ready_file=more["ready_file"],
+        detach=more["detach"],
     )
     return run_file(file, options)

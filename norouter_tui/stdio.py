@@ -101,6 +101,7 @@ class LineWriter:
         self._limit = limit
         self._lines: deque[str] = deque()
         self._changed = threading.Condition()
+        self._writing = False
         self._closing = False
         # A daemon, because a write that never returns must not keep the program alive.
         self._thread = threading.Thread(target=self._work, name="line-writer", daemon=True)
@@ -112,14 +113,19 @@ class LineWriter:
             if len(self._lines) >= self._limit or self._closing:
                 return False
             self._lines.append(line)
-            self._changed.notify()
+            self._changed.notify_all()
             return True
+
+    def drain(self, patience: float = 1.0) -> None:
+        """Returns when all that was put has been written, or after `patience` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._lines and not self._writing, patience)
 
     def close(self, patience: float = 2.0) -> None:
         """Writes what waits, for at most `patience` seconds, and ends the thread."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(patience)
 
     def _work(self) -> None:
@@ -128,6 +134,9 @@ class LineWriter:
             # A full disk under a log must not end the mesh: what cannot be written is lost.
             with contextlib.suppress(OSError):
                 _write_all(self._raw, text.encode(self._encoding, "backslashreplace"))
+            with self._changed:
+                self._writing = False
+                self._changed.notify_all()
 
     def _take(self) -> list[str]:
         """All waiting lines, once there are any; empty when closed and drained."""
@@ -135,6 +144,7 @@ class LineWriter:
             self._changed.wait_for(lambda: self._lines or self._closing)
             batch = list(self._lines)
             self._lines.clear()
+            self._writing = bool(batch)
             return batch
 
 

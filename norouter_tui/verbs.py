@@ -7,8 +7,10 @@ import difflib
 import os
 
 import click
+from click.shell_completion import CompletionItem
 
 from norouter_tui import __version__, stdio
+from norouter_tui.completion import completion
 from norouter_tui.crash import reporter
 from norouter_tui.exitcodes import EPILOG, ExitCode
 from norouter_tui.options import debug_option as _debug
@@ -23,7 +25,8 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 def dispatch(words: list[str]) -> int:
     """Runs the verb that `words` name; every error ends here, as a line for a person."""
-    reporter.debug = "--debug" in words
+    own = words[: words.index("--")] if "--" in words else words
+    reporter.debug = "--debug" in own
     stdio.install()
     reporter.install()
     try:
@@ -60,6 +63,10 @@ class _FileFirst(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # The file first: shells fall back on files where nothing else follows.
+        return [CompletionItem(incomplete, type="file"), *super().shell_complete(ctx, incomplete)]
 
     def _is_own(self, ctx: click.Context, word: str) -> bool:
         flags = {flag for param in self.get_params(ctx) for flag in param.opts}
@@ -111,6 +118,7 @@ def _open_editor(ctx: click.Context, debug: bool) -> int:
 
 cli.add_command(run)
 cli.add_command(repl)
+cli.add_command(completion)
 
 
 @cli.command(epilog=EPILOG, short_help="Say what is wrong with a manifest, or what it means.")

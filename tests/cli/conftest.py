@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -65,3 +66,9 @@ def start(tmp_path: Path) -> Any:
         for pipe in (process.stdout, process.stderr, process.stdin):
             if pipe is not None:
                 pipe.close()
+
+
+@pytest.fixture
+def vip() -> str:
+    """A /24 of its own for each test, so that tests may run side by side."""
+    return f"127.{random.randint(50, 250)}.{random.randint(0, 255)}"

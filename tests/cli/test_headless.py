@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -19,12 +18,6 @@ from norouter_tui.jsonl import schema
 from tests.cli.conftest import Start
 
 GONE = "norouter-no-such-command -i web"
-
-
-@pytest.fixture
-def vip() -> str:
-    """A /24 of its own for each test, so that tests may run side by side."""
-    return f"127.{random.randint(50, 250)}.{random.randint(0, 255)}"
 
 
 def _mesh(folder: Path, vip: str, *commands: str | None) -> str:

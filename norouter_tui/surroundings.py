@@ -1,0 +1,144 @@
+"""What a program needs to find its way in a mesh: proxies, addresses and names, as variables of its
+environment. `docs/scripts.md` lists them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from norouter_core.engine.status import ListenerState, ListenerStatus, Status
+from norouter_core.manifest import allot_vip
+from norouter_core.model import Host, HostSpec, MeshSpec, ProxySpec
+from norouter_core.names.texts import hostaliases_file
+
+_NO_PROXY = "localhost,127.0.0.1,::1"
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+_ALIASES_LIMIT = 1 << 20
+
+
+def with_proxy(spec: MeshSpec) -> MeshSpec:
+    """`spec` with an HTTP proxy on this machine, at a free port of 127.0.0.1 where it has none;
+    also with this machine, where no host is it."""
+    hosts = list(spec.effective())
+    if any(host.is_local and host.http for host in hosts):
+        return spec
+    proxy = ProxySpec("127.0.0.1", _free_port())
+    local = next((host for host in spec.hosts if host.cmd is None), None)
+    if local is None:
+        vip = allot_vip({host.vip for host in spec.hosts})
+        local = HostSpec(_free_name(spec), vip)
+    return spec.with_host(replace(local, options=replace(local.options, http=proxy)))
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _free_name(spec: MeshSpec) -> str:
+    name, number = "local", 1
+    while spec.host(name) is not None:
+        number += 1
+        name = f"local{number}"
+    return name
+
+
+def variables(hosts: Iterable[Host], status: Status, manifest: str) -> dict[str, str]:
+    """The environment of a mesh that is up. `manifest` is its path, or empty."""
+    hosts = list(hosts)
+    here = {host.name for host in hosts if host.is_local}
+    listeners = [listener for listener in status.listeners if listener.on_host in here]
+    said = {
+        "NOROUTER_PID": str(os.getpid()),
+        "NOROUTER_MANIFEST": os.path.abspath(manifest) if manifest else "",
+        "NOROUTER_HOSTS": " ".join(host.name for host in hosts),
+    }
+    for host in hosts:
+        for name in (host.name, *host.aliases):
+            said.setdefault(f"NOROUTER_VIP_{_word(name)}", host.vip)
+    for listener in listeners:
+        if listener.service == "port" and "/" not in listener.listen and _is_up(listener):
+            port = listener.listen.rpartition(":")[2]
+            said.setdefault(f"NOROUTER_ADDRESS_{_word(listener.to_host)}_{port}", _place(listener))
+    return said | _proxies(hosts, listeners)
+
+
+def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, str]:
+    auths = {
+        (host.name, kind): proxy.auth
+        for host in hosts
+        for kind, proxy in (("http", host.http), ("socks", host.socks))
+        if proxy is not None
+    }
+    urls: dict[str, str] = {}
+    for listener in listeners:
+        key = (listener.to_host, listener.service)
+        if key in auths and _is_up(listener):
+            user, _, password = (auths[key] or "").partition(":")
+            login = f"{quote(user, '')}:{quote(password, '')}@" if user else ""
+            scheme = "http" if listener.service == "http" else "socks5h"
+            urls.setdefault(listener.service, f"{scheme}://{login}{_place(listener)}")
+    said = {f"NOROUTER_{kind.upper()}_PROXY": url for kind, url in urls.items()}
+    usual: dict[str, str] = {}
+    if "http" in urls:
+        usual = {"http_proxy": urls["http"], "https_proxy": urls["http"]}
+    if urls:
+        # An HTTP proxy first: it carries any TCP, and not every client knows SOCKS.
+        usual["all_proxy"] = urls.get("http") or urls["socks"]
+        # Not what was in it before: names that were reached directly may be the mesh's now.
+        usual["no_proxy"] = _NO_PROXY
+    return said | usual | {name.upper(): value for name, value in usual.items()}
+
+
+def _is_up(listener: ListenerStatus) -> bool:
+    return listener.state in (ListenerState.BOUND, ListenerState.SHARED)
+
+
+def _place(listener: ListenerStatus) -> str:
+    """Where to connect, `IP:PORT`."""
+    host, _, port = (listener.bound or listener.listen).rpartition(":")
+    return f"{_EVERYWHERE.get(host, host)}:{port}"
+
+
+def _word(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def exports(said: dict[str, str]) -> Iterator[str]:
+    """Variables as lines that a shell can read in."""
+    for name, value in said.items():
+        yield f"export {name}={shlex.quote(value)}"
+
+
+@contextmanager
+def host_aliases(hosts: Iterable[Host]) -> Iterator[dict[str, str]]:
+    """`HOSTALIASES` with a file of its own, which holds the mesh's names and what the user's has;
+    the file goes at the end."""
+    text = hostaliases_file(hosts, _existing())
+    number, name = tempfile.mkstemp(prefix="norouter-", suffix=".hostaliases")
+    try:
+        with open(number, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+        yield {"HOSTALIASES": name}
+    finally:
+        with suppress(OSError):
+            os.unlink(name)
+
+
+def _existing() -> str:
+    path = Path(os.environ.get("HOSTALIASES", ""))
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+            return file.read(_ALIASES_LIMIT)
+    except OSError:
+        return ""

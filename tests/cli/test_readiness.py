@@ -1,0 +1,144 @@
+"""Who else is told that a mesh is ready: a file, a service manager; and runs in the background."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.conftest import Program, Start
+from tests.cli.test_run_command import GONE, SILENT, mesh
+
+
+def test_a_ready_file_is_there_while_the_mesh_is(start: Start, tmp_path: Path, vip: str) -> None:
+    file = tmp_path / "ready"
+    process = start("run", mesh(tmp_path, vip), "--ready-file", str(file))
+    assert process.stdout is not None
+    assert any(line.startswith("ready: ") for line in process.stdout)
+    _await(file.exists)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    read = f'. {file}; echo "$NOROUTER_PID $NOROUTER_VIP_WEB_1 $NOROUTER_HOSTS"'
+    said = subprocess.run(["sh", "-c", read], capture_output=True, text=True, check=True).stdout
+    assert said == f"{process.pid} {vip}.2 local web-1\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0 and not file.exists()
+
+
+def _await(is_so: Callable[[], bool]) -> None:
+    """Waits until it is so: the file is written right after the line was."""
+    end = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_ready_file_that_an_earlier_run_left_means_nothing(
+    norouter: Program, tmp_path: Path, vip: str
+) -> None:
+    file = tmp_path / "ready"
+    file.write_text("# written by norouter while its mesh is up\nexport NOROUTER_PID=1\n")
+    done = norouter("run", mesh(tmp_path, vip, GONE), "--ready-file", str(file))
+    assert done.returncode == 1 and not file.exists()
+
+
+def test_a_ready_file_never_takes_the_place_of_another(
+    norouter: Program, tmp_path: Path, vip: str
+) -> None:
+    path = mesh(tmp_path, vip)
+    before = Path(path).read_text()
+    done = norouter("run", path, "--ready-file", path)
+    assert done.returncode == 2 and "no ready file of norouter's" in done.stderr
+    assert Path(path).read_text() == before
+
+
+@pytest.mark.parametrize("kind", ["path", "abstract"])
+def test_a_service_manager_is_told(start: Start, tmp_path: Path, vip: str, kind: str) -> None:
+    name = str(tmp_path / "notify") if kind == "path" else f"@norouter-{os.getpid()}-{vip}"
+    if kind == "abstract" and not os.path.exists("/proc"):
+        pytest.skip("abstract sockets are Linux's alone")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(name if kind == "path" else f"\0{name[1:]}")
+        sock.settimeout(20)
+        process = start("run", mesh(tmp_path, vip), env={"NOTIFY_SOCKET": name})
+        assert sock.recv(1000) == b"READY=1\nSTATUS=2 hosts ready"
+        process.send_signal(signal.SIGTERM)
+        assert sock.recv(1000) == b"STOPPING=1"
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_run_in_the_background(norouter: Program, tmp_path: Path, vip: str) -> None:
+    file = tmp_path / "ready"
+    done = norouter("run", mesh(tmp_path, vip), "--detach", "--ready-file", str(file))
+    words = done.stdout.split()
+    assert done.returncode == 0 and words[:5] == "norouter runs in the background:".split()
+    process = psutil.Process(int(words[6].rstrip(",")))
+    try:
+        log = Path(words[8])
+        assert log.parent == tmp_path / "state" / "norouter" / "log"
+        assert log.name.startswith("mesh-") and stat.S_IMODE(log.stat().st_mode) == 0o600
+        assert "ready: 2 hosts" in done.stderr and "ready: 2 hosts" in log.read_text()
+        assert f"export NOROUTER_PID={process.pid}\n" in file.read_text()
+        assert process.terminal() is None and os.getsid(process.pid) != os.getsid(0)
+        assert os.getsid(process.pid) != process.pid
+        with socket.create_connection((f"{vip}.2", 18080)):
+            pass
+        process.terminate()
+        process.wait(20)
+        assert log.read_text().endswith("stopped\n") and not file.exists()
+    finally:
+        if process.is_running():
+            process.kill()
+
+
+@pytest.mark.parametrize(
+    ("cmd", "more", "status", "says"),
+    [
+        (GONE, (), 1, "not ready: web-1 failed for good"),
+        (SILENT, ("--wait-ready", "0.5"), 3, "not ready within 500 ms"),
+    ],
+)
+def test_a_mesh_that_does_not_come_up_stays_nowhere(
+    norouter: Program,
+    tmp_path: Path,
+    vip: str,
+    cmd: str,
+    more: tuple[str, ...],
+    status: int,
+    says: str,
+) -> None:
+    path = mesh(tmp_path, vip, cmd)
+    done = norouter("run", path, "--detach", *more)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr and "nothing runs in the background; the log is" in done.stderr
+    assert not [p for p in psutil.process_iter(["cmdline"]) if path in (p.info["cmdline"] or ())]
+
+
+def test_a_wrong_manifest_is_told_of_at_once(norouter: Program, tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text("hosts: {a: {vip: nowhere}}")
+    done = norouter("run", str(path), "--detach")
+    assert done.returncode == 2 and "mesh.yaml:1:18" in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_waiting_for_the_background_can_be_interrupted(
+    start: Start, tmp_path: Path, vip: str
+) -> None:
+    path = mesh(tmp_path, vip, SILENT)
+    process = start("run", path, "--detach")
+    assert process.stderr is not None
+    assert "host local ready" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert not [p for p in psutil.process_iter(["cmdline"]) if path in (p.info["cmdline"] or ())]
