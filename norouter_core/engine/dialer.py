@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 class Reached(Protocol):
-    def __call__(self, host: str, target: str, through: Publication | None) -> None:
-        """`host` dials `target`; `through` is the published port that this is, if it is one."""
+    def __call__(self, host: str, target: str, through: Publication | None, towards: End) -> None:
+        """`host` dials `target`; `through` is the published port that this is, if it is one, and
+        the `bytes_in` of `towards` counts what the target is sent."""
         ...
 
 
@@ -99,7 +100,7 @@ class HostDialer:
         choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
         dialler = choice.decision.host
         published = self._mesh.publication(choice.published) if choice.published else None
-        self._reached(dialler, address_text((host, port)), published)
+        self._reached(dialler, address_text((host, port)), published, other)
         if choice.dial is None:
             return _refuse(other, choice.code, choice.reason)
         link = self._mesh.link(dialler)

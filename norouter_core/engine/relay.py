@@ -24,8 +24,10 @@ class Stream:
 
     __slots__ = (
         "_closed_ends",
+        "_earlier",
         "_on_closed",
         "_shown",
+        "_towards",
         "client",
         "from_host",
         "number",
@@ -66,13 +68,33 @@ class Stream:
         self._on_closed = on_closed
         self._shown: StreamStatus | None = None
         self._closed_ends = 0
+        self._towards: End | None = None
+        self._earlier: dict[str, tuple[int, int]] = {}
+        """What has flowed to and from the hosts that dialled for it before, by name."""
         client.observer = self
 
-    def reaches(self, host: str, target: str, through: Publication | None) -> None:
+    def reaches(self, host: str, target: str, through: Publication | None, towards: End) -> None:
         """A proxy's client goes to `target`, which `host` dials; `through` a published port, where
-        it is one of the mesh's."""
+        it is one of the mesh's. `towards` counts what the target is sent."""
+        if self._towards is not None:
+            # A client that keeps its connection goes on to another target.
+            *_, (_, forth, back) = self.shares()
+            before = self._earlier.get(self.to_host, (0, 0))
+            sent = min(forth, before[0] + self._towards.bytes_in)
+            self._earlier[self.to_host] = (sent, back)
+        self._towards = towards
         self.state = StreamState.OPEN
         self.to_host, self.target_text, self.through = host, target, through
+
+    def shares(self) -> Iterator[tuple[str, int, int]]:
+        """Each host that has dialled for this stream, with its part of the bytes forth and back;
+        the one that it reaches now comes last."""
+        forth, back = self.bytes_forth, self.bytes_back
+        for host, (sent, got) in self._earlier.items():
+            if host != self.to_host:
+                forth, back = forth - sent, back - got
+                yield host, sent, got
+        yield self.to_host, forth, back
 
     @property
     def bytes_forth(self) -> int:
@@ -158,6 +180,9 @@ class DirectStream:
     @property
     def target_text(self) -> str:
         return self.publication.target_text
+
+    def shares(self) -> Iterator[tuple[str, int, int]]:
+        yield self.to_host, self.bytes_forth, self.bytes_back
 
     def status(self) -> StreamStatus:
         self._shown = _status_again(self, self._shown)
@@ -306,12 +331,13 @@ def _add(sums: dict[str, list[int]], stream: Stream | DirectStream, open_now: in
     client = sums.setdefault(stream.from_host, [0, 0, 0])
     client[0] += stream.bytes_forth
     client[1] += stream.bytes_back
-    target = sums.setdefault(stream.to_host, [0, 0, 0])
-    target[0] += stream.bytes_back
-    target[1] += stream.bytes_forth
+    for host, forth, back in stream.shares():
+        target = sums.setdefault(host, [0, 0, 0])
+        target[0] += back
+        target[1] += forth
     client[2] += open_now
-    if target is not client:
-        target[2] += open_now
+    if stream.to_host != stream.from_host:
+        sums[stream.to_host][2] += open_now
 
 
 def _status_again(stream: Stream | DirectStream, shown: StreamStatus | None) -> StreamStatus:

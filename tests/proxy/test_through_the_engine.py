@@ -194,6 +194,33 @@ async def test_requests_of_one_connection_go_to_whoever_each_is_for() -> None:
                 assert there.stream.target == f"{name}:{at}"
 
 
+async def test_each_host_that_one_connection_visits_has_its_own_bytes_counted() -> None:
+    async with page(b"x" * 100_000) as port, world(port, Route("bastion", ("localhost",))) as there:
+        visits = [("web", PUBLISHED), ("localhost", port), ("web", PUBLISHED)]
+        with await connect(there.http) as client:
+            for name, at in visits:
+                request = f"GET http://{name}:{at}/ HTTP/1.1\r\nHost: {name}:{at}\r\nX: "
+                await client.send(f"{request}{'y' * 5000}\r\n\r\n".encode())
+                got = b""
+                while not got.endswith(b"x" * 100_000):
+                    piece = await client.some()
+                    assert piece, got
+                    got += piece
+            counted = {host.name: host for host in there.mesh.engine.status().hosts}
+            for name, times in (("back", 2), ("bastion", 1)):
+                host = counted[name]
+                assert times * 100_000 < host.bytes_in < times * 100_200, (name, host)
+                assert times * 5000 < host.bytes_out < times * 5200, (name, host)
+                assert host.streams == (1 if name == "back" else 0)
+            assert 15_000 < counted["hub"].bytes_in < 15_600
+            assert 300_000 < counted["hub"].bytes_out < 300_600
+        await there.idle()
+        after = {host.name: host for host in there.mesh.engine.status().hosts}
+        for name in ("back", "bastion", "hub"):
+            assert after[name].bytes_in == counted[name].bytes_in
+            assert after[name].bytes_out == counted[name].bytes_out
+
+
 async def test_a_hundred_at_once() -> None:
     async with page(b"of back") as port, world(port, Route("bastion", ("local*",))) as there:
 
