@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -28,7 +30,7 @@ class _WithCommand(click.Command):
 
 @click.command(cls=_WithCommand, epilog=EPILOG, short_help="Bring up the mesh of a manifest.")
 @file_argument
-@click.option("--headless", is_flag=True, help="No screen, which is so already: see norouter-tui.")
+@click.option("--headless", is_flag=True, help="No screen, in a terminal either.")
 @click.option(
     "--wait-ready",
     type=click.FloatRange(min=0, min_open=True),
@@ -60,8 +62,8 @@ def run(
 ) -> int:
     """Bring up the mesh of the manifest FILE ('-' is stdin) and keep it up until SIGINT or SIGTERM.
 
-    Readiness lines go to stdout, diagnostics to stderr. There is no screen, in a terminal either;
-    `norouter-tui FILE` shows the same mesh on one.
+    In a terminal it is shown on a screen, as `norouter-tui FILE` does, unless --headless or another
+    option says otherwise. Without a screen, readiness lines go to stdout, diagnostics to stderr.
 
     A host that fails never ends the rest of the mesh; the run ends with 1 when every host with a
     command has failed for good. It goes on when the reader of its output goes away. A second
@@ -84,6 +86,10 @@ def run(
         raise click.UsageError("There is no command behind '--'.", ctx)
     if command and as_json:
         raise click.UsageError("--json and a command both want stdout.", ctx)
+    if not (headless or as_json or command) and file != "-" and _on_a_terminal(more):
+        from norouter_tui.screen.program import run_screen
+
+        return run_screen(file)
     from norouter_tui.headless import RunOptions, run_file
 
     options = RunOptions(
@@ -99,3 +105,14 @@ def run(
         detach=more["detach"],
     )
     return run_file(file, options)
+
+
+_PLAIN = ("wait_ready", "watch", "no_control", "ready_file", "detach", "quiet", "debug")
+"""Options that say something of a run without a screen."""
+
+
+def _on_a_terminal(more: Mapping[str, Any]) -> bool:
+    """Whether a person at a terminal wants no more than to run the mesh."""
+    if any(more[name] for name in _PLAIN):
+        return False
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))

@@ -61,6 +61,8 @@ class Bytes:
 
     source: str
     data: bytes
+    skipped: int = 0
+    """How many bytes came before these and are lost: the reader was slower than they came."""
 
 
 Output = Lines | Table | Diff | Bytes

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
-from norouter_core.commands.edits.hosts import new_mesh
-from norouter_core.manifest import ManifestError, Problem
-from norouter_core.session.document import Document
-from norouter_tui.advice import advise
+from norouter_core.manifest import ManifestError
 from norouter_tui.check import problem_lines, sayer
+from norouter_tui.documents import notes_of, open_document
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.headless import run_async
 from norouter_tui.plaintext import clean
@@ -41,7 +38,7 @@ def run_repl(options: ReplOptions) -> int:
     say = sayer(sys.stderr)
     try:
         document = open_document(options.file)
-        notes = tuple(_notes(document))
+        notes = tuple(notes_of(document))
         work = _work(options, notes)
     except ManifestError as error:
         for line in problem_lines(error.problems):
@@ -51,22 +48,6 @@ def run_repl(options: ReplOptions) -> int:
         say(Text(f"{clean(str(error.filename))}: {error.strerror}", style="bold red"))
         return ExitCode.USAGE
     return run_async(Stay(document, work).main, uvloop=options.uvloop)
-
-
-def open_document(file: str | None) -> Document:
-    """The document of a manifest; a new one where there is no such file, or None was given.
-
-    Raises:
-        ManifestError: the file cannot be read, or is no valid manifest.
-    """
-    if file is None:
-        return Document.empty(new_mesh())
-    if os.path.lexists(file):
-        return Document.load(file)
-    if not os.path.isdir(os.path.dirname(file) or "."):
-        hint = "make its folder first"
-        raise ManifestError((Problem(file, 0, 0, "there is no such file, nor its folder", hint),))
-    return Document(file, new_mesh(), None)
 
 
 def _work(options: ReplOptions, notes: tuple[Text, ...]) -> Work:
@@ -84,13 +65,3 @@ def _work(options: ReplOptions, notes: tuple[Text, ...]) -> Work:
     from norouter_tui.repl.face import AtTerminal, Look
 
     return AtTerminal(Look(options.vi, notes=notes))
-
-
-def _notes(document: Document) -> list[Text]:
-    """What is to be known of a manifest before anything is started."""
-    name = document.path or "<stdin>"
-    warnings = (*document.warnings, *advise(document.spec, name))
-    notes = problem_lines(warnings, warnings=True)
-    if document.path and not document.text:
-        notes.append(Text(f"{clean(document.path)} is new: `save` makes it"))
-    return notes

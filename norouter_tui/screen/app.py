@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
+import anyio
 from rich.text import Text
 from textual import on, work
-from textual.app import App
+from textual.app import App, SystemCommand, get_system_commands_provider
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from norouter_core.commands.outcome import Diff, Failure, Lines, Outcome, Output, Question
+from norouter_core.commands.outcome import Completion
+from norouter_core.manifest import render
+from norouter_core.session.client import Snapshot
 from norouter_tui.crash import reporter
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.plaintext import clean
 from norouter_tui.printer import Printer
+from norouter_tui.screen import deeds
 from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.confirm import Confirm
+from norouter_tui.screen.deeds import DeedProvider
 from norouter_tui.screen.help import HelpScreen, key_lines
 from norouter_tui.screen.history import History
 from norouter_tui.screen.log import LogView
@@ -31,8 +37,10 @@ from norouter_tui.screen.messages import (
     SnapshotArrived,
     TapWanted,
 )
-from norouter_tui.screen.output import OutputScreen
+from norouter_tui.screen.runner import Runner
+from norouter_tui.screen.settings import load_settings
 from norouter_tui.screen.themes import DARK, THEMES
+from norouter_tui.signals import ENDING, watch_signals
 
 
 class NorouterApp(App[None]):
@@ -42,35 +50,57 @@ class NorouterApp(App[None]):
         backend: the mesh, and what runs commands on it.
         notes: lines for the log, before any event's.
         history: of the `:` line; one in memory when None.
+        settings: the file of the user's settings; None for none.
     """
 
     TITLE = "norouter"
     CSS_PATH = "style.tcss"
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {get_system_commands_provider, lambda: DeedProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", id="quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="interrupt"),
+        Binding("y", "copy", "Copy", show=False, id="copy"),
+        Binding("e", "edit", "Edit", id="edit"),
         Binding("ctrl+p", "command_palette", "Palette", show=False, id="palette"),
     ]
 
     def __init__(
-        self, backend: Backend, notes: Sequence[Text] = (), history: History | None = None
+        self,
+        backend: Backend,
+        notes: Sequence[Text] = (),
+        history: History | None = None,
+        settings: Path | None = None,
     ) -> None:
         super().__init__()
         self.backend = backend
         self.fault: BaseException | None = None
         """What ended the app, if that was a fault of this program."""
+        self.saved = ""
+        """Where the mesh was saved last."""
+        self.last_snapshot: Snapshot | None = None
         self._notes = notes
         self._history = history or History()
         self._leaving = False
+        self.runner = Runner(self)
         self._printer = Printer(self._say, self._say, debug=reporter.debug, again="press r on it")
         self._said: list[Text] = []
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DARK
+        self._settings_file = settings
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Of Textual's own entries of the palette the one that has no key."""
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
 
     def get_default_screen(self) -> Screen[Any]:
-        return MainScreen(self.backend.complete, self._history)
+        return MainScreen(self._complete, self._history)
+
+    async def _complete(self, line: str, cursor: int) -> Sequence[Completion]:
+        """What may stand there: words of the vocabulary, and the deeds of this screen."""
+        found = await self.backend.complete(line, cursor)
+        return [*found, *deeds.completions(self, line[:cursor])]
 
     @property
     def main(self) -> MainScreen:
@@ -82,30 +112,56 @@ class NorouterApp(App[None]):
     @on(MainScreen.Shown)
     def _main_shown(self) -> None:
         """Starts the other side."""
-        self.main.query_one(LogView).add(self._notes)
+        self.log_lines(self._notes)
+        if self._settings_file is not None:
+            self._apply_settings(self._settings_file)
         self.backend.start(self)
+        self._watch_signals()
+
+    @work(group="signals")
+    async def _watch_signals(self) -> None:
+        numbers = (signal.SIGINT, *ENDING)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(watch_signals, self.interrupt, self.end_at_once, numbers)
+
+    def _apply_settings(self, file: Path) -> None:
+        names = [deed.name for deed in deeds.every(self)] + list(deeds.UNSAID)
+        settings, problems = load_settings(file, self.available_themes, names)
+        self.theme = settings.theme
+        self.set_keymap(settings.keymap)
+        self.backend.refresh_every(settings.refresh)
+        for problem in problems:
+            lines = render(problem).splitlines()
+            self.log_lines([Text(clean(line), "yellow") for line in lines])
+            text = "\n".join(map(clean, lines))
+            self.notify(text, title="Settings", severity="warning", markup=False, timeout=8)
+
+    def farewell(self) -> list[str]:
+        """What the user is to know once the screen is gone."""
+        lines = [f"saved: {clean(self.saved)}"] if self.saved else []
+        snapshot = self.last_snapshot
+        if snapshot is not None and snapshot.document.unsaved:
+            lines.append("unsaved changes are kept: `recover` in the next session brings them back")
+        return lines
 
     # -- what is told ----------------------------------------------------------------------
 
     @on(SnapshotArrived)
     def _snapshot_arrived(self, event: SnapshotArrived) -> None:
+        self.last_snapshot = event.snapshot
         self.main.show_snapshot(event.snapshot)
 
     @on(EventsArrived)
     def _events_arrived(self, event: EventsArrived) -> None:
-        log = self.main.query_one(LogView)
         if event.missed:
             self._printer.missed(event.missed)
         for each in event.events:
             self._printer.show(each)
-            log.add(self._take_said(), each.at)
+            said, self._said = self._said, []
+            self.log_lines(said, each.at)
 
     def _say(self, line: Text) -> None:
         self._said.append(line)
-
-    def _take_said(self) -> list[Text]:
-        said, self._said = self._said, []
-        return said
 
     @on(Ended)
     def _ended(self, event: Ended) -> None:
@@ -122,67 +178,37 @@ class NorouterApp(App[None]):
     def _nothing(self, event: Nothing) -> None:
         self.notify(f"There is no {event.noun} here.", severity="warning")
 
-    @on(TapWanted)
-    def _tap_wanted(self, event: TapWanted) -> None:
-        self.run_line(f"stream tap {event.stream}")
-
     @work(group="commands")
     async def run_line(self, line: str, *, typed: bool = False, ask: str = "") -> None:
-        """Runs a command line; asks what it asks, shows what it gives."""
-        shown = _Shown(self, line)
-        if ask and not await self.push_screen_wait(Confirm(Question(ask))):
-            return
-        outcome = await self.backend.run(line, shown.put, confirmed=bool(ask))
-        if outcome.question is not None:
-            if not await self.push_screen_wait(Confirm(outcome.question)):
-                return
-            outcome = await self.backend.run(line, shown.put, confirmed=True)
-        shown.finish()
-        self._tell(line, outcome, typed)
+        """Runs a command line, of the vocabulary or a deed of this screen's own."""
+        if not await deeds.do(self, line):
+            await self.runner.run(line, typed=typed, ask=ask)
 
-    def _tell(self, line: str, outcome: Outcome, typed: bool) -> None:
-        log = self.main.query_one(LogView)
-        if outcome.failure is not None:
-            log.add(
-                [
-                    Text.assemble(
-                        (f"{clean(line)}: ", "bold"), (clean(outcome.failure.message), "red")
-                    )
-                ]
-            )
-            self._tell_failure(line, outcome.failure, typed)
-        elif outcome.message:
-            log.add([Text(clean(outcome.message))])
-            self.notify(clean(outcome.message), markup=False)
-        if outcome.ended:
-            self._leave()
-
-    def _tell_failure(self, line: str, failure: Failure, typed: bool) -> None:
-        if typed and self.screen is self.main:
-            self.main.command_line.refused(line, failure)
-            return
-        text = clean(failure.message)
-        if failure.hint:
-            text += f"\n{clean(failure.hint)}"
-        self.notify(text, severity="error", markup=False, timeout=8)
+    @on(TapWanted)
+    @work(group="tap", exclusive=True)
+    async def _tap_wanted(self, event: TapWanted) -> None:
+        await self.runner.tap(event.stream, event.way)
 
     @on(ManifestView.Wanted)
     @work(group="manifest", exclusive=True)
     async def _manifest_wanted(self) -> None:
-        diff = await self._text_of("diff")
-        text = await self._text_of("export")
+        diff = await self.runner.text_of("diff")
+        text = await self.runner.text_of("export")
         self.main.query_one(ManifestView).show_texts(text, diff)
 
-    async def _text_of(self, line: str) -> str:
-        """What a command gives as text."""
-        texts: list[str] = []
+    @work(group="commands")
+    async def action_copy(self) -> None:
+        """Copies a line about what is under the cursor."""
+        await self.runner.copy()
 
-        def take(output: Output) -> None:
-            if isinstance(output, Lines | Diff):
-                texts.append(output.text)
+    @work(group="edit", exclusive=True)
+    async def action_edit(self) -> None:
+        """Opens the manifest in the user's editor."""
+        await self.runner.edit()
 
-        await self.backend.run(line, take)
-        return "\n".join(texts)
+    def log_lines(self, lines: Sequence[Text], at: float | None = None) -> None:
+        """Adds lines to the log."""
+        self.main.query_one(LogView).add(lines, at)
 
     # -- the end ---------------------------------------------------------------------------
 
@@ -193,7 +219,8 @@ class NorouterApp(App[None]):
         else:
             self.run_line("quit")
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Begins the orderly stop; the app ends when that is done."""
         if not self._leaving:
             self._leaving = True
             self.notify("Stopping the mesh. Press q again to end at once.", timeout=60)
@@ -204,7 +231,7 @@ class NorouterApp(App[None]):
         if self._leaving:
             self.end_at_once()
         else:
-            self._leave()
+            self.leave()
 
     def end_at_once(self) -> None:
         """Nothing is waited for any more."""
@@ -219,30 +246,3 @@ class NorouterApp(App[None]):
         # Textual would print a traceback with all local values over the user's terminal.
         self.fault = error
         self.exit(return_code=ExitCode.INTERNAL)
-
-
-class _Shown:
-    """Where the output of one command goes: over the screen, from the first of it on."""
-
-    def __init__(self, app: NorouterApp, line: str) -> None:
-        self._app = app
-        self._line = line
-        self._screen: OutputScreen | None = None
-        self._waiting: list[Output] = []
-
-    def put(self, output: Output) -> None:
-        """Takes an output."""
-        self._waiting.append(output)
-        if len(self._waiting) == 1:
-            self._app.call_later(self.finish)
-
-    def finish(self) -> None:
-        """Shows what has come."""
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        if self._screen is None:
-            self._screen = OutputScreen(self._line, waiting, lambda: None)
-            self._app.push_screen(self._screen)
-        elif self._screen.is_attached:
-            self._screen.add(waiting)

@@ -19,6 +19,9 @@ class Backend(Protocol):
 
     def start(self, screen: Screen) -> None: ...
 
+    def refresh_every(self, seconds: float) -> None:
+        """How often snapshots are to come; called before `start`."""
+
     async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome: ...
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]: ...

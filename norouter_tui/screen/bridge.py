@@ -12,18 +12,20 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 import anyio
+from rich.text import Text
 
-from norouter_core.commands.outcome import Completion, Emit, Failure, Outcome, Output
+from norouter_core.commands.outcome import Bytes, Completion, Emit, Failure, Outcome, Output
 from norouter_core.engine import Engine, Subscription
-from norouter_core.engine.events import Event
+from norouter_core.engine.events import Event, Log
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import Snapshot
 from norouter_core.session.document import Document
-from norouter_core.session.sampler import Sampler
+from norouter_core.session.sampler import INTERVAL, Sampler
 from norouter_core.session.session import Session
 from norouter_tui.headless import run_async
 from norouter_tui.screen.backend import Screen
 from norouter_tui.screen.messages import Ended, EventsArrived, SnapshotArrived
+from norouter_tui.steering import controlled
 
 T = TypeVar("T")
 
@@ -32,7 +34,10 @@ SWITCH_INTERVAL = 0.0005
 waited for at each of the thousands of reads and writes a second that a transfer takes."""
 MOST_EVENTS = 2000
 MOST_OUTPUTS = 500
+MOST_BYTES = 256 * 1024
 """Of a command, that wait for a screen that is slower than they come."""
+OUTPUT_INTERVAL = 0.05
+"""Seconds between two looks at them."""
 _GONE = Failure("the mesh has been stopped", hint="end this screen and start it again")
 
 
@@ -43,7 +48,9 @@ class Bridge:
     terminal, say) costs the engine nothing.
     """
 
-    def __init__(self, document: Document, *, interval: float, autosave: Autosave | None) -> None:
+    def __init__(
+        self, document: Document, *, autosave: Autosave | None, interval: float = INTERVAL
+    ) -> None:
         self._document = document
         self._interval = interval
         self._autosave = autosave
@@ -64,6 +71,10 @@ class Bridge:
         """What ended the thread, if that was a fault."""
 
     # -- for the app, in its loop ----------------------------------------------------------
+
+    def refresh_every(self, seconds: float) -> None:
+        """How often snapshots come, from `start` on."""
+        self._interval = seconds
 
     def start(self, screen: Screen) -> None:
         """Starts the thread; `screen` is told from now on, in the loop that runs here."""
@@ -154,8 +165,9 @@ class Bridge:
                 sampler = Sampler(engine, session.document_state, self._interval)
                 tasks.start_soon(sampler.run)
                 tasks.start_soon(self._follow_snapshots, sampler)
-                self._ready.set_result(session)
-                await self._leaving.wait()
+                async with controlled(session, self._leave, self._say):
+                    self._ready.set_result(session)
+                    await self._leaving.wait()
             tasks.cancel_scope.cancel()
 
     async def _follow_snapshots(self, sampler: Sampler) -> None:
@@ -172,6 +184,12 @@ class Bridge:
                     self._missed += len(self._events) == MOST_EVENTS
                     self._events.append(event)
                 self._wake()
+
+    def _say(self, line: Text) -> None:
+        """A line about the session itself, for the log."""
+        with self._waiting:
+            self._events.append(Log(level="warning", host="", text=line.plain))
+        self._wake()
 
     def _wake(self) -> None:
         with self._waiting:
@@ -203,24 +221,56 @@ class Bridge:
 
 
 class _Outlet:
-    """The outputs of one command, from the engine's thread to a loop."""
+    """The outputs of one command, from the engine's thread to a loop, a few times a second.
+
+    What waits is bounded: of bytes the last `MOST_BYTES` of each source, of all else the last
+    `MOST_OUTPUTS`.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, emit: Emit) -> None:
         self._loop = loop
         self._emit = emit
+        self._lock = threading.Lock()
         self._waiting: deque[Output] = deque(maxlen=MOST_OUTPUTS)
+        self._bytes: dict[str, _Piece] = {}
         self._flushing = False
 
     def put(self, output: Output) -> None:
         """Takes an output, in the engine's thread."""
-        self._waiting.append(output)
-        if not self._flushing:
+        with self._lock:
+            if isinstance(output, Bytes):
+                self._bytes.setdefault(output.source, _Piece()).add(output.data)
+            else:
+                self._waiting.append(output)
+            if self._flushing:
+                return
             self._flushing = True
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.flush)
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._loop.call_later, OUTPUT_INTERVAL, self.flush)
 
     def flush(self) -> None:
         """Hands on what waits, in the loop."""
-        self._flushing = False
-        while self._waiting:
-            self._emit(self._waiting.popleft())
+        with self._lock:
+            waiting: list[Output] = list(self._waiting)
+            for source, piece in self._bytes.items():
+                waiting.append(Bytes(source, bytes(piece.data), piece.skipped))
+            self._waiting.clear()
+            self._bytes.clear()
+            self._flushing = False
+        for output in waiting:
+            self._emit(output)
+
+
+class _Piece:
+    """The last bytes of a source, and how many are lost before them."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.skipped = 0
+
+    def add(self, data: bytes) -> None:
+        self.data += data[-MOST_BYTES:]
+        self.skipped += max(0, len(data) - MOST_BYTES)
+        if len(self.data) > MOST_BYTES:
+            self.skipped += len(self.data) - MOST_BYTES
+            del self.data[:-MOST_BYTES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -13,9 +14,14 @@ from textual.widgets import Static
 
 from norouter_core.commands.outcome import Question
 from norouter_tui.outputs import diff_lines
-from norouter_tui.plaintext import clean, count
+from norouter_tui.plaintext import clean
 from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.texts import content
+
+
+def _changes(diff: str) -> list[Text]:
+    """A diff without the names of its files: there is one manifest only."""
+    return [line for line in diff_lines(diff) if not line.plain.startswith(("--- ", "+++ "))]
 
 
 class Confirm(ModalScreen[bool]):
@@ -35,12 +41,9 @@ class Confirm(ModalScreen[bool]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(self._title)
             yield Static(Content("\n".join(map(clean, self._question.text.splitlines()))))
-            if self._question.cuts:
-                cuts = count(len(self._question.cuts), "stream")
-                yield Static(Content.styled(f"{cuts} will be cut.", "$warning"), classes="effect")
             if self._question.diff:
                 with VerticalScroll(classes="diff"):
-                    yield Static(content(diff_lines(self._question.diff)))
+                    yield Static(content(_changes(self._question.diff)))
             yield KeyBar()
 
     def action_answer(self, yes: bool) -> None:

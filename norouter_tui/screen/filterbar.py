@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label, Static
@@ -18,8 +18,12 @@ LONGEST = 2000
 """Characters of a line; what is pasted beyond them is dropped."""
 
 
-class FilterBar(Horizontal):
-    """Hidden until opened. Enter keeps the filter, Escape takes it away."""
+class FilterBar(Vertical):
+    """Hidden until opened. Enter keeps the filter, Escape takes it away.
+
+    Args:
+        hint: what may be typed.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "Clear", id="filter-clear"),
@@ -40,9 +44,10 @@ class FilterBar(Horizontal):
         self._hint = hint
 
     def compose(self) -> ComposeResult:
-        yield Label("/", classes="sigil")
-        yield Input(placeholder=self._hint, max_length=LONGEST, compact=True)
-        yield Static("", classes="wrong")
+        yield Static(Content(self._hint), classes="hint")
+        with Horizontal(classes="line"):
+            yield Label("/", classes="sigil")
+            yield Input(max_length=LONGEST, compact=True)
 
     @property
     def text(self) -> str:
@@ -55,7 +60,7 @@ class FilterBar(Horizontal):
 
     def wrong(self, message: str) -> None:
         """Says what is wrong with the text; empty if nothing is."""
-        self.query_one(".wrong", Static).update(Content(clean(message)))
+        self.query_one(".hint", Static).update(Content(clean(message) or self._hint))
         self.set_class(bool(message), "-wrong")
 
     def clear(self) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import platformdirs
 from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.history import History as Store
 
 MOST = 1000
+
+
+def history_path() -> Path:
+    """Where the lines are kept: those of the REPL are the same vocabulary's."""
+    return platformdirs.user_state_path("norouter") / "repl-history"
 
 
 class History:
@@ -18,11 +25,14 @@ class History:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._store: Store = InMemoryHistory() if path is None else FileHistory(str(path))
-        try:
-            stored = list(self._store.load_history_strings())
-        except OSError:
-            self._store, stored = InMemoryHistory(), []
+        self._store: Store = InMemoryHistory()
+        stored: list[str] = []
+        if path is not None:
+            try:
+                self._store = _opened(path)
+                stored = list(self._store.load_history_strings())
+            except OSError:
+                self._store = InMemoryHistory()
         self._lines = stored[:MOST][::-1]
         self._at = len(self._lines)
         self._typed = ""
@@ -55,3 +65,14 @@ class History:
             self._at = len(self._lines)
             return self._typed
         return None
+
+
+def _opened(path: Path) -> FileHistory:
+    """
+    Raises:
+        OSError: there is no such file, and it cannot be made.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    nofollow = getattr(os, "O_NOFOLLOW", 0)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | nofollow, 0o600))
+    return FileHistory(str(path))

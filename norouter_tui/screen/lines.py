@@ -9,6 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -68,6 +69,7 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._follows = False
         self._faces: dict[int, Face] = {}
         self._styles: dict[str, Style] = {}
+        self._on_cursors: dict[tuple[Style, Style], Style] = {}
 
     # -- what subclasses say ---------------------------------------------------------------
 
@@ -174,6 +176,7 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         """Called by Textual when styles may be others: of another theme, say."""
         super().notify_style_update()
         self._styles.clear()
+        self._on_cursors.clear()
 
     def render_line(self, y: int) -> Strip:
         """One line of what is in sight."""
@@ -207,9 +210,17 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         strip = Strip(segments).adjust_cell_length(width).apply_style(base)
         if over is None:
             return strip
-        # The cursor's background under every colour, so that a state keeps its own.
-        back = Style(bgcolor=over.bgcolor, bold=over.bold)
-        return Strip([Segment(s.text, (s.style or base) + back) for s in strip], width)
+        return Strip(
+            [Segment(s.text, self._on_cursor(s.style or base, over)) for s in strip], width
+        )
+
+    def _on_cursor(self, style: Style, over: Style) -> Style:
+        """A style on the cursor's background: a state keeps its colour where that can be read."""
+        key = (style, over)
+        if key not in self._on_cursors:
+            colour = over.color if _too_near(style, over) else style.color
+            self._on_cursors[key] = style + Style(color=colour, bgcolor=over.bgcolor)
+        return self._on_cursors[key]
 
     def _empty_line(self, y: int, width: int, base: Style) -> Strip:
         lines = self.empty.splitlines()
@@ -288,3 +299,14 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def head_clicked(self, x: int) -> None:
         """The head was clicked, at a cell of its line."""
+
+
+def _too_near(style: Style, over: Style) -> bool:
+    """Whether a text of the one's colour on the background of the other is hard to read."""
+    if style.color is None or over.bgcolor is None:
+        return False
+    text, back = Color.from_rich_color(style.color), Color.from_rich_color(over.bgcolor)
+    return abs(text.brightness - back.brightness) < _LEAST_CONTRAST
+
+
+_LEAST_CONTRAST = 0.2

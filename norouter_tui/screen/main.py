@@ -43,8 +43,8 @@ class MainScreen(Screen[None]):
         Binding("s", "run('save')", "Save", id="save"),
         Binding("tab", "app.focus_next", "Next pane", show=False, id="next-pane"),
         Binding("shift+tab", "app.focus_previous", "Pane before", show=False, id="pane-before"),
-        Binding("left,h", "hosts", "Hosts", show=False, id="hosts"),
-        Binding("right,l", "work", "Tab", show=False, id="tab"),
+        Binding("left,h", "hosts", "Hosts", show=False, id="go-hosts"),
+        Binding("right,l", "work", "Tab", show=False, id="go-tab"),
         Binding("right_square_bracket", "step(1)", "Next tab", show=False, id="next-tab"),
         Binding("left_square_bracket", "step(-1)", "Tab before", show=False, id="tab-before"),
         *(
@@ -110,7 +110,7 @@ class MainScreen(Screen[None]):
     @on(LineView.Chosen)
     def _chosen(self, event: LineView.Chosen) -> None:
         event.stop()
-        if event.view is self.detail or self._selected() is None:
+        if event.view is self.detail or self.chosen is None:
             return
         self.detail.toggle_class("-open")
         self.call_after_refresh(self._describe)
@@ -123,9 +123,11 @@ class MainScreen(Screen[None]):
 
     def _describe(self) -> None:
         if self.detail.open and self.snapshot is not None:
-            self.detail.describe(self._selected(), self.snapshot)
+            self.detail.describe(self.chosen, self.snapshot)
 
-    def _selected(self) -> Any:
+    @property
+    def chosen(self) -> Any:
+        """The row under the cursor of the pane that has the keys, or had them last."""
         return self.hosts.selected if self.has_class("-on-hosts") else self.work.current.selected
 
     def action_close_detail(self) -> None:

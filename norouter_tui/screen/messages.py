@@ -61,8 +61,9 @@ class Nothing(Message):
 
 
 class TapWanted(Message):
-    """The bytes of a stream are to be looked at."""
+    """The bytes of a stream are to be looked at; `way` tells from where to where it leads."""
 
-    def __init__(self, stream: int) -> None:
+    def __init__(self, stream: int, way: str) -> None:
         super().__init__()
         self.stream = stream
+        self.way = way

@@ -61,6 +61,8 @@ class OutputScreen(ModalScreen[None]):
                 for line in wrapped(translated(text), width):
                     self._numbers += 1
                     self._lines.append(TextLine(self._numbers, line))
+        # It grows with what comes, and never shrinks.
+        view.styles.height = max(3, min(len(self._lines), self.size.height * 3 // 4))
         view.show_lines(self._lines)
 
     def _texts(self, output: Output, width: int) -> Iterable[Text]:

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
-from norouter_core.commands.edits import new_mesh
 from norouter_core.manifest import ManifestError
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_tui import __version__, stdio
-from norouter_tui.check import load, sayer, warning_lines
+from norouter_tui.check import problem_lines, sayer
 from norouter_tui.crash import reporter
+from norouter_tui.documents import notes_of, open_document
 from norouter_tui.exitcodes import ExitCode
-from norouter_tui.plaintext import clean
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.bridge import Bridge
-from norouter_tui.screen.history import History
+from norouter_tui.screen.history import History, history_path
+from norouter_tui.screen.settings import settings_path
 
 _AT_ONCE = 0.5
 """Seconds for the rest of the stop once the exec commands have been killed."""
@@ -52,44 +52,27 @@ def run_screen(manifest: str | None) -> int:
     # Textual reads keys from stdin and draws on stderr.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise click.UsageError("norouter-tui needs a terminal; without one: norouter run FILE")
-    notes: list[Text] = []
-    document = Document.empty(new_mesh())
-    if manifest is not None:
-        opened = _open(manifest, notes)
-        if opened is None:
-            return ExitCode.USAGE
-        document = opened
-    return show(document, notes)
-
-
-def _open(file: str, notes: list[Text]) -> Document | None:
-    """The document of a file, a new one where there is none; None where it is no manifest, which
-    has been told then."""
-    if not os.path.lexists(file):
-        if os.path.isdir(os.path.dirname(file) or "."):
-            notes.append(Text(f"{clean(file)} is not there yet: the first save makes it"))
-            return Document(file, new_mesh(), None)
-    say = sayer(sys.stderr)
-    loaded = load(file, say)
-    if loaded is None:
-        return None
-    notes += warning_lines(loaded)
     try:
-        return Document.load(file)
+        document = open_document(manifest)
     except ManifestError as error:
-        say(Text(clean(str(error)), style="bold red"))
-        return None
+        say = sayer(sys.stderr)
+        for line in problem_lines(error.problems):
+            say(line)
+        return ExitCode.USAGE
+    return show(document, notes_of(document))
 
 
 def show(document: Document, notes: Sequence[Text] = ()) -> int:
     """Runs the app on a mesh until it is ended; the exit status. Whatever happens, the terminal is
     as it was, and nothing of the mesh is left."""
-    bridge = Bridge(document, interval=0.4, autosave=Autosave())
-    app = NorouterApp(bridge, notes, History())
+    bridge = Bridge(document, autosave=Autosave())
+    app = NorouterApp(bridge, notes, History(history_path()), settings_path())
     try:
         app.run()
     finally:
         _see_out(bridge, app)
+    for line in app.farewell():
+        click.echo(line)
     fault = app.fault or bridge.fault
     if fault is not None:
         reporter.report(fault)

@@ -87,21 +87,23 @@ class CommandLine(Vertical):
 
     def open(self, text: str = "") -> None:
         """Shows the line with some text in it and gives it the keys."""
-        self.add_class("-open")
-        self._history.rewind()
-        self.field.value = text
-        self.field.cursor_position = len(text)
-        self.field.focus()
+        self._show(text)
         self._wrong("")
         self._look_up(text, len(text))
 
+    def _show(self, text: str) -> None:
+        self.add_class("-open")
+        self._history.rewind()
+        self._put(text)
+        self.field.focus()
+
     def refused(self, line: str, failure: Failure) -> None:
         """Gives a line that was not done back to be mended, with the cursor at the place."""
-        self.open(line)
+        self._show(line)
         if failure.column:
             self.field.cursor_position = failure.column - 1
         hint = f"\n{failure.hint}" if failure.hint else ""
-        caret = f"{' ' * failure.column}^ " if failure.column else ""
+        caret = f"{' ' * failure.column}▾ " if failure.column else ""
         self._offer(())
         self._wrong(f"{caret}{failure.message}{hint}")
 

@@ -32,6 +32,11 @@ class StreamRow:
     rate: Rate
     age: float
 
+    @property
+    def way(self) -> str:
+        """From where to where it leads."""
+        return f"{self.status.from_host} → {self.status.to_host} {self.status.target}"
+
 
 def _state(row: StreamRow) -> Cell:
     look = STREAM_LOOKS[row.status.state]
@@ -236,6 +241,7 @@ class StreamsView(View):
 
     def _refresh_rows(self) -> None:
         if self._snapshot is not None:
+            self.grid.empty = _NONE_MATCH if self._filter.tests else StreamGrid.empty
             self.grid.show(rows_of(self._snapshot, self._filter))
             self._note("frozen" if self._frozen is not None else "")
 
@@ -274,15 +280,13 @@ class StreamsView(View):
         if row is None:
             self.post_message(Nothing("stream"))
             return
-        stream = row.status
-        way = f"{stream.from_host} → {stream.to_host} {stream.target}"
-        text = f"Kill stream {stream.id}, {way}?\nBoth of its ends are reset."
-        self.post_message(Run(f"stream kill {stream.id}", ask=text))
+        text = f"Kill stream {row.status.id}, {row.way}?\nBoth of its ends are reset."
+        self.post_message(Run(f"stream kill {row.status.id}", ask=text))
 
     def action_tap(self) -> None:
         """Looks at the bytes of the stream under the cursor."""
         row = self.grid.selected
-        self.post_message(TapWanted(row.status.id) if row else Nothing("stream"))
+        self.post_message(TapWanted(row.status.id, row.way) if row else Nothing("stream"))
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
@@ -319,3 +323,4 @@ def rows_of(snapshot: Snapshot, wanted: filters.Filter = filters.ALL) -> list[St
 
 
 _STILL = Rate()
+_NONE_MATCH = "No open stream matches.\n\nEscape shows all of them."

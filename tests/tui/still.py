@@ -24,6 +24,9 @@ class StillBackend:
     def start(self, screen: Any) -> None:
         """Nothing comes by itself."""
 
+    def refresh_every(self, seconds: float) -> None:
+        """Nothing is refreshed."""
+
     async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
         self.ran.append(line)
         if confirmed:

@@ -46,6 +46,7 @@ FILES = (
         "make the mesh that of a manifest",
         "What both have stays up. `undo` brings the old mesh back.",
         (Argument("file", Kind.FILE, "a manifest"),),
+        (Option("keep", None, "`save` goes on to write to the session's own file"),),
         examples=("save {folder}/other.yaml", "load {folder}/other.yaml"),
         changes=True,
         waits=True,

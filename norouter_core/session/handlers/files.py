@@ -46,7 +46,8 @@ async def load(session: Session, request: Request) -> Outcome:
     if request.call.get("file") == "-":
         column = request.call.column("file")
         return failed("a session reads no manifest from its input", "name a file", column)
-    if session.unsaved and not request.confirmed:
+    keep = "keep" in request.call
+    if session.unsaved and not request.confirmed and not keep:
         return Outcome(
             question=Question("the session has unsaved changes: load over them?", _unsaved(session))
         )
@@ -65,8 +66,13 @@ async def load(session: Session, request: Request) -> Outcome:
     count = len(document.spec.hosts)
     message = f"loaded {path}: {count} host{'' if count == 1 else 's'}"
     hosts = tuple(host.name for host in document.spec.hosts)
-    outcome = await session.change(request, lambda _: Edit(document.spec, message, hosts), adopt)
+    edit = Edit(document.spec, message, hosts)
+    outcome = await session.change(request, lambda _: edit, _nothing if keep else adopt)
     return await waited(session, request, outcome)
+
+
+def _nothing() -> None:
+    """What is done after a change that leaves the session's file alone."""
 
 
 def _unsaved(session: Session) -> str:
