@@ -71,13 +71,17 @@ def _address(spec: ProxySpec | None) -> Address:
 
 @asynccontextmanager
 async def world(
-    port: int, *routes: Route, at: HostSpec | None = None, auth: str | None = None
+    port: int,
+    *routes: Route,
+    at: HostSpec | None = None,
+    auth: str | None = None,
+    hub: HostSpec | None = None,
 ) -> AsyncIterator[World]:
     """Proxies on the hub, or `at`; `back`, which publishes `port`; `bastion` and `other`.
 
     No stream and no process is left when it ends well.
     """
-    hub = local()
+    hub = hub or local()
     serving = with_proxies(at or hub, auth)
     back = replace(relayed("back", forward(port)), aliases=("web",))
     first = (serving,) if at is None else (hub, serving)
