@@ -10,7 +10,7 @@ from norouter_core.commands.grammar import find_verb
 from norouter_core.commands.kinds import Kind, choices
 from norouter_core.commands.registry import BY_WORDS
 from norouter_core.commands.verb import Argument, Option, Verb
-from norouter_core.commands.words import Tail, join, tail
+from norouter_core.commands.words import Tail, tail
 
 Word = tuple[str, str]
 """A word to offer, and a few words about it."""
@@ -51,11 +51,6 @@ def asked(line: str, cursor: int) -> Asked:
     if longer and not rest:
         return Asked(end, (*longer, *found.words), found.kinds, found.host, found.command)
     return found
-
-
-def quoted(text: str, start: str = "") -> str:
-    """A word as it has to be written in a line."""
-    return join([text]) if text else text
 
 
 def _longer(texts: Sequence[str]) -> tuple[Word, ...]:
@@ -134,7 +129,7 @@ def _of(
     kind = what.kind
     assert kind is not None
     if offset:
-        end = Tail(end.words, end.prefix[offset:], end.start + offset, end.quote)
+        end = Tail(end.words, end.prefix[offset:], end.start + offset)
     words = tuple((word, what.about) for word in choices(kind))
     if kind is Kind.FILTER:
         words = _filter_words(end.prefix)

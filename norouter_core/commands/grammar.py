@@ -234,15 +234,13 @@ class _Reading:
         self._said.setdefault(of.name, []).append(Said(found, word.text, word.start + 1))
 
     def _surplus(self, word: Word) -> Unreadable:
-        texts = [w.text for w in self._words]
-        at = texts.index(word.text)
-        takes_command = any(a.kind is Kind.CMD for a in self._verb.arguments)
-        if takes_command:
-            first = next((i for i, w in enumerate(texts) if is_exec_command(texts[i:])), at)
-            word = self._words[first]
+        hint = self._usage()
+        if any(argument.kind is Kind.CMD for argument in self._verb.arguments):
+            texts = [each.text for each in self._words]
+            begins = (at for at in range(len(texts)) if is_exec_command(texts[at:]))
+            first = next(begins, None)
+            word = word if first is None else self._words[first]
             hint = f"write `--` in front of the command: -- {word.text} ..."
-        else:
-            hint = self._usage()
         return self._wrong(word, f"{quoted(word.text)} is one word too many", hint)
 
     def _missing(self, argument: Argument) -> Unreadable:

@@ -105,13 +105,11 @@ def join(words: Iterable[str]) -> str:
 @dataclass(frozen=True, slots=True)
 class Tail:
     """What stands before a cursor: the words before the one it is at, and that one's beginning.
-    `quote` is the quote that the unfinished word has open, if any; `comment`: nothing can be said
-    here any more."""
+    `comment`: nothing can be said here any more."""
 
     words: tuple[Word, ...]
     prefix: str
     start: int
-    quote: str = ""
     comment: bool = False
 
 
@@ -129,7 +127,7 @@ def tail(line: str, cursor: int) -> Tail:
         words = tuple(word for word in scanned[begun + 1 :] if word is not None)
         at_word = bool(last) and not parted and last[0].end >= len(text)
         if at_word and words:
-            return Tail(words[:-1], words[-1].text, words[-1].start, closing)
+            return Tail(words[:-1], words[-1].text, words[-1].start)
         rest = text[last[0].end if last else 0 :]
         comment = "#" in rest.rpartition("\n")[2]
         return Tail(() if parted else words, "", len(text), comment=comment)
