@@ -149,7 +149,7 @@ class Engine(Tools):
         user stopped are not waited for.
 
         Args:
-            hosts: wait for these alone, and for what the hosts that are up listen on.
+            hosts: wait for these alone, and for what they publish.
 
         Raises:
             MeshFailed: a host has failed for good.
@@ -257,8 +257,10 @@ class Engine(Tools):
         return self._numbers[place]
 
     def _ready(self, hosts: Collection[str] | None = None) -> bool:
+        if hosts is None:
+            return all(s.is_up and s.listeners.settled for s in self._wanted())
         return all(
-            s.listeners.settled if s.is_up else hosts is not None and s.host.name not in hosts
+            s.listeners.settled_for(hosts) if s.is_up else s.host.name not in hosts
             for s in self._wanted()
         )
 

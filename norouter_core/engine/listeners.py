@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -107,6 +107,14 @@ class HostListeners:
     def settled(self) -> bool:
         """True when every listener is bound, here or by a host that shares the namespace."""
         return all(listener.settled for listener in self._listeners.values())
+
+    def settled_for(self, hosts: Collection[str]) -> bool:
+        """As `settled` for what these hosts publish; the others' have at least been tried."""
+        return all(
+            x.settled
+            or (x.state is ListenerState.FAILED and x.wanted.publication.to_host not in hosts)
+            for x in self._listeners.values()
+        )
 
     def statuses(self) -> list[ListenerStatus]:
         return [self._status(listener) for listener in self._listeners.values()]

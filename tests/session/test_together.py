@@ -14,8 +14,8 @@ from norouter_core.session import session as sessions
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
-from norouter_core.session.handlers import HANDLERS
-from tests.engine.meshes import forward, local, relayed, vip
+from norouter_core.session.handlers import HANDLERS, base
+from tests.engine.meshes import exec_command, forward, local, relayed, vip
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import talk
 
@@ -68,6 +68,16 @@ async def test_waiting_has_an_end() -> None:
         assert outcome.failure is not None
         assert "after 0.2 s" in outcome.failure.message
         assert "web" in outcome.failure.message
+
+
+async def test_a_port_that_cannot_be_bound_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "_GRACE", 0.3)
+    hub = local("hub")
+    async with await asyncio.start_server(lambda r, w: None, hub.vip, 28081), talk(hub) as say:
+        outcome = await say("port add hub 28081 --wait")
+        assert outcome.changed
+        assert outcome.failure is not None
+        assert f"port {hub.vip}:28081 on hub is failed" in outcome.failure.message
 
 
 async def test_a_fault_of_ours_costs_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,3 +208,10 @@ async def test_passwords_stand_in_no_history(tmp_path: Path) -> None:
     async with talk(local("hub")) as say:
         await say.ok("proxy http hub 127.0.0.1:28080 --auth me:secret")
         assert "secret" not in say.session.document_state().undo
+
+
+async def test_a_port_of_another_host_does_not_hold_a_wait_up() -> None:
+    hub = local("hub")
+    async with await asyncio.start_server(lambda r, w: None, hub.vip, 28081), talk(hub) as say:
+        await say.ok("port add hub 28081")
+        await say.ok(f"host add web --vip {vip()} --wait -- {' '.join(exec_command())}")

@@ -25,6 +25,9 @@ PATIENCE = 60.0
 """Seconds that a wait takes at most where nothing else is said."""
 
 
+_GRACE = 3.0
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A call with the line that it was, and where its output goes."""
@@ -80,16 +83,36 @@ async def waited(session: Session, request: Request, outcome: Outcome) -> Outcom
 async def until_ready(
     engine: Engine, hosts: Collection[str] | None, patience: float
 ) -> Failure | None:
-    """Waits until hosts (all of the mesh, if None) are ready; why they are not, or None."""
-    try:
-        async with asyncio.timeout(patience):
-            await engine.wait_ready(hosts)
-    except MeshFailed as error:
-        name, problem = next(iter(error.problems.items()))
-        return Failure(f"{name}: {problem.message}", hint=problem.hint)
-    except TimeoutError:
-        return _not_ready(engine, hosts, patience)
-    return None
+    """Waits until hosts (all of the mesh, if None) are ready; why they are not, or None.
+
+    Ports that cannot be bound are tried again for ever: where nothing else is missing, they are
+    given `_GRACE` seconds.
+    """
+    waited_for = 0.0
+    while True:
+        step = min(_GRACE, patience - waited_for)
+        try:
+            async with asyncio.timeout(step):
+                await engine.wait_ready(hosts)
+                return None
+        except MeshFailed as error:
+            name, problem = next(iter(error.problems.items()))
+            return Failure(f"{name}: {problem.message}", hint=problem.hint)
+        except TimeoutError:
+            waited_for += step
+            if waited_for >= patience or _only_ports_fail(engine, hosts):
+                return _not_ready(engine, hosts, waited_for)
+
+
+def _only_ports_fail(engine: Engine, hosts: Collection[str] | None) -> bool:
+    status = engine.status()
+    states = {host.name: host.state for host in status.hosts}
+    wanted = [state for name, state in states.items() if hosts is None or name in hosts]
+    up = all(state in (HostState.READY, HostState.STOPPED) for state in wanted)
+    return up and not any(
+        port.state is ListenerState.PENDING and states.get(port.on_host) is HostState.READY
+        for port in status.listeners
+    )
 
 
 def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -> Failure:
@@ -105,7 +128,7 @@ def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -
             told = f"{host.name} is {host.state.value} {after}{_why(host)}"
             return Failure(told, hint=_hint(host))
     for port in status.listeners:
-        if port.state is ListenerState.FAILED:
+        if port.state is ListenerState.FAILED and (hosts is None or port.to_host in hosts):
             where = f"port {port.listen} on {port.on_host}"
             return Failure(f"{where} is {port.state.value} {after}: {port.note}".rstrip(": "))
     names = f": {', '.join(host.name for host in down)}" if down else ""
