@@ -113,6 +113,8 @@ class Filter:
 
     text: str = ""
     tests: tuple[Test, ...] = ()
+    needs_rates: bool = False
+    """Whether a term is about rates, which take a moment to be measured."""
 
     def matches(self, stream: StreamStatus, rate: Rate | None = None, now: float = 0.0) -> bool:
         """Whether every term holds. `now` is in seconds since the epoch; 0: the clock is asked."""
@@ -139,7 +141,8 @@ def build(words: Iterable[Word], text: str = "") -> Filter:
         BadLine: a term that says nothing; its index is where in the line.
     """
     words = tuple(words)
-    return Filter(text or " ".join(w.text for w in words), tuple(map(_test, words)))
+    rates = any(re.match("!?rate[:<>=]", word.text, re.IGNORECASE) for word in words)
+    return Filter(text or " ".join(w.text for w in words), tuple(map(_test, words)), rates)
 
 
 def _test(word: Word) -> Test:

@@ -145,8 +145,8 @@ def status_table(summary: Summary) -> Table:
         "hosts": summary.hosts,
         "failed": summary.failed,
         "streams": summary.streams,
-        "forth": summary.rate.forth,
-        "back": summary.rate.back,
+        "forth": summary.rate.forth if summary.rate.history else None,
+        "back": summary.rate.back if summary.rate.history else None,
         "file": summary.document.path,
         "saved": "no" if summary.document.unsaved else "yes",
         "unsaved": summary.document.unsaved,
@@ -154,6 +154,11 @@ def status_table(summary: Summary) -> Table:
         "redo": summary.document.redo,
     }
     return Table("status", _STATUS, (row,))
+
+
+def _now(rate: Rate | None) -> float | None:
+    """Bytes per second; None where it has yet to be measured."""
+    return rate.total if rate is not None and rate.history else None
 
 
 def _host(host: HostStatus, rate: Rate | None) -> dict[str, Any]:
@@ -165,7 +170,7 @@ def _host(host: HostStatus, rate: Rate | None) -> dict[str, Any]:
         "round_trip": host.round_trip,
         "bytes_in": host.bytes_in,
         "bytes_out": host.bytes_out,
-        "rate": rate.total if rate is not None else 0.0,
+        "rate": _now(rate),
         "streams": host.streams,
         "command": host.command,
         "note": problem.message if problem is not None else "",
@@ -188,7 +193,7 @@ def _stream(stream: StreamStatus, rate: Rate | None, now: float) -> dict[str, An
         "state": stream.state.value,
         "bytes_forth": stream.bytes_forth,
         "bytes_back": stream.bytes_back,
-        "rate": rate.total if rate is not None else 0.0,
+        "rate": _now(rate),
         "age": max(0.0, now - stream.opened),
         "peer": stream.peer,
         "listener": stream.listener,

@@ -53,6 +53,11 @@ def test_streams_by_proxies_and_states() -> None:
     assert matches("state:half-closed", state=StreamState.HALF_CLOSED)
 
 
+def test_who_asks_for_rates_is_known() -> None:
+    assert parse("host:db !RATE>1k").needs_rates
+    assert not parse("host:db rates").needs_rates
+
+
 def test_a_stream_without_a_rate_flows_at_none() -> None:
     assert not parse("rate>0").matches(STREAM)
     assert ALL.matches(STREAM)

@@ -128,6 +128,9 @@ async def test_a_stream_is_tapped_and_a_command_run() -> None:
         assert web is not None
         with await connect((web.vip, 8080)) as client:
             await eventually(lambda: say.session.engine.status().streams, "a stream is open")
+            assert [row["rate"] for row in await say.rows("streams")] == [None]
+            assert len(await say.rows("streams rate<1")) == 1
+            assert [row["rate"] for row in await say.rows("streams")] == [0.0]
             told: list[Output] = []
             tapping = asyncio.ensure_future(say.session.run("stream tap 1", told.append))
             await asyncio.sleep(0.01)

@@ -46,9 +46,19 @@ async def routes(session: Session, request: Request) -> Outcome:
 
 async def streams(session: Session, request: Request) -> Outcome:
     wanted = request.call.get("filter", ALL)
+    if wanted.needs_rates:
+        await _measured(session)
     found = session.engine.status().streams
     request.emit(listing.stream_table(found, session.sampler.glance().streams, wanted))
     return Outcome()
+
+
+async def _measured(session: Session) -> None:
+    """Waits until rates are known, which they are at once where somebody has looked before."""
+    with session.sampler.subscribe() as snapshots:
+        async for snapshot in snapshots:
+            if snapshot.total.history:
+                return
 
 
 async def log(session: Session, request: Request) -> Outcome:
