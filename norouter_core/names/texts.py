@@ -101,5 +101,9 @@ def readme(host: Host, folder: str) -> str:
     """The state dir's `README`: what these files are and how to use them. `folder` is the state
     dir as the host's own shell may read it."""
     port = host.dns_port
-    dns = "" if port is None else f"  - its DNS, by tcp: dig +tcp -p {port} @{host.vip} NAME\n"
+    dns = (
+        ""
+        if port is None
+        else f"  - its DNS:                             dig -p {port} @{host.vip} NAME\n"
+    )
     return _README.format(name=host.name, folder=folder, dns=dns)

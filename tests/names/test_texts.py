@@ -93,7 +93,7 @@ def test_any_hostaliases_file_is_merged_once(existing: str) -> None:
 def test_readme_says_how_to_use_them() -> None:
     text = texts.readme(HOSTS[0], "~/.norouter/agent")
     assert "export HOSTALIASES=~/.norouter/agent/hostaliases\n" in text
-    assert "dig +tcp -p 10053 @127.0.42.101 NAME" in text
+    assert "dig -p 10053 @127.0.42.101 NAME" in text
     assert "{" not in text
     assert max(map(len, text.splitlines())) <= 100
 
