@@ -30,7 +30,7 @@ class Client:
             return self._held.release()
         host, port, *rest = args
         address = (host, port)
-        if load in ("idle", "stalled"):
+        if load in ("idle", "stalled", "humming"):
             return getattr(self._held, load)(address, *rest)
         return _LOADS[load](address, *rest)
 

@@ -223,10 +223,16 @@ def _until_done(attempt: Callable[[], None], limit: float) -> float:
 
 
 class Held:
-    """Streams that stay open until `release`: idle ones, and ones whose reader has stopped."""
+    """Streams that stay open until `release`: idle ones, busy ones, and ones whose reader has
+    stopped."""
 
     def __init__(self) -> None:
         self._socks: list[socket.socket] = []
+
+    def humming(self, address: Address, streams: int, interval: float) -> None:
+        """Streams that each send a little every `interval` seconds, one after the other."""
+        self._open(address, SINK, streams)
+        threading.Thread(target=_hum, args=(list(self._socks), interval), daemon=True).start()
 
     def idle(self, address: Address, streams: int) -> None:
         self._open(address, TOUCH, streams)
@@ -259,6 +265,14 @@ class Held:
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         self._socks.clear()
+
+
+def _hum(socks: list[socket.socket], interval: float) -> None:
+    with contextlib.suppress(OSError):  # ends when `release` shuts the sockets down
+        while True:
+            for sock in socks:
+                sock.send(_NOISE[:1000])
+                time.sleep(interval / len(socks))
 
 
 def _push_blindly(sock: socket.socket) -> None:

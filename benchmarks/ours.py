@@ -40,14 +40,19 @@ class Mesh:
     options: tuple[str, ...] = ()
 
     def argv(self, folder: str, port: int, *options: str) -> list[str]:
-        """The command line; the manifest is written into `folder`. JSON is YAML."""
+        """The command line of a headless run; the manifest is written into `folder`."""
+        file = self.manifest(folder, port)
+        return [self.program, "run", file, "--headless", *options, *self.options]
+
+    def manifest(self, folder: str, port: int) -> str:
+        """Writes the manifest into `folder`; its path. JSON is YAML."""
         hosts: dict[str, dict[str, object]] = {"local": {"vip": _VIPS["local"]}}
         for name, enter in self.remotes.items():
             hosts[name] = {"vip": _VIPS[name], "cmd": list(enter)}
         hosts["a"]["ports"] = [f"{port}:{self.target[0]}:{self.target[1]}"]
         file = Path(folder, "mesh.yaml")
         file.write_text(json.dumps({"hosts": hosts}))
-        return [self.program, "run", str(file), "--headless", *options, *self.options]
+        return str(file)
 
 
 class _Hub:
