@@ -97,7 +97,7 @@ class Reloading:
         path = self._session.document.path
         text = (
             f"{clean(path)} has changed, and so has the mesh, unsaved: the file is not loaded "
-            f"(norouter ctl load --yes {clean(path)} does so all the same)"
+            f"(norouter ctl --yes load {clean(path)} does so all the same)"
         )
         self._say(Text(text, style="yellow"))
 

@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from norouter_tui import __version__, stdio
 from norouter_tui.completion import completion
 from norouter_tui.crash import reporter
+from norouter_tui.ctlverbs import attach, ctl, ps
 from norouter_tui.exitcodes import EPILOG, ExitCode
 from norouter_tui.options import debug_option as _debug
 from norouter_tui.options import file_argument as _file
@@ -116,9 +117,8 @@ def _open_editor(ctx: click.Context, debug: bool) -> int:
     return edit_and_run(RunOptions(debug=debug))
 
 
-cli.add_command(run)
-cli.add_command(repl)
-cli.add_command(completion)
+for _verb in (run, repl, completion, ctl, ps, attach):
+    cli.add_command(_verb)
 
 
 @cli.command(epilog=EPILOG, short_help="Say what is wrong with a manifest, or what it means.")

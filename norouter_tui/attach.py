@@ -1,0 +1,81 @@
+"""`norouter attach`: the REPL on a mesh that runs in another process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import anyio
+import anyio.abc
+from rich.text import Text
+
+from norouter_core.control import Engine, RemoteClient
+from norouter_core.control.remote import ControlLost
+from norouter_tui.check import sayer
+from norouter_tui.elsewhere import Elsewhere
+from norouter_tui.engines import choose, lost_line
+from norouter_tui.exitcodes import ExitCode
+from norouter_tui.headless import run_async
+from norouter_tui.plaintext import clean
+from norouter_tui.repl.script import ByScript, lines_from, lines_in
+from norouter_tui.repl.stay import Work
+from norouter_tui.signals import ENDING, watch_signals
+
+
+def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
+    """Talks to a mesh until one has enough of it; the mesh runs on. The exit status.
+
+    Raises:
+        click.ClickException: no mesh runs, or several could be meant.
+    """
+    return run_async(Attach(wanted, commands, vi).main, uvloop=False)
+
+
+class Attach:
+    """A stay at a session that somebody else keeps."""
+
+    def __init__(self, wanted: str | None, commands: str | None, vi: bool) -> None:
+        self._wanted = wanted
+        self._commands = commands
+        self._vi = vi
+
+    async def main(self) -> int:
+        """Runs to the end; the exit status."""
+        engine = await choose(self._wanted)
+        work = self._work(engine)
+        status: int = ExitCode.INTERRUPTED
+        async with anyio.create_task_group() as tasks:
+            cancel = tasks.cancel_scope.cancel
+            if work.takes_interrupts:
+                await tasks.start(_watch_interrupts, work)
+                await tasks.start(watch_signals, cancel, cancel, ENDING)
+            else:
+                await tasks.start(watch_signals, cancel, cancel)
+            try:
+                async with RemoteClient(engine.path) as remote:
+                    status = await work.run(Elsewhere(remote, stays=True))
+            except ControlLost as lost:
+                sayer(sys.stderr)(lost_line(engine, lost))
+                status = ExitCode.MESH_FAILED
+            tasks.cancel_scope.cancel()
+        return status
+
+    def _work(self, engine: Engine) -> Work:
+        if self._commands is not None:
+            return ByScript("-c", lines_in(self._commands))
+        if not sys.stdin.isatty():
+            return ByScript("<stdin>", lines_from(0))
+        from norouter_tui.repl.face import AtTerminal
+
+        told = f"attached to {clean(engine.name)} (pid {engine.pid}); `quit` leaves it as it is"
+        sayer(sys.stdout)(Text(told, style="bold"))
+        return AtTerminal(vi=self._vi)
+
+
+async def _watch_interrupts(
+    work: Work, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            work.interrupt()

@@ -1,0 +1,73 @@
+"""A session in another process, as a client at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from norouter_core.commands.grammar import Call, Unreadable, parse
+from norouter_core.commands.outcome import Completion, Emit, Outcome
+from norouter_core.commands.words import join, words_of
+from norouter_core.engine.events import Event
+from norouter_core.session.client import Client, Summary
+
+_WITH_FILE = frozenset({"save", "load"})
+
+
+def from_here(line: str) -> str:
+    """The line with the file it names as an absolute path: the other process may stand in another
+    folder."""
+    try:
+        call = parse(line)
+    except Unreadable:
+        return line
+    if call is None or call.verb.name not in _WITH_FILE or call.get("file", "-") == "-":
+        return line
+    return _with_file(line, call, os.path.abspath(os.path.expanduser(call.get("file"))))
+
+
+def _with_file(line: str, call: Call, path: str) -> str:
+    start = call.column("file") - 1
+    for word in words_of(line):
+        if word.start == start:
+            return line[:start] + join([path]) + line[word.end :]
+    return line
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A client whose paths are those of this process.
+
+    `stays`: `quit` leaves the session alone, which runs on without this face.
+    """
+
+    remote: Client
+    stays: bool = False
+
+    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        """As `Client.run` has it."""
+        if self.stays and (call := _quitting(line)) is not None:
+            if "save" in call:
+                saved = await self.remote.run("save", emit, confirmed=confirmed)
+                if not saved.ok:
+                    return saved
+            return Outcome(message="the mesh runs on; to end it: norouter stop", ended=True)
+        return await self.remote.run(from_here(line), emit, confirmed=confirmed)
+
+    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
+        return await self.remote.complete(line, cursor)
+
+    async def summary(self) -> Summary:
+        return await self.remote.summary()
+
+    def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        return self.remote.events(streams=streams)
+
+
+def _quitting(line: str) -> Call | None:
+    try:
+        call = parse(line)
+    except Unreadable:
+        return None
+    return call if call is not None and call.verb.name == "quit" else None
