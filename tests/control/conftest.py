@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from norouter_core.control import places
 
 
 @pytest.fixture
@@ -19,6 +22,6 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A runtime folder of the test's own, with a path that is short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="nr-") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        monkeypatch.setenv("TMPDIR", folder)
-        monkeypatch.setattr(tempfile, "tempdir", None)
+        short = Path(folder) / f"norouter-{os.geteuid()}"
+        monkeypatch.setattr(places, "_short", lambda: short)
         yield Path(folder)

@@ -1,0 +1,203 @@
+"""`norouter ctl`, `ps` and `attach` on a real run, which holds a session."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.conftest import Program, Start
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of the test's own, with a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="nr-") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        yield Path(folder)
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    net = f"127.{random.randint(50, 250)}.{random.randint(0, 255)}"
+    path = tmp_path / "mesh.yaml"
+    path.write_text(
+        "# kept\nhostTemplate: {dns: {disable: true}}\nhosts:\n"
+        f"  hub: {{vip: {net}.1}}\n"
+        f"  web: {{vip: {net}.2, cmd: env sh, ports: ['18080:127.0.0.1:9']}}\n"
+    )
+    return path
+
+
+def _told(process: subprocess.Popen[str], words: str) -> list[str]:
+    """Lines on stdout up to the first that holds `words`."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if words in line:
+            return lines
+    raise AssertionError(f"no line with {words!r} in {lines}")
+
+
+def _errors(process: subprocess.Popen[str], words: str) -> str:
+    """The first line on stderr that holds `words`."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"no line with {words!r}")
+
+
+def _ended(process: subprocess.Popen[str]) -> int:
+    out, err = process.communicate(timeout=20)
+    assert "Traceback" not in out + err
+    return process.returncode
+
+
+def test_a_running_mesh_is_looked_at_edited_saved_and_ended(
+    manifest: Path, norouter: Program, start: Start, tmp_path: Path
+) -> None:
+    none = norouter("ctl", "hosts")
+    assert none.returncode == 1 and "No mesh of yours runs" in none.stderr
+    run = start("run", str(manifest))
+    _told(run, "ready: 2 hosts")
+    (row,) = map(json.loads, norouter("ps", "--json").stdout.splitlines())
+    assert (row["pid"], row["name"], row["hosts"], row["ready"]) == (run.pid, "mesh", 2, 2)
+    assert str(manifest) in norouter("ps").stdout
+
+    hosts = norouter("ctl", "hosts", "--json")
+    assert [json.loads(line)["name"] for line in hosts.stdout.splitlines()] == ["hub", "web"]
+    added = norouter("ctl", "host", "add", "db", "--wait", "--", "env", "sh")
+    assert (added.returncode, added.stdout) == (0, "") and "db" in added.stderr
+    ran = norouter("ctl", "exec", "db", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
+
+    wrong = norouter("ctl", "host", "ad", "x")
+    assert wrong.returncode == 1 and "^" in wrong.stderr
+    saved = norouter("ctl", "save", "saved.yaml", cwd=tmp_path)
+    assert saved.returncode == 0, saved.stderr
+    assert "# kept" in (tmp_path / "saved.yaml").read_text()
+    assert "db" in (tmp_path / "saved.yaml").read_text()
+
+    ended = norouter("ctl", "--json", "quit")
+    assert ended.returncode == 0 and json.loads(ended.stdout)["ended"]
+    assert _ended(run) == 0
+    assert norouter("ps", "--json").stdout == ""
+
+
+def test_what_would_lose_work_is_asked_about_or_agreed_to(
+    manifest: Path, norouter: Program, start: Start
+) -> None:
+    run = start("run", str(manifest))
+    _told(run, "ready: 2 hosts")
+    assert norouter("ctl", "port", "add", "web", "18081:127.0.0.1:9").returncode == 0
+    asked = norouter("ctl", "quit")
+    assert asked.returncode == 1 and "--yes" in asked.stderr
+    assert "18081" in asked.stderr, "the diff is shown"
+    assert norouter("ctl", "--yes", "quit").returncode == 0
+    assert _ended(run) == 0
+
+
+def test_of_several_one_is_named(manifest: Path, norouter: Program, start: Start) -> None:
+    other = manifest.with_name("other.yaml")
+    runs = [start("run", str(manifest))]
+    _told(runs[0], "ready: 2 hosts")
+    other.write_text("hosts:\n  alone: {vip: 127.0.0.99}\nhostTemplate: {dns: {disable: true}}\n")
+    runs.append(start("run", str(other)))
+    _told(runs[1], "ready: 1 host")
+    both = norouter("ctl", "status")
+    assert both.returncode == 2 and "other" in both.stderr
+    for name in ("other", str(runs[1].pid), str(other)):
+        got = norouter("ctl", "--engine", name, "hosts", "--json")
+        assert json.loads(got.stdout)["name"] == "alone", got.stderr
+    assert norouter("ctl", "--engine", "none-such", "hosts").returncode == 1
+    for run in runs:
+        run.send_signal(signal.SIGTERM)
+        assert _ended(run) == 0
+
+
+def test_an_interrupt_ends_the_command_on_the_other_side(
+    manifest: Path, norouter: Program, start: Start, tmp_path: Path
+) -> None:
+    run = start("run", str(manifest))
+    _told(run, "ready: 2 hosts")
+    mark = tmp_path / "pid"
+    ctl = start("ctl", "exec", "web", "--", "sh", "-c", f"echo $$ > {mark}; echo up; sleep 100")
+    _told(ctl, "up")
+    pid = int(mark.read_text())
+    ctl.send_signal(signal.SIGINT)
+    assert _ended(ctl) == 130
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid):
+        assert time.monotonic() < deadline, "the command still runs"
+        time.sleep(0.02)
+    run.send_signal(signal.SIGTERM)
+    assert _ended(run) == 0
+
+
+def test_attach_leaves_the_mesh_as_it_is(manifest: Path, norouter: Program, start: Start) -> None:
+    run = start("run", str(manifest))
+    _told(run, "ready: 2 hosts")
+    got = norouter("attach", "-c", "host stop web; hosts --json; quit")
+    assert got.returncode == 0, got.stderr
+    states = {row["name"]: row["state"] for row in map(json.loads, got.stdout.splitlines())}
+    assert states == {"hub": "ready", "web": "stopped"}
+    piped = norouter("attach", "mesh", input="host start web\nwait web\nnonsense\n", stdin=None)
+    assert piped.returncode == 1 and "<stdin>:3:1" in piped.stderr
+    run.send_signal(signal.SIGTERM)
+    assert _ended(run) == 0
+
+
+def test_a_manifest_is_loaded_again_while_it_runs(
+    manifest: Path, norouter: Program, start: Start
+) -> None:
+    run = start("run", "--watch", str(manifest))
+    _told(run, "ready: 2 hosts")
+    text = manifest.read_text()
+    manifest.write_text(text.replace("18080:", "18081:"))
+    assert "loaded" in _errors(run, "loaded")
+    manifest.write_text(text + "\nhosts: [")
+    line = _errors(run, "mesh.yaml:")
+    assert line.startswith(f"{manifest}:"), line
+    _errors(run, "the mesh runs on as it was")
+    ports = norouter("ctl", "ports", "--json").stdout
+    assert "18081" in ports and "18080" not in ports
+    manifest.write_text(text.replace("18080:", "18082:"))
+    _errors(run, "loaded")
+    # Edited live: what comes from the file is told of, and left.
+    assert norouter("ctl", "port", "add", "web", "18090:127.0.0.1:9").returncode == 0
+    manifest.write_text(text)
+    _errors(run, "unsaved: the file is not loaded")
+    run.send_signal(signal.SIGHUP)
+    _errors(run, "loaded")
+    assert "18090" not in norouter("ctl", "ports", "--json").stdout
+    assert norouter("ctl", "undo").returncode == 0
+    assert norouter("ctl", "--yes", "quit").returncode == 0
+    assert _ended(run) == 0
+
+
+def test_no_control_and_no_place_for_it(
+    manifest: Path, norouter: Program, start: Start, runtime: Path
+) -> None:
+    run = start("run", "--no-control", str(manifest))
+    _told(run, "ready: 2 hosts")
+    assert norouter("ps", "--json").stdout == ""
+    run.send_signal(signal.SIGTERM)
+    assert _ended(run) == 0
+    (runtime / "norouter").write_text("in the way")
+    run = start("run", str(manifest))
+    _told(run, "ready: 2 hosts")
+    assert "no control socket" in _errors(run, "no control socket")
+    run.send_signal(signal.SIGTERM)
+    assert _ended(run) == 0
+    assert os.listdir(runtime) == ["norouter"]
