@@ -68,6 +68,8 @@ class Session:
         self.keeps_work = True
         """Whether the end of the session leaves the unsaved work for `recover`."""
         self._changing = asyncio.Lock()
+        self._pending: dict[asyncio.Future[Any], Coroutine[Any, Any, Any]] = {}
+        self._ended = False
         self._tasks: anyio.abc.TaskGroup
         self._subscriptions: WeakSet[Subscription] = WeakSet()
 
@@ -108,6 +110,11 @@ class Session:
     async def _end(self) -> None:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+        self._ended = True
+        for done, work in self._pending.items():
+            # It never began.
+            work.close()
+            done.cancel()
         for subscription in list(self._subscriptions):
             subscription.close()
 
@@ -124,6 +131,8 @@ class Session:
             call = parse(line)
             if call is None:
                 return Outcome()
+            if self._ended:
+                return failed("the session has ended")
             return await HANDLERS[call.verb.name](self, Request(call, line, emit, confirmed))
         except Unreadable as unreadable:
             return Outcome(failure=unreadable.failure)
@@ -236,7 +245,12 @@ class Session:
             for _ in steps:
                 other()
             return Outcome(question=question)
-        await self.engine.apply(after)
+        try:
+            await self.engine.apply(after)
+        except BaseException:
+            for _ in steps:
+                other()
+            raise
         said = "; ".join(step.name for step in steps)
         message = await self.noted(f"{'undone' if back else 'done again'}: {said}")
         return Outcome(message=message, changed=True)
@@ -272,7 +286,9 @@ class Session:
                     done.set_result(result)
             finally:
                 work.close()
+                del self._pending[done]
 
+        self._pending[done] = work
         self._tasks.start_soon(run)
         return await asyncio.shield(done)
 

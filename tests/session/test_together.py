@@ -109,6 +109,18 @@ async def _all(events: Any) -> list[object]:
     return [event async for event in events]
 
 
+async def test_nothing_runs_in_a_session_that_has_ended() -> None:
+    async with talk(local("hub")) as say:
+        # Not one of them has a chance to begin.
+        late = [asyncio.ensure_future(say.session.run("undo", print)) for _ in range(3)]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*late, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError | Outcome) for each in outcomes)
+    outcome = await say("hosts")
+    assert outcome.failure is not None
+    assert outcome.failure.message == "the session has ended"
+
+
 async def test_the_log_keeps_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talk(local("hub"), relayed("web")) as say:
         for number in range(sessions.LOG_LINES + 10):
