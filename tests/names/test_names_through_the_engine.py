@@ -239,11 +239,18 @@ async def all_done(made: Mesh, *names: str) -> None:
 async def test_the_system_resolves_the_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a mount namespace, where /etc/hosts is one of the test's, mounted as a container's is."""
-    own = tmp_path / "hosts"
+    """In a mount namespace, where /etc is a copy of the test's own, so that the backup is too, and
+    /etc/hosts a mount in it, as a container's is."""
+    own, etc = tmp_path / "hosts", tmp_path / "etc"
     own.write_text(TEXT)
+    etc.mkdir()
+    etc.joinpath("hosts").touch()
+    etc.joinpath("nsswitch.conf").write_text("hosts: files\n")
+    real = Path("/etc/hosts").read_bytes()
+    backup = Path("/etc/hosts.bak.norouter")
+    before = backup.exists()
     monkeypatch.setattr(plan, "ETC_HOSTS", "/etc/hosts")
-    inner = f'mount --bind {own} /etc/hosts && exec "$@"'
+    inner = f'mount --bind {etc} /etc && mount --bind {own} /etc/hosts && exec "$@"'
     enter = ("unshare", "-m", "--propagation", "private", "sh", "-c", inner, "sh")
     web = in_etc_hosts(relayed("web", cmd=(*enter, *exec_command())))
     async with mesh(web) as made:
@@ -255,4 +262,6 @@ async def test_the_system_resolves_the_names(
         )
         out, _ = await found.communicate()
         assert out.split() == [web.vip.encode(), b"web"]
+        assert etc.joinpath("hosts.bak.norouter").read_text() == TEXT
     assert own.read_text() == TEXT
+    assert Path("/etc/hosts").read_bytes() == real and backup.exists() == before
