@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 from norouter_core.commands.grammar import Call, Unreadable, parse
 from norouter_core.commands.outcome import Completion, Emit, Outcome
 from norouter_core.commands.words import join, words_of
+from norouter_core.control import ControlLost
 from norouter_core.engine.events import Event
-from norouter_core.session.client import Client, Summary
+from norouter_core.session.client import Client, DocumentState, Rate, Summary
 
 _WITH_FILE = frozenset({"save", "load"})
 
@@ -35,34 +35,46 @@ def _with_file(line: str, call: Call, path: str) -> str:
     return line
 
 
-@dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A client whose paths are those of this process.
+    """A client whose paths are those of this process, and which does not raise when the other has
+    ended: `events` end then, and commands fail.
 
-    `stays`: `quit` leaves the session alone, which runs on without this face.
+    Args:
+        remote: the session.
+        stays: `quit` leaves the session alone, which runs on without this face.
     """
 
-    remote: Client
-    stays: bool = False
+    def __init__(self, remote: Client, *, stays: bool = False) -> None:
+        self._remote = remote
+        self._stays = stays
+        self._last = Summary(DocumentState(), 0, 0, 0, 0, Rate())
 
     async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
         """As `Client.run` has it."""
-        if self.stays and (call := _quitting(line)) is not None:
+        if self._stays and (call := _quitting(line)) is not None:
             if "save" in call:
-                saved = await self.remote.run("save", emit, confirmed=confirmed)
+                saved = await self._remote.run("save", emit, confirmed=confirmed)
                 if not saved.ok:
                     return saved
             return Outcome(message="the mesh runs on; to end it: norouter stop", ended=True)
-        return await self.remote.run(from_here(line), emit, confirmed=confirmed)
+        return await self._remote.run(from_here(line), emit, confirmed=confirmed)
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        return await self.remote.complete(line, cursor)
+        try:
+            return await self._remote.complete(line, cursor)
+        except ControlLost:
+            return ()
 
     async def summary(self) -> Summary:
-        return await self.remote.summary()
+        """As `Client.summary` has it; the last one, where there will be none any more."""
+        try:
+            self._last = await self._remote.summary()
+        except ControlLost:
+            pass  # `events` tell it
+        return self._last
 
     def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
-        return self.remote.events(streams=streams)
+        return self._remote.events(streams=streams)
 
 
 def _quitting(line: str) -> Call | None:

@@ -20,7 +20,7 @@ from norouter_tui.check import Say, load
 from norouter_tui.outputs import failure_lines
 from norouter_tui.plaintext import clean
 
-INTERVAL = 0.5
+INTERVAL = 0.3
 """Seconds between two looks at a watched file, which is read once it has rested so long."""
 
 

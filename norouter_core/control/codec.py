@@ -35,6 +35,7 @@ def output_to_json(output: Output) -> Json:
             "bytes": {
                 "source": output.source,
                 "base64": base64.b64encode(output.data).decode("ascii"),
+                "skipped": output.skipped,
             }
         }
     return {type(output).__name__.lower(): to_json(output)}
@@ -67,7 +68,8 @@ def _bytes(value: object) -> Bytes:
         data = base64.b64decode(value["base64"], validate=True)
     except (binascii.Error, ValueError) as error:
         raise Malformed(f"bytes that are not base64: {error}") from None
-    return Bytes(_checked(str, value.get("source"), "bytes.source"), data)
+    source = _checked(str, value.get("source"), "bytes.source")
+    return Bytes(source, data, _checked(int, value.get("skipped", 0), "bytes.skipped"))
 
 
 def outcome_from_json(value: object) -> Outcome:

@@ -182,6 +182,11 @@ class Connection(asyncio.Protocol):
         about = {} if number is None else {"id": number}
         self.put({**about, "error": {"message": message}})
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the client has taken most of what it was sent."""
+        return self._room.is_set() and self._size < _ENOUGH
+
     async def room(self) -> None:
         """Returns when the client has taken most of what it was sent."""
         await self._room.wait()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio.abc import TaskGroup
 
-from norouter_core.commands.outcome import Output
+from norouter_core.commands.outcome import Bytes, Output
 from norouter_core.control.codec import Malformed, output_to_json, to_json
 from norouter_core.control.requests import Complete, Follow, Id, Request, Run, Summarise
 from norouter_core.engine.events import Event
+from norouter_core.engine.tap import BACK, FORTH
 from norouter_core.session.client import Client
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_REQUESTS = 32
 """Open at once, of one client."""
+
+_PASSING = frozenset({FORTH, BACK})
+"""The sources of a tap."""
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +88,7 @@ class Serving:
 
         match request:
             case Run():
-                await self._run(request, put)
+                await self._run(connection, request, put)
             case Complete():
                 found = await self._client.complete(request.line, request.cursor)
                 put("completions", to_json(list(found)))
@@ -97,8 +102,19 @@ class Serving:
                         put("event", event.to_json())
                 put("end", True)
 
-    async def _run(self, request: Run, put: Callable[[str, Any], None]) -> None:
+    async def _run(
+        self, connection: Connection, request: Run, put: Callable[[str, Any], None]
+    ) -> None:
+        skipped: dict[str, int] = {}
+
         def emit(output: Output) -> None:
+            if isinstance(output, Bytes) and output.source in _PASSING:
+                lost = skipped.pop(output.source, 0) + output.skipped
+                if not connection.has_room:
+                    # Of a tap a slow client misses some; of what a command says it must not.
+                    skipped[output.source] = lost + len(output.data)
+                    return
+                output = replace(output, skipped=lost)
             put("output", output_to_json(output))
 
         outcome = await self._client.run(request.line, emit, confirmed=request.confirmed)

@@ -54,9 +54,9 @@ class Words:
             case "hang":
                 emit(Lines("hanging"))
                 await asyncio.Event().wait()
-            case "flood":
+            case "flood" | "tap":
                 for _ in range(int(rest)):
-                    emit(Bytes("stdout", bytes(MIB)))
+                    emit(Bytes("stdout" if word == "flood" else "forth", bytes(MIB)))
                     await asyncio.sleep(0)
                 return Outcome()
             case "ask":

@@ -54,7 +54,7 @@ tables = st.builds(
 outputs = (
     st.builds(Lines, st.text())
     | st.builds(Diff, st.text())
-    | st.builds(Bytes, st.text(), st.binary())
+    | st.builds(Bytes, st.text(), st.binary(), numbers)
     | tables
 )
 failures = st.builds(Failure, st.text(), numbers, st.text())

@@ -182,6 +182,19 @@ async def test_a_client_that_stops_reading_is_given_up_in_time(
             await eventually(lambda: not words.running, "it is given up")
 
 
+async def test_a_slow_client_misses_bytes_of_a_tap_and_is_not_dropped() -> None:
+    words = Words()
+    async with served(words) as server:
+        with blocking(server.path) as slow:
+            slow.sendall(b'{"id": 1, "run": "tap 60"}\n')
+            await eventually(lambda: words.ended, "all has been told")
+            slow.sendall(b'{"id": 2, "run": "tap 1"}\n')
+            said = await asyncio.to_thread(_until, slow, b'"id":2,"outcome"')
+            answers = [json.loads(line) for line in said.splitlines()[1:]]
+            told = [a["output"]["bytes"] for a in answers if "output" in a and a["id"] == 1]
+            assert 0 < len(told) < 60
+
+
 async def test_a_slow_follower_misses_events_and_is_not_dropped() -> None:
     words = Words()
     async with served(words) as server:
@@ -193,18 +206,18 @@ async def test_a_slow_follower_misses_events_and_is_not_dropped() -> None:
                 if number % 50 == 0:
                     await asyncio.sleep(0)
             words.bus.end()
-            told = await asyncio.to_thread(_until_end, slow)
-            assert 0 < told < 20_000
+            said = await asyncio.to_thread(_until, slow, b'"end"')
+            assert 0 < said.count(b'"event"') < 20_000
 
 
-def _until_end(sock: socket.socket) -> int:
-    """How many events come before the end is told."""
-    said = b""
-    while b'"end"' not in said[-100:]:
+def _until(sock: socket.socket, words: bytes) -> bytes:
+    """What is said up to the line that holds these words."""
+    said = bytearray()
+    while words not in said[-2000:]:
         data = sock.recv(MIB)
         assert data, "it was dropped"
         said += data
-    return said.count(b'"event"')
+    return bytes(said)
 
 
 async def test_fifty_clients_at_once() -> None:
