@@ -145,8 +145,8 @@ class Engine(Tools):
             self._place()
 
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
-        """Returns when every host is ready and every listener is bound, or shared. Hosts that the
-        user stopped are not waited for.
+        """Returns when every host is ready, every listener bound, or shared, and every names file
+        written, or refused. Hosts that the user stopped are not waited for.
 
         Args:
             hosts: wait for these alone, and for what they publish.
@@ -212,7 +212,7 @@ class Engine(Tools):
                 self._listener_changed,
                 self._listener_removed,
             )
-            names = NamesFiles(partial(self._tell, host.name), self._etc_hosts)
+            names = NamesFiles(partial(self._tell, host.name), self._moved, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
@@ -258,7 +258,7 @@ class Engine(Tools):
 
     def _ready(self, hosts: Collection[str] | None = None) -> bool:
         if hosts is None:
-            return all(s.is_up and s.listeners.settled for s in self._wanted())
+            return all(s.is_up and s.is_settled for s in self._wanted())
         return all(
             s.listeners.settled_for(hosts) if s.is_up else s.host.name not in hosts
             for s in self._wanted()

@@ -24,11 +24,15 @@ class NamesFiles:
 
     Args:
         log: takes a level and a line about the host.
+        done: called when all that there is to write has been written, or refused.
         etc_hosts: a path in place of `/etc/hosts`.
     """
 
-    def __init__(self, log: Callable[[str, str], None], etc_hosts: str = "") -> None:
+    def __init__(
+        self, log: Callable[[str, str], None], done: Callable[[], None], etc_hosts: str = ""
+    ) -> None:
         self._log = log
+        self._done = done
         self._etc_hosts = etc_hosts
         self._wanted: tuple[Sequence[Host], Host] | None = None
         self._plan = Plan()
@@ -40,6 +44,8 @@ class NamesFiles:
 
     def want(self, hosts: Sequence[Host], host: Host) -> None:
         """Sets what the mesh is, and who of it this is; the work is done by `run`."""
+        if self._wanted == (hosts, host):
+            return
         self._wanted = (hosts, host)
         self.busy = True
         self._work.set()
@@ -47,6 +53,13 @@ class NamesFiles:
     async def run(self, link: Link) -> None:
         """Works until cancelled. A lost link ends this by cancelling it."""
         self._plan = Plan()
+        try:
+            await self._follow(link)
+        finally:
+            # The next link begins anew.
+            self.busy = True
+
+    async def _follow(self, link: Link) -> None:
         self.busy = True
         aliases: str | None = None
         while True:
@@ -61,6 +74,8 @@ class NamesFiles:
                 for write in before.changes(self._plan):
                     await self._write(link, host.name, write)
             self.busy = self._work.is_set()
+            if not self.busy:
+                self._done()
             await self._work.wait()
 
     async def undo(self, link: Link) -> None:

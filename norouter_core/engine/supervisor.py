@@ -135,6 +135,11 @@ class Supervisor:
         return self.link is not None and not self._again.is_set()
 
     @property
+    def is_settled(self) -> bool:
+        """Whether a host that is up listens where it should, and has its names files."""
+        return self.listeners.settled and not self.names.busy
+
+    @property
     def command(self) -> str:
         return shlex.join(self.host.argv) if self.host.argv else ""
 

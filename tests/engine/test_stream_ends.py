@@ -134,9 +134,11 @@ async def test_a_fault_of_ours_ends_the_streams_of_that_host(
         if not isinstance(link, LocalLink):
             return await until_down(supervisor, link)
         async with asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(supervisor.listeners.run(link))
+            parts = (supervisor.listeners.run(link), supervisor.names.run(link))
+            working = [tasks.create_task(part) for part in parts]
             await broken.wait()
-            working.cancel()
+            for task in working:
+                task.cancel()
         raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(Supervisor, "_until_down_or_again", breaks)
