@@ -65,10 +65,10 @@ class Attach:
             return ByScript("-c", lines_in(self._commands))
         if not sys.stdin.isatty():
             return ByScript("<stdin>", lines_from(0))
-        from norouter_tui.repl.face import AtTerminal, Look
+        from norouter_tui.repl.face import AtTerminal
 
         told = f"attached to {clean(engine.name)} (pid {engine.pid}), which runs on when you quit"
-        return AtTerminal(Look(vi=self._vi, recovers=False, notes=(Text(told, style="bold"),)))
+        return AtTerminal(vi=self._vi, notes=[Text(told, style="bold")])
 
 
 async def _watch_interrupts(

@@ -20,14 +20,18 @@ _NEW_FILE = "mesh.yaml"
 
 
 class Asking:
-    """Asks at a terminal, and has done what was agreed to."""
+    """Runs commands at a terminal: asks what they ask, and has done what was agreed to."""
 
     def __init__(self, client: Client, terminal: Terminal) -> None:
         self._client = client
         self._terminal = terminal
 
-    async def about(self, line: str, question: Question) -> Outcome | None:
-        """How the command `line` ended once its question was answered; None if it is not to be."""
+    async def run(self, line: str) -> Outcome | None:
+        """Runs the command `line`, which may ask; how it ended, None if it is not to be done."""
+        outcome = await run_shown(self._client, line, self._terminal)
+        question = outcome.question
+        if question is None:
+            return outcome
         if question.diff:
             self._terminal.say(*diff_lines(question.diff))
         if _is_quit(line) and (await self._client.summary()).document.unsaved:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterable
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
+from norouter_core.control import ControlLost
 from norouter_core.session.client import Client
 from norouter_tui.plaintext import clean
 
@@ -28,7 +29,11 @@ class ClientCompleter(Completer):
         line, cursor = document.current_line, document.cursor_position_col
         if line.lstrip().startswith("!"):
             return
-        for found in await self._client.complete(line, cursor):
+        try:
+            completions = await self._client.complete(line, cursor)
+        except ControlLost:
+            return
+        for found in completions:
             yield Completion(
                 clean(found.text),
                 start_position=min(0, found.start - cursor),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import anyio
@@ -15,10 +17,11 @@ from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.text import Text
 
+from norouter_core.commands.grammar import Unreadable, parse
 from norouter_core.commands.outcome import Failure, Outcome
+from norouter_core.control import ControlLost
 from norouter_core.session.client import Client, Summary
 from norouter_tui import stdio
-from norouter_tui.display import run_shown
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.outputs import failure_lines
 from norouter_tui.plaintext import clean
@@ -44,7 +47,7 @@ class Look:
     """How the REPL is to look."""
 
     vi: bool = False
-    recovers: bool = True
+    recovers: bool = False
     """Offer the unsaved work of sessions that ended."""
     notes: tuple[Text, ...] = ()
     """Told at the beginning."""
@@ -158,13 +161,15 @@ class Repl:
         return False
 
     async def _command(self, line: str) -> bool:
-        outcome = await run_shown(self._client, line, self._terminal)
-        if outcome.question is not None:
-            answered = await self._asking.about(line, outcome.question)
-            if answered is None:
-                self._terminal.say(Text("nothing was changed", style="dim"))
-                return False
-            outcome = answered
+        if _lasts(line):
+            self._terminal.say(Text("Ctrl-C ends it", style="dim"))
+        try:
+            outcome = await self._asking.run(line)
+        except ControlLost:
+            return False  # the end of the events tells
+        if outcome is None:
+            self._terminal.say(Text("nothing was changed", style="dim"))
+            return False
         self._tell(line, outcome)
         if outcome.ended:
             self._over = outcome.status
@@ -211,11 +216,12 @@ class Repl:
             app.exit(exception=EOFError)
 
     async def _watch_totals(self) -> None:
-        while True:
-            before, self._summary = self._summary, await self._client.summary()
-            if before != self._summary:
-                self._prompt.app.invalidate()
-            await anyio.sleep(REFRESH)
+        with contextlib.suppress(ControlLost):
+            while True:
+                before, self._summary = self._summary, await self._client.summary()
+                if before != self._summary:
+                    self._prompt.app.invalidate()
+                await anyio.sleep(REFRESH)
 
     def _toolbar(self) -> StyleAndTextTuples:
         return toolbar(self._summary, self._terminal.width, self._mode())
@@ -228,14 +234,27 @@ class Repl:
         return "normal" if mode is InputMode.NAVIGATION else mode.value.removeprefix("vi-")
 
 
+def _lasts(line: str) -> bool:
+    """Whether a command goes on until somebody has seen enough."""
+    try:
+        call = parse(line)
+    except Unreadable:
+        return False
+    if call is None or "for" in call:
+        return False
+    return call.verb.name == "stream tap" or "follow" in call
+
+
 class AtTerminal:
-    """A person at a terminal as the work of a session."""
+    """A person at a terminal as the work of a session. For the arguments see `Look`."""
 
     keeps_work = True
     takes_interrupts = True
 
-    def __init__(self, look: Look) -> None:
-        self._look = look
+    def __init__(
+        self, *, vi: bool = False, recovers: bool = False, notes: Iterable[Text] = ()
+    ) -> None:
+        self._look = Look(vi, recovers, tuple(notes))
         self._repl: Repl | None = None
 
     def interrupt(self) -> None:

@@ -62,6 +62,6 @@ def _work(options: ReplOptions, notes: tuple[Text, ...]) -> Work:
         return ByScript(options.script, lines_in(text), notes)
     if options.script == "-" or not sys.stdin.isatty():
         return ByScript("<stdin>", lines_from(0), notes)
-    from norouter_tui.repl.face import AtTerminal, Look
+    from norouter_tui.repl.face import AtTerminal
 
-    return AtTerminal(Look(options.vi, notes=notes))
+    return AtTerminal(vi=options.vi, recovers=True, notes=notes)

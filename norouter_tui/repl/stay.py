@@ -20,6 +20,7 @@ from norouter_core.session.session import Session
 from norouter_tui.check import sayer
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.signals import ENDING, watch_signals
+from norouter_tui.steering import controlled
 
 _PATIENCE = 1.0
 """Seconds of an orderly stop after which a person is told of the other way."""
@@ -61,11 +62,13 @@ class Stay:
         self._scope: anyio.CancelScope
         self._engine: Engine | None = None
         self._stopping = False
+        # A script that is interrupted has not done its work; a person is done at any time.
+        self._status_of_signal = ExitCode.OK if work.takes_interrupts else ExitCode.INTERRUPTED
         self._say = sayer(sys.stderr)
 
     async def main(self) -> int:
         """Runs to the end and returns the exit status; nothing of the mesh is left then."""
-        status: int = ExitCode.INTERRUPTED
+        status: int | None = None
         self._scope = anyio.CancelScope()
         async with anyio.create_task_group() as tasks:
             if self._work.takes_interrupts:
@@ -78,14 +81,22 @@ class Stay:
                 autosave = Autosave()
                 async with Session(engine, self._document, autosave=autosave) as session:
                     session.keeps_work = self._work.keeps_work
-                    with self._scope:
-                        status = await self._work.run(session)
+                    async with controlled(session, self._quit, self._say):
+                        with self._scope:
+                            status = await self._work.run(session)
+                    if status is None and session.unsaved and session.keeps_work:
+                        self._say(Text("unsaved changes are kept: `recover` brings them back"))
                 self._stopping = True
                 tasks.start_soon(self._explain_wait)
             tasks.cancel_scope.cancel()
-        return status
+        return self._status_of_signal if status is None else status
 
     def _end(self) -> None:
+        self._scope.cancel()
+
+    def _quit(self) -> None:
+        """Somebody else asked for the end, by the control socket."""
+        self._status_of_signal = ExitCode.OK
         self._scope.cancel()
 
     async def _watch_interrupts(

@@ -1,0 +1,192 @@
+"""The REPL as a person has it: in a real terminal, with commands that are pasted and typed.
+
+The hosts are real, too, but near: programs named docker, podman and ssh run what they are given on
+this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import ROOT
+from tests.engine.meshes import exec_command
+from tests.repl.tmux import Tmux, terminal
+from tests.servers import unused_port
+from tests.transports.require import need_program
+
+pytestmark = pytest.mark.terminal
+
+EXEC = """\
+#!/bin/sh
+[ "$1" = exec ] || { echo "no such command: $1" >&2; exit 64; }
+shift
+while [ "${1#-}" != "$1" ]; do shift; done
+shift
+exec "$@"
+"""
+SSH = """\
+#!/bin/sh
+while [ "${1#-}" != "$1" ]; do shift; done
+shift
+exec sh -c "$*"
+"""
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Tmux]:
+    """A terminal in which docker, podman and ssh lead to this machine."""
+    need_program("tmux", "tmux")
+    with terminal(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("docker", EXEC), ("podman", EXEC), ("ssh", SSH)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    plain = exec_command()[1].removeprefix("PATH=")
+    return {
+        "PATH": f"{programs}:{plain}",
+        "PYTHONPATH": str(ROOT),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "SHELL": "/bin/sh",
+    }
+
+
+NOROUTER = (sys.executable, "-m", "norouter_tui")
+
+
+class Echo:
+    """A server that sends back what it gets, and a page to whoever asks by HTTP."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(
+                    target=self._serve, args=(self._socket.accept()[0],), daemon=True
+                ).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                if data.startswith(b"GET "):
+                    client.sendall(b"HTTP/1.0 200 OK\r\n\r\nthe page\n")
+                    return
+                client.sendall(data)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    made = Echo()
+    yield made
+    made.close()
+
+
+def vip_of(screen: str, host: str) -> str:
+    """The address that a host was given, out of `host NAME ready: VIP, ...`."""
+    return screen.partition(f"host {host} ready: ")[2].partition(",")[0]
+
+
+def test_a_mesh_is_built_watched_saved_and_run_again(
+    person: Tmux, env: dict[str, str], echo: Echo, tmp_path: Path
+) -> None:
+    saved, listen = tmp_path / "saved.yaml", unused_port()
+    person.start(*NOROUTER, "repl", env=env)
+    person.shows("norouter>")
+
+    person.paste("docker exec -it web bash\npodman exec -i db\nssh me@app.example.com\n")
+    person.shows("... ssh me@app.example.com")
+    person.keys("Enter")
+    for host in ("web", "db", "app"):
+        person.shows(f"host {host} ready")
+    vip = vip_of(person.text, "web")
+
+    person.says(f"port add web {listen}:{echo.port} --wait", "web publishes")
+    person.says(f"prot add db {listen}:{echo.port}", "did you mean port?")
+    person.says("host set web --loopback off --wait", "changed web")
+    person.says("route add app *.internal 10.0.0.0/8", "route 1")
+    person.says(f"!curl -sS http://{vip}:{listen}/", "the page")
+
+    with socket.create_connection((vip, listen), 10) as client:
+        client.sendall(b"hello, stream\n")
+        assert client.recv(100) == b"hello, stream\n"
+        row = person.says("streams", f"127.0.0.1:{echo.port}")
+        number = next(
+            line.split()[0] for line in row.splitlines() if f"127.0.0.1:{echo.port}" in line
+        )
+        person.says(f"stream tap {number}", "Ctrl-C ends it")
+        client.sendall(b"and more\n")
+        person.shows("> and more", "Ctrl-C ends it")
+        person.shows("< and more", "Ctrl-C ends it")
+        person.keys("C-c")
+        person.shows("interrupted", "< and more")
+        person.resize(70, 24)
+        person.says(f"stream kill {number}", f"killed {number}")
+        with pytest.raises(ConnectionResetError):
+            while client.recv(100):
+                pass
+
+    person.resize(110, 40)
+    person.says("host rename db database", "database")
+    person.says("undo", "undone: host rename db database")
+    person.says("save saved.yaml", "saved saved.yaml")
+    person.type("quit")
+    assert person.status() == 0
+    assert "database" not in saved.read_text()
+    assert_runs(saved, f"http://{vip}:{listen}/", env)
+
+
+def assert_runs(manifest: Path, url: str, env: dict[str, str]) -> None:
+    """The saved manifest brings the same mesh up without a person."""
+    done = subprocess.run(
+        [*NOROUTER, "run", str(manifest), "--headless", "--", "curl", "-sS", url],
+        env=env, text=True, capture_output=True, timeout=50,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["the page"]), done.stderr
+
+
+def test_work_that_kill_9_cut_off_is_offered_again_whole(
+    person: Tmux, env: dict[str, str], tmp_path: Path
+) -> None:
+    manifest = tmp_path / "mesh.yaml"
+    manifest.write_text("# mine\nhosts:\n  local: {vip: 127.0.42.100}\n")
+    person.start(*NOROUTER, "repl", str(manifest), env=env)
+    person.shows("norouter>")
+    person.says("docker exec -i web", "host web ready")
+    person.says("port add web 8080:80 8443:443", "8443")
+    person.kill()
+    assert "web" not in manifest.read_text()
+
+    person.again("env", *(f"{k}={v}" for k, v in env.items()), *NOROUTER, "repl", str(manifest))
+    offered = person.shows("[r]ecover, keep for [l]ater or [d]rop?")
+    assert "docker exec -i web" in offered and "port add web 8080:80 8443:443" in offered
+    person.keys("r")
+    person.shows("host web ready")
+    person.says("export", '- "8443:127.0.0.1:443"')
+    person.says("save", "saved")
+    assert "# mine" in manifest.read_text() and "8080:127.0.0.1:80" in manifest.read_text()
+    person.keys("C-d")
+    assert person.status() == 0
+    assert not list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))
