@@ -123,26 +123,29 @@ class Engine(Tools):
         """
         hosts = tuple(spec.effective())
         routes = RouteTable(hosts, spec.routes, self._learnt)
-        async with self._applying:
-            self._spec = spec
-            self._was_ready = False
-            names = {host.name for host in hosts}
-            gone = [s for name, s in self._supervisors.items() if name not in names]
-            async with anyio.create_task_group() as stopping:
-                for supervisor in gone:
-                    stopping.start_soon(self._remove, supervisor)
-            self._hosts = hosts
-            self._published = publications(hosts)
-            self._served = proxies(hosts)
-            self._reachable = frozenset((*self._published.values(), *self._served))
-            self.routes = routes
-            self._learnt.keep(routes.vias)
-            self._dns.serve(hosts)
-            self._streams.unpublish(self._reachable.__contains__)
-            for host in hosts:
-                self._adopt(host)
-                self._supervisors[host.name].names.want(hosts, host)
-            self._place()
+        try:
+            async with self._applying:
+                self._spec = spec
+                self._was_ready = False
+                names = {host.name for host in hosts}
+                gone = [s for name, s in self._supervisors.items() if name not in names]
+                async with anyio.create_task_group() as stopping:
+                    for supervisor in gone:
+                        stopping.start_soon(self._remove, supervisor)
+                self._hosts = hosts
+                self._published = publications(hosts)
+                self._served = proxies(hosts)
+                self._reachable = frozenset((*self._published.values(), *self._served))
+                self.routes = routes
+                self._learnt.keep(routes.vias)
+                self._dns.serve(hosts)
+                self._streams.unpublish(self._reachable.__contains__)
+                for host in hosts:
+                    self._adopt(host)
+                    self._supervisors[host.name].names.want(hosts, host)
+                self._place()
+        finally:
+            self._moved()
 
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
         """Returns when every host is ready, every listener bound, or shared, and every names file
@@ -257,6 +260,8 @@ class Engine(Tools):
         return self._numbers[place]
 
     def _ready(self, hosts: Collection[str] | None = None) -> bool:
+        if self._applying.locked():
+            return False  # what is ready now is half of the old mesh and half of the new one
         if hosts is None:
             return all(s.is_up and s.is_settled for s in self._wanted())
         return all(

@@ -272,3 +272,14 @@ async def test_specs_applied_in_a_hurry() -> None:
                 with await connect(made.address("web", 102)) as client:
                     assert await client.says(b"the last")
                 assert await kept.says(b"still kept")
+
+
+async def test_ready_is_told_of_the_new_mesh_and_not_of_what_is_left_meanwhile() -> None:
+    """When a host goes, this machine takes over its listener in the moment before that goes too."""
+    async with echoing() as port:
+        async with mesh(local(), host("web", forward(port))) as made:
+            spec = made.engine.spec
+            made.events()
+            await made.apply(MeshSpec(spec.hosts[:1]))
+            (ready,) = [event for event in made.events() if isinstance(event, Ready)]
+            assert (ready.hosts, ready.listeners) == (1, len(made.engine.status().listeners))
