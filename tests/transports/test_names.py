@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.transports.medley import Medley
-from tests.transports.mesh import Place
-from tests.transports.procs import run
+from tests.transports.medley import VIPS, Medley
+from tests.transports.mesh import Mesh, Place
+from tests.transports.procs import kill_all, processes_in, run, wait_gone
 from tests.transports.require import need_program
 from tests.transports.stage import BACKEND, SERVICE, Stage
-from tests.transports.trial import make_trial, running
+from tests.transports.trial import READY, make_trial, running
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -56,3 +56,68 @@ def test_other_names_are_those_of_the_host_whose_vip_is_asked(stage: Stage, tmp_
             for at in (stage.hub, *places.values()):
                 assert dig(at, "127.0.42.101", transport, "nginx") == [nginx]
                 assert dig(at, "127.0.42.102", transport, SERVICE) == [BACKEND]
+
+
+# -- /etc/hosts --------------------------------------------------------------------------------
+
+# A mount in docker, podman and the pod, a file of its own in LXD; by ssh comes a user who may not.
+WRITERS = ("docker", "kube", "lxd", "podman")
+
+
+def with_hosts_files(medley: Medley) -> str:
+    """The mesh of all hosts, where all but this machine have the names written."""
+    mesh = yaml.safe_load(medley.manifest())
+    for name in (*WRITERS, "ssh"):
+        mesh["hosts"][name]["writeEtcHosts"] = True
+        mesh["hosts"][name]["aliases"] = [f"{name}.mesh.test"]
+    return str(yaml.safe_dump(mesh))
+
+
+def hosts_files(medley: Medley) -> dict[str, str]:
+    """Every host's /etc/hosts, to the byte, as hex."""
+    hosts = medley.hosts(*WRITERS, "ssh")
+    read = ("python3", "-c", "print(open('/etc/hosts', 'rb').read().hex())")
+    return {host.name: run(*host.place.enter(*read)).strip() for host in hosts}
+
+
+def names_lead(medley: Medley) -> None:
+    """On every host that may write its file, the system itself knows all names."""
+    wanted = [(host.name, host.vip) for host in medley.hosts()]
+    wanted += [(f"{name}.mesh.test", VIPS[name]) for name in WRITERS]
+    for at in medley.hosts(*WRITERS):
+        told = run(*at.place.enter("getent", "hosts", *(name for name, _ in wanted)))
+        assert [line.split()[0] for line in told.splitlines()] == [vip for _, vip in wanted]
+
+
+def test_hosts_files_have_the_names_and_are_put_back(medley: Medley, tmp_path: Path) -> None:
+    text, before = with_hosts_files(medley), hosts_files(medley)
+    trial = make_trial(text, medley.hub, medley.places)
+    with running(trial, text, medley.hub, medley.env, tmp_path) as mesh:
+        names_lead(medley)
+        assert hosts_files(medley)["ssh"] == before["ssh"]
+        said = [event for event in mesh.events if event["event"] == "log"]
+        refused = [event for event in said if "/etc/hosts" in event["text"]]
+        assert [event["host"] for event in refused] == ["ssh"], refused
+    assert hosts_files(medley) == before
+
+
+@pytest.mark.parametrize("victims", ["hub", "hub and agents"])
+def test_hosts_files_after_a_kill(victims: str, medley: Medley, tmp_path: Path) -> None:
+    text, before = with_hosts_files(medley), hosts_files(medley)
+    killed = Mesh(medley.hub, medley.hosts(*WRITERS, "ssh"), tmp_path, text)
+    try:
+        killed.start(wait_ready=READY, env=medley.env)
+        killed.wait_event("ready", READY)
+        agents = killed.agents()
+        assert len(agents) == len(killed.spec)
+        names_lead(medley)
+        kill_all([killed.program.pid, *(agents if victims == "hub and agents" else ())])
+        assert not wait_gone(lambda: agents & processes_in(killed.inodes), 20)
+        # Its agents put the files back; where none was left to do it, the next one does.
+        assert (hosts_files(medley) == before) == (victims == "hub")
+    finally:
+        killed.close()
+    trial = make_trial(text, medley.hub, medley.places)
+    with running(trial, text, medley.hub, medley.env, tmp_path):
+        names_lead(medley)
+    assert hosts_files(medley) == before
