@@ -1,4 +1,5 @@
-"""Streams that a host serves to itself: its own VIP, joined to its own target, off the link.
+"""Streams that a host serves to itself, off the link: its own VIP, joined to its own target, and
+what has been spliced.
 
 The hub still shows them, so their counters are reported (SPEC.md section 3, event `direct`).
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.ends import End
     from norouter_core.agent.io import Io
+    from norouter_core.agent.splice import Splice
     from norouter_core.agent.tcp import TcpEnd
     from norouter_core.agent.udp import UdpClient, UdpEnd
 
@@ -42,7 +44,14 @@ class DirectStream:
         self.state = "opening"
         self.reason = ""
         self.shown: tuple[int, int, str] = (-1, -1, "")
+        self.splice: Splice | None = None
         self._table = table
+
+    def take_over(self, client: TcpEnd, target: TcpEnd) -> None:
+        """Observes two sockets that are connected already."""
+        self.client, self.target = client, target
+        client.observer = target.observer = self
+        self.state = "half-closed" if client.got_end or target.got_end else "open"
 
     def row(self) -> list[Any]:
         """The stream as section 3 of SPEC.md lists it."""
@@ -73,6 +82,8 @@ class DirectStream:
         self.state = "closed"
         self.reason = code if not reason else f"{code}: {reason}"
         self._table.ended(self)
+        if self.splice is not None and code != "closed":
+            self.splice.abandon(code, reason)
 
 
 class DirectTable:

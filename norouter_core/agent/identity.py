@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
 PROTOCOL = 1
-FEATURES = ["listen", "dial", "resolve", "read", "write", "direct", "udp"]
+FEATURES = ["listen", "dial", "resolve", "read", "write", "direct", "udp", "splice"]
 
 
 def hello() -> Json:

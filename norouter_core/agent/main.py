@@ -68,10 +68,28 @@ class Agent:
             self._verbs.resolve(name, lambda found, why: self._resolved(number, found, why))
             return
         try:
+            if op == "splice":
+                self._splice(number, args)
+                return
             answer = messages.result(number, self._do(op, args))
         except VerbError as error:
             answer = messages.failure(number, error.code, error.reason)
         self._mux.message(answer)
+
+    def _splice(self, number: int, args: Json) -> None:
+        listener, client, target = (
+            messages.field(args, key, int) for key in ("listener", "client", "target")
+        )
+        streams = self._mux.connection.streams
+        if client not in streams or target not in streams:
+            raise VerbError("gone", "the stream has ended")
+        self._verbs.splice(
+            listener,
+            streams[client].owner,
+            streams[target].owner,
+            # The answer first: what the streams say from then on has another meaning.
+            lambda direct: self._mux.message(messages.result(number, {"stream": direct})),
+        )
 
     def _do(self, op: str, args: Json) -> Json:
         verbs = self._verbs

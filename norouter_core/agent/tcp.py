@@ -59,6 +59,11 @@ class TcpEnd(End):
         if sock is not None:
             self._adopt(sock)
 
+    @property
+    def got_end(self) -> bool:
+        """Whether the peer of the socket sends no more, and that has been seen."""
+        return self._got_end
+
     # -- before and at the connection ------------------------------------------------------
 
     def connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:

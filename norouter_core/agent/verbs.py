@@ -14,6 +14,7 @@ from norouter_core.agent.io import describe
 from norouter_core.agent.listen import Listener
 from norouter_core.agent.owner import owner
 from norouter_core.agent.resolve import Resolver
+from norouter_core.agent.splice import Splice, socket_of
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.ends import End, Observer
     from norouter_core.agent.io import Io
+    from norouter_core.agent.wire_end import WireEnd
     from norouter_core.wire.messages import Json
 
     class Offers(Protocol):
@@ -134,6 +136,32 @@ class Verbs:
         join(other, end)
         end.dial(self._resolver, host, port)
         return end
+
+    def splice(
+        self, listener: int, client: WireEnd, target: WireEnd, accepted: Callable[[int], None]
+    ) -> None:
+        """Joins the sockets of two streams of the link, which the hub has joined, to each other
+        (`splice.Splice`). They are a direct stream from then on, whose number `accepted` is told
+        before anything is done.
+
+        Raises:
+            VerbError: `gone`, `unpublished` or `too-many`; nothing has been done then.
+        """
+        one, other = socket_of(client), socket_of(target)
+        if one is None or other is None or one is other or one.socket is None:
+            raise VerbError("gone", "the stream has ended")
+        if listener not in self._listeners:
+            raise VerbError("unpublished", "the port was taken away")
+        try:
+            name = one.socket.getpeername()
+        except OSError as error:
+            raise VerbError("gone", describe(error)) from None
+        stream = self._table.add(listener, (name[0], name[1]))
+        if stream is None:
+            raise VerbError("too-many", "too many streams are open here")
+        stream.take_over(one, other)
+        accepted(stream.number)
+        stream.splice = Splice(client, target)
 
     def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
         """Calls `done(addresses, error)`."""

@@ -34,6 +34,7 @@ from norouter_core.engine.publications import (
 from norouter_core.engine.relay import DirectStream, Stream, Streams
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.services import serve_dns, serve_proxy
+from norouter_core.engine.splicing import cut
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
@@ -140,6 +141,7 @@ class Engine(Tools):
                 self._learnt.keep(routes.vias)
                 self._dns.serve(hosts)
                 self._streams.unpublish(self._reachable.__contains__)
+                cut(self, self._streams.spliced(self._reachable.__contains__))
                 for host in hosts:
                     self._adopt(host)
                     self._supervisors[host.name].names.want(hosts, host)
@@ -320,7 +322,7 @@ class Engine(Tools):
             return
         publication = wanted.publication
         if publication.service is not Service.PORT:
-            self._serve(supervisor.host.name, publication, peer, end)
+            self._serve(supervisor.host.name, listener, publication, peer, end)
             return
         target = self._supervisors.get(publication.to_host)
         if target is None or target.link is None:
@@ -331,13 +333,15 @@ class Engine(Tools):
         stream = self._streams.add(supervisor.host.name, peer, publication, end)
         stream.target = target.link.dial(end, *publication.target, stream)
 
-    def _serve(self, host: str, publication: Publication, peer: Address, end: End) -> None:
+    def _serve(
+        self, host: str, listener: int, publication: Publication, peer: Address, end: End
+    ) -> None:
         """`host` is the one that the client is on."""
         stream = self._streams.add(host, peer, publication, end)
         stream.target = (
             serve_dns(self, self._dns, publication, end, stream)
             if publication.service is Service.DNS
-            else serve_proxy(self, publication, end, stream)
+            else serve_proxy(self, publication, listener, end, stream)
         )
 
     def publication(self, address: Address) -> Publication | None:

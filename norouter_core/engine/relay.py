@@ -9,9 +9,10 @@ from itertools import chain
 from typing import Any
 
 from norouter_core.agent.ends import End
+from norouter_core.engine.accounts import add, shares, status_again
 from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
-from norouter_core.text import address_text, clean
+from norouter_core.text import clean
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.limits import MAX_STREAMS
 
@@ -24,17 +25,20 @@ class Stream:
 
     __slots__ = (
         "_closed_ends",
-        "_earlier",
         "_on_closed",
+        "_on_handed_over",
         "_shown",
         "_towards",
         "client",
+        "earlier",
         "from_host",
         "number",
         "opened",
         "peer",
+        "own_bytes",
         "publication",
         "reason",
+        "spliced_as",
         "state",
         "target",
         "target_text",
@@ -52,6 +56,7 @@ class Stream:
         publication: Publication,
         client: End,
         on_closed: Callable[[Stream], None],
+        on_handed_over: Callable[[Stream], bool],
     ) -> None:
         self.number = number
         self.from_host = from_host
@@ -66,11 +71,17 @@ class Stream:
         self.reason = ""
         self.opened = time.time()
         self._on_closed = on_closed
+        self._on_handed_over = on_handed_over
         self._shown: StreamStatus | None = None
         self._closed_ends = 0
         self._towards: End | None = None
-        self._earlier: dict[str, tuple[int, int]] = {}
+        self.earlier: dict[str, tuple[int, int]] = {}
         """What has flowed to and from the hosts that dialled for it before, by name."""
+        self.own_bytes = 0
+        """What a proxy's session sent to the client itself, once it has stepped out."""
+        self.spliced_as: int | None = None
+        """Its number as a direct stream of its host, which takes it over: from then on that EOFs
+        have passed is no end of it."""
         client.observer = self
 
     def reaches(self, host: str, target: str, through: Publication | None, towards: End) -> None:
@@ -78,23 +89,13 @@ class Stream:
         it is one of the mesh's. `towards` counts what the target is sent."""
         if self._towards is not None:
             # A client that keeps its connection goes on to another target.
-            *_, (_, forth, back) = self.shares()
-            before = self._earlier.get(self.to_host, (0, 0))
+            *_, (_, forth, back) = shares(self)
+            before = self.earlier.get(self.to_host, (0, 0))
             sent = min(forth, before[0] + self._towards.bytes_in)
-            self._earlier[self.to_host] = (sent, back)
+            self.earlier[self.to_host] = (sent, back)
         self._towards = towards
         self.state = StreamState.OPEN
         self.to_host, self.target_text, self.through = host, target, through
-
-    def shares(self) -> Iterator[tuple[str, int, int]]:
-        """Each host that has dialled for this stream, with its part of the bytes forth and back;
-        the one that it reaches now comes last."""
-        forth, back = self.bytes_forth, self.bytes_back
-        for host, (sent, got) in self._earlier.items():
-            if host != self.to_host:
-                forth, back = forth - sent, back - got
-                yield host, sent, got
-        yield self.to_host, forth, back
 
     @property
     def bytes_forth(self) -> int:
@@ -104,6 +105,10 @@ class Stream:
     def bytes_back(self) -> int:
         return self.target.bytes_in if self.target is not None else 0
 
+    def spliced(self, number: int) -> None:
+        """The host of both ends joins them itself (SPEC.md section 11)."""
+        self.spliced_as = number
+
     def kill(self, code: str, reason: str) -> None:
         """Resets both ends."""
         for end in (self.client, self.target):
@@ -111,7 +116,7 @@ class Stream:
                 end.reset(code, reason)
 
     def status(self) -> StreamStatus:
-        self._shown = _status_again(self, self._shown)
+        self._shown = status_again(self, self._shown)
         return self._shown
 
     # -- from the ends ---------------------------------------------------------------------
@@ -122,7 +127,7 @@ class Stream:
         self.client.accept(peer)
 
     def end_half_closed(self, end: End) -> None:
-        if self.state is not StreamState.CLOSED:
+        if self.state is not StreamState.CLOSED and self.spliced_as is None:
             self.state = StreamState.HALF_CLOSED
 
     def end_closed(self, end: End, code: str, reason: str) -> None:
@@ -132,6 +137,8 @@ class Stream:
             # An orderly end is over when both sides are: one may still be taking its last bytes.
             self._closed_ends += 1
             if self._closed_ends < 2:
+                return
+            if self.spliced_as is not None and self._on_handed_over(self):
                 return
         self.state = StreamState.CLOSED
         # The words may be an agent's own.
@@ -146,14 +153,19 @@ class DirectStream:
         "_shown",
         "bytes_back",
         "bytes_forth",
+        "earlier",
         "from_host",
         "number",
         "opened",
+        "own_bytes",
         "peer",
         "publication",
         "reason",
         "remote_number",
+        "spliced",
         "state",
+        "target_text",
+        "to_host",
     )
 
     direct = True
@@ -171,21 +183,28 @@ class DirectStream:
         self.opened = time.time()
         self.bytes_forth = 0
         self.bytes_back = 0
+        self.earlier: dict[str, tuple[int, int]] = {}
+        self.own_bytes = 0
+        """What the hub itself sent to the client, before it was spliced."""
+        self.to_host = publication.to_host
+        self.target_text = publication.target_text
+        self.spliced = False
         self._shown: StreamStatus | None = None
 
-    @property
-    def to_host(self) -> str:
-        return self.publication.to_host
-
-    @property
-    def target_text(self) -> str:
-        return self.publication.target_text
-
-    def shares(self) -> Iterator[tuple[str, int, int]]:
-        yield self.to_host, self.bytes_forth, self.bytes_back
+    @classmethod
+    def taken_over(cls, stream: Stream, remote_number: int) -> DirectStream:
+        """What a relayed stream is once its host has joined the two ends itself."""
+        direct = cls(stream.number, stream.from_host, remote_number, stream.publication)
+        direct.peer, direct.opened = stream.peer, stream.opened
+        direct.to_host, direct.target_text = stream.to_host, stream.target_text
+        direct.bytes_forth, direct.bytes_back = stream.bytes_forth, stream.bytes_back
+        direct.own_bytes, direct.earlier = stream.own_bytes, stream.earlier
+        direct.state = stream.state
+        direct.spliced = True
+        return direct
 
     def status(self) -> StreamStatus:
-        self._shown = _status_again(self, self._shown)
+        self._shown = status_again(self, self._shown)
         return self._shown
 
 
@@ -211,7 +230,10 @@ class Streams:
         self, from_host: str, peer: tuple[str, int], publication: Publication, client: End
     ) -> Stream:
         """A new relayed stream; its target is set by the caller, who dials."""
-        stream = Stream(next(self._numbers), from_host, peer, publication, client, self._ended)
+        number = next(self._numbers)
+        stream = Stream(
+            number, from_host, peer, publication, client, self._ended, self._handed_over
+        )
         self._relayed[stream.number] = stream
         self.opened_total += 1
         self._opened(stream)
@@ -234,7 +256,7 @@ class Streams:
             stream.peer = (peer_host, peer_port)
             known[remote] = stream
             self.opened_total += 1
-        stream.bytes_forth, stream.bytes_back = forth, back
+        stream.bytes_forth, stream.bytes_back = forth, back + stream.own_bytes
         stream.state, stream.reason = StreamState(state), reason
         if new:
             self._opened(stream)
@@ -283,6 +305,10 @@ class Streams:
             if not (published(stream.publication) and published(through)):
                 stream.kill("unpublished", "the port was taken away or changed")
 
+    def spliced(self, published: Callable[[Publication], bool]) -> list[DirectStream]:
+        """Those that have been spliced and whose publication is no more."""
+        return [x for x in self._every_direct() if x.spliced and not published(x.publication)]
+
     def find(self, number: int) -> Stream | DirectStream | None:
         return self._relayed.get(number) or next(
             (stream for stream in self._every_direct() if stream.number == number), None
@@ -312,8 +338,18 @@ class Streams:
         """For each host: bytes in from its ends, bytes out to them, streams open now."""
         sums = {name: list(counts) for name, counts in self._host_bytes.items()}
         for stream in self:
-            _add(sums, stream, 1)
+            add(sums, stream, 1)
         return {name: (counts[0], counts[1], counts[2]) for name, counts in sums.items()}
+
+    def _handed_over(self, stream: Stream) -> bool:
+        """All of a stream that has been spliced is on its host now; False if that cannot be."""
+        known = self._direct.setdefault(stream.from_host, {})
+        assert stream.spliced_as is not None
+        if stream.spliced_as in known or len(known) >= _MAX_DIRECT:
+            return False
+        known[stream.spliced_as] = DirectStream.taken_over(stream, stream.spliced_as)
+        del self._relayed[stream.number]
+        return True
 
     def _ended(self, stream: Stream) -> None:
         del self._relayed[stream.number]
@@ -322,54 +358,5 @@ class Streams:
     def _account(self, stream: Stream | DirectStream) -> None:
         self._ended_forth += stream.bytes_forth
         self._ended_back += stream.bytes_back
-        _add(self._host_bytes, stream, 0)
+        add(self._host_bytes, stream, 0)
         self._closed(stream)
-
-
-def _add(sums: dict[str, list[int]], stream: Stream | DirectStream, open_now: int) -> None:
-    """From a host's view: its client sends `forth` to us; its target sends `back` to us."""
-    client = sums.setdefault(stream.from_host, [0, 0, 0])
-    client[0] += stream.bytes_forth
-    client[1] += stream.bytes_back
-    for host, forth, back in stream.shares():
-        target = sums.setdefault(host, [0, 0, 0])
-        target[0] += back
-        target[1] += forth
-    client[2] += open_now
-    if stream.to_host != stream.from_host:
-        sums[stream.to_host][2] += open_now
-
-
-def _status_again(stream: Stream | DirectStream, shown: StreamStatus | None) -> StreamStatus:
-    """The status of a stream: the same object while nothing has changed, since most of thousands
-    of streams are idle."""
-    if (
-        shown is not None
-        and shown.bytes_forth == stream.bytes_forth
-        and shown.bytes_back == stream.bytes_back
-        and shown.state is stream.state
-        and shown.target is stream.target_text
-        and shown.to_host is stream.to_host
-        and shown.reason == stream.reason
-    ):
-        return shown
-    return _status(stream)
-
-
-def _status(stream: Stream | DirectStream) -> StreamStatus:
-    publication = stream.publication
-    return StreamStatus(
-        id=stream.number,
-        from_host=stream.from_host,
-        peer=address_text(stream.peer),
-        to_host=stream.to_host,
-        target=stream.target_text,
-        listener=publication.place.text(),
-        state=stream.state,
-        opened=stream.opened,
-        bytes_forth=stream.bytes_forth,
-        bytes_back=stream.bytes_back,
-        direct=stream.direct,
-        reason=stream.reason,
-        service=publication.service.value,
-    )

@@ -13,6 +13,7 @@ from norouter_core.engine import dialer
 from norouter_core.engine.dnsservice import DnsService
 from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.relay import Stream
+from norouter_core.engine.splicing import splice
 from norouter_core.engine.status import StreamState
 from norouter_core.proxy.http import http_session
 from norouter_core.proxy.settings import Settings
@@ -27,14 +28,18 @@ class Mesh(dialer.Mesh, Protocol):
     def host_log(self, level: str, host: str, text: str) -> None: ...
 
 
-def serve_proxy(mesh: Mesh, publication: Publication, client: End, stream: Stream) -> End:
-    """Serves the client of a proxy; returns the end that it has been joined to."""
+def serve_proxy(
+    mesh: Mesh, publication: Publication, listener: int, client: End, stream: Stream
+) -> End:
+    """Serves the client of a proxy, which came by that listener of its host; returns the end that
+    it has been joined to."""
     host = publication.to_host
     settings = Settings(
         mesh.io.loop,
         auth=publication.auth,
         address=publication.address,
         log=lambda line: mesh.host_log("info", host, line),
+        on_tunnel=lambda one, other: splice(mesh, stream, listener, one, other),
     )
     begin = http_session if publication.service is Service.HTTP else socks_session
     return begin(client, dialer.HostDialer(mesh, host, stream.reaches), settings, stream)

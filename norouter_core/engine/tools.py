@@ -86,7 +86,7 @@ class Tools(ABC):
         stream = self._streams.find(number)
         if stream is None:
             raise CannotTap(f"there is no stream {number}")
-        if isinstance(stream, DirectStream):
+        if isinstance(stream, DirectStream) or stream.spliced_as is not None:
             raise CannotTap(
                 f"stream {number} is served on {stream.from_host} itself: its bytes never come by "
                 "here"

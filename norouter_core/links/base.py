@@ -11,6 +11,8 @@ from norouter_core.text import clean
 from norouter_core.wire.messages import field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from norouter_core.agent.ends import Observer
     from norouter_core.wire.messages import Json
 
@@ -107,6 +109,18 @@ class Link(Protocol):
 
     async def ping(self) -> float:
         """Seconds that one question and its answer take, now."""
+        ...
+
+    def can_splice(self, client: End, target: End) -> bool:
+        """Whether both are streams of this link, and its agent can join them itself."""
+        ...
+
+    async def splice(
+        self, listener: int, client: End, target: End, accepted: Callable[[int], None]
+    ) -> None:
+        """Has the agent join the sockets of two streams that are joined here (SPEC.md section 11).
+        `accepted` is told the number of the direct stream that they are then, before anything else
+        that comes of it."""
         ...
 
     async def resolve(self, name: str) -> list[str]:

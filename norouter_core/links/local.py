@@ -11,9 +11,11 @@ from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.agent.resolve import verb_code
 from norouter_core.agent.verbs import VerbError, Verbs
-from norouter_core.links.base import Hello, Hub
+from norouter_core.links.base import UNSUPPORTED, Hello, Hub
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from norouter_core.agent.ends import Observer
     from norouter_core.wire.messages import Json
 
@@ -53,6 +55,14 @@ class LocalLink:
         asked = time.perf_counter()
         await asyncio.sleep(0)
         return time.perf_counter() - asked
+
+    def can_splice(self, client: End, target: End) -> bool:
+        return False  # there is no link to keep them off
+
+    async def splice(
+        self, listener: int, client: End, target: End, accepted: Callable[[int], None]
+    ) -> None:
+        raise VerbError(UNSUPPORTED, "this machine has no link")
 
     async def resolve(self, name: str) -> list[str]:
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()

@@ -23,6 +23,7 @@ from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.command import Plan
 from norouter_core.bootstrap.handshake import Go, HelloSearch, MarkerSearch, NoPython
 from norouter_core.bootstrap.problem import Evidence, Stage
+from norouter_core.links import answers
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub, VerbError
 from norouter_core.links.process import Child, spawn
 from norouter_core.text import clean
@@ -255,7 +256,7 @@ class StdioLink:
             if proto not in self.hello.features:
                 raise VerbError(UNSUPPORTED, NO_UDP)
             args["proto"] = proto
-        return await self._request("listen", args, _bound)
+        return await self._request("listen", args, answers.bound)
 
     async def unlisten(self, number: int) -> None:
         await self._request("unlisten", {"listener": number}, dict)
@@ -275,11 +276,25 @@ class StdioLink:
         await self._request("echo", {}, dict)
         return time.perf_counter() - asked
 
+    def can_splice(self, client: End, target: End) -> bool:
+        ours = (isinstance(end, WireEnd) and end.mux is self._mux for end in (client, target))
+        return "splice" in self.hello.features and all(ours)
+
+    async def splice(
+        self, listener: int, client: End, target: End, accepted: Callable[[int], None]
+    ) -> None:
+        assert isinstance(client, WireEnd) and isinstance(target, WireEnd)
+        args = {"listener": listener, "client": client.stream.id, "target": target.stream.id}
+        # Waited for as long as there is a link: what it has taken over must not go unseen.
+        await self._request(
+            "splice", args, lambda data: accepted(answers.stream(data)), forever=True
+        )
+
     async def resolve(self, name: str) -> list[str]:
-        return await self._request("resolve", {"name": name}, _addresses)
+        return await self._request("resolve", {"name": name}, answers.addresses)
 
     async def read(self, path: str, limit: int) -> str:
-        return await self._request("read", {"path": path, "limit": limit}, _text)
+        return await self._request("read", {"path": path, "limit": limit}, answers.text)
 
     async def write(self, path: str, text: str, mode: str, name: str = "") -> messages.Json:
         args = {"path": path, "text": text, "mode": mode, "name": name}
@@ -289,7 +304,12 @@ class StdioLink:
         await self._request("kill", {"stream": number}, dict)
 
     async def _request(
-        self, op: str, args: messages.Json, parse: Callable[[messages.Json], _Parsed]
+        self,
+        op: str,
+        args: messages.Json,
+        parse: Callable[[messages.Json], _Parsed],
+        *,
+        forever: bool = False,
     ) -> _Parsed:
         """`parse` looks at the answer as it comes: a malformed one is a violation of the link's,
         like any other frame's, and no trouble of who asked."""
@@ -301,7 +321,7 @@ class StdioLink:
         self._requests[number] = _Request(answer, parse)
         try:
             self._mux.message(messages.request(number, op, args))
-            async with asyncio.timeout(self._timing.verb):
+            async with asyncio.timeout(None if forever else self._timing.verb):
                 return await answer
         except TimeoutError:
             reason = f"no answer to {op!r} within {self._timing.verb:.0f} s"
@@ -364,23 +384,6 @@ class _Request:
 
     answer: asyncio.Future[Any]
     parse: Callable[[messages.Json], Any]
-
-
-def _bound(data: messages.Json) -> tuple[str, int, bool]:
-    host, port = messages.address([data.get("host"), data.get("port")])
-    return clean(host), port, data.get("fallback") is True
-
-
-def _addresses(data: messages.Json) -> list[str]:
-    found = messages.field(data, "addresses", list)
-    if not all(isinstance(address, str) for address in found):
-        raise Violation("json", "an address that is not text")
-    return [clean(address) for address in found]
-
-
-def _text(data: messages.Json) -> str:
-    text: str = messages.field(data, "text", str)
-    return text
 
 
 class _NotMet(Exception):

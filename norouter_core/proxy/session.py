@@ -203,7 +203,10 @@ class Session(ABC):
         elif upstream.opened and not self.client.backlog and not upstream.backlog:
             self._over = True
             self.alarm.clear()
+            one, other = self.client.peer, upstream.peer
+            assert one is not None and other is not None
             step_out(self.client, upstream)
+            self.settings.on_tunnel(one, other)
 
     def _close_if_due(self) -> None:
         self.drop_upstream()

@@ -47,6 +47,9 @@ class Settings:
     """Between our half-close and a reset, for a client that goes on sending."""
     log: Callable[[str], None] = _ignore
     """Told one line, free of control characters, per request that was refused or failed."""
+    on_tunnel: Callable[[End, End], None] = _ignore
+    """Told the client's end and the target's once they have been joined to each other: the session
+    has nothing more to do with what passes."""
     on_target: Callable[[str, int, str], None] = _ignore
     """Told `host, port, kind` when the client asks for another target than before; `kind` is
     `http`, `connect`, `socks4`, `socks4a` or `socks5`."""

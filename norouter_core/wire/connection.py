@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RESET_CODES = frozenset(
     "refused unreachable timeout name reset not-allowed gone killed unpublished too-many internal "
-    "spliced idle".split()
+    "idle".split()
 )
 
 HUB = "hub"
