@@ -64,10 +64,14 @@ app:x:1000:1000::/home/user:/bin/sh
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9)}
 
 
+_HOME = Path.home()
+"""The user's, as it is before the tests have one of their own."""
+
+
 def cache() -> Path:
     """Where images are kept between runs."""
     named = os.environ.get("NOROUTER_TEST_CACHE")
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or _HOME / ".cache")
     return (Path(named) if named else home / "norouter-tests").absolute()
 
 
