@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from norouter_tui.completion import complete_command, complete_engines
 from norouter_tui.options import debug_option
 
 _STATUS = (
@@ -19,11 +20,23 @@ _AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     context_settings=_AS_IT_IS,
     options_metavar="[OPTIONS]",
 )
-@click.option("--engine", metavar="NAME|PID", help="Which one, where several run: see norouter ps.")
+@click.option(
+    "--engine",
+    metavar="NAME|PID",
+    help="Which one, where several run: see norouter ps.",
+    shell_complete=complete_engines,
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option("-y", "--yes", is_flag=True, help="Agree to what the command would ask about.")
 @debug_option
-@click.argument("words", nargs=-1, required=True, metavar="VERB...", type=click.UNPROCESSED)
+@click.argument(
+    "words",
+    nargs=-1,
+    required=True,
+    metavar="VERB...",
+    type=click.UNPROCESSED,
+    shell_complete=complete_command,
+)
 def ctl(engine: str | None, as_json: bool, yes: bool, debug: bool, words: tuple[str, ...]) -> int:
     """Run a command in a mesh that runs, as `norouter repl` has it: `norouter ctl help` lists them.
 
@@ -52,7 +65,7 @@ def ps(as_json: bool, debug: bool) -> int:
 
 
 @click.command(short_help="Talk to a mesh that runs, as in norouter repl.")
-@click.argument("name", metavar="[NAME|PID]", required=False)
+@click.argument("name", metavar="[NAME|PID]", required=False, shell_complete=complete_engines)
 @click.option("-c", "commands", metavar="COMMANDS", help="Run these, parted by ';', and end.")
 @click.option("--vi/--emacs", default=False, envvar="NOROUTER_VI", help="Keys of the line editor.")
 @debug_option

@@ -9,9 +9,11 @@ from norouter_tui.options import debug_option, uvloop_option
 
 
 @click.command(epilog=EPILOG, short_help="Build a mesh live, by commands or by a script.")
-@click.argument("file", metavar="[FILE]", required=False)
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path())
 @click.option("-c", "commands", metavar="COMMANDS", help="Run these, parted by ';', and end.")
-@click.option("-f", "script", metavar="SCRIPT", help="Run the commands of a file, and end.")
+@click.option(
+    "-f", "script", metavar="SCRIPT", type=click.Path(), help="Run the commands of a file, and end."
+)
 @click.option(
     "--vi/--emacs",
     default=False,

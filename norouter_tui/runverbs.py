@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from norouter_tui.completion import complete_engines
 from norouter_tui.crash import reporter
 from norouter_tui.exitcodes import EPILOG
 from norouter_tui.options import debug_option, file_argument, uvloop_option
@@ -79,7 +80,7 @@ def run(
     status. Readiness lines go to stderr then.
 
     With --detach the mesh goes on in the background, and its process id and log file are told; one
-    that does not come up ends with 1 or 3, and nothing stays. A SIGTERM ends it.
+    that does not come up ends with 1 or 3, and nothing stays. `norouter stop` ends it.
     """
     command = ctx.meta.get("command", ())
     if "command" in ctx.meta and not command:
@@ -105,6 +106,20 @@ def run(
         detach=more["detach"],
     )
     return run_file(file, options)
+
+
+@click.command(short_help="End a mesh that runs.")
+@click.argument("name", metavar="[NAME|PID]", required=False, shell_complete=complete_engines)
+@debug_option
+def stop(name: str | None, debug: bool) -> int:
+    """End a mesh that runs, in order, and return when it has ended.
+
+    It is named by its name, its manifest or its process id, as `norouter ps` shows them; the only
+    one that runs needs no name. Ends with 0 when it has ended; with 1 when there is none such.
+    """
+    from norouter_tui.stop import stop as stop_mesh
+
+    return stop_mesh(name)
 
 
 _PLAIN = ("wait_ready", "watch", "no_control", "ready_file", "detach", "quiet", "debug")

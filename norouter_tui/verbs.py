@@ -18,7 +18,7 @@ from norouter_tui.options import debug_option as _debug
 from norouter_tui.options import file_argument as _file
 from norouter_tui.options import uvloop_option as _uvloop
 from norouter_tui.replverbs import repl
-from norouter_tui.runverbs import run
+from norouter_tui.runverbs import run, stop
 
 _ALIASES = {"manager": "run", "m": "run", "show-ex": "show-example"}
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -117,7 +117,7 @@ def _open_editor(ctx: click.Context, debug: bool) -> int:
     return edit_and_run(RunOptions(debug=debug))
 
 
-for _verb in (run, repl, completion, ctl, ps, attach):
+for _verb in (run, repl, ctl, ps, attach, stop, completion):
     cli.add_command(_verb)
 
 

@@ -6,13 +6,33 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether a process that is nobody's child here has ended, reaped or not."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def await_end(process: psutil.Process) -> None:
+    """Waits until a process that is nobody's child here has ended."""
+    end = time.monotonic() + 20
+    while not has_ended(process):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -72,3 +92,13 @@ def start(tmp_path: Path) -> Any:
 def vip() -> str:
     """A /24 of its own for each test, so that tests may run side by side."""
     return f"127.{random.randint(50, 250)}.{random.randint(0, 255)}"
+
+
+@pytest.fixture
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A runtime folder of the test's own, with a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="nr-") as folder:
+        # Both, so that nobody else's mesh is seen, let alone stopped.
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)

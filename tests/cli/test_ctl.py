@@ -7,9 +7,7 @@ import os
 import random
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,13 +15,7 @@ import pytest
 
 from tests.cli.conftest import Program, Start
 
-
-@pytest.fixture(autouse=True)
-def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A runtime folder of the test's own, with a path that is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="nr-") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield Path(folder)
+pytestmark = pytest.mark.usefixtures("runtime")
 
 
 @pytest.fixture

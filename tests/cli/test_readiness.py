@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli.conftest import Program, Start
+from tests.cli.conftest import Program, Start, await_end
 from tests.cli.test_run_command import GONE, SILENT, mesh
 
 
@@ -93,7 +93,7 @@ def test_a_run_in_the_background(norouter: Program, tmp_path: Path, vip: str) ->
         with socket.create_connection((f"{vip}.2", 18080)):
             pass
         process.terminate()
-        process.wait(20)
+        await_end(process)
         assert log.read_text().endswith("stopped\n") and not file.exists()
     finally:
         if process.is_running():
