@@ -70,7 +70,9 @@ class ControlServer:
         await self._tasks.__aenter__()
         self._serving = Serving(self._client, self._tasks, self._quits)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: Connection(self), sock=sock)
+        # Shielded: who is cancelled half-way in would leave the group open, and the name behind.
+        with anyio.CancelScope(shield=True):
+            self._server = await loop.create_unix_server(lambda: Connection(self), sock=sock)
         return self
 
     async def __aexit__(

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from norouter_core.commands.outcome import Bytes, Lines, Output
@@ -181,3 +183,20 @@ async def test_modes_and_names_of_socket_and_folder(runtime: Path) -> None:
         assert server.path.parent == runtime / "norouter"
         assert server.path.name == f"{os.getpid()}-my_mesh.sock"
     assert not list(server.path.parent.iterdir())
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_a_server_that_is_cancelled_while_it_begins_leaves_nothing(
+    runtime: Path, ticks: int
+) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def serve() -> None:
+            async with served():
+                await anyio.sleep_forever()
+
+        tasks.start_soon(serve)
+        for _ in range(ticks):
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert not list(runtime.rglob("*.sock"))
