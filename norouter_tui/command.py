@@ -51,7 +51,9 @@ class Command:
     ) -> None:
         """Passes signals on to the command; before it has started they `end` the run, with 128 and
         their number, and after that they `end_at_once`. Meant for `TaskGroup.start`."""
-        numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        known = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        # What is ignored from the beginning, as nohup has it, the command is to ignore as well.
+        numbers = [each for each in known if signal.getsignal(each) is not signal.SIG_IGN]
         with anyio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             is_asked = False

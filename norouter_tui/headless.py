@@ -126,10 +126,7 @@ def run_loaded(
         reopen: a line on stdin stops the mesh in order.
         readiness: told when the mesh is ready.
     """
-    document = Document.of(loaded)
-    if options.command and (spec := with_proxy(loaded.spec)) != loaded.spec:
-        # This mesh is no more what the file says, and is never to be saved there.
-        document = Document.empty(spec)
+    document = _document(loaded, options)
     out, err = stdio.open_writers()
     paint_out, paint_err = stdio.painter(sys.stdout), stdio.painter(sys.stderr)
 
@@ -166,6 +163,13 @@ def run_loaded(
     finally:
         for writer in (out, err):
             writer.close()
+
+
+def _document(loaded: Loaded, options: RunOptions) -> Document:
+    if options.command and (spec := with_proxy(loaded.spec)) != loaded.spec:
+        # This mesh is no more what the file says, and is never to be saved there.
+        return Document.empty(spec)
+    return Document.of(loaded)
 
 
 def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:

@@ -26,14 +26,17 @@ _ALIASES_LIMIT = 1 << 20
 
 def with_proxy(spec: MeshSpec) -> MeshSpec:
     """`spec` with an HTTP proxy on this machine, at a free port of 127.0.0.1 where it has none;
-    also with this machine, where no host is it."""
+    also with this machine, where no host is it (and a VIP is left for it)."""
     hosts = list(spec.effective())
     if any(host.is_local and host.http for host in hosts):
         return spec
     proxy = ProxySpec("127.0.0.1", _free_port())
     local = next((host for host in spec.hosts if host.cmd is None), None)
     if local is None:
-        vip = allot_vip({host.vip for host in spec.hosts})
+        try:
+            vip = allot_vip({host.vip for host in spec.hosts})
+        except ValueError:
+            return spec
         local = HostSpec(_free_name(spec), vip)
     return spec.with_host(replace(local, options=replace(local.options, http=proxy)))
 

@@ -164,6 +164,16 @@ def test_signals_go_to_the_command(start: Start, tmp_path: Path, vip: str) -> No
     assert (process.returncode, out, err) == (9, "", "")
 
 
+def test_what_nohup_ignores_stays_ignored(norouter: Program, tmp_path: Path, vip: str) -> None:
+    kill = "kill -HUP $PPID; kill -HUP $$; echo lives"
+    path = mesh(tmp_path, vip)
+    nohup = f"trap '' HUP; exec \"$0\" -m norouter_tui {path} -q -- sh -c '{kill}'"
+    done = norouter(
+        program=("-c", f"import os; os.execvp('sh', ['sh', '-c', {nohup!r}, {sys.executable!r}])")
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "lives\n", "")
+
+
 def test_ctrl_c_at_a_terminal_reaches_the_command_once(
     start: Start, tmp_path: Path, vip: str
 ) -> None:
