@@ -25,9 +25,14 @@ class Cell(NamedTuple):
     style: str = "text"
 
 
+def tidy(text: str) -> str:
+    """A stranger's text, clean (see `plaintext`), and without tabs, whose width nobody knows."""
+    return clean(text).replace("\t", " ")
+
+
 def plain(text: str, style: str = "text") -> Cell:
     """A cell of a stranger's text."""
-    return Cell(clean(text).replace("\t", " "), style)
+    return Cell(tidy(text), style)
 
 
 def short(number: float) -> str:

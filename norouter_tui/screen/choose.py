@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from norouter_tui.plaintext import clean
+from norouter_tui.screen.cells import tidy
 from norouter_tui.screen.keybar import KeyBar
 
 
@@ -33,7 +33,7 @@ class Choose(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(self._heading)
-            options = (Option(Content(clean(line))) for line in self._choices)
+            options = (Option(Content(tidy(line))) for line in self._choices)
             yield OptionList(*options, compact=True)
             yield KeyBar()
 

@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from norouter_core.commands.outcome import Question
 from norouter_tui.outputs import diff_lines
-from norouter_tui.plaintext import clean
+from norouter_tui.screen.cells import tidy
 from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.texts import content
 
@@ -40,7 +40,7 @@ class Confirm(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(self._title)
-            yield Static(Content("\n".join(map(clean, self._question.text.splitlines()))))
+            yield Static(Content("\n".join(map(tidy, self._question.text.splitlines()))))
             if self._question.diff:
                 with VerticalScroll(classes="diff"):
                     yield Static(content(_changes(self._question.diff)))

@@ -11,9 +11,17 @@ from norouter_core.commands.filters import way
 from norouter_core.engine.status import HostState, ListenerState
 from norouter_core.session.client import Snapshot
 from norouter_tui import hints
-from norouter_tui.plaintext import clean, count, seconds, size
+from norouter_tui.plaintext import count, seconds, size
 from norouter_tui.printer import problem_lines
-from norouter_tui.screen.cells import HOST_LOOKS, LISTENER_LOOKS, STREAM_LOOKS, Look, age, sparkline
+from norouter_tui.screen.cells import (
+    HOST_LOOKS,
+    LISTENER_LOOKS,
+    STREAM_LOOKS,
+    Look,
+    age,
+    sparkline,
+    tidy,
+)
 from norouter_tui.screen.hosts import HostRow
 from norouter_tui.screen.ports import PortRow
 from norouter_tui.screen.routes import RouteRow
@@ -31,10 +39,10 @@ def title(row: Row) -> str:
     """What is described, in a few words."""
     match row:
         case HostRow():
-            return f"Host {clean(row.status.name)}"
+            return f"Host {tidy(row.status.name)}"
         case PortRow():
-            what = "Port" if row.is_port else clean(row.one.target)
-            return f"{what} {clean(row.one.listen)}"
+            what = "Port" if row.is_port else tidy(row.one.target)
+            return f"{what} {tidy(row.one.listen)}"
         case RouteRow():
             return f"Route {row.number}"
         case StreamRow():
@@ -70,9 +78,9 @@ def _host(row: HostRow, snapshot: Snapshot) -> Iterator[Text]:
         next_try = f"attempt {host.attempt + 1} in {seconds(max(0.0, host.retry_in))}"
         yield _fact("next", (next_try, "busy"), ("   r tries at once", "muted"))
     yield _fact("vip", host.vip)
-    yield _fact("command", clean(host.command) or "none: this machine")
+    yield _fact("command", tidy(host.command) or "none: this machine")
     if host.agent:
-        yield _fact("agent", clean(host.agent))
+        yield _fact("agent", tidy(host.agent))
     if host.round_trip is not None:
         yield _fact("round trip", seconds(host.round_trip))
     yield _fact("streams", str(host.streams))
@@ -92,28 +100,28 @@ def _rate(rate: float) -> tuple[tuple[str, str], ...]:
 def _port(row: PortRow) -> Iterator[Text]:
     one = row.one
     if row.here:
-        yield _fact("here", (clean(row.here), "strong"), ("   y copies a line to try", "muted"))
-    yield _fact("leads to", f"{clean(one.to_host)}", "  ", clean(one.target))
+        yield _fact("here", (tidy(row.here), "strong"), ("   y copies a line to try", "muted"))
+    yield _fact("leads to", f"{tidy(one.to_host)}", "  ", tidy(one.target))
     host = row.target_host
     if host is not None and host.state is not HostState.READY:
         yield _fact("host", _look(HOST_LOOKS[host.state]))
     yield _fact("listens on", count(len(row.listeners), "host"))
     for listener in row.listeners:
         look = LISTENER_LOOKS[listener.state]
-        where = f" at {clean(listener.bound)}" if listener.bound not in ("", one.listen) else ""
+        where = f" at {tidy(listener.bound)}" if listener.bound not in ("", one.listen) else ""
         note = f"  {hints.reason(listener)}" if listener.note else ""
-        yield _fact("", f"{clean(listener.on_host):<16} ", _look(look), where, (note, "muted"))
+        yield _fact("", f"{tidy(listener.on_host):<16} ", _look(look), where, (note, "muted"))
         hint = hints.hint(listener, host.agent if host else "")
         if hint and listener.state is ListenerState.FAILED:
-            yield _fact("", (f"{'':<16} {hint}", "accent"))
+            yield _fact("hint", (hint, "accent"))
 
 
 def _route(row: RouteRow) -> Iterator[Text]:
-    yield _fact("via", (clean(row.route.via), "strong"), "  ", (row.state.text, row.state.style))
+    yield _fact("via", (tidy(row.route.via), "strong"), "  ", (row.state.text, row.state.style))
     for i, target in enumerate(row.route.to):
-        yield _fact("to" if i == 0 else "", clean(target))
+        yield _fact("to" if i == 0 else "", tidy(target))
     for i, target in enumerate(row.route.not_to):
-        yield _fact("but not" if i == 0 else "", clean(target))
+        yield _fact("but not" if i == 0 else "", tidy(target))
     yield Text("")
     yield Text(" A later route wins over an earlier one. Names are resolved on the host.", "muted")
 
@@ -122,9 +130,9 @@ def _stream(row: StreamRow) -> Iterator[Text]:
     stream = row.status
     opened = time.strftime("%H:%M:%S", time.localtime(stream.opened))
     yield _fact("state", _look(STREAM_LOOKS[stream.state]), (f"  {stream.reason}", "muted"))
-    yield _fact("client", clean(stream.peer), (f"  on {clean(stream.from_host)}", "muted"))
-    yield _fact("came to", clean(stream.listener), (f"  by {clean(way(stream))}", "muted"))
-    yield _fact("target", clean(stream.target), (f"  dialled by {clean(stream.to_host)}", "muted"))
+    yield _fact("client", tidy(stream.peer), (f"  on {tidy(stream.from_host)}", "muted"))
+    yield _fact("came to", tidy(stream.listener), (f"  by {tidy(way(stream))}", "muted"))
+    yield _fact("target", tidy(stream.target), (f"  dialled by {tidy(stream.to_host)}", "muted"))
     yield _fact("opened", opened, (f"  {age(row.age)} ago", "muted"))
     yield _fact("forth", size(stream.bytes_forth), *_rate(row.rate.forth))
     yield _fact("back", size(stream.bytes_back), *_rate(row.rate.back))

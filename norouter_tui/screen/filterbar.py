@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from norouter_tui.plaintext import clean
+from norouter_tui.screen.cells import tidy
 
 LONGEST = 2000
 """Characters of a line; what is pasted beyond them is dropped."""
@@ -60,7 +60,7 @@ class FilterBar(Vertical):
 
     def wrong(self, message: str) -> None:
         """Says what is wrong with the text; empty if nothing is."""
-        self.query_one(".hint", Static).update(Content(clean(message) or self._hint))
+        self.query_one(".hint", Static).update(Content(tidy(message) or self._hint))
         self.set_class(bool(message), "-wrong")
 
     def clear(self) -> None:

@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from norouter_core.engine.status import HostState
 from norouter_core.session.client import Snapshot
-from norouter_tui.plaintext import clean, count
-from norouter_tui.screen.cells import fit, rate_text
+from norouter_tui.plaintext import count
+from norouter_tui.screen.cells import fit, rate_text, tidy
 
 _GAP = "   "
 
@@ -42,7 +42,7 @@ class TotalsBar(Widget):
                 (" norouter", "bold $accent"), ("  starting", "$foreground-muted")
             )
         document = snapshot.document
-        name = clean(os.path.basename(document.path)) if document.path else "not saved yet"
+        name = tidy(os.path.basename(document.path)) if document.path else "not saved yet"
         parts: list[tuple[str, str] | str] = [
             (" norouter", "bold $accent"),
             "  ",

@@ -17,6 +17,9 @@ from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.lines import LineView
 from norouter_tui.screen.textview import TextLine, TextView
 
+_EVERYWHERE = "Everywhere"
+_LIST = "In this list"
+
 
 def key_lines(app: App[Any], screen: Screen[Any]) -> list[TextLine]:
     """Every key that works on `screen` now, by where it works; those of one action together."""
@@ -30,25 +33,27 @@ def key_lines(app: App[Any], screen: Screen[Any]) -> list[TextLine]:
             binding.action, ([], binding.description)
         )
         keys.append(app.get_key_display(binding))
-    return list(_numbered(groups))
+    return list(_numbered({heading: groups[heading] for heading in sorted(groups, key=_rank)}))
+
+
+def _rank(heading: str) -> int:
+    """What is peculiar to a place comes first, how to move about last."""
+    return {_EVERYWHERE: 1, _LIST: 2}.get(heading, 0)
 
 
 def _heading(node: object, app: App[Any], screen: Screen[Any]) -> str:
     if node is app or node is screen:
-        return "Everywhere"
+        return _EVERYWHERE
     if isinstance(node, LineView):
-        return "In this list"
+        return _LIST
     return getattr(node, "title", "") or "Here"
 
 
 def _numbered(groups: dict[str, dict[str, tuple[list[str], str]]]) -> Iterable[TextLine]:
     texts: list[Text] = []
     for heading, actions in groups.items():
-        texts += (
-            [Text(""), Text(f" {heading}", "heading")]
-            if texts
-            else [Text(f" {heading}", "heading")]
-        )
+        texts += [Text("")] if texts else []
+        texts.append(Text(f" {heading}", "heading"))
         for keys, about in actions.values():
             names = ", ".join(dict.fromkeys(keys))
             texts.append(Text.assemble((f"   {fit(names, 16)} ", "accent"), about))

@@ -9,8 +9,8 @@ from textual.reactive import reactive
 
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.session.client import Rate, Snapshot
-from norouter_tui.plaintext import clean, count
-from norouter_tui.screen.cells import HOST_LOOKS, Cell, fit, plain, rate_text, sparkline, trip
+from norouter_tui.plaintext import count
+from norouter_tui.screen.cells import HOST_LOOKS, Cell, fit, plain, rate_text, sparkline, tidy, trip
 from norouter_tui.screen.lines import Face, LineView
 
 _TALLEST = 5
@@ -73,7 +73,7 @@ class HostList(LineView[HostRow]):
             lines.append(_where(host, width))
         lines.append(_traffic(row, width) if _is_up(host) else _trouble(host, width))
         if self.tall >= _TALLEST:
-            lines.append(_indented(clean(host.command) or "this machine", "muted", width))
+            lines.append(_indented(tidy(host.command) or "this machine", "muted", width))
         return lines
 
 
@@ -85,7 +85,7 @@ def _head(host: HostStatus, width: int) -> list[Cell]:
     """Glyph and name at the left, the state's word at the right."""
     look = HOST_LOOKS[host.state]
     word = state_words(host)
-    name = fit(clean(host.name), max(1, width - len(word) - 5))
+    name = fit(tidy(host.name), max(1, width - len(word) - 5))
     return [
         Cell(f" {look.glyph} ", look.style),
         Cell(name, "strong"),
@@ -124,7 +124,7 @@ def _trouble(host: HostStatus, width: int) -> list[Cell]:
     if host.problem is None:
         return _indented(_STEPS.get(host.state, ""), "muted", width)
     attempt = f"try {host.attempt}: " if host.attempt > 1 else ""
-    return _indented(attempt + clean(host.problem.message), "bad", width)
+    return _indented(attempt + tidy(host.problem.message), "bad", width)
 
 
 _STEPS = {
@@ -151,7 +151,7 @@ def _one_line(row: HostRow, width: int) -> list[Cell]:
     look = HOST_LOOKS[host.state]
     cells = [
         Cell(f" {look.glyph} ", look.style),
-        Cell(fit(clean(host.name), 16) + " ", "strong"),
+        Cell(fit(tidy(host.name), 16) + " ", "strong"),
         Cell(fit(state_words(host), 16), look.style),
         Cell(fit(host.vip, 16), "text"),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -12,7 +13,9 @@ from textual.widget import Widget
 
 from norouter_core.model import MeshSpec
 from norouter_core.session.client import DocumentState, Snapshot
-from norouter_tui.plaintext import clean, count
+from norouter_tui.plaintext import count
+from norouter_tui.screen.cells import tidy
+from norouter_tui.screen.texts import wrapped
 from norouter_tui.screen.textview import TextLine, TextView
 from norouter_tui.screen.view import View
 
@@ -63,16 +66,23 @@ def _changes(diff: str) -> tuple[dict[int, list[str]], set[int]]:
     return gone, added
 
 
-def _drawn(row: ManifestLine) -> TextLine:
+def _drawn(row: ManifestLine, width: int) -> Iterator[TextLine]:
+    """A line with its number; what is too long for `width` goes on in the next one."""
     margin = f"{row.number or '':>4} "
+    for line in wrapped(_coloured(row), width - len(margin), indent=6):
+        yield TextLine(row.place, line, margin)
+        margin = " " * len(margin)
+
+
+def _coloured(row: ManifestLine) -> Text:
     style = _STYLES[row.sign]
-    text = clean(row.text).replace("\t", " ")
+    text = tidy(row.text)
     if row.sign == " " and text.lstrip().startswith("#"):
-        return TextLine(row.place, Text.assemble("  ", (text, "muted")), margin)
+        return Text.assemble("  ", (text, "muted"))
     key, colon, rest = text.partition(":")
     if row.sign == " " and colon and " " not in key.strip().removeprefix("- "):
-        return TextLine(row.place, Text.assemble("  ", (key + colon, "heading"), rest), margin)
-    return TextLine(row.place, Text.assemble((f"{row.sign} ", style), (text, style)), margin)
+        return Text.assemble("  ", (key + colon, "heading"), rest)
+    return Text.assemble((f"{row.sign} ", style), (text, style))
 
 
 class ManifestView(View):
@@ -86,6 +96,7 @@ class ManifestView(View):
     def __init__(self, **more: object) -> None:
         super().__init__(**more)  # type: ignore[arg-type]  # what every widget takes
         self._shown: tuple[MeshSpec, DocumentState] | None = None
+        self._merged: list[ManifestLine] = []
 
     def compose(self) -> ComposeResult:
         view = TextView(id="manifest-lines")
@@ -109,7 +120,16 @@ class ManifestView(View):
 
     def show_texts(self, text: str, diff: str) -> None:
         """Shows a manifest, and what of it differs from the file."""
-        rows = merged(text, diff)
-        self.lines.show(map(_drawn, rows))
+        self._merged = rows = merged(text, diff)
+        self._draw()
         changed = sum(row.sign != " " for row in rows)
         self.set_note(f"{count(changed, 'line')} to save" if changed else "nothing to save")
+
+    def _draw(self) -> None:
+        width = max(20, self.lines.scrollable_content_region.width - 1)
+        drawn = (line for row in self._merged for line in _drawn(row, width))
+        self.lines.show(replace(line, number=i) for i, line in enumerate(drawn))
+
+    def on_resize(self) -> None:
+        """Wraps the lines anew."""
+        self._draw()

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from norouter_core.commands.outcome import Bytes, Output
 from norouter_tui.bytetext import ByteText
 from norouter_tui.outputs import lines as output_lines
-from norouter_tui.plaintext import clean
+from norouter_tui.screen.cells import tidy
 from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.texts import translated, wrapped
 from norouter_tui.screen.textview import TextLine, TextView
@@ -44,7 +44,7 @@ class OutputScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog output") as dialog:
-            dialog.border_title = Content(clean(self._line))
+            dialog.border_title = Content(tidy(self._line))
             yield TextView()
             yield KeyBar()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -60,13 +61,13 @@ class PortRow:
             return plain(f"{LISTENER_LOOKS[ListenerState.FAILED].glyph} {told}", "bad")
         if target is not None and target.state is not HostState.READY:
             look = HOST_LOOKS[target.state]
-            return plain(f"{look.glyph} {target.name} is {look.word}", look.style)
+            return plain(f"{look.glyph} {target.name} {look.word}", look.style)
         if all(x.state is ListenerState.PENDING for x in self.listeners):
             return Cell("◌ pending", "busy")
         up = [x for x in self.listeners if x.state is not ListenerState.PENDING]
         if len(up) > 1:
             return Cell(f"● on {len(up)} hosts", "good")
-        return plain("● on this machine" if self.here else f"● on {up[0].on_host}", "good")
+        return plain("● here" if self.here else f"● on {up[0].on_host}", "good")
 
 
 def rows_of(snapshot: Snapshot) -> list[PortRow]:
@@ -87,7 +88,7 @@ def rows_of(snapshot: Snapshot) -> list[PortRow]:
 
 
 def _numbers(address: str) -> list[str]:
-    return [part.zfill(5) for part in address.replace(":", ".").split(".")]
+    return [part.zfill(5) for part in re.split("[.:/]", address)]
 
 
 def _here(listeners: Sequence[ListenerStatus], hosts: dict[str, HostStatus]) -> str:

@@ -15,8 +15,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from norouter_core.commands.outcome import Completion, Failure
-from norouter_tui.plaintext import clean
-from norouter_tui.screen.cells import fit
+from norouter_tui.screen.cells import fit, tidy
 from norouter_tui.screen.filterbar import LONGEST
 from norouter_tui.screen.history import History
 from norouter_tui.screen.messages import Run
@@ -114,7 +113,7 @@ class CommandLine(Vertical):
         self.post_message(self.Closed())
 
     def _wrong(self, text: str) -> None:
-        lines = map(clean, text.splitlines())
+        lines = map(tidy, text.splitlines())
         self.query_one(".wrong", Static).update(Content("\n".join(lines)))
         self.set_class(bool(text), "-wrong")
 
@@ -151,8 +150,8 @@ class CommandLine(Vertical):
         view.clear_options()
         wide = min(32, max((len(x.text) for x in self._found), default=0))
         for completion in self._found:
-            text = fit(clean(completion.text), wide)
-            view.add_option(Option(Content.assemble(text, "  ", (clean(completion.about), "dim"))))
+            text = fit(tidy(completion.text), wide)
+            view.add_option(Option(Content.assemble(text, "  ", (tidy(completion.about), "dim"))))
         self.set_class(bool(self._found), "-offering")
 
     @on(CommandInput.Walked)

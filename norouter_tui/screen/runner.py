@@ -17,8 +17,8 @@ from norouter_core.commands.outcome import (
 )
 from norouter_core.model import MeshSpec
 from norouter_tui import editor
-from norouter_tui.plaintext import clean
 from norouter_tui.screen import editing
+from norouter_tui.screen.cells import tidy
 from norouter_tui.screen.choose import Choose
 from norouter_tui.screen.confirm import Confirm
 from norouter_tui.screen.copying import ready_lines
@@ -58,14 +58,12 @@ class Runner:
 
     def _tell(self, line: str, outcome: Outcome, typed: bool) -> None:
         if outcome.failure is not None:
-            text = Text.assemble(
-                (clean(line), "bold"), ": ", (clean(outcome.failure.message), "red")
-            )
+            text = Text.assemble((tidy(line), "bold"), ": ", (tidy(outcome.failure.message), "red"))
             self._app.log_lines([text])
             self._tell_failure(line, outcome.failure, typed)
         elif outcome.message:
-            self._app.log_lines([Text(clean(outcome.message))])
-            self._app.notify(clean(outcome.message), markup=False)
+            self._app.log_lines([Text(tidy(outcome.message))])
+            self._app.notify(tidy(outcome.message), markup=False)
         self._app.saved = str(outcome.data.get("path", self._app.saved))
         if outcome.ended:
             self._app.leave()
@@ -74,7 +72,7 @@ class Runner:
         if typed and self._app.screen is self._app.main:
             self._app.main.command_line.refused(line, failure)
             return
-        text = f"{clean(failure.message)}\n{clean(failure.hint)}".strip()
+        text = f"{tidy(failure.message)}\n{tidy(failure.hint)}".strip()
         self._app.notify(text, severity="error", markup=False, timeout=8)
 
     async def tap(self, stream: int, way: str) -> None:
@@ -105,7 +103,7 @@ class Runner:
         at = await self._app.push_screen_wait(Choose("Copy", lines)) if len(lines) > 1 else 0
         if at is not None:
             self._app.copy_to_clipboard(lines[at])
-            self._app.notify(clean(lines[at]), title="Copied", markup=False)
+            self._app.notify(tidy(lines[at]), title="Copied", markup=False)
 
     async def edit(self) -> None:
         """The manifest in the user's editor; what he made of it, once he has seen what differs."""
@@ -120,7 +118,7 @@ class Runner:
                         editor.edit(path)
                     after = editing.read(path)
                 except (editor.EditorFailed, OSError) as error:
-                    self._app.notify(clean(str(error)), severity="error", markup=False, timeout=8)
+                    self._app.notify(tidy(str(error)), severity="error", markup=False, timeout=8)
                     return
                 if not await self._mend(after, snapshot.spec):
                     break

@@ -15,8 +15,7 @@ from norouter_core.commands import filters
 from norouter_core.commands.words import BadLine
 from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.session.client import Rate, Snapshot
-from norouter_tui.plaintext import clean
-from norouter_tui.screen.cells import STREAM_LOOKS, Cell, age, amount, plain, sparkline
+from norouter_tui.screen.cells import STREAM_LOOKS, Cell, age, amount, plain, sparkline, tidy
 from norouter_tui.screen.columns import Column
 from norouter_tui.screen.filterbar import FilterBar
 from norouter_tui.screen.grid import Grid, sort_bindings
@@ -249,7 +248,7 @@ class StreamsView(View):
         words = [frozen] if frozen else []
         if self._filter.tests and self._snapshot is not None:
             shown, total = len(self.grid.rows), len(self._snapshot.status.streams)
-            words.append(f"{shown} of {total}: {clean(self._filter.text)}")
+            words.append(f"{shown} of {total}: {tidy(self._filter.text)}")
         column = next((c for c in COLUMNS if c.key == self.grid.sorted_by), None)
         if column is not None:
             words.append(f"by {column.title} {'▼' if self.grid.descending else '▲'}")

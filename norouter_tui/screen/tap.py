@@ -15,7 +15,8 @@ from textual.screen import ModalScreen
 
 from norouter_core.commands.outcome import Bytes, Outcome, Output
 from norouter_core.engine.tap import BACK, FORTH, LIMIT
-from norouter_tui.plaintext import clean, size
+from norouter_tui.plaintext import size
+from norouter_tui.screen.cells import tidy
 from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.textview import TextLine, TextView
 
@@ -58,7 +59,7 @@ class Side:
     def text_lines(self, width: int) -> Iterator[Text]:
         """The bytes as UTF-8, with everything escaped that is no text."""
         for line in bytes(self.kept).decode("utf-8", "backslashreplace").split("\n"):
-            shown = clean(line.removesuffix("\r").replace("\t", "    "))
+            shown = tidy(line.removesuffix("\r").replace("\t", "    "))
             for piece in chop_cells(shown, width) if shown else ("",):
                 yield Text(piece)
 
@@ -91,7 +92,7 @@ class TapScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tap") as dialog:
-            dialog.border_title = Content(clean(self._title_text))
+            dialog.border_title = Content(tidy(self._title_text))
             with Horizontal(classes="ways"):
                 for way in (FORTH, BACK):
                     view = TextView(id=f"tap-{way}", classes="way")
@@ -134,7 +135,7 @@ class TapScreen(ModalScreen[None]):
 
     def _refresh_note(self) -> None:
         form = "hex" if self._hex else "text"
-        words = [form, "frozen" if self._frozen else "", clean(self._ended)]
+        words = [form, "frozen" if self._frozen else "", tidy(self._ended)]
         dialog = self.query_one(".dialog")
         dialog.border_subtitle = Content("  ".join(filter(None, words)))
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Span, Text
 from textual.content import Content
 
-from norouter_tui.screen.cells import Cell
+from norouter_tui.screen.cells import NOTHING, Cell
 
 _NAMES = {
     "bold red": "bad",
@@ -55,7 +55,8 @@ def wrapped(text: Text, width: int, indent: int = 2) -> list[Text]:
 
 
 def cells(text: Text) -> Iterator[Cell]:
-    """A translated text as cells; of spans that overlap the last one counts."""
+    """A translated text as cells; of spans that overlap the last one counts. What steers a terminal
+    has been escaped by whoever wrote the text; should some be left, it is not let through."""
     base = str(text.style) or "text"
     marks = {0, len(text.plain), *(s.start for s in text.spans), *(s.end for s in text.spans)}
     places = sorted(mark for mark in marks if mark <= len(text.plain))
@@ -64,7 +65,10 @@ def cells(text: Text) -> Iterator[Cell]:
         for span in text.spans:
             if span.start <= start and end <= span.end:
                 style = str(span.style)
-        yield Cell(text.plain[start:end], style)
+        part = text.plain[start:end]
+        if not part.isprintable():
+            part = "".join(char if char.isprintable() else NOTHING for char in part)
+        yield Cell(part, style)
 
 
 def content(lines: Iterable[Text]) -> Content:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -15,6 +17,15 @@ from norouter_tui.screen.ports import PortsView
 from norouter_tui.screen.routes import RoutesView
 from norouter_tui.screen.streams import StreamsView
 from norouter_tui.screen.view import View
+
+
+class Form(Enum):
+    """How the tabs are named, the longest way first."""
+
+    NUMBERED = "with how many there are"
+    NAMED = "by their names"
+    SHORT = "by their keys, but for the one in sight"
+
 
 TABS = ("streams", "ports", "routes", "log", "manifest")
 
@@ -74,9 +85,10 @@ class Work(Vertical):
     def _retitle(self) -> None:
         """The names in the upper edge, with numbers where there is room for them."""
         current = self.query_one(ContentSwitcher).current
-        titles = [self._title(tab, current == tab, numbers=True) for tab in TABS]
-        if sum(title.cell_length for title in titles) + 2 * len(titles) + 2 > self.size.width:
-            titles = [self._title(tab, current == tab, numbers=False) for tab in TABS]
+        for form in Form:
+            titles = [self._title(tab, current == tab, form) for tab in TABS]
+            if sum(title.cell_length for title in titles) + 2 * len(titles) + 4 <= self.size.width:
+                break
         title = Content("  ").join(titles)
         note = Content(self.current.note)
         edges = (title.markup, self.current.note)
@@ -86,10 +98,13 @@ class Work(Vertical):
             views.border_title = title
             views.border_subtitle = note
 
-    def _title(self, tab: str, current: bool, *, numbers: bool) -> Content:
+    def _title(self, tab: str, current: bool, form: Form) -> Content:
         view = self.query_one(f"#{tab}", View)
-        number = view.number(self._snapshot) if self._snapshot and numbers else None
-        name = view.title if number is None else f"{view.title} {number}"
+        number = view.number(self._snapshot) if self._snapshot else None
+        name = view.title
+        if form is Form.NUMBERED and number is not None:
+            name = f"{name} {number}"
+        elif form is Form.SHORT and not current:
+            name = str(TABS.index(tab) + 1)
         style = "bold $text-accent underline" if current else "$foreground-muted"
-        action = f"screen.tab('{tab}')"
-        return Content.from_markup(f"[{style}][@click={action}]{name}[/][/]")
+        return Content.from_markup(f"[{style}][@click=screen.tab('{tab}')]{name}[/][/]")

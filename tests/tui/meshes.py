@@ -43,13 +43,22 @@ def wave(peak: float, phase: float, length: int = 30) -> tuple[float, ...]:
 
 def hosts() -> tuple[HostStatus, ...]:
     """Five hosts, in five states."""
-    here = host("local", vip="127.0.42.100", command="", round_trip=None, agent="", streams=9)
-    web = host("web", streams=6)
+    here = host(
+        "local",
+        vip="127.0.42.100",
+        command="",
+        round_trip=None,
+        agent="",
+        streams=9,
+        since=NOW - 600,
+    )
+    web = host("web", streams=6, since=NOW - 540, bytes_in=120_000_000, bytes_out=88_000)
     db = host(
         "db",
         vip="127.0.42.102",
         command="ssh db.example.com",
         state=HostState.BACKING_OFF,
+        since=NOW - 2,
         retry_in=4.2,
         attempt=3,
         round_trip=None,
@@ -61,6 +70,7 @@ def hosts() -> tuple[HostStatus, ...]:
         vip="127.0.42.103",
         command="kubectl exec -i cache-0 --",
         state=HostState.BOOTSTRAPPING,
+        since=NOW - 1,
         round_trip=None,
         agent="",
     )

@@ -1,0 +1,313 @@
+"""Key by key on fixed snapshots: what each key does, and which command line it becomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from norouter_core.commands.outcome import Completion, Failure, Outcome, Question
+from norouter_core.session.client import Snapshot
+from norouter_tui.screen.app import NorouterApp
+from norouter_tui.screen.confirm import Confirm
+from norouter_tui.screen.detail import DetailPane
+from norouter_tui.screen.help import HelpScreen
+from norouter_tui.screen.messages import SnapshotArrived
+from norouter_tui.screen.streams import StreamGrid
+from tests.tui import meshes, scenes
+from tests.tui.driving import notes, rows, shown, until
+from tests.tui.still import Answer, StillBackend
+
+Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
+
+
+def _play(
+    play: Play,
+    *,
+    answer: Answer | None = None,
+    snapshot: Snapshot | None = None,
+    size: tuple[int, int] = (100, 30),
+    settings: Path | None = None,
+) -> NorouterApp:
+    async def run() -> NorouterApp:
+        backend = StillBackend(answer)
+        app = NorouterApp(backend, settings=settings)
+        app.animation_level = "none"
+        async with app.run_test(size=size) as pilot:
+            app.post_message(SnapshotArrived(snapshot or meshes.snapshot()))
+            await pilot.pause()
+            await play(app, pilot, backend)
+        assert app.fault is None
+        return app
+
+    return asyncio.run(run())
+
+
+def _ids(app: NorouterApp) -> list[int]:
+    return [row.status.id for row in rows(app, "#streams-grid")]
+
+
+def _grid(app: NorouterApp) -> StreamGrid:
+    return app.main.query_one(StreamGrid)
+
+
+def test_keys_become_commands() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("down", "r", "d", "u", "U", "ctrl+r", "s")
+        await pilot.press("2", "down", "d", "3", "d", "1", "down", "x", "y")
+        await until(pilot, lambda: "stream kill 2" in backend.ran)
+        assert backend.ran == [
+            "host restart web",
+            "host rm web",
+            "undo",
+            "redo",
+            "redo",
+            "save",
+            "port rm web 8080",
+            "route rm 1",
+            "stream kill 2",
+        ]
+        assert backend.confirmed == ["stream kill 2"]
+
+    _play(play)
+
+
+def test_a_question_is_asked_and_a_no_leaves_everything_as_it_is() -> None:
+    def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
+        if confirmed:
+            return Outcome("done"), []
+        return Outcome(question=Question("2 streams will be cut", "-a\n+b", (1, 2))), []
+
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        for key, ran in (("n", []), ("escape", []), ("y", ["undo"])):
+            await pilot.press("u")
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            assert "2 streams will be cut" in shown(app)
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is app.main)
+            assert backend.confirmed == ran
+        await until(pilot, lambda: "done" in notes(app))
+
+    _play(play, answer=answer)
+
+
+def test_streams_are_sorted_and_the_cursor_stays_on_its_row() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("1", "down", "down")
+        grid = _grid(app)
+        assert grid.selected is not None and grid.selected.status.id == 3
+        await pilot.press("K")
+        assert _ids(app) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+        assert grid.selected.status.id == 3
+        await pilot.press("K")
+        assert _ids(app) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        await pilot.press("T")
+        assert [row.status.to_host for row in grid.rows][:3] == ["bastion"] * 3
+        assert "by to ▲" in shown(app)
+        fewer = meshes.snapshot(of_streams=meshes.streams(5)[1:])
+        app.post_message(SnapshotArrived(fewer))
+        await pilot.pause()
+        assert grid.selected is not None and grid.selected.status.id == 3
+        # The row under the cursor goes: the cursor stays where it is.
+        gone = meshes.snapshot(of_streams=[s for s in meshes.streams(5) if s.id != 3])
+        app.post_message(SnapshotArrived(gone))
+        await pilot.pause()
+        assert grid.selected is not None
+
+    _play(play)
+
+
+def test_a_click_on_a_title_sorts_and_one_on_a_row_chooses_it() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        grid = _grid(app)
+        left = next(place.left for place in grid._places(grid._width) if place.column.key == "to")
+        await pilot.click(StreamGrid, offset=(left + 2, 0))
+        assert grid.sorted_by == "to"
+        await pilot.click(StreamGrid, offset=(5, 4))
+        assert grid.selected is grid.rows[3]
+        await pilot.click(StreamGrid, offset=(5, 4), times=2)
+        await until(pilot, lambda: app.main.query_one(DetailPane).open)
+
+    _play(play)
+
+
+def test_a_filter_works_as_it_is_typed_and_says_what_is_wrong() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("1", "slash", *"to:bastion")
+        await until(pilot, lambda: _ids(app) == [3, 6, 9])
+        await pilot.press("space", "b", ">")
+        await until(pilot, lambda: "no field" in shown(app))
+        assert _ids(app) == [3, 6, 9]
+        await pilot.press("backspace", "backspace", "enter")
+        assert isinstance(app.focused, StreamGrid)
+        assert "3 of 9: to:bastion" in shown(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(_ids(app)) == 9)
+
+    _play(play)
+
+
+def test_a_frozen_table_counts_what_is_new() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("1", "f")
+        app.post_message(SnapshotArrived(scenes.later()))
+        await until(pilot, lambda: "frozen, 3 new" in shown(app))
+        assert len(_ids(app)) == 9
+        await pilot.press("f")
+        app.post_message(SnapshotArrived(scenes.later()))
+        await until(pilot, lambda: len(_ids(app)) == 12)
+
+    _play(play)
+
+
+def test_the_detail_follows_the_cursor_and_closes() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("down", "down", "enter")
+        await until(pilot, lambda: "exit status: 255" in shown(app))
+        await pilot.press("up")
+        await until(pilot, lambda: "docker exec -i web" in shown(app) and "Host web" in shown(app))
+        await pilot.press("2")
+        await until(pilot, lambda: "HTTP proxy 127.0.0.1:18080" in shown(app))
+        await pilot.press("escape")
+        assert not app.main.query_one(DetailPane).open
+
+    _play(play, size=(120, 40))
+
+
+def test_the_command_line_completes_remembers_and_gives_back_what_is_refused() -> None:
+    def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
+        if line.startswith("prot"):
+            return Outcome(failure=Failure("there is no verb `prot`", 1, "did you mean port?")), []
+        return Outcome(f"done: {line}"), []
+
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        backend.completions = (Completion("hosts", 0, "the hosts"), Completion("host add", 0, ""))
+        line = app.main.command_line
+        await pilot.press("colon", "h")
+        await until(pilot, lambda: "the hosts" in shown(app))
+        await pilot.press("tab", "tab")
+        assert line.field.value == "host add"
+        await pilot.press("enter")
+        await until(pilot, lambda: backend.ran == ["host add"])
+        backend.completions = ()
+        await pilot.press("colon", "up")
+        await until(pilot, lambda: line.field.value == "host add")
+        await pilot.press("escape")
+        assert not line.has_class("-open")
+        app.main.action_command("prot add")
+        await pilot.press("enter")
+        await until(pilot, lambda: "did you mean port?" in shown(app))
+        assert line.field.value == "prot add" and line.field.has_focus
+
+    _play(play, answer=answer)
+
+
+def test_what_a_key_does_can_be_typed_as_well() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        for typed in ("sort-age", "theme norouter-light", "undo"):
+            app.main.action_command(typed)
+            await pilot.press("enter")
+            await pilot.pause()
+        await until(pilot, lambda: backend.ran == ["undo"])
+        assert _grid(app).sorted_by == "age"
+        assert app.theme == "norouter-light"
+
+    _play(play)
+
+
+def test_the_palette_does_it_too() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("ctrl+p", *"Sort by age")
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: _grid(app).sorted_by == "age")
+
+    _play(play)
+
+
+def test_the_keys_are_listed_from_the_live_key_map(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[screen]\nvi = false\n[keys]\nfreeze = "z"\nnosuch = "x"\n')
+
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await until(pilot, lambda: "no key is called nosuch" in notes(app))
+        await pilot.press("1", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        keys = {line.split()[0]: line for line in shown(app).splitlines() if "Freeze" in line}
+        assert any(" z " in line for line in keys.values()), keys
+        await pilot.press("escape", "z", "j")
+        await pilot.pause()
+        assert "frozen" in shown(app)
+        assert _grid(app).selected is _grid(app).rows[0]
+
+    _play(play, settings=file, size=(140, 60))
+
+
+def test_bytes_are_looked_at_as_text_and_as_hex() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("1", "t")
+        await until(pilot, lambda: "GET /cart" in shown(app))
+        assert app.screen.query(".tap")
+        assert "grüße \\x1b[31m\\x00\\xff" in shown(app)
+        await pilot.press("h")
+        assert "47 45 54 20" in shown(app)
+        await pilot.press("escape")
+        assert app.screen is app.main
+
+    _play(play, answer=scenes.answer)
+
+
+def test_a_ready_line_is_copied() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("2", "y")
+        await until(pilot, lambda: "http_proxy=" in shown(app))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: app.clipboard.startswith("export http_proxy=http://127.0.0.1"))
+
+    _play(play)
+
+
+def test_the_manifest_is_edited_and_applied_once_what_differs_was_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from contextlib import nullcontext
+
+    from norouter_tui import editor
+
+    def edit(path: Path) -> None:
+        path.write_text(path.read_text().replace("127.0.42.102", "127.0.42.9"))
+
+    monkeypatch.setattr(editor, "edit", edit)
+    monkeypatch.setattr(NorouterApp, "suspend", lambda self: nullcontext())
+
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert "+    vip: 127.0.42.9" in shown(app)
+        await pilot.press("y")
+        await until(pilot, lambda: any(x.startswith("load --keep /") for x in backend.ran))
+
+    _play(play, answer=scenes.answer)
+
+
+def test_quitting_asks_the_session_and_a_second_time_ends_at_once() -> None:
+    def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
+        if line == "quit" and not confirmed:
+            return Outcome(question=Question("there are unsaved changes: quit?")), []
+        return Outcome(ended=True), []
+
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert backend.left == 0
+        await pilot.press("y")
+        await until(pilot, lambda: backend.left == 1)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app._exit)
+        assert backend.killed == 1
+
+    assert _play(play, answer=answer).return_code == 130

@@ -1,0 +1,177 @@
+"""The parts without a screen: cells, columns, the merged manifest, history, settings, copying."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.text import Text
+
+from norouter_core.commands.outcome import Bytes
+from norouter_core.engine.status import HostState
+from norouter_core.engine.tap import LIMIT
+from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
+from norouter_tui.screen.cells import age, fit, short, sparkline, trip
+from norouter_tui.screen.columns import GAP, place
+from norouter_tui.screen.copying import ready_lines
+from norouter_tui.screen.history import History
+from norouter_tui.screen.manifest import merged
+from norouter_tui.screen.ports import rows_of
+from norouter_tui.screen.settings import Settings, load_settings
+from norouter_tui.screen.streams import COLUMNS
+from norouter_tui.screen.tap import Side
+from norouter_tui.screen.texts import cells, translated, wrapped
+from tests.cli.values import host, listener
+from tests.tui import meshes
+
+
+@pytest.mark.parametrize(
+    "number", [0, 1, 999, 1000, 1023, 1024, 99_999, 10**6, 10**9, 2**50, 2**60]
+)
+def test_bytes_fit_into_five_cells(number: int) -> None:
+    assert len(short(number)) <= 5
+
+
+def test_times_fit_into_their_cells() -> None:
+    assert [age(s) for s in (-1, 0, 59.7, 60, 3599, 3600, 86400 * 400)] == [
+        "0s", "0s", "59s", "1m", "59m", "1h", "400d",
+    ]  # fmt: skip
+    assert [trip(s) for s in (None, 0.00084, 0.35, 1.5, 70)] == [
+        "", "0.8 ms", "350 ms", "1.5 s", "70 s",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "abc", "日本語日本語", "e\u0301" * 20, "x" * 99])
+@pytest.mark.parametrize("width", [0, 1, 2, 5, 7, 40])
+def test_a_text_fits_exactly(text: str, width: int) -> None:
+    for right in (False, True):
+        assert cell_len(fit(text, width, right=right)) == width
+
+
+def test_a_sparkline_is_as_wide_as_asked_and_a_trickle_is_low() -> None:
+    assert sparkline((), 4) == "    "
+    assert sparkline((0, 10, 1e9), 4) == " ▁▁█"
+    assert sparkline((10, 10, 10), 2) == "▁▁"
+
+
+@pytest.mark.parametrize("room", range(0, 240, 7))
+def test_columns_never_overlap_and_more_room_never_shows_fewer(room: int) -> None:
+    wanted = [30] * len(COLUMNS)
+    placed = place(COLUMNS, wanted, room)
+    assert [p.left for p in placed] == sorted(p.left for p in placed)
+    for one, other in zip(placed, placed[1:], strict=False):
+        assert one.left + one.width + GAP == other.left
+    assert not placed or placed[-1].left + placed[-1].width <= room
+    assert {p.column.key for p in placed} <= {
+        p.column.key for p in place(COLUMNS, wanted, room + 7)
+    }
+
+
+def test_a_diff_is_merged_into_the_text_it_leads_to() -> None:
+    diff = (
+        "--- a\n+++ b\n@@ -1,3 +1,3 @@\n one\n-two\n+zwei\n three\n@@ -8,2 +8,1 @@\n eight\n-nine"
+    )
+    text = "one\nzwei\nthree\n4\n5\n6\n7\neight\n"
+    rows = [(row.number, row.sign, row.text) for row in merged(text, diff)]
+    assert rows[:4] == [(1, " ", "one"), (None, "-", "two"), (2, "+", "zwei"), (3, " ", "three")]
+    assert rows[-2:] == [(8, " ", "eight"), (None, "-", "nine")]
+    assert all(row.sign == " " for row in merged(text, ""))
+
+
+def test_history_is_walked_by_what_was_typed(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "history"
+    history = History(file)
+    for line in ("hosts", "port add web 80", "hosts", "hosts"):
+        history.add(line)
+    assert history.step(-1, "port") == "port add web 80"
+    assert history.step(-1, "port add web 80") is None
+    assert history.step(1, "x") == "port"
+    again = History(file)
+    assert [again.step(-1, "") for _ in range(4)] == ["hosts", "port add web 80", "hosts", None]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert History(tmp_path).step(-1, "") is None  # a folder is no file
+
+
+def test_settings_are_read_and_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    names, themes = ["quit", "freeze"], ["norouter-dark", "nord"]
+    assert load_settings(file, themes, names) == (Settings(), [])
+    file.write_text(
+        '[screen]\ntheme = "nord"\nrefresh = 1\nvi = false\n[keys]\nquit = "ctrl+q,Q"\n'
+    )
+    settings, problems = load_settings(file, themes, names)
+    assert not problems
+    assert (settings.theme, settings.refresh, settings.vi) == ("nord", 1.0, False)
+    assert settings.keymap["quit"] == "ctrl+q,Q" and settings.keymap["up"] == "up"
+    file.write_text(
+        '[screen]\ntheme = "norrd"\nrefresh = 0\n[keys]\nquitt = "q"\nfreeze = 3\n[x]\n'
+    )
+    settings, problems = load_settings(file, themes, names)
+    assert settings == Settings()
+    assert {(p.line, p.hint) for p in problems} == {
+        (2, "did you mean nord?"),
+        (3, "write seconds, from 0.1 to 10"),
+        (5, "did you mean quit?"),
+        (6, 'write "x", "ctrl+x", "f5" or "x,y"'),
+        (7, "there are [screen] and [keys]"),
+    }
+    file.write_text("[screen]\ntheme = nord\n")
+    assert [p.line for p in load_settings(file, themes, names)[1]] == [2]
+    file.write_bytes(b"\xff\xfe")
+    assert load_settings(file, themes, names)[1]
+
+
+def test_lines_to_copy_fit_what_they_are_for() -> None:
+    mesh = MeshSpec(
+        (
+            HostSpec(
+                "local",
+                "127.0.42.100",
+                options=HostOptions(socks=ProxySpec("127.0.0.1", 1080, "ann:geheim 1")),
+            ),
+        )
+    )
+    ports = [
+        listener(listen="127.0.42.101:2222", bound="127.0.42.101:2222", target="127.0.0.1:22"),
+        listener("local", listen="127.0.42.101:53/udp", bound="127.0.42.101:53/udp"),
+        listener("local", to_host="local", listen="127.0.0.1:1080", bound="127.0.0.1:1080",
+                 target="SOCKS proxy", service="socks"),
+    ]  # fmt: skip
+    here = host("local", command="", vip="127.0.42.100")
+    snapshot = meshes.snapshot(of_hosts=[here, host()], of_listeners=ports, mesh=mesh)
+    proxy, udp, ssh = (ready_lines(row, snapshot)[0] for row in rows_of(snapshot))
+    assert ssh == "ssh -p 2222 127.0.42.101"
+    assert udp == "nc -u 127.0.42.101 53"
+    assert proxy.startswith("curl --proxy 'socks5h://ann:geheim 1@127.0.0.1:1080'")
+
+
+def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
+    side = Side()
+    side.add(Bytes("forth", b"a" * (LIMIT + 5)))
+    side.add(Bytes("forth", b"bc"))
+    assert len(side.kept) == LIMIT and side.total == LIMIT + 7
+    first, *_, last = side.hex_lines(80)
+    assert first.plain.startswith(f"{16:08x}  61 61")
+    assert last.plain.endswith("aaaaabc")
+    side.add(Bytes("forth", b"z", skipped=100))
+    assert [line.plain[:12] for line in side.hex_lines(80)] == []
+    assert [line.plain for line in side.text_lines(80)] == ["z"]
+
+
+def test_texts_keep_their_colours_when_they_are_wrapped() -> None:
+    text = translated(Text.assemble("host ", ("db", "bold"), ": ", ("no " * 30, "bold red")))
+    lines = wrapped(text, 30)
+    assert all(line.cell_len <= 30 for line in lines)
+    assert all(style == "bad" for line in lines[1:] for part, style in cells(line) if part.strip())
+    plain = "".join("".join(part for part, _ in cells(line)) for line in lines)
+    assert plain.replace(" ", "") == text.plain.replace(" ", "")
+
+
+def test_a_port_tells_the_worst_of_its_hosts() -> None:
+    states = [row.state.text for row in rows_of(meshes.snapshot())]
+    assert states == ["● here", "● on 3 hosts", *states[2:3], "↻ db backing off"]
+    assert "Address already in use" in states[2]
+    down = [replace(host(), state=HostState.FAILED)]
+    assert rows_of(meshes.snapshot(of_hosts=down))[0].target_host is not None
