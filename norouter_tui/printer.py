@@ -83,8 +83,8 @@ class Printer:
             case ListenerChanged(listener=listener):
                 self._listener(listener)
                 self._up_in_part()
-            case Ready(hosts=hosts):
-                self._ready(hosts)
+            case Ready():
+                self._ready(event)
             case Log():
                 self._log(event)
             case HostRemoved(name=name):
@@ -182,17 +182,18 @@ class Printer:
         self._out(Text.assemble(("up in part", "bold yellow"), told))
         self._tell_ports()
 
-    def _ready(self, hosts: int) -> None:
+    def _ready(self, event: Ready) -> None:
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
         if not self._moved and lines == self._published:
             return  # a change that stopped and started nothing
         self._told_up, self._moved = True, False
-        self._out(
-            Text.assemble(
-                ("ready", "bold green"), f": {count(hosts, 'host')}, {count(len(lines), 'port')}"
-            )
-        )
-        self._tell_ports()
+        told = f": {count(event.hosts, 'host')}"
+        # Who came later than a mesh has not been told of all its ports.
+        knows = len(self._listeners) >= event.listeners
+        told += f", {count(len(lines), 'port')}" if knows else ""
+        self._out(Text.assemble(("ready", "bold green"), told))
+        if knows:
+            self._tell_ports()
 
     def _tell_ports(self) -> None:
         lines = published(list(self._hosts.values()), list(self._listeners.values()))

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TextIO, cast
 
 import anyio
 from prompt_toolkit.application import create_app_session, get_app_or_none
@@ -29,6 +30,7 @@ from norouter_tui.printer import Printer
 from norouter_tui.repl.asking import Asking
 from norouter_tui.repl.history import history_path, open_history
 from norouter_tui.repl.news import News
+from norouter_tui.repl.patient import PatientFile
 from norouter_tui.repl.prompt import make_prompt
 from norouter_tui.repl.recovery import offer_recovery
 from norouter_tui.repl.shell import run_shell
@@ -38,6 +40,8 @@ from norouter_tui.repl.toolbar import toolbar
 
 GREETING = "`help` lists the verbs, Tab completes, Ctrl-D quits."
 HOW_TO_QUIT = "to quit: Ctrl-D, or `quit`"
+_DRAIN = 1.0
+"""Seconds for the last output to be shown at the end."""
 REFRESH = 0.5
 """Seconds between two looks at the totals."""
 
@@ -263,8 +267,14 @@ class AtTerminal:
 
     async def run(self, client: Client) -> int:
         """Talks until the session is to end; the exit status."""
-        with create_app_session(output=create_output(stdout=sys.stdout)) as app_session:
-            terminal = Terminal(app_session.output, stdio.painter(sys.stdout))
+        screen = PatientFile(sys.stdout.fileno(), sys.stdout.encoding)
+        output = create_output(stdout=cast(TextIO, screen))
+        with create_app_session(output=output):
+            terminal = Terminal(output, stdio.painter(sys.stdout), screen.drain)
             history = open_history(history_path())
             self._repl = Repl(client, terminal, history, self._look)
-            return await self._repl.run()
+            try:
+                return await self._repl.run()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await screen.drain(_DRAIN)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import anyio
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output import Output
 from rich.text import Text
+
+Drain = Callable[[float], Awaitable[None]]
+
+_PATIENCE = 2.0
+"""Seconds that a screen may take to be lent."""
 
 
 class Terminal:
@@ -17,11 +22,13 @@ class Terminal:
     Args:
         output: prompt_toolkit's.
         paint: text to what is written, with colours or without.
+        drain: waits until what was written is shown, for so many seconds at most.
     """
 
-    def __init__(self, output: Output, paint: Callable[[Text], str]) -> None:
+    def __init__(self, output: Output, paint: Callable[[Text], str], drain: Drain) -> None:
         self._output = output
         self._paint = paint
+        self._drain = drain
         self._free = anyio.Lock()
         self._line_ended = anyio.Event()
         self._line_ended.set()
@@ -57,4 +64,5 @@ class Terminal:
     async def lent(self) -> AsyncIterator[None]:
         """While somebody else has the screen: nothing is written `above`."""
         async with self._free:
+            await self._drain(_PATIENCE)
             yield

@@ -99,7 +99,8 @@ def test_what_is_ready_is_told_again_only_when_something_has_moved() -> None:
     assert [line for line in screen.out if line.startswith("ready: ")] == ["ready: 1 host, 1 port"]
     screen.show(HostChanged(host=host(state=HostState.STARTING)), HostChanged(host=host()), ready)
     assert screen.out[-1] == "ready: 1 host, 1 port"
-    screen.show(ListenerRemoved(on_host="web", listen="127.0.42.101:8080"), ready)
+    gone = ListenerRemoved(on_host="web", listen="127.0.42.101:8080")
+    screen.show(gone, Ready(hosts=1, listeners=0))
     assert screen.out[-1] == "ready: 1 host, 0 ports"
 
 

@@ -38,6 +38,10 @@ def _blanks(moved: re.Match[str]) -> str:
     return " " * (int(moved[2]) - int(moved[1] or 0))
 
 
+async def _nothing_waits(patience: float) -> None:
+    """What is written to a `Screen` is shown at once."""
+
+
 class Screen(io.StringIO):
     """What was written to the terminal, which says where its cursor is when it is asked."""
 
@@ -130,7 +134,7 @@ async def desk(
             document = Document.empty(spec or MeshSpec((local("local"),)))
             autosave = Autosave(folder) if folder else None
             async with Session(engine, document, autosave=autosave) as session:
-                terminal = Terminal(output, lambda text: text.plain)
+                terminal = Terminal(output, lambda text: text.plain, _nothing_waits)
                 used = client or session
                 repl = Repl(used, terminal, history or InMemoryHistory(), Look(vi=vi))
                 made = Desk(repl, keys, screen, used)

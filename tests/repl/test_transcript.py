@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT
-from tests.engine.meshes import exec_command
+from tests.engine.meshes import exec_command, vip
 from tests.repl.tmux import Tmux, terminal
 from tests.servers import unused_port
 from tests.transports.require import need_program
@@ -113,7 +113,8 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     person: Tmux, env: dict[str, str], echo: Echo, tmp_path: Path
 ) -> None:
     saved, listen = tmp_path / "saved.yaml", unused_port()
-    person.start(*NOROUTER, "repl", env=env)
+    person.start(env)
+    person.run(*NOROUTER, "repl")
     person.shows("norouter>")
 
     person.paste("docker exec -it web bash\npodman exec -i db\nssh me@app.example.com\n")
@@ -121,15 +122,15 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     person.keys("Enter")
     for host in ("web", "db", "app"):
         person.shows(f"host {host} ready")
-    vip = vip_of(person.text, "web")
+    web = vip_of(person.text, "web")
 
     person.says(f"port add web {listen}:{echo.port} --wait", "web publishes")
     person.says(f"prot add db {listen}:{echo.port}", "did you mean port?")
     person.says("host set web --loopback off --wait", "changed web")
     person.says("route add app *.internal 10.0.0.0/8", "route 1")
-    person.says(f"!curl -sS http://{vip}:{listen}/", "the page")
+    person.says(f"!curl -sS http://{web}:{listen}/", "the page")
 
-    with socket.create_connection((vip, listen), 10) as client:
+    with socket.create_connection((web, listen), 10) as client:
         client.sendall(b"hello, stream\n")
         assert client.recv(100) == b"hello, stream\n"
         row = person.says("streams", f"127.0.0.1:{echo.port}")
@@ -151,11 +152,11 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     person.resize(110, 40)
     person.says("host rename db database", "database")
     person.says("undo", "undone: host rename db database")
-    person.says("save saved.yaml", "saved saved.yaml")
+    person.says("save saved.yaml", "\nsaved ")
     person.type("quit")
     assert person.status() == 0
     assert "database" not in saved.read_text()
-    assert_runs(saved, f"http://{vip}:{listen}/", env)
+    assert_runs(saved, f"http://{web}:{listen}/", env)
 
 
 def assert_runs(manifest: Path, url: str, env: dict[str, str]) -> None:
@@ -171,21 +172,22 @@ def test_work_that_kill_9_cut_off_is_offered_again_whole(
     person: Tmux, env: dict[str, str], tmp_path: Path
 ) -> None:
     manifest = tmp_path / "mesh.yaml"
-    manifest.write_text("# mine\nhosts:\n  local: {vip: 127.0.42.100}\n")
-    person.start(*NOROUTER, "repl", str(manifest), env=env)
+    manifest.write_text(f"# mine\nhosts:\n  local: {{vip: {vip()}}}\n")
+    person.start(env)
+    person.run(*NOROUTER, "repl", "mesh.yaml")
     person.shows("norouter>")
-    person.says("docker exec -i web", "host web ready")
+    person.says(f"host add web --vip {vip()} -- docker exec -i web", "host web ready")
     person.says("port add web 8080:80 8443:443", "8443")
     person.kill()
     assert "web" not in manifest.read_text()
 
-    person.again("env", *(f"{k}={v}" for k, v in env.items()), *NOROUTER, "repl", str(manifest))
+    person.run(*NOROUTER, "repl", "mesh.yaml")
     offered = person.shows("[r]ecover, keep for [l]ater or [d]rop?")
     assert "docker exec -i web" in offered and "port add web 8080:80 8443:443" in offered
     person.keys("r")
-    person.shows("host web ready")
+    person.shows("host web ready", "[d]rop? recover")
     person.says("export", '- "8443:127.0.0.1:443"')
-    person.says("save", "saved")
+    person.says("save", "\nsaved ")
     assert "# mine" in manifest.read_text() and "8080:127.0.0.1:80" in manifest.read_text()
     person.keys("C-d")
     assert person.status() == 0

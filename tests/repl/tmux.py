@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -15,34 +16,27 @@ PATIENCE = 30.0
 """Seconds that something may take to be shown: only a failing test waits so long."""
 
 
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 class Tmux:
-    """One terminal with one program in it, on a tmux server of its own."""
+    """One terminal, on a tmux server of its own."""
 
     def __init__(self, socket: Path, columns: int, rows: int) -> None:
         self._command = ["tmux", "-f", "/dev/null", "-S", str(socket)]
         self._size = ["-x", str(columns), "-y", str(rows)]
         self._folder = str(socket.parent)
 
-    def start(self, *words: str, env: Mapping[str, str]) -> None:
-        """Runs a program in the terminal; it stays to be looked at when the program has ended."""
-        settings = ["set", "-g", "remain-on-exit", "on", ";", "set", "-g", "history-limit", "9999"]
+    def start(self, env: Mapping[str, str]) -> None:
+        """Opens the terminal, with a shell in it."""
         variables = [f"{name}={value}" for name, value in env.items()]
         self._tmux(
-            "start-server", ";", *settings, ";",
-            "new-session", "-d", *self._size, "-c", self._folder, "--", "env", *variables, *words,
+            "start-server", ";", "set", "-g", "history-limit", "9999", ";",
+            "new-session", "-d", *self._size, "-c", self._folder,
+            "--", "env", *variables, "PS1=$ ", "sh",
         )  # fmt: skip
+        self.shows("$")
 
-    def again(self, *words: str) -> None:
-        """Runs a program in place of the one that has ended; the screen begins anew."""
-        self._tmux("clear-history")
-        self._tmux("respawn-pane", "-k", "--", *words)
+    def run(self, *words: str) -> None:
+        """Has the shell run a program, and say how it ended."""
+        self.type(f"{shlex.join(words)}; echo ended with $?")
 
     def keys(self, *keys: str) -> None:
         """Presses keys, by the names that tmux has for them."""
@@ -83,34 +77,22 @@ class Tmux:
         self.type(line)
         return self.shows(part, f"norouter> {line}")
 
-    @property
-    def pid(self) -> int:
-        return int(self._tmux("display-message", "-p", "#{pane_pid}"))
-
     def kill(self) -> None:
-        """Kills the program outright, and waits until it and all that it started are dead.
-
-        Not until tmux has seen it out, which takes its time where the machine is busy.
-        """
-        program = psutil.Process(self.pid)
-        started = program.children(recursive=True)
-        program.kill()
-        deadline = time.monotonic() + PATIENCE
-        while any(map(_lives, [program, *started])):
-            assert time.monotonic() < deadline, f"still there: {[program, *started]}"
-            time.sleep(0.05)
+        """Kills the program outright, and waits until it and all that it started are gone."""
+        shell = psutil.Process(int(self._tmux("display-message", "-p", "#{pane_pid}")))
+        running = shell.children(recursive=True)
+        shell.children()[0].kill()
+        _, alive = psutil.wait_procs(running, timeout=PATIENCE)
+        assert not alive
+        self.shows("ended with 137")
+        # What is killed leaves the terminal as it had it: RETURN is no newline, nothing is echoed.
+        self._tmux("send-keys", "-l", "stty sane")
+        self.keys("C-j")
 
     def status(self) -> int:
         """Waits for the end of the program; its exit status."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            dead, status = self._tmux(
-                "display-message", "-p", "#{pane_dead} #{pane_dead_status}"
-            ).split(" ")
-            if dead == "1":
-                return int(status or -1)
-            time.sleep(0.05)
-        raise AssertionError(f"it has not ended:\n{self.text}")
+        told = self.shows("ended with ", "echo ended with $?")
+        return int(told.partition("ended with ")[2].split()[0])
 
     def _tmux(self, *words: str) -> str:
         env = {name: value for name, value in os.environ.items() if name != "TMUX"}
@@ -128,7 +110,7 @@ class Tmux:
 
 @contextmanager
 def terminal(folder: Path, columns: int = 110, rows: int = 40) -> Iterator[Tmux]:
-    """A terminal in `folder`, to be given a program by `start`."""
+    """A terminal in `folder`, to be opened by `start`."""
     made = Tmux(folder / "tmux", columns, rows)
     try:
         yield made

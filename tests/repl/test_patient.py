@@ -1,0 +1,44 @@
+"""A terminal that nobody reads."""
+
+from __future__ import annotations
+
+import os
+import pty
+import time
+import tty
+
+import pytest
+
+from norouter_tui.repl.patient import MOST, PatientFile
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_terminal_that_stands_still_holds_nobody_up_and_says_what_is_missing() -> None:
+    reader, number = pty.openpty()
+    tty.setraw(number)
+    screen = PatientFile(number)
+    assert screen.isatty() and screen.fileno() == number
+    begun = time.monotonic()
+    block = "x" * (MOST // 4)
+    for _ in range(40):
+        screen.write(block)
+    await screen.drain(0.05)
+    assert time.monotonic() - begun < 5, "it waited for the terminal"
+
+    screen.write("the end")
+    shown = b""
+    while b"bytes were left out" not in shown:
+        shown += os.read(reader, 1 << 16)
+    kept = shown.count(b"x") // len(block)
+    assert 4 <= kept < 40
+    await screen.drain(10)
+    screen.write("and on")
+    await screen.drain(10)
+    while b"and on" not in shown:
+        shown += os.read(reader, 1 << 16)
+    os.close(reader)
+    await screen.drain(10)
+    screen.write("nobody is there any more")
+    await screen.drain(10)
+    os.close(number)
