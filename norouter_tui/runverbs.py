@@ -87,6 +87,8 @@ def run(
         raise click.UsageError("There is no command behind '--'.", ctx)
     if command and as_json:
         raise click.UsageError("--json and a command both want stdout.", ctx)
+    if command and more["watch"]:
+        raise click.UsageError("--watch is for a mesh that stays, not for one with a command.", ctx)
     if not (headless or as_json or command) and file != "-" and _on_a_terminal(more):
         from norouter_tui.screen.program import run_screen
 

@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
             return
         trouble = self._server.begin(self, request)
         if trouble:
-            self._fault(number, trouble)
+            self.put_error(number, trouble)
 
     def _fault(self, number: Id | None, message: str) -> None:
         self._faults += 1
