@@ -12,6 +12,7 @@ import anyio.abc
 from rich.text import Text
 
 from norouter_core.engine import Engine
+from norouter_tui.exitcodes import ExitCode
 from norouter_tui.plaintext import clean
 from norouter_tui.printer import Say
 from norouter_tui.surroundings import host_aliases, variables
@@ -20,9 +21,6 @@ PATIENCE = 60.0
 """Seconds for the mesh to be ready, where nobody says otherwise."""
 _GRACE = 5.0
 """Seconds for the command to end once it was asked to, because its mesh has failed."""
-_NOT_FOUND = 127
-_CANNOT_RUN = 126
-"""As shells have it."""
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
 _FROM_KEYS = ("SIGINT", "SIGQUIT")
 
@@ -99,16 +97,19 @@ class Command:
     def _failed(self, error: OSError) -> int:
         name = clean(self._argv[0])
         self._diagnose(Text(f"cannot run {name}: {error.strerror or error}", style="bold red"))
-        return _NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN
+        is_missing = isinstance(error, FileNotFoundError)
+        return ExitCode.NO_COMMAND if is_missing else ExitCode.CANNOT_RUN
 
 
-def missing(argv: tuple[str, ...]) -> str:
-    """Why a command cannot be run, as far as that can be told before its mesh is up; empty if
-    nothing is known against it."""
+def missing(argv: tuple[str, ...]) -> tuple[ExitCode, str]:
+    """Why a command cannot be run, as far as that can be told before its mesh is up, with the
+    status to end with; `OK` if nothing is known against it."""
+    name = clean(argv[0])
     if shutil.which(argv[0]) is not None:
-        return ""
-    what = "is no program that can be run" if os.path.exists(argv[0]) else "was not found"
-    return f"the command {clean(argv[0])} {what}"
+        return ExitCode.OK, ""
+    if os.path.exists(argv[0]):
+        return ExitCode.CANNOT_RUN, f"the command {name} is no program that can be run"
+    return ExitCode.NO_COMMAND, f"the command {name} was not found"
 
 
 async def _put_down(process: anyio.abc.Process) -> None:

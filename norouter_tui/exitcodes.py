@@ -20,6 +20,8 @@ class ExitCode(IntEnum):
     """A fault of this program (`EX_SOFTWARE`); the traceback is in a file it names."""
     CANNOT_WRITE = 74
     """stdout or stderr cannot be written to (`EX_IOERR`), for a full disk, say."""
+    CANNOT_RUN = 126
+    """The command of `run -- CMD` is no program, or may not be run."""
     NO_COMMAND = 127
     """The command of `run -- CMD` was not found; nothing was started."""
     INTERRUPTED = 130

@@ -80,9 +80,10 @@ class Face(Protocol):
 def run_file(file: str, options: RunOptions) -> int:
     """Runs the mesh of a manifest until it is asked to end, or its command has ended."""
     say = sayer(sys.stderr)
-    if options.command and (trouble := missing(options.command)):
+    status, trouble = missing(options.command) if options.command else (ExitCode.OK, "")
+    if status is not ExitCode.OK:
         say(Text(f"norouter: {trouble}: nothing was started", style="bold red"))
-        return ExitCode.NO_COMMAND
+        return status
     loaded = load(file, say)
     if loaded is None:
         return ExitCode.USAGE
