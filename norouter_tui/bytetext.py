@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 
@@ -59,18 +60,26 @@ class ByteText:
             yield Text("\n")
 
     def _text(self, source: str, text: str) -> Iterator[Text]:
+        if not text:
+            return
         if self._open != source:
             yield from self.close()
         mark, style = _MARKS.get(source, ("", ""))
-        *ended, last = text.split("\n")
-        for line in ended:
-            head = mark if self._open != source else ""
-            yield Text(f"{head}{clean(line.removesuffix(chr(13)))}\n", style=style)
-            self._open = None
-        if last:
-            head = mark if self._open != source else ""
-            yield Text(head + clean(last), style=style)
-            self._open = source
+        goes_on = self._open == source
+        text = text.replace("\r\n", "\n")
+        ended = text.endswith("\n")
+        if not _HARMLESS.fullmatch(text):
+            text = "\n".join(map(clean, text.split("\n")))
+        if mark:
+            inner = text[:-1] if ended else text
+            text = inner.replace("\n", f"\n{mark}") + "\n" * ended
+            text = text if goes_on else mark + text
+        self._open = None if ended else source
+        yield Text(text, style=style)
+
+
+_HARMLESS = re.compile(r"[\n\t -~]*")
+"""What no terminal acts on: looked for first, because a command may write megabytes."""
 
 
 def _is_text(data: bytes) -> bool:

@@ -74,6 +74,11 @@ class Printer:
         self._moved = True
         """Whether a host has been, or become, anything but ready since the mesh was."""
 
+    def know(self, status: Status) -> None:
+        """Takes how everything stands for told already: for who comes later than the mesh."""
+        self._hosts.update((host.name, host) for host in status.hosts)
+        self._listeners.update(((x.on_host, x.listen), x) for x in status.listeners)
+
     def show(self, event: Event) -> None:
         """Prints the lines that `event` is worth, if any."""
         match event:

@@ -202,6 +202,8 @@ def painter(stream: TextIO) -> Callable[[Text], str]:
         return lambda text: text.plain
 
     def paint(text: Text) -> str:
+        if not text.style and not text.spans:
+            return text.plain
         with console.capture() as captured:
             console.print(text, soft_wrap=True, end="")
         return captured.get()

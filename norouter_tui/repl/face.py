@@ -22,6 +22,7 @@ from norouter_core.commands.grammar import Unreadable, parse
 from norouter_core.commands.outcome import Failure, Outcome
 from norouter_core.control import ControlLost
 from norouter_core.session.client import Client, Summary
+from norouter_core.session.session import Session
 from norouter_tui import stdio
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.outputs import failure_lines
@@ -204,6 +205,8 @@ class Repl:
     async def _follow(self) -> None:
         """Tells what happens, for as long as the session lasts."""
         printer = Printer(self._news.put, self._news.put, again="host restart NAME")
+        if isinstance(self._client, Session):
+            printer.know(self._client.engine.status())
         async for event in self._client.events():
             printer.show(event)
         if self._over is None:

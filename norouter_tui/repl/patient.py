@@ -11,7 +11,7 @@ import anyio.to_thread
 from norouter_tui.stdio import LastingFile
 
 MOST = 1 << 20
-"""Bytes that wait for the terminal; what comes beyond is left out, and that is said."""
+"""Bytes that wait for the terminal; beyond it the oldest lines are left out, and that is said."""
 
 
 class PatientFile:
@@ -42,10 +42,9 @@ class PatientFile:
         """Takes text; never waits."""
         data = text.encode(self.encoding, "replace")
         with self._changed:
-            if len(self._waiting) + len(data) > MOST:
-                self._left_out += len(data)
-            else:
-                self._waiting += data
+            self._waiting += data
+            if len(self._waiting) > MOST:
+                self._leave_out()
             self._drained.clear()
             self._changed.notify()
         return len(text)
@@ -57,6 +56,12 @@ class PatientFile:
         """Waits until all has been written, for at most `patience` seconds."""
         await anyio.to_thread.run_sync(self._drained.wait, patience, abandon_on_cancel=True)
 
+    def _leave_out(self) -> None:
+        end = self._waiting.find(b"\n", len(self._waiting) - MOST // 2) + 1
+        end = end or len(self._waiting) - MOST // 2
+        del self._waiting[:end]
+        self._left_out += end
+
     def _work(self) -> None:
         while True:
             data = self._take()
@@ -65,17 +70,17 @@ class PatientFile:
                 while view:
                     view = view[self._raw.write(view) :]
             with self._changed:
-                if not self._waiting and not self._left_out:
+                if not self._waiting:
                     self._drained.set()
 
     def _take(self) -> bytes:
         """What waits, once there is something."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._left_out)
+            self._changed.wait_for(lambda: self._waiting)
             data = bytes(self._waiting)
             if self._left_out:
                 note = f"\x1b[0m\r\n... {self._left_out} bytes were left out\r\n"
-                data += note.encode(self.encoding, "replace")
+                data = note.encode(self.encoding, "replace") + data
             self._waiting.clear()
             self._left_out = 0
             return data

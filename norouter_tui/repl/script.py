@@ -12,6 +12,7 @@ from rich.text import Text
 
 from norouter_core.commands.outcome import Failure, Outcome
 from norouter_core.session.client import Client
+from norouter_core.session.session import Session
 from norouter_tui.check import Say, sayer
 from norouter_tui.display import Paper, StreamPaper, run_shown
 from norouter_tui.exitcodes import ExitCode
@@ -119,6 +120,8 @@ class ByScript:
 
 
 async def _follow(client: Client, printer: Printer) -> None:
+    if isinstance(client, Session):
+        printer.know(client.engine.status())
     async for event in client.events():
         printer.show(event)
 

@@ -113,12 +113,15 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     person: Tmux, env: dict[str, str], echo: Echo, tmp_path: Path
 ) -> None:
     saved, listen = tmp_path / "saved.yaml", unused_port()
+    (tmp_path / "mesh.yaml").write_text(f"hosts: {{local: {{vip: {vip()}}}}}\n")
     person.start(env)
-    person.run(*NOROUTER, "repl")
+    person.run(*NOROUTER, "repl", "mesh.yaml")
     person.shows("norouter>")
 
-    person.paste("docker exec -it web bash\npodman exec -i db\nssh me@app.example.com\n")
-    person.shows("... ssh me@app.example.com")
+    # With addresses, so that no other mesh on this machine has them.
+    commands = ("docker exec -it web bash", "podman exec -i db", "ssh me@app.example.com")
+    person.paste("".join(f"host add --vip {vip()} -- {command}\n" for command in commands))
+    person.shows("ssh me@app.example.com")
     person.keys("Enter")
     for host in ("web", "db", "app"):
         person.shows(f"host {host} ready")
