@@ -55,7 +55,6 @@ def make_prompt(
         prompt_continuation=_continuation,
         style=_STYLE,
         enable_open_in_editor=True,
-        erase_when_done=False,
     )
 
 

@@ -63,7 +63,7 @@ class Script:
         """The exit status, if it is to end with one of these."""
         for step in steps:
             if step.shell:
-                status = await run_shell(step.line)
+                status = await run_shell(step.line, typed=False)
                 if status:
                     failure = Failure(f"the command ended with exit status {status}")
                     self._fail(failure, step.row, step.column)

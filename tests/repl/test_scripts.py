@@ -78,6 +78,11 @@ def test_what_a_command_writes_on_a_host_comes_through_as_it_is(norouter: Progra
     assert "no" in done.stderr
 
 
+def test_a_shell_command_does_not_eat_the_script(norouter: Program) -> None:
+    done = norouter("repl", input="!cat\nhosts --json\n")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+
+
 def test_commands_of_a_pipe_are_run_as_they_come(start: Start) -> None:
     process = start("repl", stdin=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
