@@ -62,6 +62,7 @@ class NorouterApp(App[None]):
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="interrupt"),
         Binding("y", "copy", "Copy", show=False, id="copy"),
         Binding("e", "edit", "Edit", id="edit"),
+        Binding("ctrl+x", "end_commands", "End what runs", show=False, id="end-commands"),
         Binding("ctrl+p", "command_palette", "Palette", show=False, id="palette"),
     ]
 
@@ -205,6 +206,11 @@ class NorouterApp(App[None]):
     async def action_edit(self) -> None:
         """Opens the manifest in the user's editor."""
         await self.runner.edit()
+
+    def action_end_commands(self) -> None:
+        """Ends the commands that still run; what has been changed stays so."""
+        ended = self.workers.cancel_group(self, "commands")
+        self.notify("Ended." if ended else "Nothing runs.")
 
     def log_lines(self, lines: Sequence[Text], at: float | None = None) -> None:
         """Adds lines to the log."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -67,6 +68,16 @@ class FilterBar(Vertical):
         """Takes the filter away and hides the line."""
         self.query_one(Input).value = ""
         self.remove_class("-open")
+
+    def clear_or_skip(self) -> None:
+        """Takes the filter away.
+
+        Raises:
+            SkipAction: there is none; the key is for whoever else has bound it.
+        """
+        if not self.text:
+            raise SkipAction
+        self.clear()
 
     def action_clear(self) -> None:
         """Takes the filter away, and hides the line."""

@@ -113,8 +113,8 @@ class LogView(View):
         self.query_one(FilterBar).open()
 
     def action_all(self) -> None:
-        """Takes the filter away."""
-        self.query_one(FilterBar).clear()
+        """Takes the filter away; where there is none, Escape is for others."""
+        self.query_one(FilterBar).clear_or_skip()
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:

@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 
-from norouter_core.commands.outcome import Bytes, Output
+from norouter_core.commands.outcome import Bytes, Outcome, Output
 from norouter_tui.bytetext import ByteText
 from norouter_tui.outputs import lines as output_lines
 from norouter_tui.screen.cells import tidy
@@ -41,6 +41,7 @@ class OutputScreen(ModalScreen[None]):
         self._numbers = 0
         self._bytes = ByteText()
         self._open = Text()
+        self._source = ""
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog output") as dialog:
@@ -68,6 +69,7 @@ class OutputScreen(ModalScreen[None]):
     def _texts(self, output: Output, width: int) -> Iterable[Text]:
         if not isinstance(output, Bytes):
             return output_lines(output, width)
+        self._source = output.source
         texts = []
         for part in self._bytes.feed(output.source, output.data):
             self._open.append_text(part)
@@ -75,6 +77,14 @@ class OutputScreen(ModalScreen[None]):
                 texts.append(self._open[: len(self._open.plain) - 1])
                 self._open = Text()
         return texts
+
+    def ended(self, outcome: Outcome) -> None:
+        """The command has ended: shows the last line, if it was left open, and how it ended."""
+        if self._open:
+            self.add((Bytes(self._source, b"\n"),))
+        failure = outcome.failure.message if outcome.failure is not None else ""
+        status = f"exit status {outcome.status}" if outcome.status else ""
+        self.query_one(".dialog").border_subtitle = Content(tidy(failure or status))
 
     def action_close(self) -> None:
         """Closes it."""

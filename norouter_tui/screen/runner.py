@@ -9,6 +9,7 @@ from textual.worker import get_current_worker
 
 from norouter_core.commands.outcome import (
     Diff,
+    Emit,
     Failure,
     Lines,
     Outcome,
@@ -18,16 +19,21 @@ from norouter_core.commands.outcome import (
 from norouter_core.model import MeshSpec
 from norouter_tui import editor
 from norouter_tui.screen import editing
-from norouter_tui.screen.cells import tidy
+from norouter_tui.screen.cells import fit, tidy
 from norouter_tui.screen.choose import Choose
 from norouter_tui.screen.confirm import Confirm
 from norouter_tui.screen.copying import ready_lines
+from norouter_tui.screen.header import TotalsBar
 from norouter_tui.screen.output import OutputScreen
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.tap import TapScreen
 
 if TYPE_CHECKING:
     from norouter_tui.screen.app import NorouterApp
+
+
+_PATIENCE = 0.4
+"""Seconds that a command may take without a word about it."""
 
 
 class Runner:
@@ -42,14 +48,28 @@ class Runner:
         if ask and not await self.agreed(Question(ask)):
             return None
         shown = _Shown(self._app, line)
-        outcome = await self._app.backend.run(line, shown.put, confirmed=bool(ask))
+        outcome = await self._noted(line, shown.put, bool(ask))
         if outcome.question is not None:
             if not await self.agreed(outcome.question):
                 return None
-            outcome = await self._app.backend.run(line, shown.put, confirmed=True)
-        shown.show()
+            outcome = await self._noted(line, shown.put, True)
+        shown.finish(outcome)
         self._tell(line, outcome, typed)
         return outcome
+
+    async def _noted(self, line: str, emit: Emit, confirmed: bool) -> Outcome:
+        """Runs it, and says so at the top while it takes its time."""
+        bar = self._app.main.query_one(TotalsBar)
+
+        def note() -> None:
+            bar.note = f"running: {fit(tidy(line), 30).rstrip()}"
+
+        timer = self._app.set_timer(_PATIENCE, note)
+        try:
+            return await self._app.backend.run(line, emit, confirmed=confirmed)
+        finally:
+            timer.stop()
+            bar.note = ""
 
     async def agreed(self, question: Question) -> bool:
         """What the user answers."""
@@ -151,6 +171,12 @@ class _Shown:
         self._waiting.append(output)
         if len(self._waiting) == 1:
             self._app.call_later(self.show)
+
+    def finish(self, outcome: Outcome) -> None:
+        """Shows the rest, and how it ended."""
+        self.show()
+        if self._screen is not None:
+            self._app.call_later(self._screen.ended, outcome)
 
     def show(self) -> None:
         """Shows what has come."""

@@ -261,8 +261,8 @@ class StreamsView(View):
         self.query_one(FilterBar).open()
 
     def action_all(self) -> None:
-        """Takes the filter away."""
-        self.query_one(FilterBar).clear()
+        """Takes the filter away; where there is none, Escape is for others."""
+        self.query_one(FilterBar).clear_or_skip()
 
     def action_freeze(self) -> None:
         """Holds the table still, or lets it go on."""

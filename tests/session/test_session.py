@@ -139,6 +139,24 @@ async def test_saving_and_loading(tmp_path: Path) -> None:
         assert say.text == file.read_text().rstrip("\n")
 
 
+async def test_the_mesh_of_another_file_can_be_loaded_into_the_session_s_own(
+    tmp_path: Path,
+) -> None:
+    file, other = tmp_path / "mesh.yaml", tmp_path / "other.yaml"
+    async with talk(local()) as say:
+        await say.ok(f"save {file}")
+        await say.ok("port add hub 18080:80")
+        await say.ok(f"save {other}")
+        await say.ok(f"load {file}")
+        await say.ok("port add hub 18081:80")
+        await say.ok(f"load --keep {other}")
+        assert "18080" in str(say.session.spec)
+        assert say.session.document.path == str(file)
+        assert say.session.unsaved
+        await say.ok("save")
+        assert "18080" in file.read_text()
+
+
 async def test_quitting_with_unsaved_work_asks_and_keeps_it(tmp_path: Path) -> None:
     async with talk(local(), folder=tmp_path) as say:
         assert (await say.ok("quit")).ended

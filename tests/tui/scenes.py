@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from norouter_core.commands.outcome import (
     Bytes,
@@ -127,6 +128,7 @@ class Scene:
     """A later snapshot, that comes after the keys."""
     theme: str = "norouter-dark"
     sizes: tuple[tuple[int, int], ...] = ((80, 24), (140, 45))
+    no_colour: bool = False
 
     def app(self) -> NorouterApp:
         backend = StillBackend(answer)
@@ -141,6 +143,8 @@ class Scene:
         assert isinstance(app, NorouterApp)
         app.animation_level = "none"
         await pilot.pause()
+        for field in app.main.query(Input):
+            field.cursor_blink = False
         app.log_lines(LOG, meshes.NOW)
         app.post_message(SnapshotArrived(self.snapshot()))
         await pilot.pause()
@@ -193,6 +197,7 @@ SCENES = (
     Scene("tap-hex", ("1", "t", "h"), sizes=WIDE),
     Scene("light", ("1",), theme="norouter-light"),
     Scene("contrast", ("1",), theme="norouter-contrast", sizes=SMALL),
+    Scene("no-colour", ("1",), no_colour=True, sizes=SMALL),
     Scene("nord", ("1",), theme="nord", sizes=WIDE),
     Scene("small", ("1",), sizes=((40, 10),)),
     Scene("small-hosts", sizes=((40, 10),)),

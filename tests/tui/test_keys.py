@@ -172,7 +172,7 @@ def test_the_detail_follows_the_cursor_and_closes() -> None:
         await until(pilot, lambda: "docker exec -i web" in shown(app) and "Host web" in shown(app))
         await pilot.press("2")
         await until(pilot, lambda: "HTTP proxy 127.0.0.1:18080" in shown(app))
-        await pilot.press("escape")
+        await pilot.press("1", "escape")
         assert not app.main.query_one(DetailPane).open
 
     _play(play, size=(120, 40))

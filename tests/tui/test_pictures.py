@@ -41,5 +41,9 @@ _EVERY = [
 
 
 @pytest.mark.parametrize(("scene", "size"), _EVERY)
-def test_it_looks_as_ever(scene: Scene, size: tuple[int, int], snap_compare: Any) -> None:
+def test_it_looks_as_ever(
+    scene: Scene, size: tuple[int, int], snap_compare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if scene.no_colour:
+        monkeypatch.setenv("NO_COLOR", "1")
     assert snap_compare(scene.app(), terminal_size=size, run_before=scene.play)
