@@ -19,11 +19,25 @@ _GAP = "   "
 class TotalsBar(Widget):
     """Name and unsaved mark at the left, totals at the right; the less important leave first."""
 
-    snapshot: reactive[Snapshot | None] = reactive(None)
     note = reactive("")
-    """A word of the face's own, `frozen` say."""
+    """A word of the face's own: that a command runs, say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshot: Snapshot | None = None
+        self._drawn = Content("")
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows how things stand; drawn anew only where that differs."""
+        self.snapshot = snapshot
+        if self._line() != self._drawn:
+            self.refresh()
 
     def render(self) -> Content:
+        self._drawn = self._line()
+        return self._drawn
+
+    def _line(self) -> Content:
         width = self.size.width
         left, right = self._which(), self._totals()
         while right and left.cell_length + _length(right) + len(_GAP) > width:

@@ -31,6 +31,7 @@ class HostList(LineView[HostRow]):
 
     empty = "No hosts yet.\n\nPress a to add one."
     tall = reactive(_TALLEST, init=False)
+    _ready_note = ""
 
     def key_of(self, row: HostRow) -> Hashable:
         return row.status.name
@@ -47,7 +48,9 @@ class HostList(LineView[HostRow]):
         self.show(rows)
         hosts = snapshot.status.hosts
         ready = sum(host.state is HostState.READY for host in hosts)
-        self.border_subtitle = f"{ready} of {len(hosts)} ready" if hosts else ""
+        note = f"{ready} of {len(hosts)} ready" if hosts else ""
+        if note != self._ready_note:
+            self._ready_note = self.border_subtitle = note
 
     def on_resize(self) -> None:
         self._choose_height(len(self.rows))

@@ -96,7 +96,7 @@ class MainScreen(Screen[None]):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Shows how things stand."""
         self.snapshot = snapshot
-        self.query_one(TotalsBar).snapshot = snapshot
+        self.query_one(TotalsBar).show_snapshot(snapshot)
         self.hosts.show_snapshot(snapshot)
         self.work.show_snapshot(snapshot)
         self._describe()

@@ -36,7 +36,7 @@ class Work(Vertical):
     def __init__(self) -> None:
         super().__init__(id="work")
         self._snapshot: Snapshot | None = None
-        self._edges = ("", "")
+        self._edges: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         with ContentSwitcher(initial=TABS[0], id="views"):
@@ -84,24 +84,28 @@ class Work(Vertical):
 
     def _retitle(self) -> None:
         """The names in the upper edge, with numbers where there is room for them."""
-        current = self.query_one(ContentSwitcher).current
+        switcher = self.query_one(ContentSwitcher)
+        numbers = [self._number(tab) for tab in TABS]
+        edges = (switcher.current, self.size.width, numbers, self.current.note)
+        if edges == self._edges:
+            return
+        self._edges = edges
         for form in Form:
-            titles = [self._title(tab, current == tab, form) for tab in TABS]
+            titles = [
+                self._title(tab, number, form) for tab, number in zip(TABS, numbers, strict=True)
+            ]
             if sum(title.cell_length for title in titles) + 2 * len(titles) + 4 <= self.size.width:
                 break
-        title = Content("  ").join(titles)
-        note = Content(self.current.note)
-        edges = (title.markup, self.current.note)
-        if edges != self._edges:
-            self._edges = edges
-            views = self.query_one(ContentSwitcher)
-            views.border_title = title
-            views.border_subtitle = note
+        switcher.border_title = Content("  ").join(titles)
+        switcher.border_subtitle = Content(self.current.note)
 
-    def _title(self, tab: str, current: bool, form: Form) -> Content:
+    def _number(self, tab: str) -> int | None:
         view = self.query_one(f"#{tab}", View)
-        number = view.number(self._snapshot) if self._snapshot else None
-        name = view.title
+        return view.number(self._snapshot) if self._snapshot else None
+
+    def _title(self, tab: str, number: int | None, form: Form) -> Content:
+        current = self.query_one(ContentSwitcher).current == tab
+        name = self.query_one(f"#{tab}", View).title
         if form is Form.NUMBERED and number is not None:
             name = f"{name} {number}"
         elif form is Form.SHORT and not current:
