@@ -95,7 +95,7 @@ class Ctl:
             self._say(line)
         if self._as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
-        sys.stderr.write("go on? [y/N] ")
+        sys.stderr.write("[y/N] ")
         sys.stderr.flush()
         answer = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
         return answer.strip().casefold() in ("y", "yes")

@@ -70,6 +70,8 @@ class Session:
         self._changing = asyncio.Lock()
         self._pending: dict[asyncio.Future[Any], Coroutine[Any, Any, Any]] = {}
         self._ended = False
+        self._warning = ""
+        """Why unsaved work could not be kept after the last change."""
         self._tasks: anyio.abc.TaskGroup
         self._subscriptions: WeakSet[Subscription] = WeakSet()
 
@@ -197,17 +199,25 @@ class Session:
         request: Request,
         edit: Callable[[MeshSpec], Edit],
         then: Callable[[], None] | None = None,
+        ask: Callable[[], Question | None] | None = None,
     ) -> Outcome:
         """Makes the edit of the spec so, if it can be and the user has agreed to what it cuts.
-        `then` is called when it is so, before anything else can change."""
-        return await self.whole(self._change(request, edit, then))
+
+        Args:
+            then: called when it is so, before anything else can change.
+            ask: what else to ask about, in the state that the edit would change.
+        """
+        return await self.whole(self._change(request, edit, then, ask))
 
     async def _change(
         self,
         request: Request,
         edit: Callable[[MeshSpec], Edit],
         then: Callable[[], None] | None,
+        ask: Callable[[], Question | None] | None,
     ) -> Outcome:
+        if ask is not None and not request.confirmed and (asked := ask()) is not None:
+            return Outcome(question=asked)
         try:
             made = edit(self.spec)
         except Refused as refusal:
@@ -293,9 +303,9 @@ class Session:
         return await asyncio.shield(done)
 
     async def noted(self, message: str) -> str:
-        """Keeps the unsaved work; `message`, and a warning where that was not possible."""
-        warning = await self.keep_work()
-        return f"{message}; {warning}" if warning else message
+        """Keeps the unsaved work; `message`, and a warning where that is not possible any more."""
+        before, self._warning = self._warning, await self.keep_work()
+        return f"{message}; {self._warning}" if self._warning not in ("", before) else message
 
     async def keep_work(self) -> str:
         """Keeps what is unsaved, where no crash can lose it; a warning if that is not possible."""

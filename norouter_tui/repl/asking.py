@@ -37,7 +37,7 @@ class Asking:
         if _is_quit(line) and (await self._client.summary()).document.unsaved:
             return await self._quit(line, question)
         self._terminal.say(Text(clean(question.text), style="bold"))
-        if await ask("go on? [y/N]", _YES_NO, "n") == "n":
+        if await ask("[y/N]", _YES_NO, "n") == "n":
             return None
         return await self._confirmed(line)
 

@@ -54,7 +54,8 @@ async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]
     """What is left after the answer."""
     where = f" to {clean(row['path'])}" if row["path"] else ""
     when = f"{seconds(row['age'])} ago"
-    terminal.say(Text(f"a session ended {when} with unsaved changes{where}:", style="bold"))
+    told = f"a session ended with unsaved changes{where}, the last one {when}:"
+    terminal.say(Text(told, style="bold"))
     names = row["names"]
     if len(names) > _SHOWN:
         terminal.say(Text(f"  ... {count(len(names) - _SHOWN, 'command')} before these"))

@@ -11,7 +11,7 @@ import pytest
 from norouter_core.commands.outcome import Bytes, Outcome, Output, Table
 from norouter_core.engine.events import Log
 from norouter_core.session import session as sessions
-from norouter_core.session.autosave import Autosave
+from norouter_core.session.autosave import Autosave, AutosaveFailed
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS, base
@@ -210,6 +210,38 @@ async def test_recovered_work_belongs_to_its_file(tmp_path: Path) -> None:
     assert len(Document.load(file).spec.hosts[0].options.ports) == 1
 
 
+class FullDisk(Autosave):
+    """Keeps nothing any more."""
+
+    def keep(self, *_: object) -> None:
+        raise AutosaveFailed("no space left; save soon")
+
+
+async def test_recovered_work_stays_where_it_was_until_it_is_kept_again(tmp_path: Path) -> None:
+    async with talk(local("hub"), folder=tmp_path) as say:
+        await say.ok("port add hub 20000")
+        assert say.session.autosave is not None
+        say.session.autosave._running.release()  # as the end of the process does it
+    async with talk(local("other"), folder=tmp_path) as say:
+        say.session.autosave = FullDisk(tmp_path)
+        assert "save soon" in (await say.ok("recover 1")).message
+        (left,) = Autosave(tmp_path).recoverable()
+        assert left.spec == say.session.spec
+
+
+async def test_what_changes_while_a_file_is_read_is_not_loaded_over(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    async with talk(local("hub")) as say:
+        await say.ok(f"save {file}")
+        run = say.session.run
+        loaded, changed = await asyncio.gather(
+            run(f"load {file}", print), run("port add hub 20000", print)
+        )
+        assert changed.ok
+        assert loaded.question is not None and "unsaved changes" in loaded.question.text
+        assert say.session.unsaved
+
+
 async def test_work_that_cannot_be_kept_is_told_and_done(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.touch()
@@ -217,6 +249,7 @@ async def test_work_that_cannot_be_kept_is_told_and_done(tmp_path: Path) -> None
         outcome = await say.ok("port add hub 20000")
         assert outcome.changed
         assert "save soon" in outcome.message
+        assert "save soon" not in (await say.ok("port add hub 20001")).message, "told once"
 
 
 async def test_passwords_stand_in_no_history(tmp_path: Path) -> None:

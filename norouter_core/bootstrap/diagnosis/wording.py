@@ -132,4 +132,4 @@ def _signal(number: int) -> str:
 
 
 def seconds(value: float) -> str:
-    return f"{value:g} s"
+    return f"{round(value, 1):g} s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from norouter_core.commands.edits import Edit
@@ -47,10 +48,6 @@ async def load(session: Session, request: Request) -> Outcome:
         column = request.call.column("file")
         return failed("a session reads no manifest from its input", "name a file", column)
     keep = "keep" in request.call
-    if session.unsaved and not request.confirmed and not keep:
-        return Outcome(
-            question=Question("the session has unsaved changes: load over them?", _unsaved(session))
-        )
     path = await asyncio.to_thread(os.path.expanduser, request.call.get("file"))
     try:
         document = await asyncio.to_thread(Document.load, path)
@@ -67,12 +64,22 @@ async def load(session: Session, request: Request) -> Outcome:
     message = f"loaded {path}: {count} host{'' if count == 1 else 's'}"
     hosts = tuple(host.name for host in document.spec.hosts)
     edit = Edit(document.spec, message, hosts)
-    outcome = await session.change(request, lambda _: edit, _nothing if keep else adopt)
+    then, ask = (_nothing, None) if keep else (adopt, partial(_ask, session, _LOAD))
+    outcome = await session.change(request, lambda _: edit, then, ask)
     return await waited(session, request, outcome)
 
 
 def _nothing() -> None:
     """What is done after a change that leaves the session's file alone."""
+
+
+_LOAD = "the session has unsaved changes: load over them?"
+_RECOVER = "the session has unsaved changes: put the recovered mesh in their place?"
+
+
+def _ask(session: Session, text: str) -> Question | None:
+    """What to ask before the session's unsaved changes make way."""
+    return Question(text, _unsaved(session)) if session.unsaved else None
 
 
 def _unsaved(session: Session) -> str:
@@ -95,7 +102,7 @@ async def recover(session: Session, request: Request) -> Outcome:
     if number is None:
         request.emit(_recoveries(found))
         told = "; ".join(session.autosave.complaints)
-        return Outcome(message=told or ("" if found else "there is no unsaved work"))
+        return Outcome(message=told)
     if number > len(found):
         hint = "`recover` lists what there is"
         return failed(f"there is no unsaved work {number}", hint, request.call.column("number"))
@@ -109,9 +116,6 @@ async def recover(session: Session, request: Request) -> Outcome:
 async def _bring_back(session: Session, request: Request, recovery: Recovery) -> Outcome:
     """Makes the mesh that of the work, and the session that of its file, whose saved state is then
     what there is to compare with."""
-    if session.unsaved and not request.confirmed:
-        text = "the session has unsaved changes: put the recovered mesh in their place?"
-        return Outcome(question=Question(text, _unsaved(session)))
     document, warning = session.document, ""
     if recovery.path:
         try:
@@ -123,8 +127,10 @@ async def _bring_back(session: Session, request: Request, recovery: Recovery) ->
         session.document = document
 
     message = f"recovered {_size(recovery.spec)}{warning}"
-    outcome = await session.change(request, lambda _: Edit(recovery.spec, message), adopt)
-    if outcome.ok:
+    edit, ask = Edit(recovery.spec, message), partial(_ask, session, _RECOVER)
+    outcome = await session.change(request, lambda _: edit, adopt, ask)
+    # Where the disk is full, say, that file is the only one that holds the work.
+    if outcome.ok and not await session.whole(session.keep_work()):
         await asyncio.to_thread(recovery.discard)
     return outcome
 
@@ -143,7 +149,7 @@ def _recoveries(found: list[Recovery]) -> Table:
         }
         for number, recovery in enumerate(found, 1)
     )
-    return Table("recoveries", _RECOVERIES, tuple(rows))
+    return Table("unsaved work", _RECOVERIES, tuple(rows))
 
 
 def _size(spec: MeshSpec) -> str:
@@ -168,7 +174,7 @@ async def quit_session(session: Session, request: Request) -> Outcome:
         return Outcome(question=Question(text, _unsaved(session)))
     if session.autosave is None or not session.keeps_work:
         return Outcome(message="the unsaved changes are gone", ended=True)
-    warning = await session.keep_work()
+    warning = await session.whole(session.keep_work())
     kept = "the unsaved changes are kept: `recover` brings them back"
     return Outcome(message=warning or kept, ended=True)
 
