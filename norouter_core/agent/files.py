@@ -20,6 +20,7 @@ except ImportError:  # Windows
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import FileIO
 
 BLOCK_BEGIN, BLOCK_END = blocks.BEGIN, blocks.END
 BACKUP_SUFFIX = ".bak.norouter"
@@ -176,8 +177,7 @@ def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
     stays one; permissions and owner are those of `like`, if that is there, else `mode` and ours.
 
     Raises:
-        OSError: with the path and the reason; what was there is still there, unless the disk is
-            full and the file can only be written in place.
+        OSError: with the path and the reason; what was there is still there.
     """
     path = os.path.realpath(path)
     temporary = f"{path}.norouter-{os.urandom(6).hex()}"
@@ -194,8 +194,28 @@ def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
         if error.errno not in _IN_PLACE or not os.path.exists(path):
             error.filename, error.filename2 = path, None  # nobody knows the temporary one
             raise
-        with open(path, "wb") as file:
-            file.write(data)
+        _overwrite(path, data)
+
+
+def _overwrite(path: str, data: bytes) -> None:
+    """Never emptied first: whoever reads it meanwhile, or is left with it if this process is killed
+    in the middle, finds what is common to the old text and the new one. That is all that a block
+    at the end was put behind."""
+    with open(path, "r+b", buffering=0) as file:
+        old = file.read()
+        try:
+            _write_whole(file, data)
+        except OSError:
+            _write_whole(file, old)
+            raise
+
+
+def _write_whole(file: FileIO, data: bytes) -> None:
+    file.seek(0)
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+    file.truncate()
 
 
 def _copy_owner(fd: int, like: str, mode: int) -> None:

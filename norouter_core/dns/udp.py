@@ -13,9 +13,13 @@ from norouter_core.dns.tcp import MAX_QUERY
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
+    from norouter_core.agent.loop import LoopLike, TimerLike
 
 _SLOTS = 16
 """Queries of one client that are being answered; more are dropped, and asked again by it."""
+LINGER = 1.0
+"""Seconds that a client has for another query once all have been answered. A resolver asks for both
+families at once and by one socket; what comes later makes a stream of its own."""
 _QR = 0x80
 _TC = 0x02
 
@@ -23,23 +27,32 @@ _TC = 0x02
 class DnsDatagrams(DatagramEnd):
     """The server's end of one client's stream of datagrams. See `dns_udp_session`."""
 
-    __slots__ = ("_answer", "_busy", "_closed", "_spawn")
+    __slots__ = ("_answer", "_busy", "_closed", "_loop", "_spawn", "_timer")
 
     def __init__(
         self,
         answer: Callable[[bytes], Awaitable[bytes | None]],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
+        loop: LoopLike,
     ) -> None:
         super().__init__()
         self._answer = answer
         self._spawn = spawn
+        self._loop = loop
+        self._timer: TimerLike | None = None
         self._busy = 0
         self._closed = False
 
     def send(self, data: memoryview) -> None:
-        if not self._closed and self._busy < _SLOTS and HEADER <= len(data) <= MAX_QUERY:
+        if self._closed:
+            return
+        if self._busy < _SLOTS and HEADER <= len(data) <= MAX_QUERY:
             self._busy += 1
+            self._stop_timer()
             self._spawn(self._serve(bytes(data)))
+        elif not self._busy and self._timer is None:
+            # It has never asked anything.
+            self._start_timer()
 
     def end(self) -> None:
         if not self._closed:
@@ -56,13 +69,24 @@ class DnsDatagrams(DatagramEnd):
             response = await self._answer(query)
         finally:
             self._busy -= 1
+            if not self._busy and not self._closed:
+                self._start_timer()
         if response is not None and not self._closed and self.peer is not None:
             self.bytes_in += len(response)
             self.peer.send(memoryview(response))
 
+    def _start_timer(self) -> None:
+        self._timer = self._loop.call_later(LINGER, self.end)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _close(self, code: str, reason: str) -> None:
         if not self._closed:
             self._closed = True
+            self._stop_timer()
             if self.observer:
                 self.observer.end_closed(self, code, reason)
 
@@ -71,6 +95,7 @@ def dns_udp_session(
     client: End,
     answer: Callable[[bytes], Awaitable[bytes | None]],
     spawn: Callable[[Coroutine[Any, Any, None]], object],
+    loop: LoopLike,
     *,
     reached: tuple[str, int] | None = None,
     observer: Observer | None = None,
@@ -78,17 +103,19 @@ def dns_udp_session(
     """Serves DNS on a client's stream of datagrams, and returns the end that it has been joined to.
 
     At most 16 queries are answered at a time; what comes beyond is dropped, and so is what is no
-    query by its length. The stream ends with its client's end.
+    query by its length. The stream ends with its client's end, or when nothing has been asked for
+    a second after the last answer.
 
     Args:
         client: an end of datagrams that has been offered and not been joined.
         answer: e.g. `Responder.answer` for one host and `udp`; must not raise.
         spawn: starts a coroutine, which ends by itself.
+        loop: for the one timer.
         reached: what the client is told that it has reached: the address at which it came. None
             where the caller has accepted it already.
         observer: of the returned end.
     """
-    session = DnsDatagrams(answer, spawn)
+    session = DnsDatagrams(answer, spawn, loop)
     session.observer = observer
     if reached is not None:
         client.accept(reached)

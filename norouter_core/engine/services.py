@@ -56,7 +56,9 @@ def serve_dns(
         return dns.answer(query, publication.to_host, proto)
 
     if proto == "udp":
-        return dns_udp_session(client, answer, mesh.spawn, reached=reached, observer=stream)
+        return dns_udp_session(
+            client, answer, mesh.spawn, mesh.io.loop, reached=reached, observer=stream
+        )
     return dns_tcp_session(
         client, answer, mesh.spawn, mesh.io.loop, reached=reached, observer=stream
     )

@@ -26,6 +26,7 @@ from norouter_core.bootstrap.problem import Evidence, Stage
 from norouter_core.links import answers
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub, VerbError
 from norouter_core.links.process import Child, spawn
+from norouter_core.links.requests import Requests
 from norouter_core.text import clean
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
@@ -76,8 +77,7 @@ class StdioLink:
         self._stderr_line = stderr_line
         self._child: Child | None = None
         self._mux: Mux | None = None
-        self._requests: dict[int, _Request] = {}
-        self._last_request = 0
+        self._requests = Requests()
         self._hello_came: asyncio.Future[Hello] | None = None
         self._down = asyncio.Event()
         self._stderr_done = asyncio.Event()
@@ -311,14 +311,10 @@ class StdioLink:
         *,
         forever: bool = False,
     ) -> _Parsed:
-        """`parse` looks at the answer as it comes: a malformed one is a violation of the link's,
-        like any other frame's, and no trouble of who asked."""
+        """`parse` as `Requests.begin` has it."""
         if self._mux is None or self._down.is_set():
             raise VerbError("gone", "the link to the host is lost")
-        self._last_request += 1
-        number = self._last_request
-        answer: asyncio.Future[_Parsed] = asyncio.get_running_loop().create_future()
-        self._requests[number] = _Request(answer, parse)
+        number, answer = self._requests.begin(parse)
         try:
             self._mux.message(messages.request(number, op, args))
             async with asyncio.timeout(None if forever else self._timing.verb):
@@ -327,13 +323,13 @@ class StdioLink:
             reason = f"no answer to {op!r} within {self._timing.verb:.0f} s"
             raise VerbError("timeout", reason) from None
         finally:
-            self._requests.pop(number, None)
+            self._requests.end(number)
 
     # -- from the mux ----------------------------------------------------------------------
 
     def link_message(self, kind: str, body: messages.Json) -> None:
         if kind == "result":
-            self._result(body)
+            self._requests.answered(body)
         elif kind == "event":
             name, data = messages.field(body, "type", str), messages.field(body, "data", dict)
             if name == "hello" and self._hello_came is not None and not self._hello_came.done():
@@ -346,20 +342,6 @@ class StdioLink:
             assert self._mux is not None
             self._mux.message(messages.failure(number, "unknown-op", "the hub takes no requests"))
 
-    def _result(self, body: messages.Json) -> None:
-        request = self._requests.get(messages.field(body, "request_id", int))
-        if request is None or request.answer.done():
-            return
-        answer = request.answer
-        error = body.get("error")
-        if error is None:
-            answer.set_result(request.parse(messages.field(body, "data", dict)))
-        elif isinstance(error, dict):
-            code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
-            answer.set_exception(VerbError(code, clean(reason)))
-        else:
-            raise Violation("json", "'error' is not an object")
-
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         if self._stage is not Stage.RUNNING:
             raise Violation("stream", "a stream before the hello")
@@ -370,20 +352,10 @@ class StdioLink:
     def link_down(self, reason: str, violation: Violation | None) -> None:
         if violation is not None:
             self._violation = str(violation)
-        for request in self._requests.values():
-            if not request.answer.done():
-                request.answer.set_exception(VerbError("gone", f"the link was lost: {reason}"))
+        self._requests.lost(reason)
         if self._hello_came is not None and not self._hello_came.done():
             self._hello_came.set_exception(violation or _NotMet())
         self._down.set()
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """One that is open: who waits, and how its answer is to be read."""
-
-    answer: asyncio.Future[Any]
-    parse: Callable[[messages.Json], Any]
 
 
 class _NotMet(Exception):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -238,6 +241,50 @@ def test_a_file_that_cannot_be_renamed_onto_is_written_in_place(shared: Path) ->
     assert as_nobody(shared, "new\n", "replace") == "True"
     assert (shared.read_text(), shared.stat().st_ino) == ("new\n", inode)
     assert os.listdir(shared.parent) == ["hosts"]
+
+
+def test_what_is_written_in_place_is_never_lost(
+    hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full half way through, where nothing can be renamed onto the file."""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def is_a_mount(*_: str) -> None:
+        # A kernel's own limit: the rest of the block has no room.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(HOSTS) + 40, usual[1]))
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(os, "replace", is_a_mount)
+    try:
+        with pytest.raises(OSError, match="too large"):
+            files.replace(str(hosts), (HOSTS + "10.0.0.1 web\n" * 100).encode(), str(hosts))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert hosts.read_text() == HOSTS
+
+
+def test_readers_see_no_empty_file_while_it_is_written_in_place(
+    hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_a_mount(*_: str) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(os, "replace", is_a_mount)
+    done = threading.Event()
+    seen = set()
+
+    def read() -> None:
+        while not done.is_set():
+            seen.add(hosts.read_text()[: len(HOSTS)])
+
+    with ThreadPoolExecutor(1) as reading:
+        reader = reading.submit(read)
+        for number in range(60):
+            text = HOSTS + "10.0.0.1 web\n" * (number % 2)
+            files.replace(str(hosts), text.encode(), str(hosts))
+        done.set()
+        reader.result()
+    assert seen == {HOSTS}
 
 
 def test_a_file_that_may_not_be_written_is_left_alone(shared: Path) -> None:

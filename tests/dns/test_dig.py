@@ -31,7 +31,9 @@ async def serving(world: World) -> AsyncIterator[int]:
     ends = []
 
     def arrived(client: UdpClient, peer: tuple[str, int]) -> None:
-        dns_udp_session(client, lambda wire: responder.answer(wire, "Web", "udp"), server.spawn)
+        dns_udp_session(
+            client, lambda wire: responder.answer(wire, "Web", "udp"), server.spawn, loop
+        )
 
     def accept() -> None:
         ends.append(TcpEnd(server.io, listening.accept()[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dns.flags
 import dns.message
@@ -12,9 +12,13 @@ import pytest
 
 from norouter_core.agent.ends import DatagramEnd, End, join
 from norouter_core.dns.responder import LookupFailed
-from norouter_core.dns.udp import DnsDatagrams, ask_by_datagram, dns_udp_session, is_cut
+from norouter_core.dns.udp import LINGER, DnsDatagrams, ask_by_datagram, dns_udp_session, is_cut
 from tests.datagrams import Played
+from tests.proxy.memory import Clock
 from tests.servers import eventually
+
+if TYPE_CHECKING:
+    from norouter_core.agent.loop import LoopLike
 
 pytestmark = pytest.mark.anyio
 
@@ -24,13 +28,20 @@ QUERY = dns.message.make_query("web.example", "A").to_wire()
 class Client(Played):
     """A client whose queries are answered by `answer`."""
 
-    def __init__(self, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
+    def __init__(
+        self, answer: Callable[[bytes], Awaitable[bytes | None]], loop: LoopLike | None = None
+    ) -> None:
         super().__init__()
         self.tasks: set[asyncio.Task[None]] = set()
         self.closed: list[tuple[str, str]] = []
         self.accepted: tuple[str, int] | None = None
         self.session: DnsDatagrams = dns_udp_session(
-            self, answer, self._spawn, reached=("127.0.42.1", 10053), observer=self
+            self,
+            answer,
+            self._spawn,
+            loop or asyncio.get_running_loop(),
+            reached=("127.0.42.1", 10053),
+            observer=self,
         )
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -116,6 +127,47 @@ async def test_answers_after_the_end_go_nowhere() -> None:
     client = Client(slow)
     client.session.end()
     assert client.ended == ("closed", "") and client.closed == [("closed", "")]
+
+
+async def test_a_client_that_has_its_answers_is_soon_gone() -> None:
+    go = asyncio.Event()
+
+    async def slow(query: bytes) -> bytes | None:
+        await go.wait()
+        return query
+
+    clock = Clock()
+
+    def wait(seconds: float) -> None:
+        clock.advance(seconds)
+        clock.run()
+
+    client = Client(slow, clock)
+    client.says(QUERY)
+    client.says(QUERY)
+    wait(10 * LINGER)
+    assert not client.ended  # both are open
+    go.set()
+    await client.answered()
+    for _ in range(3):
+        wait(0.9 * LINGER)
+        client.says(QUERY)
+        await client.answered()
+    wait(0.9 * LINGER)
+    assert not client.ended and len(client.got) == 5
+    wait(0.2 * LINGER)
+    assert client.ended == ("closed", "") and client.closed == [("closed", "")]
+    # One that never asks anything goes as well, and nothing is left of one that went by itself.
+    client = Client(slow, clock)
+    client.says(b"junk")
+    wait(0.9 * LINGER)
+    client.says(b"junk")
+    wait(0.2 * LINGER)
+    assert client.ended == ("closed", "")
+    client = Client(slow, clock)
+    client.says(b"junk")
+    client.session.reset("idle", "")
+    assert client.closed == [("idle", "")] and not clock.set_timers
 
 
 class Server(DatagramEnd):

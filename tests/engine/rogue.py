@@ -47,6 +47,7 @@ class Rogue:
         self.seen: list[events.Event] = []
         self.result: Json = {"host": "127.0.0.1", "port": 1, "fallback": False}
         self.opened: Json = {"peer": ["127.0.0.1", 1]}
+        self.unanswered: frozenset[str] = frozenset()
 
     def write(self, data: bytes) -> None:
         while data:
@@ -92,6 +93,8 @@ class Rogue:
                 own = body["args"]["direct"] is not None
                 self.listeners.insert(0 if own else len(self.listeners), body["args"]["listener"])
                 self.served = self.served or own
+            if body["op"] in self.unanswered:
+                return
             answers = {"listen": self.result, "read": {"text": ""}}
             data = answers.get(body["op"], {})
             self.message(messages.result(body["id"], data))
@@ -282,6 +285,13 @@ def overruns(rogue: Rogue) -> None:
     rogue.dialled()
     for _ in range(100):
         rogue.write(frames.data_header(1, 200_000) + bytes(200_000))
+    rogue.serve()
+
+
+def mute(rogue: Rogue) -> None:
+    """Never answers a look-up."""
+    rogue.unanswered = frozenset(["resolve"])
+    rogue.hello()
     rogue.serve()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -63,6 +64,26 @@ async def beside(
 async def test_datagrams_at_a_tcp_port_are_refused() -> None:
     async with beside("mixes") as (made, _):
         await made.log_says("reset with not-allowed")
+
+
+async def test_an_agent_that_answers_nothing_is_asked_so_much_and_no_more() -> None:
+    async with beside("mute") as (made, _):
+        await made.in_state("rogue", HostState.READY)
+        link = made.engine.link("rogue")
+        assert link is not None
+        asking = [asyncio.ensure_future(link.resolve("a.example")) for _ in range(5000)]
+        done, open_ = await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
+        codes = {getattr(task.exception(), "code", None) for task in done}
+        assert codes == {"too-many"} and len(open_) <= 4096
+        for task in open_:
+            task.cancel()
+        await asyncio.wait(open_)
+        # With those given up there is room again.
+        again = asyncio.ensure_future(link.resolve("a.example"))
+        await asyncio.sleep(0)
+        assert not again.done()
+        again.cancel()
+        await asyncio.wait([again])
 
 
 async def lost_by_protocol(made: Mesh, says: str = "") -> None:
