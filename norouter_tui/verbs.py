@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
+import sys
 
 import click
 from click.shell_completion import CompletionItem
@@ -149,15 +150,21 @@ def agent(automated: bool, debug: bool) -> int:
     return agent_main(["--automated"])
 
 
-@cli.command(epilog=EPILOG, short_help="See a mesh of three simulated hosts at work, checked.")
+@cli.command(epilog=EPILOG, short_help="See a mesh of three simulated hosts at work.")
+@click.option("--plain", is_flag=True, help="No screen: check the mesh with real requests.")
 @_debug
 @_uvloop
-def demo(debug: bool, no_uvloop: bool) -> int:
-    """Build a mesh of three simulated hosts on this machine and check it with real requests.
+def demo(plain: bool, debug: bool, no_uvloop: bool) -> int:
+    """Show a mesh of three simulated hosts on this machine, with some traffic to watch.
 
-    Needs sh and Python alone: no root, no containers, no ssh. Takes a few seconds. Ends with 0
-    if every check passed, else with 1.
+    With --plain, or where there is no terminal, build it and check it with real requests instead:
+    takes a few seconds, and ends with 0 if every check passed, else with 1. Needs sh and Python
+    alone: no root, no containers, no ssh.
     """
+    if not (plain or debug) and all(s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr)):
+        from norouter_tui.screen.program import run_demo as show_demo
+
+        return show_demo()
     from norouter_tui.demo import run_demo
 
     return run_demo(uvloop=not no_uvloop)

@@ -90,11 +90,21 @@ def parse(line: str) -> Call | None:
 
 def wants_json(line: str) -> bool:
     """Whether a line asks for its rows as JSON."""
-    try:
-        call = parse(line)
-    except Unreadable:
-        return False
+    call = _readable(line)
     return call is not None and "json" in call
+
+
+def ends_session(line: str) -> bool:
+    """Whether a line asks for the end of the session."""
+    call = _readable(line)
+    return call is not None and call.verb.name == "quit"
+
+
+def _readable(line: str) -> Call | None:
+    try:
+        return parse(line)
+    except Unreadable:
+        return None
 
 
 def find_verb(words: Sequence[str]) -> tuple[Verb | None, int]:

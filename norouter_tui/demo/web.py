@@ -1,18 +1,25 @@
 """A simulated host's web server, run as a script of its own: `web.py NAME`.
 
 It serves on a free loopback port, prints that port, and ends when its stdin does, so that it
-never outlives the demo. `GET` answers with the host's name, `PUT` with the sha256 of the body.
+never outlives the demo. `GET` answers with the host's name, `PUT` with the sha256 of the body, and
+`GET /flow/N` with some N KB a second, in waves, until the client has enough.
 """
 
 from __future__ import annotations
 
 import hashlib
 import http.server
+import math
 import socketserver
 import sys
 import threading
+import time
 
 CHUNK = 256 * 1024
+STEP = 0.1
+"""Seconds between two pieces of a flow."""
+MOST = 10_000
+"""KB per second."""
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -30,6 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        _, flow, rate = self.path.rpartition("/flow/")
+        if flow and rate.isdecimal():
+            self._flow(min(int(rate), MOST))
+            return
         self._answer(f"I am {self.server.name}\n")
 
     def do_PUT(self) -> None:
@@ -39,6 +50,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             digest.update(data)
             missing -= len(data)
         self._answer(f"{digest.hexdigest()}\n")
+
+    def _flow(self, rate: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.end_headers()
+        began = time.monotonic()
+        try:
+            while True:
+                wave = 1 + math.sin((time.monotonic() - began) / 2)
+                self.wfile.write(bytes(int(rate * 1000 * wave * STEP) + 1))
+                time.sleep(STEP)
+        except OSError:
+            return  # The client has enough.
 
     def _answer(self, text: str) -> None:
         body = text.encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from norouter_core.commands.grammar import Unreadable, parse
+from norouter_core.commands.grammar import ends_session
 from norouter_core.commands.outcome import Outcome, Question
 from norouter_core.commands.words import join
 from norouter_core.session.client import Client
@@ -34,7 +34,7 @@ class Asking:
             return outcome
         if question.diff:
             self._terminal.say(*diff_lines(question.diff))
-        if _is_quit(line) and (await self._client.summary()).document.unsaved:
+        if ends_session(line) and (await self._client.summary()).document.unsaved:
             return await self._quit(line, question)
         self._terminal.say(Text(clean(question.text), style="bold"))
         if await ask("[y/N]", _YES_NO, "n") == "n":
@@ -70,11 +70,3 @@ class Asking:
 
     async def _confirmed(self, line: str) -> Outcome:
         return await run_shown(self._client, line, self._terminal, confirmed=True)
-
-
-def _is_quit(line: str) -> bool:
-    try:
-        call = parse(line)
-    except Unreadable:
-        return False
-    return call is not None and call.verb.name == "quit"

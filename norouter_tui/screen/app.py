@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import anyio
 from rich.text import Text
@@ -15,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from norouter_core.commands.outcome import Completion
+from norouter_core.engine.events import HostChanged
 from norouter_core.manifest import render
 from norouter_core.session.client import Snapshot
 from norouter_tui.crash import reporter
@@ -24,6 +26,8 @@ from norouter_tui.printer import Printer
 from norouter_tui.screen import deeds
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.deeds import DeedProvider
+from norouter_tui.screen.dialogs.connecting import Connecting
+from norouter_tui.screen.dialogs.opening import Dialogs
 from norouter_tui.screen.help import HelpScreen, key_lines
 from norouter_tui.screen.history import History
 from norouter_tui.screen.log import LogView
@@ -42,6 +46,8 @@ from norouter_tui.screen.settings import load_settings
 from norouter_tui.screen.themes import DARK, THEMES
 from norouter_tui.signals import ENDING, watch_signals
 
+Opening = Literal["recovery", "welcome", "demo"]
+
 
 class NorouterApp(App[None]):
     """One mesh on a full screen.
@@ -51,17 +57,19 @@ class NorouterApp(App[None]):
         notes: lines for the log, before any event's.
         history: of the `:` line; one in memory when None.
         settings: the file of the user's settings; None for none.
+        opening: what stands over the screen at first: what a crash has left where there is
+            something, and `welcome` or `demo`; None for nothing at all.
     """
 
     TITLE = "norouter"
-    CSS_PATH = "style.tcss"
+    CSS_PATH = ["style.tcss", "dialogs.tcss"]
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {get_system_commands_provider, lambda: DeedProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", id="quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="interrupt"),
         Binding("y", "copy", "Copy", show=False, id="copy"),
-        Binding("e", "edit", "Edit", id="edit"),
+        Binding("E", "edit", "Manifest in the editor", show=False, id="editor"),
         Binding("ctrl+x", "end_commands", "End what runs", show=False, id="end-commands"),
         Binding("ctrl+p", "command_palette", "Palette", show=False, id="palette"),
     ]
@@ -72,6 +80,7 @@ class NorouterApp(App[None]):
         notes: Sequence[Text] = (),
         history: History | None = None,
         settings: Path | None = None,
+        opening: Opening | None = None,
     ) -> None:
         super().__init__()
         self.backend = backend
@@ -83,7 +92,10 @@ class NorouterApp(App[None]):
         self._notes = notes
         self._history = history or History()
         self._leaving = False
+        self._opening = opening
+        self._first = asyncio.Event()
         self.runner = Runner(self)
+        self.dialogs = Dialogs(self)
         self._printer = Printer(self._say, self._say, debug=reporter.debug, again="press r on it")
         self._said: list[Text] = []
         for theme in THEMES:
@@ -118,6 +130,31 @@ class NorouterApp(App[None]):
             self._apply_settings(self._settings_file)
         self.backend.start(self)
         self._watch_signals()
+        self._open()
+
+    @work(group="dialogs")
+    async def _open(self) -> None:
+        if self._opening == "demo":
+            self.start_demo()
+        elif self._opening is not None:
+            await self.dialogs.begin(self._opening == "welcome")
+
+    async def first_snapshot(self) -> Snapshot:
+        """How things stand; waits for the other side to tell it the first time."""
+        await self._first.wait()
+        assert self.last_snapshot is not None
+        return self.last_snapshot
+
+    @work(group="dialogs")
+    async def action_dialog(self, name: str) -> None:
+        """Opens a dialog: `add`, `edit`, `save`, `save_as`, `open`, `revert`."""
+        if self.screen is self.main:
+            await getattr(self.dialogs, name)()
+
+    @work(group="demo", exclusive=True)
+    async def start_demo(self) -> None:
+        """Brings the demo mesh up."""
+        await self.dialogs.demo()
 
     @work(group="signals")
     async def _watch_signals(self) -> None:
@@ -150,7 +187,10 @@ class NorouterApp(App[None]):
     @on(SnapshotArrived)
     def _snapshot_arrived(self, event: SnapshotArrived) -> None:
         self.last_snapshot = event.snapshot
+        self._first.set()
         self.main.show_snapshot(event.snapshot)
+        if isinstance(self.screen, Connecting):
+            self.screen.show_snapshot(event.snapshot)
 
     @on(EventsArrived)
     def _events_arrived(self, event: EventsArrived) -> None:
@@ -160,6 +200,8 @@ class NorouterApp(App[None]):
             self._printer.show(each)
             said, self._said = self._said, []
             self.log_lines(said, each.at)
+            if isinstance(each, HostChanged) and isinstance(self.screen, Connecting):
+                self.screen.show_host(each.host)
 
     def _say(self, line: Text) -> None:
         self._said.append(line)

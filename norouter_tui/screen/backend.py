@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from norouter_core.commands.outcome import Completion, Emit, Outcome
+from norouter_core.session.foresight import Foresight
 
 
 class Screen(Protocol):
@@ -25,6 +26,18 @@ class Backend(Protocol):
     async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome: ...
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]: ...
+
+    async def foresee(self, lines: Sequence[str]) -> Foresight:
+        """What lines would change, and cut; changes nothing."""
+        ...
+
+    async def change(self, lines: Sequence[str]) -> Outcome:
+        """Runs lines as one change, without a question."""
+        ...
+
+    async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
+        """Exec commands that could be hosts, with a few words on each; may take seconds."""
+        ...
 
     def leave(self) -> None: ...
 

@@ -20,6 +20,7 @@ from norouter_core.engine.events import Event, Log
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import Snapshot
 from norouter_core.session.document import Document
+from norouter_core.session.foresight import Foresight, change, foresee
 from norouter_core.session.sampler import INTERVAL, Sampler
 from norouter_core.session.session import Session
 from norouter_tui.headless import run_async
@@ -97,6 +98,23 @@ class Bridge:
         """As `Client.complete`."""
         nothing: Sequence[Completion] = ()
         return await self._there(lambda session: session.complete(line, cursor), nothing)
+
+    async def foresee(self, lines: Sequence[str]) -> Foresight:
+        """As `Backend.foresee`."""
+
+        async def look(session: Session) -> Foresight:
+            return foresee(session.spec, lines, session.engine.cuts)
+
+        return await self._there(look, Foresight(failure=_GONE))
+
+    async def change(self, lines: Sequence[str]) -> Outcome:
+        """As `Backend.change`."""
+        return await self._there(lambda session: change(session, lines), Outcome(failure=_GONE))
+
+    async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
+        """As `Backend.hosts_to_add`."""
+        nothing: Sequence[tuple[str, str]] = ()
+        return await self._there(lambda session: session.sources.hosts(), nothing)
 
     async def _there(self, work: Callable[[Session], Coroutine[Any, Any, T]], otherwise: T) -> T:
         """What `work` gives in the engine's loop; `otherwise` where that has ended."""

@@ -19,7 +19,7 @@ from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.texts import content
 
 
-def _changes(diff: str) -> list[Text]:
+def changes(diff: str) -> list[Text]:
     """A diff without the names of its files: there is one manifest only."""
     return [line for line in diff_lines(diff) if not line.plain.startswith(("--- ", "+++ "))]
 
@@ -43,7 +43,7 @@ class Confirm(ModalScreen[bool]):
             yield Static(Content("\n".join(map(tidy, self._question.text.splitlines()))))
             if self._question.diff:
                 with VerticalScroll(classes="diff"):
-                    yield Static(content(_changes(self._question.diff)))
+                    yield Static(content(changes(self._question.diff)))
             yield KeyBar()
 
     def action_answer(self, yes: bool) -> None:

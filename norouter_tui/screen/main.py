@@ -36,11 +36,16 @@ class MainScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
     BINDINGS = [
         Binding("colon", "command", "Command", key_display=":", id="command"),
-        Binding("r", "run_on_host('host restart')", "Reconnect", id="reconnect"),
+        Binding("a", "app.dialog('add')", "Add", id="add"),
+        Binding("e", "app.dialog('edit')", "Edit", id="edit"),
         Binding("d", "delete", "Delete", id="delete"),
+        Binding("r", "run_on_host('host restart')", "Reconnect", id="reconnect"),
         Binding("u", "run('undo')", "Undo", id="undo"),
         Binding("U,ctrl+r", "run('redo')", "Redo", show=False, id="redo"),
-        Binding("s", "run('save')", "Save", id="save"),
+        Binding("s", "app.dialog('save')", "Save", id="save"),
+        Binding("S", "app.dialog('save_as')", "Save as", show=False, id="save-as"),
+        Binding("o", "app.dialog('open')", "Open", show=False, id="open"),
+        Binding("ctrl+z", "app.dialog('revert')", "Revert", show=False, id="revert"),
         Binding("tab", "app.focus_next", "Next pane", show=False, id="next-pane"),
         Binding("shift+tab", "app.focus_previous", "Pane before", show=False, id="pane-before"),
         Binding("left,h", "hosts", "Hosts", show=False, id="go-hosts"),
@@ -129,6 +134,11 @@ class MainScreen(Screen[None]):
     def chosen(self) -> Any:
         """The row under the cursor of the pane that has the keys, or had them last."""
         return self.hosts.selected if self.has_class("-on-hosts") else self.work.current.selected
+
+    @property
+    def place(self) -> str:
+        """What has the keys, or had them last: `hosts`, or the name of a tab."""
+        return "hosts" if self.has_class("-on-hosts") else self.work.current.id or ""
 
     def action_close_detail(self) -> None:
         """Hides the detail pane."""

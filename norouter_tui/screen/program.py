@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 from rich.text import Text
 
+from norouter_core.commands.edits import new_mesh
 from norouter_core.manifest import ManifestError
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
@@ -17,7 +18,7 @@ from norouter_tui.check import problem_lines, sayer
 from norouter_tui.crash import reporter
 from norouter_tui.documents import notes_of, open_document
 from norouter_tui.exitcodes import ExitCode
-from norouter_tui.screen.app import NorouterApp
+from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.bridge import Bridge
 from norouter_tui.screen.history import History, history_path
 from norouter_tui.screen.settings import settings_path
@@ -59,14 +60,22 @@ def run_screen(manifest: str | None) -> int:
         for line in problem_lines(error.problems):
             say(line)
         return ExitCode.USAGE
-    return show(document, notes_of(document))
+    return show(document, notes_of(document), "welcome" if manifest is None else "recovery")
 
 
-def show(document: Document, notes: Sequence[Text] = ()) -> int:
+def run_demo() -> int:
+    """Shows the demo mesh; the exit status."""
+    told = "This is the demo: three simulated hosts and some traffic between them. q ends it."
+    return show(Document.empty(new_mesh()), [Text(told)], "demo")
+
+
+def show(
+    document: Document, notes: Sequence[Text] = (), opening: Opening | None = "recovery"
+) -> int:
     """Runs the app on a mesh until it is ended; the exit status. Whatever happens, the terminal is
     as it was, and nothing of the mesh is left."""
-    bridge = Bridge(document, autosave=Autosave())
-    app = NorouterApp(bridge, notes, History(history_path()), settings_path())
+    bridge = Bridge(document, autosave=None if opening == "demo" else Autosave())
+    app = NorouterApp(bridge, notes, History(history_path()), settings_path(), opening)
     try:
         app.run()
     finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from norouter_core.engine.status import HostStatus
@@ -16,6 +16,7 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.screen.cells import HOST_LOOKS, Cell, plain
 from norouter_tui.screen.columns import Column
 from norouter_tui.screen.grid import Grid, sort_bindings
+from norouter_tui.screen.messages import Nothing, Run
 from norouter_tui.screen.view import View
 
 
@@ -93,13 +94,26 @@ class RouteGrid(Grid[RouteRow]):
     """The table itself."""
 
     columns: ClassVar = COLUMNS
-    BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *sort_bindings(COLUMNS),
+        Binding("shift+up,K", "reorder(-1)", "Move up", show=False, id="route-up"),
+        Binding("shift+down,J", "reorder(1)", "Move down", show=False, id="route-down"),
+    ]
     empty = "No routes: the proxies reach the mesh alone,\nand the rest directly.\n\n" + (
         ":route add bastion '*.internal' 10.0.0.0/8"
     )
 
     def key_of(self, row: RouteRow) -> Hashable:
         return (row.number, row.route.via)
+
+    def action_reorder(self, by: int) -> None:
+        """Lets the route under the cursor come before, or after, the one beside it."""
+        row = self.selected
+        if row is None:
+            self.post_message(Nothing("route"))
+        elif 1 <= row.number + by <= len(self.rows):
+            self.post_message(Run(f"route move {row.number} {row.number + by}"))
+            self.action_move(by)
 
 
 class RoutesView(View):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.worker import get_current_worker
 
+from norouter_core.commands.grammar import ends_session
 from norouter_core.commands.outcome import (
     Diff,
     Emit,
@@ -50,11 +51,12 @@ class Runner:
         shown = _Shown(self._app, line)
         outcome = await self._noted(line, shown.put, bool(ask))
         if outcome.question is not None:
-            if not await self.agreed(outcome.question):
+            line = await self._answered(line, outcome.question)
+            if not line:
                 return None
             outcome = await self._noted(line, shown.put, True)
         shown.finish(outcome)
-        self._tell(line, outcome, typed)
+        self.tell(line, outcome, typed=typed)
         return outcome
 
     async def _noted(self, line: str, emit: Emit, confirmed: bool) -> Outcome:
@@ -71,12 +73,19 @@ class Runner:
             timer.stop()
             bar.note = ""
 
+    async def _answered(self, line: str, question: Question) -> str:
+        """The line that is to be run now that the user was asked; empty for none."""
+        if ends_session(line):
+            return await self._app.dialogs.leaving(question)
+        return line if await self.agreed(question) else ""
+
     async def agreed(self, question: Question) -> bool:
         """What the user answers."""
         answer = await self._app.push_screen_wait(Confirm(question))
         return bool(answer)
 
-    def _tell(self, line: str, outcome: Outcome, typed: bool) -> None:
+    def tell(self, line: str, outcome: Outcome, *, typed: bool = False) -> None:
+        """Tells how a command ended."""
         if outcome.failure is not None:
             text = Text.assemble((tidy(line), "bold"), ": ", (tidy(outcome.failure.message), "red"))
             self._app.log_lines([text])

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from norouter_core.commands.outcome import Completion, Emit, Outcome, Output
+from norouter_core.model import MeshSpec
+from norouter_core.session.foresight import Foresight, foresee
+from tests.tui import meshes
 
 Answer = Callable[[str, bool], tuple[Outcome, Sequence[Output]]]
 
@@ -19,6 +22,10 @@ class StillBackend:
         self.left = 0
         self.killed = 0
         self.completions: Sequence[Completion] = ()
+        self.spec: MeshSpec = meshes.spec()
+        self.cuts: tuple[int, ...] = ()
+        self.known: Sequence[tuple[str, str]] = ()
+        self.changed: list[tuple[str, ...]] = []
         self._answer = answer
 
     def start(self, screen: Any) -> None:
@@ -40,6 +47,17 @@ class StillBackend:
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
         return self.completions
+
+    async def foresee(self, lines: Sequence[str]) -> Foresight:
+        return foresee(self.spec, lines, lambda spec: self.cuts)
+
+    async def change(self, lines: Sequence[str]) -> Outcome:
+        self.changed.append(tuple(lines))
+        seen = foresee(self.spec, lines, lambda spec: ())
+        return Outcome("; ".join(seen.messages), seen.failure, changed=True, data=seen.data)
+
+    async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
+        return self.known
 
     def leave(self) -> None:
         self.left += 1

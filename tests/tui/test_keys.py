@@ -15,6 +15,7 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.confirm import Confirm
 from norouter_tui.screen.detail import DetailPane
+from norouter_tui.screen.dialogs.answers import Answers
 from norouter_tui.screen.help import HelpScreen
 from norouter_tui.screen.messages import SnapshotArrived
 from norouter_tui.screen.streams import StreamGrid
@@ -285,7 +286,7 @@ def test_the_manifest_is_edited_and_applied_once_what_differs_was_seen(
     monkeypatch.setattr(NorouterApp, "suspend", lambda self: nullcontext())
 
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await pilot.press("e")
+        await pilot.press("E")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         assert "+    vip: 127.0.42.9" in shown(app)
         await pilot.press("y")
@@ -302,9 +303,9 @@ def test_quitting_asks_the_session_and_a_second_time_ends_at_once() -> None:
 
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, Answers))
         assert backend.left == 0
-        await pilot.press("y")
+        await pilot.press("k")
         await until(pilot, lambda: backend.left == 1)
         await pilot.press("ctrl+c")
         await until(pilot, lambda: app._exit)

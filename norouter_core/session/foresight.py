@@ -1,0 +1,87 @@
+"""What command lines would change, before and instead of one after the other: as one change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from norouter_core.commands.edits import EDITS, Edit
+from norouter_core.commands.grammar import Call, Unreadable, parse
+from norouter_core.commands.outcome import Failure, Outcome
+from norouter_core.manifest.problems import Refused
+from norouter_core.model import MeshSpec
+from norouter_core.session.handlers.base import Request, refused
+
+if TYPE_CHECKING:
+    from norouter_core.session.session import Session
+
+Cuts = Callable[[MeshSpec], tuple[int, ...]]
+"""The streams that end when a spec is applied: `norouter_core.engine.Engine.cuts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """What lines would do, each after those before it.
+
+    `messages` and `data` are those of their outcomes, `cuts` the streams that would end. With a
+    `failure` nothing can be done; `at` is the index of the line that is to blame.
+    """
+
+    messages: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
+    changes: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    at: int = 0
+
+
+def foresee(spec: MeshSpec, lines: Sequence[str], cuts: Cuts) -> Foresight:
+    """What lines of verbs that change the mesh would make of `spec`. Changes nothing."""
+    now = spec
+    messages: list[str] = []
+    data: dict[str, Any] = {}
+    for at, line in enumerate(lines):
+        try:
+            call = _parsed(line)
+            edit = EDITS[call.verb.name](now, call)
+        except Unreadable as unreadable:
+            return Foresight(failure=unreadable.failure, at=at)
+        except Refused as refusal:
+            return Foresight(failure=refused(call, refusal).failure, at=at)
+        now = edit.spec
+        messages.append(edit.message)
+        data |= edit.data
+    return Foresight(tuple(messages), cuts(now), now != spec, data)
+
+
+async def change(session: Session, lines: Sequence[str]) -> Outcome:
+    """Does what the lines say as one change, which one `undo` takes back. Nobody is asked: what
+    it cuts has been foreseen."""
+    try:
+        calls = [_parsed(line) for line in lines]
+    except Unreadable as unreadable:
+        return Outcome(failure=unreadable.failure)
+    request = Request(calls[-1], "; ".join(lines), lambda output: None, True)
+    return await session.change(request, partial(_together, calls))
+
+
+def _parsed(line: str) -> Call:
+    call = parse(line)
+    if call is None or call.verb.name not in EDITS:
+        raise Unreadable(Failure("this changes nothing of the mesh"))
+    return call
+
+
+def _together(calls: Sequence[Call], spec: MeshSpec) -> Edit:
+    messages: list[str] = []
+    hosts: list[str] = []
+    data: dict[str, Any] = {}
+    for call in calls:
+        edit = EDITS[call.verb.name](spec, call)
+        spec = edit.spec
+        messages.append(edit.message)
+        hosts += edit.hosts
+        data |= edit.data
+    return Edit(spec, "; ".join(messages), tuple(dict.fromkeys(hosts)), data)

@@ -1,0 +1,83 @@
+"""The demo mesh on a screen: simulated hosts, put into a mesh that runs, and traffic to watch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import anyio
+
+from norouter_core.commands.outcome import Outcome
+from norouter_core.commands.words import join
+from norouter_core.model import MeshSpec, split_cmd
+from norouter_tui.demo import traffic
+from norouter_tui.demo.hosts import NAMES, SimulatedHost, free_addresses, simulated_hosts
+
+Change = Callable[[Sequence[str]], Awaitable[Outcome]]
+"""Runs command lines as one change."""
+Addresses = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+"""Where hosts are reached from here, `IP:PORT` by their names, once all of them are."""
+
+
+async def play(change: Change, addresses: Addresses) -> None:
+    """Adds the hosts and keeps them and the traffic up until it is cancelled.
+
+    Raises:
+        OSError: this machine refused something, or the hosts could not be added.
+    """
+    with tempfile.TemporaryDirectory(prefix="norouter-demo-") as folder:
+        async with simulated_hosts(Path(folder)) as hosts:
+            proxy = _proxy_of(hosts[0])
+            outcome = await change(list(_lines(hosts, proxy)))
+            if outcome.failure is not None:
+                raise OSError(outcome.failure.message)
+            reached = await addresses(NAMES)
+            await _traffic(hosts, proxy, reached)
+
+
+def is_demo(spec: MeshSpec) -> bool:
+    """Whether a mesh is nothing but the demo: there is nothing in it to be saved."""
+    names = {host.name for host in spec.hosts if host.cmd is not None}
+    commands = (split_cmd(host.cmd) or () for host in spec.hosts if host.cmd is not None)
+    return names == set(NAMES) and all("norouter-demo-" in word[1] for word in commands if word[1:])
+
+
+def _lines(hosts: Sequence[SimulatedHost], proxy: str) -> Iterator[str]:
+    for host in hosts:
+        spec = host.spec
+        said = ["host", "add", host.name, "--vip", host.vip, "--loopback", "off"]
+        ports = [f"--port={forward}" for forward in spec.options.ports]
+        yield join([*said, *ports]) + " -- " + join(spec.cmd or ())
+    yield join(["proxy", "http", hosts[0].name, proxy])
+    yield join(["route", "add", hosts[1].name, "*.birch.example"])
+
+
+def _proxy_of(host: SimulatedHost) -> str:
+    """Where the first host serves a proxy: by that the others are reached from it."""
+    _, port = free_addresses(1)
+    return f"{host.vip}:{port + 1}"
+
+
+async def _traffic(hosts: Sequence[SimulatedHost], proxy: str, reached: Mapping[str, str]) -> None:
+    """Runs the clients, in a process of their own that does not hold the screen up."""
+    named = [f"{host.name}:{host.port}" for host in hosts[1:]]
+    said = {"direct": [reached[host.name] for host in hosts], "proxy": proxy, "named": named}
+    process = await anyio.open_process(
+        [sys.executable, "-I", str(Path(traffic.__file__))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdin is not None
+        await process.stdin.send(json.dumps(said).encode() + b"\n")
+        await process.wait()
+    finally:
+        with anyio.CancelScope(shield=True):
+            process.kill()
+            await process.aclose()

@@ -1,0 +1,256 @@
+"""How a host comes up, step by step, and what to do where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from norouter_core.bootstrap.command import plan
+from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.model import AgentMode
+from norouter_core.session.client import Snapshot
+from norouter_tui.plaintext import clean, seconds
+from norouter_tui.screen.cells import fit
+from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.messages import Run
+from norouter_tui.screen.quoting import word
+from norouter_tui.screen.texts import content, wrapped
+
+_LABEL = 44
+_SPINNER = "◐◓◑◒"
+_STDERR = 5
+"""Of the last lines of stderr how many are shown."""
+_WIDTH = 66
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a host has come; what is told of it is taken with `take`."""
+
+    installed: bool = False
+    """Whether an agent is expected there already, instead of a shell."""
+    status: HostStatus | None = None
+    began: float = 0.0
+    answered: float | None = None
+    ended: float | None = None
+
+    def take(self, status: HostStatus) -> None:
+        """Takes how the host stands now."""
+        self.status = status
+        if status.state is HostState.STARTING and status.since != self.began:
+            self.began, self.answered, self.ended = status.since, None, None
+        elif status.state is HostState.BOOTSTRAPPING:
+            self.began = self.began or status.since
+            self.answered = status.since
+        elif status.state is not HostState.STARTING:
+            self.began = self.began or status.since
+            self.ended = status.since
+
+    @property
+    def is_ready(self) -> bool:
+        return self.status is not None and self.status.state is HostState.READY
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last start has failed, be it for good or until the next one."""
+        status = self.status
+        return status is not None and status.problem is not None and not self.is_ready
+
+    def steps(self) -> list[tuple[str, float | None]]:
+        """What has to happen, and when each of it had, in seconds from the start; None for what
+        has not."""
+        began = 0.0 if self.status is not None else None
+        answered = None if self.answered is None else self.answered - self.began
+        ready = None
+        if self.is_ready and self.ended is not None:
+            ready = max(0.0, self.ended - self.began)
+            answered = ready if answered is None else answered
+        agent = clean(self.status.agent) if self.status is not None and self.is_ready else ""
+        last = (f"ready: {agent}" if agent else "ready", ready)
+        if self.installed:
+            return [("start the command", began), ("reach norouter there", ready), last]
+        return [
+            ("start the command", began),
+            ("reach a shell", answered),
+            ("find Python", answered),
+            ("send and start the agent", ready),
+            last,
+        ]
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since the start, or that it took."""
+        end = now if self.ended is None else self.ended
+        return max(0.0, end - self.began) if self.began else 0.0
+
+
+class Connecting(ModalScreen[str]):
+    """Shows how a host comes up. Its result is what is to be done next: `edit`, `remove`, `port`
+    or nothing; the host goes on coming up without it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "retry", "Retry", id="connecting-retry"),
+        Binding("e", "edit", "Edit", id="connecting-edit"),
+        Binding("d", "remove", "Remove", id="connecting-remove"),
+        Binding("k,enter,escape", "keep", "Keep anyway", key_display="k", id="connecting-keep"),
+        Binding("enter,escape", "close", "Close", key_display="enter", id="connecting-close"),
+        Binding("p", "port", "Publish a port", id="connecting-port"),
+        Binding("escape,enter", "leave", "In the background", key_display="esc",
+                id="connecting-leave"),
+    ]  # fmt: skip
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
+
+    def __init__(self, host: str, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.host = host
+        self._progress = Progress(_is_installed(snapshot, host))
+        self._now = snapshot.at
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog connecting") as dialog:
+            dialog.border_title = Content(clean(self.host))
+            with VerticalScroll(classes="steps", can_focus=False):
+                yield Static(classes="told")
+            yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        short = self.size.height < 17
+        room = int(self.size.height * 0.9) - (3 if short else 6)
+        self.query_one(".steps").styles.max_height = max(2, room)
+        self._draw()
+
+    # -- what is told ----------------------------------------------------------------------
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows how the host stands."""
+        self._now = snapshot.at
+        found = next((h for h in snapshot.status.hosts if h.name == self.host), None)
+        if found is not None:
+            self._progress.take(found)
+            self._draw()
+
+    def show_host(self, status: HostStatus) -> None:
+        """Takes a change of a host, which may be over before the next snapshot."""
+        if status.name == self.host:
+            self._progress.take(status)
+            self._draw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys are there where they have something to do."""
+        progress = self._progress
+        if action in ("retry", "edit", "remove", "keep"):
+            return progress.failed
+        if action in ("close", "port"):
+            return progress.is_ready
+        return not (progress.failed or progress.is_ready) if action == "leave" else True
+
+    def _draw(self) -> None:
+        width = min(_WIDTH, max(16, self.size.width * 96 // 100 - 8))
+        lines = list(_lines(self._progress, self._now, width))
+        self.query_one(".told", Static).update(content(lines))
+        self.refresh_bindings()
+
+    # -- what its keys do ------------------------------------------------------------------
+
+    def action_retry(self) -> None:
+        """Starts it anew."""
+        self.post_message(Run(f"host restart {word(self.host)}"))
+
+    def action_edit(self) -> None:
+        """Closes it for the host to be changed."""
+        self.dismiss("edit")
+
+    def action_remove(self) -> None:
+        """Closes it for the host to be removed."""
+        self.dismiss("remove")
+
+    def action_port(self) -> None:
+        """Closes it for a port to be published."""
+        self.dismiss("port")
+
+    def action_close(self) -> None:
+        """Closes it; the host goes on."""
+        self.dismiss("")
+
+    action_keep = action_leave = action_close
+
+
+def _is_installed(snapshot: Snapshot, name: str) -> bool:
+    host = next((h for h in snapshot.spec.effective() if h.name == name), None)
+    return host is not None and plan(host.argv or ("sh",), host.agent or AgentMode.AUTO).installed
+
+
+def _lines(progress: Progress, now: float, width: int) -> Iterator[Text]:
+    status = progress.status
+    if status is None:
+        yield Text("The mesh is about to start it.", "dim")
+        return
+    yield Text.assemble((fit(clean(status.command) or "this machine", width).rstrip(), "bold"))
+    yield Text(status.vip, "dim")
+    yield Text("")
+    steps = progress.steps()
+    yield from _steps(steps, progress, now, width)
+    yield Text("")
+    done = sum(at is not None for _, at in steps)
+    wide = _wide(width) + 2
+    full = wide * done // len(steps)
+    took = _took(progress.elapsed(now))
+    style = "bad" if progress.failed else "good" if progress.is_ready else "spark"
+    yield Text.assemble(("━" * full, style), ("─" * (wide - full), "faint"), f" {took:>7}")
+    if progress.failed:
+        yield Text("")
+        yield from _failure(status, width)
+
+
+def _steps(
+    steps: Sequence[tuple[str, float | None]], progress: Progress, now: float, width: int
+) -> Iterator[Text]:
+    wide = _wide(width)
+    current = next((i for i, (_, at) in enumerate(steps) if at is None), None)
+    for i, (label, at) in enumerate(steps):
+        text = fit(label, wide)
+        if at is not None:
+            yield Text.assemble(("✓ ", "good"), text, (f" {_took(at):>7}", "muted"))
+        elif i != current:
+            yield Text.assemble(("· ", "faint"), (text, "faint"))
+        elif progress.failed:
+            yield Text.assemble(("✗ ", "bad"), (text, "bad"))
+        else:
+            elapsed = progress.elapsed(now)
+            spin = _SPINNER[int(elapsed * 4) % len(_SPINNER)]
+            yield Text.assemble((f"{spin} ", "busy"), text, (f" {_took(elapsed):>7}", "busy"))
+
+
+def _wide(width: int) -> int:
+    """Cells of a step's name."""
+    return max(8, min(_LABEL, width - 10))
+
+
+def _took(time: float) -> str:
+    return f"{time:.1f} s"
+
+
+def _failure(status: HostStatus, width: int) -> Iterator[Text]:
+    """The cause, what the command said, what to do."""
+    problem = status.problem
+    assert problem is not None
+    yield from wrapped(Text(clean(problem.message), "bad"), width)
+    said = [line for line in problem.stderr if line.strip() not in problem.message]
+    for line in said[-_STDERR:]:
+        yield Text(fit(f"  {clean(line)}", width).rstrip(), "muted")
+    if problem.hint:
+        yield from wrapped(Text(f"→ {clean(problem.hint)}", "accent"), width)
+    if status.retry_in is not None:
+        again = f"Tried again in {seconds(max(0.0, status.retry_in))}, {status.attempt} so far."
+        yield Text(again, "busy")

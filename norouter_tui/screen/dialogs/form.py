@@ -1,0 +1,254 @@
+"""A form: what is typed becomes command lines, and what those would do is told as it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from norouter_core.commands.outcome import Failure, Outcome
+from norouter_core.session.foresight import Foresight
+from norouter_core.session.names import history_name
+from norouter_tui.plaintext import clean, count
+from norouter_tui.screen.backend import Backend
+from norouter_tui.screen.dialogs.fields import Field, FieldInput, FieldRow
+from norouter_tui.screen.dialogs.sentence import Sentence
+from norouter_tui.screen.keybar import KeyBar
+
+Values = Mapping[str, str]
+_MARGIN = 0.9
+"""The part of the screen's height that a form may take."""
+
+
+class Form(ModalScreen[Outcome | None]):
+    """Its result is how what it asked for ended; None where nothing was done.
+
+    Subclasses say what it asks for, and which lines that makes.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next", key_display="tab", id="form-next"),
+        Binding("shift+tab", "app.focus_previous", "Before", show=False, id="form-before"),
+        Binding("escape", "cancel", "Cancel", key_display="esc", id="form-cancel"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
+    heading = ""
+    apply = "Apply"
+    dense = False
+    first = ""
+    """The field that has the keys at first; the uppermost if empty."""
+    idle = ""
+    """What stands where the effect is told while there is none to tell."""
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self.backend = backend
+        self._foreseen: tuple[tuple[str, ...], Foresight] | None = None
+        self._applying = False
+
+    # -- what subclasses say ---------------------------------------------------------------
+
+    def fields(self) -> Sequence[Field]:
+        """What it asks for, from the top."""
+        raise NotImplementedError
+
+    def sentences(self, values: Values) -> Sequence[Sentence]:
+        """The lines that do it; none while there is nothing to do."""
+        raise NotImplementedError
+
+    def foreseen(self, foresight: Foresight) -> None:
+        """Called with what the lines would do."""
+
+    def blame(self, key: str, failure: Failure) -> str:
+        """The field that a failure is about, where the line says it is `key`."""
+        return key
+
+    # -- its parts -------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog form") as dialog:
+            dialog.border_title = Content(clean(self.heading))
+            with VerticalScroll(classes="fields", can_focus=False):
+                for field in self.fields():
+                    yield FieldRow(field, self.apply, dense=self.dense)
+            yield from self.compose_more()
+            yield Static(classes="effect")
+            yield KeyBar()
+
+    def compose_more(self) -> ComposeResult:
+        """What stands below the fields."""
+        return ()
+
+    def on_mount(self) -> None:
+        self._fit()
+        self.row(self.first or self.rows[0].field.key).input.focus()
+        self.look_again()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        """Fields that there is no room for are scrolled."""
+        short = self.size.height < 17
+        # The edge, its padding, the effect and the keys.
+        others = 2 + 1 + 1 if short else 2 + 1 + 4 + 2
+        self.fit(max(2, int(self.size.height * _MARGIN) - others))
+
+    def fit(self, room: int) -> None:
+        """Shares the lines that there are for the fields, and for what else stands there."""
+        self.query_one(".fields").styles.max_height = room
+
+    @property
+    def rows(self) -> list[FieldRow]:
+        return list(self.query(FieldRow))
+
+    def row(self, key: str) -> FieldRow:
+        """The row of a field."""
+        return next(row for row in self.rows if row.field.key == key)
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What has been typed, by the keys of the fields."""
+        return {row.field.key: row.text for row in self.rows}
+
+    # -- what is typed ---------------------------------------------------------------------
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.look_again()
+
+    @on(FieldInput.Walked)
+    def _walked(self, event: FieldInput.Walked) -> None:
+        event.stop()
+        row = next(row for row in self.rows if row.input.has_focus)
+        if not self.walk(row, event.by):
+            self.action_step(event.by)
+
+    def walk(self, row: FieldRow, by: int) -> bool:
+        """Goes through what a field may be; False where that is not known."""
+        choices = row.field.choices
+        if not choices:
+            return False
+        at = choices.index(row.text) + by if row.text in choices else (0 if by > 0 else -1)
+        row.put(choices[at % len(choices)])
+        return True
+
+    def action_step(self, by: int) -> None:
+        """Goes to the field below, or above."""
+        rows = self.rows
+        at = next((i for i, row in enumerate(rows) if row.input.has_focus), 0)
+        rows[(at + by) % len(rows)].input.focus()
+
+    # -- what it would do ------------------------------------------------------------------
+
+    @work(exclusive=True, group="foresight")
+    async def look_again(self) -> None:
+        """Tells what the form would do as it is now."""
+        await self._look()
+
+    async def _look(self) -> tuple[str, ...] | None:
+        """The lines that the form makes, once they have been told; None where it makes none."""
+        wrong = dict(self._wrong_by_kind())
+        lines: tuple[str, ...] = ()
+        foresight = Foresight()
+        said: Sequence[Sentence] = ()
+        if not wrong:
+            said = self.sentences(self.values)
+            lines = tuple(sentence.line for sentence in said)
+            foresight = await self.backend.foresee(lines) if lines else foresight
+            if foresight.failure is not None:
+                key = said[foresight.at].key_at(foresight.failure.column)
+                wrong[self.blame(key, foresight.failure)] = foresight.failure
+        for row in self.rows:
+            row.show_wrong(wrong.get(row.field.key) if self._may_blame(row) else None)
+        self._foreseen = (lines, foresight) if lines and not wrong else None
+        self._tell_effect(lines, foresight, wrong)
+        self.foreseen(foresight)
+        return lines if self._foreseen else None
+
+    def _wrong_by_kind(self) -> Iterator[tuple[str, Failure]]:
+        for row in self.rows:
+            failure = row.field.wrong(row.text)
+            if failure is not None:
+                yield row.field.key, failure
+
+    def _may_blame(self, row: FieldRow) -> bool:
+        """A field that was not come to yet is not yet wrong for being empty."""
+        return bool(row.text) or self._applying
+
+    def _tell_effect(
+        self, lines: Sequence[str], foresight: Foresight, wrong: Mapping[str, Failure]
+    ) -> None:
+        view = self.query_one(".effect", Static)
+        named = {row.field.key for row in self.rows}
+        if not lines:
+            view.update(Content.styled(self.idle, "$foreground-muted"))
+            return
+        command = Content.styled(":" + history_name("; ".join(lines)), "$foreground-muted")
+        elsewhere = next((wrong[key] for key in wrong if key not in named), None)
+        if elsewhere is not None:
+            told = Content.styled(f"✗ {clean(elsewhere.message)}", "$text-error")
+        elif wrong:
+            told = Content("")
+        elif not foresight.changes:
+            told = Content.styled("Nothing would change.", "$foreground-muted")
+        else:
+            told = _effect(foresight)
+        view.update(Content("\n").join([command, told]))
+
+    # -- its end ---------------------------------------------------------------------------
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_apply()
+
+    @work(exclusive=True, group="apply")
+    async def action_apply(self) -> None:
+        """Does what the form says, if that is what it has told."""
+        self._applying = True
+        told = self._foreseen
+        lines = await self._look()
+        if lines is None or self._foreseen is None:
+            self._to_the_wrong()
+            return
+        if told is not None and told[0] == lines and told[1].cuts == self._foreseen[1].cuts:
+            await self._done(await self.backend.change(lines))
+        elif not self._foreseen[1].cuts:
+            await self._done(await self.backend.change(lines))
+
+    async def _done(self, outcome: Outcome) -> None:
+        if outcome.failure is None:
+            self.dismiss(outcome)
+            return
+        text = f"✗ {clean(outcome.failure.message)}"
+        self.query_one(".effect", Static).update(Content.styled(text, "$text-error"))
+
+    def _to_the_wrong(self) -> None:
+        wrong = next((row for row in self.rows if row.has_class("-wrong")), None)
+        if wrong is not None:
+            wrong.input.focus()
+
+    def action_cancel(self) -> None:
+        """Does nothing."""
+        self.dismiss(None)
+
+
+def _effect(foresight: Foresight) -> Content:
+    """What would be, and what it costs."""
+    told = Content.styled(f"✓ {clean('; '.join(foresight.messages))}", "$text-success")
+    if not foresight.cuts:
+        return told
+    shown = ", ".join(f"{number}" for number in foresight.cuts[:8])
+    more = ", ..." if len(foresight.cuts) > 8 else ""
+    many = count(len(foresight.cuts), "stream")
+    cut = Content.styled(f"! {many} will be cut: {shown}{more}", "$text-warning")
+    return Content("\n").join([told, cut])

@@ -1,0 +1,70 @@
+"""Command lines that a form makes, each word with the field that it comes from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from norouter_core.commands.words import BadLine, words_of
+from norouter_tui.screen.quoting import word
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One word of a line, and the key of its field; empty for the verb's own words."""
+
+    text: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One command line."""
+
+    words: tuple[Said, ...]
+
+    @property
+    def line(self) -> str:
+        """As it is run."""
+        return " ".join(_shown(said) for said in self.words)
+
+    def key_at(self, column: int) -> str:
+        """The field to blame for what is wrong at a 1-based column; empty for none of them."""
+        end = 0
+        for said in self.words:
+            end += len(_shown(said)) + 1
+            if column <= end:
+                return said.key
+        return self.words[-1].key if self.words else ""
+
+
+def _shown(said: Said) -> str:
+    # Options and the `--` before a command are no longer themselves in quotes.
+    return word(said.text) if said.key or not said.text.startswith("-") else said.text
+
+
+def sentence(verb: str, *words: Said | Iterable[Said]) -> Sentence:
+    """A line of a verb and what follows it."""
+    said = [Said(each) for each in verb.split()]
+    for each in words:
+        said += [each] if isinstance(each, Said) else each
+    return Sentence(tuple(said))
+
+
+def option(flag: str, text: str, key: str) -> tuple[Said, Said]:
+    """`--flag TEXT`."""
+    return Said(flag), Said(text, key)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The words of a field that holds several; in one piece where they cannot be told apart."""
+    try:
+        return tuple(word.text for word in words_of(text))
+    except BadLine:
+        return (text,)
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words as a field shows them."""
+    return shlex.join(words)

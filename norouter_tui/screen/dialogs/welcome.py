@@ -1,0 +1,55 @@
+"""The first thing that somebody without a manifest sees."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.texts import content
+
+_KEYS = (
+    ("a", "add", "add a host", "docker exec -i web, ssh db, kubectl exec -i pod --"),
+    ("t", "demo", "try the demo mesh", "three simulated hosts and some traffic between them"),
+    ("o", "open", "open a manifest", "a mesh that was saved, here or by NoRouter"),
+)
+
+
+class Welcome(ModalScreen[str]):
+    """Its result is what to begin with: `add`, `demo`, `open` or nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a,enter", "begin('add')", "Add a host", key_display="a", id="welcome-add"),
+        Binding("t", "begin('demo')", "Demo", id="welcome-demo"),
+        Binding("o", "begin('open')", "Open", id="welcome-open"),
+        Binding("escape,q", "begin('')", "Look around", key_display="esc", id="welcome-close"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog welcome") as dialog:
+            dialog.border_title = "norouter"
+            yield Static(content(_lines()))
+            yield KeyBar()
+
+    def action_begin(self, word: str) -> None:
+        """Closes it."""
+        self.dismiss(word)
+
+
+def _lines() -> list[Text]:
+    lines = [
+        Text("Hosts, containers and pods in one mesh, over what leads to each.", "bold"),
+        Text("No VPN, no root, nothing to install on them.", "dim"),
+        Text(""),
+    ]
+    for key, _, name, about in _KEYS:
+        lines.append(Text.assemble((f"  {key}  ", "accent"), (f"{name:<20}", "bold")))
+        lines.append(Text(f"     {about}", "dim"))
+    return lines

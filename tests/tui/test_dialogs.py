@@ -1,0 +1,438 @@
+"""Dialogs key by key: what is typed, what is told, which lines come of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from norouter_core.commands.outcome import Completion, Outcome
+from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, Route
+from norouter_core.session.client import DocumentState
+from norouter_tui.screen.app import NorouterApp, Opening
+from norouter_tui.screen.dialogs.adding import AddHost
+from norouter_tui.screen.dialogs.answers import Answers
+from norouter_tui.screen.dialogs.connecting import Connecting
+from norouter_tui.screen.dialogs.form import Form
+from norouter_tui.screen.dialogs.hosts import EditHost
+from norouter_tui.screen.dialogs.ports import AddPort
+from norouter_tui.screen.dialogs.welcome import Welcome
+from norouter_tui.screen.messages import SnapshotArrived
+from tests.tui import dialog_scenes as scenes
+from tests.tui import meshes
+from tests.tui.driving import notes, shown, until
+from tests.tui.still import StillBackend
+
+Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
+NEW = DocumentState("", True, "port add web 9100", "")
+
+
+def _play(
+    play: Play, keys: tuple[str, ...] = (), opening: Opening | None = None, **more: Any
+) -> None:
+    async def run() -> None:
+        backend = StillBackend(scenes.answer)
+        backend.known = scenes.KNOWN
+        app = NorouterApp(backend, opening=opening)
+        snapshot = meshes.snapshot(**more)
+        backend.spec = snapshot.spec
+        async with app.run_test(size=(100, 36)) as pilot:
+            await scenes.play(pilot, keys, snapshot)
+            await play(app, pilot, backend)
+
+    asyncio.run(run())
+
+
+async def _keys(pilot: Pilot[None], *keys: str) -> None:
+    await scenes.press(pilot, keys)
+
+
+def _closed(app: NorouterApp) -> bool:
+    return app.screen is app.main
+
+
+# -- adding hosts ------------------------------------------------------------------------------
+
+
+def test_a_pasted_command_becomes_a_host_with_what_was_inferred() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert "shop" in shown(app) and "127.0.42.105" in shown(app)
+        await _keys(pilot, "enter")
+        assert backend.changed == [("host add -- docker exec -i shop",)]
+        assert isinstance(app.screen, Connecting)
+
+    _play(play, ("a", "=$ docker exec -it \\\n  shop"))
+
+
+def test_name_vip_and_ports_can_be_said() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        line = "host add db2 --vip 127.0.42.9 --port 5432 --port 80:81 -- ssh db"
+        assert backend.changed == [(line,)]
+
+    keys = ("a", "=ssh db", "tab", "=db2", "tab", "=127.0.42.9", "tab", "=5432 80:81", "enter")
+    _play(play, keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        (("=docker exec -i x", "tab", "=web"), 'the name "web" is taken'),
+        (("=ssh x", "tab", "tab", "=1.2.3"), "is not an IPv4 address"),
+        (("=ssh x", "tab", "tab", "=127.0.42.101"), "the VIP 127.0.42.101 is taken"),
+        (("=ssh 'x",), "is never closed"),
+        (("=ssh x", "tab", "tab", "tab", "=99999999"), "port"),
+    ],
+)
+def test_what_is_wrong_is_told_below_its_field_and_nothing_is_done(
+    keys: tuple[str, ...], told: str
+) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        wrong = app.screen.query(".field.-wrong .below")
+        assert len(wrong) == 1
+        assert told in str(wrong.first().render())
+        await _keys(pilot, "enter")
+        assert isinstance(app.screen, AddHost) and not backend.changed
+
+    _play(play, ("a", *keys))
+
+
+def test_an_empty_form_says_what_is_needed() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert "command is needed" in shown(app)
+        await _keys(pilot, "escape")
+        assert app.screen is app.main and not backend.changed
+
+    _play(play, ("a", "enter"))
+
+
+def test_the_first_host_takes_three_keys() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert isinstance(app.screen, Welcome)
+        await _keys(pilot, "a", "down", "enter")
+        assert backend.changed == [("host add -- docker exec -i web",)]
+        assert isinstance(app.screen, Connecting)
+
+    _play(play, ("l",), "welcome", mesh=scenes.first().spec, of_hosts=())
+
+
+def test_what_is_typed_narrows_what_is_offered_and_completes_the_rest() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert "postgres:16" in shown(app) and "nginx" not in shown(app)
+        backend.completions = [Completion("--rm", 11 + 11, "gone after")]
+        await _keys(pilot, "home", "ctrl+k", "=docker run ")
+        await _keys(pilot, "down")
+        assert isinstance(app.screen, Form)
+        assert app.screen.values["cmd"] == "docker run --rm"
+
+    _play(play, ("a", "=docker db"))
+
+
+# -- connecting --------------------------------------------------------------------------------
+
+
+async def _take(app: NorouterApp, pilot: Pilot[None], *snapshots: Any) -> None:
+    for snapshot in snapshots:
+        app.post_message(SnapshotArrived(snapshot))
+        await pilot.pause()
+
+
+def test_a_host_that_comes_up_is_shown_step_by_step() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _take(app, pilot, scenes.starting())
+        assert "✓ start the command" in shown(app) and "✓ reach a shell" not in shown(app)
+        await _take(app, pilot, scenes.sending())
+        assert "✓ find Python" in shown(app) and "✓ send" not in shown(app)
+        assert "In the background" in shown(app)
+        await _take(app, pilot, scenes.ready())
+        assert "✓ ready: Python 3.12.4" in shown(app) and "Publish a port" in shown(app)
+        await _keys(pilot, "p")
+        assert isinstance(app.screen, AddPort)
+        assert app.screen.values["host"] == "shop"
+
+    _play(play, scenes.ADDED)
+
+
+def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _take(app, pilot, scenes.starting(), scenes.failed())
+        for told in ("✗ reach a shell", "is not running \\x1b[31m", "→ start it: docker start"):
+            assert told in shown(app)
+        await _keys(pilot, "r")
+        await until(pilot, lambda: "host restart shop" in backend.ran)
+        backend.spec = scenes.failed().spec
+        await _keys(pilot, "e")
+        assert isinstance(app.screen, EditHost)
+        await _keys(pilot, "tab", "tab", "end", "=2", "enter")
+        assert backend.changed[-1] == ("host set shop -- docker exec -i shop2",)
+        await _take(app, pilot, scenes.failed())
+        await _keys(pilot, "d")
+        await until(pilot, lambda: "host rm shop" in backend.ran)
+        assert _closed(app)
+
+    _play(play, scenes.ADDED)
+
+
+# -- ports and routes --------------------------------------------------------------------------
+
+
+def test_a_port_is_published_where_it_is_said_to_lead() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert "web publishes 8081:127.0.0.1:80 at 127.0.42.101" in shown(app)
+        await _keys(pilot, "enter")
+        assert backend.changed == [("port add web 8081:80",)]
+        assert "web publishes" in notes(app)
+
+    _play(play, ("2", "a", "=8081", "tab", "=80", "enter")[:-1])
+
+
+@pytest.mark.parametrize(
+    ("port", "target", "field", "told"),
+    [
+        ("8080", "", "listen", "8080"),
+        ("0x", "", "listen", "port"),
+        ("81", "host:", "target", "port"),
+    ],
+)
+def test_the_part_of_a_port_that_is_wrong_is_blamed(
+    port: str, target: str, field: str, told: str
+) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert isinstance(app.screen, Form)
+        row = app.screen.row(field)
+        assert row.has_class("-wrong")
+        assert told in str(row.query_one(".below").render())
+
+    keys = ("2", "a", f"={port}", "tab") + ((f"={target}",) if target else ())
+    _play(play, keys)
+
+
+def test_a_host_is_chosen_with_up_and_down() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert isinstance(app.screen, Form)
+        assert app.screen.values["host"] == "db"
+
+    _play(play, ("2", "a", "shift+tab", "down"))
+
+
+def test_what_a_change_cuts_is_told_before_it_is_made() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        backend.cuts = (3, 4)
+        await _keys(pilot, "down", "e", "home", "ctrl+k", "=127.0.0.1:81")
+        assert "2 streams will be cut: 3, 4" in shown(app)
+        backend.cuts = (3, 4, 5)
+        await _keys(pilot, "enter")
+        assert "3 streams will be cut: 3, 4, 5" in shown(app) and not backend.changed
+        await _keys(pilot, "enter")
+        assert backend.changed == [("port retarget web 8080:127.0.0.1:81",)]
+
+    _play(play, ("2",))
+
+
+def test_a_port_moves_to_another_number_as_one_change() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert backend.changed == [("port rm web 8080", "port add web 8088:127.0.0.1:80")]
+
+    _play(play, ("2", "down", "e", "tab", "home", "ctrl+k", "=8088", "enter"))
+
+
+def test_routes_are_added_changed_moved_and_removed() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _keys(pilot, "a", "=*.corp 10.1.0.0/16", "tab", "up", "tab", "=10.1.9.0/24", "enter")
+        line = "route add local '*.corp' 10.1.0.0/16 --not 10.1.9.0/24 --at 3"
+        assert backend.changed == [(line,)]
+        await _keys(pilot, "down", "e", "end", "=.org", "enter")
+        lines = ("route rm 2", "route add cache redis.corp.example.org --at 2")
+        assert backend.changed[1] == lines
+        await _keys(pilot, "shift+up")
+        await until(pilot, lambda: "route move 2 1" in backend.ran)
+        await _keys(pilot, "shift+down")
+        await pilot.pause()
+        await _keys(pilot, "d")
+        await until(pilot, lambda: "route rm 2" in backend.ran)
+
+    _play(play, ("3",))
+
+
+# -- hosts -------------------------------------------------------------------------------------
+
+
+def test_everything_of_a_host_is_changed_as_one_change() -> None:
+    options = HostOptions(http=ProxySpec("127.0.0.1", 8118, "me:secret"))
+    old = HostSpec("web", "127.0.42.101", "docker exec -i web", ("www", "shop"), options)
+    mesh = MeshSpec((old,), (Route("web", ("*.x",)),))
+    typed = {
+        "name": "front",
+        "vip": "127.0.42.7",
+        "cmd": "ssh front",
+        "alias": "shop api",
+        "agent": "python",
+        "loopback": "off",
+        "http": "127.0.0.1:8119",
+        "http-auth": "",
+        "socks": "127.0.0.1:1080",
+        "socks-auth": "a:b",
+        "dns": "off",
+        "etc-hosts": "on",
+        "state-dir": "/tmp/n",
+    }
+
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert isinstance(app.screen, EditHost)
+        assert "secret" not in shown(app)
+        for key, text in typed.items():
+            app.screen.row(key).put(text)
+        await scenes.settled(pilot)
+        assert "a:b" not in shown(app)
+        await _keys(pilot, "enter")
+        (lines,) = backend.changed
+        assert lines == (
+            "host set web --loopback off --etc-hosts on --dns off --state-dir /tmp/n"
+            " --agent python --vip 127.0.42.7 --no-alias www --alias api -- ssh front",
+            "proxy http web 127.0.0.1:8119",
+            "proxy socks web 127.0.0.1:1080 --auth a:b",
+            "host rename web front",
+        )
+
+    _play(play, ("e",), mesh=mesh, of_hosts=(meshes.hosts()[1],))
+
+
+def test_a_host_form_left_as_it_is_changes_nothing() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _keys(pilot, "enter")
+        assert isinstance(app.screen, EditHost) and not backend.changed
+        await _keys(pilot, "down")
+        assert "its address in the mesh" in shown(app)
+        await _keys(pilot, "tab", "tab", "tab", "down")
+        assert isinstance(app.screen, EditHost)
+        assert app.screen.values["agent"] == "auto"
+
+    _play(play, ("down", "e"))
+
+
+# -- files and the end -------------------------------------------------------------------------
+
+
+def test_saving_asks_for_a_file_where_there_is_none() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _keys(pilot, "s", "home", "ctrl+k", "=/nowhere/x.yaml", "enter")
+        assert "there is no folder /nowhere" in shown(app)
+        await _keys(pilot, "home", "ctrl+k", "=/tmp", "enter")
+        assert "this is a folder" in shown(app)
+        await _keys(pilot, "home", "ctrl+k", "=/etc/hostname")
+        assert "it will be replaced" in shown(app)
+        await _keys(pilot, "enter")
+        await until(pilot, lambda: "save /etc/hostname --force" in backend.ran)
+
+    _play(play, document=NEW)
+
+
+def test_saving_again_asks_nothing_and_files_are_completed() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _keys(pilot, "s")
+        await until(pilot, lambda: "save" in backend.ran)
+        backend.completions = [Completion("tests/", 5), Completion("tox.ini", 5)]
+        await _keys(pilot, "o", "=t", "tab", "tab")
+        assert "tests/" in shown(app)
+        await _keys(pilot, "home", "ctrl+k", "=/etc/hostname", "enter")
+        await until(pilot, lambda: "load /etc/hostname" in backend.ran)
+
+    _play(play)
+
+
+@pytest.mark.parametrize(
+    ("key", "ran"),
+    [("s", "quit --save"), ("k", "quit"), ("d", "quit --discard"), ("escape", "")],
+)
+def test_quitting_with_unsaved_changes_has_four_ways_out(key: str, ran: str) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert isinstance(app.screen, Answers)
+        assert "9100:127.0.0.1:9100" in shown(app)
+        await _keys(pilot, key)
+        await pilot.pause()
+        assert _closed(app)
+        assert backend.confirmed == ([ran] if ran else [])
+
+    _play(play, ("q",))
+
+
+def test_saving_at_the_end_asks_for_a_file_where_there_is_none() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _keys(pilot, "s", "home", "ctrl+k", "=/tmp/never-saved.yaml", "enter")
+        await until(pilot, lambda: "quit" in backend.confirmed)
+        assert backend.ran[-2:] == ["save /tmp/never-saved.yaml", "quit"]
+
+    _play(play, ("q",), document=NEW)
+
+
+def test_reverting_shows_what_is_given_up() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert "9100:127.0.0.1:9100" in shown(app)
+        await _keys(pilot, "n")
+        assert "revert" not in backend.ran
+        await _keys(pilot, "ctrl+z", "y")
+        await until(pilot, lambda: "revert" in backend.ran)
+
+    _play(play, ("ctrl+z",))
+
+
+@pytest.mark.parametrize(("key", "ran"), [("r", "recover 1"), ("d", "recover 1 --drop"), ("l", "")])
+def test_work_of_a_session_that_crashed_is_offered(key: str, ran: str) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await until(pilot, lambda: "port add web 8080:80" in shown(app))
+        await _keys(pilot, key)
+        await pilot.pause()
+        assert (ran in backend.ran) if ran else backend.ran == ["recover"]
+        # Who takes his work back is welcomed by it.
+        assert isinstance(app.screen, Welcome) == (key != "r")
+
+    _play(play, opening="welcome", document=NEW)
+
+
+def test_work_on_another_file_is_told_only() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await until(pilot, lambda: ":recover lists it" in notes(app))
+        assert app.screen is app.main
+
+    _play(play, opening="recovery")
+
+
+def test_a_form_tells_of_a_mesh_that_has_ended() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        from norouter_core.commands.outcome import Failure
+
+        async def gone(lines: Any) -> Outcome:
+            return Outcome(failure=Failure("the mesh has been stopped"))
+
+        backend.change = gone  # type: ignore[method-assign]  # for this test alone
+        await _keys(pilot, "enter")
+        assert "the mesh has been stopped" in shown(app)
+
+    _play(play, ("2", "a", "=8081"))
+
+
+# -- what strangers paste, and what terminals do -----------------------------------------------
+
+HOSTILE = (
+    "x" * 100_000,
+    "\x1b[2J\x1b]0;t\x07\x00" * 40,
+    "[bold red]x[/] [@click=app.quit]y[/]",
+    "\u202eevil\u202c שלום 日本語" * 30,
+    "a;b 'c \"d \\",
+)
+OPENERS = (("a",), ("2", "a"), ("3", "a"), ("down", "e"), ("S",), ("o",))
+
+
+@pytest.mark.parametrize("keys", OPENERS, ids=[" ".join(keys) for keys in OPENERS])
+def test_no_field_falls_for_what_is_pasted_nor_at_any_size(keys: tuple[str, ...]) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        for text in HOSTILE:
+            await _keys(pilot, f"={text}", "enter", "home", "ctrl+k", "tab")
+            await pilot.resize_terminal(40, 10)
+            assert "\x1b" not in shown(app) and "\u202e" not in shown(app)
+            await pilot.resize_terminal(100, 36)
+        assert app.is_running
+
+    _play(play, keys)
