@@ -67,12 +67,13 @@ def complete_command(
 
 async def _asked(engine: str | None, begun: str, incomplete: str) -> list[CompletionItem]:
     from norouter_core.control import ControlLost, RemoteClient
+    from norouter_tui.elsewhere import Elsewhere
     from norouter_tui.engines import choose
 
     line = begun + incomplete
     try:
         async with RemoteClient((await choose(engine)).path) as client:
-            found = await client.complete(line, len(line))
+            found = await Elsewhere(client).complete(line, len(line))
     except (click.ClickException, ControlLost):
         return []
     return [

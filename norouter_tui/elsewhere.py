@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 
@@ -11,6 +12,7 @@ from norouter_core.commands.words import join, words_of
 from norouter_core.control import ControlLost
 from norouter_core.engine.events import Event
 from norouter_core.session.client import Client, DocumentState, Rate, Summary
+from norouter_core.session.completion import complete_file
 
 _WITH_FILE = frozenset({"save", "load"})
 
@@ -60,6 +62,10 @@ class Elsewhere:
         return await self._remote.run(from_here(line), emit, confirmed=confirmed)
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
+        """As `Client.complete` has it; files are those of this process, as in `run`."""
+        files = await asyncio.to_thread(complete_file, line, cursor)
+        if files is not None:
+            return files
         try:
             return await self._remote.complete(line, cursor)
         except ControlLost:

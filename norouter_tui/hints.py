@@ -32,7 +32,8 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
         first, second = owner if linux else owner[::-1]
         return (
             f"see on {clean(listener.on_host)} who has it (`{first.format(port=port)}` or "
-            f"`{second.format(port=port)}`); it is tried again by itself"
+            f"`{second.format(port=port)}`; `norouter ps` lists meshes of yours); it is tried "
+            "again by itself"
         )
     return ""
 

@@ -68,7 +68,8 @@ def _diff_style(line: str) -> str:
 def table_lines(table: Table, width: int | None, layout: list[int] | None = None) -> list[Text]:
     """A table as lines that fit into `width`: text that is too long goes on in the next line.
 
-    Where the terminal is too narrow for that, each row becomes a few lines `Title: value`.
+    Where the terminal is too narrow for that, the last columns of text stand below each row, as
+    `Title: value`; where it is too narrow for the others as well, all of them do.
 
     Args:
         layout: the widths of the columns. An empty one is filled in; given again with a table that
@@ -84,10 +85,13 @@ def table_lines(table: Table, width: int | None, layout: list[int] | None = None
     del rows[MOST_ROWS:]
     goes_on = bool(layout)
     layout[:] = _least_widths(table.columns, rows, layout)
-    if sum(layout) + _GAP * (len(layout) - 1) > width:
-        drawn = _records(table.columns, rows)
-    else:
+    beside = _beside(table.columns, layout, width)
+    if beside == len(layout):
         drawn = _grid(table.columns, rows, layout, width, titles=not goes_on)
+    elif beside:
+        drawn = _with_notes(table.columns, rows, layout[:beside], width, titles=not goes_on)
+    else:
+        drawn = _records(table.columns, rows)
     if more > 0:
         drawn.append(Text(f"... and {count(more, 'row')} more", style="dim"))
     return drawn
@@ -109,6 +113,45 @@ def _least_widths(
         min(width, _LEAST) if column.unit is Unit.TEXT else width
         for column, width in zip(columns, natural, strict=True)
     ]
+
+
+def _beside(columns: Sequence[Column], least: Sequence[int], width: int) -> int:
+    """How many columns stand beside each other: all but some of text at the end; 0 for none."""
+    number = len(columns)
+    while sum(least[:number]) + _GAP * (number - 1) > width:
+        number -= 1
+        if number < _FEWEST or columns[number].unit is not Unit.TEXT:
+            return 0
+    return number
+
+
+_FEWEST = 3
+
+
+def _with_notes(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Text]],
+    least: Sequence[int],
+    width: int,
+    *,
+    titles: bool,
+) -> list[Text]:
+    """Rows of the first columns; below each, what it has in the others."""
+    beside = len(least)
+    whole = [max(need, *(row[at].cell_len for row in rows)) for at, need in enumerate(least)]
+    widths = whole if sum(whole) + _GAP * (beside - 1) <= width else least
+    width = sum(widths) + _GAP * beside
+    drawn: list[Text] = []
+    for number, row in enumerate(rows):
+        first = titles and number == 0
+        drawn += _grid(columns[:beside], [row[:beside]], widths, width, titles=first)
+        notes = zip(columns[beside:], row[beside:], strict=True)
+        drawn += [_titled("  ", column, text) for column, text in notes if text]
+    return drawn
+
+
+def _titled(indent: str, column: Column, text: Text) -> Text:
+    return Text.assemble(indent, (f"{column.title}: ", "bold"), text)
 
 
 def _grid(
@@ -145,8 +188,7 @@ def _records(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> list[
     for row in rows:
         told = [(column, text) for column, text in zip(columns, row, strict=True) if text]
         for column, text in told:
-            indent = "" if column is told[0][0] else "  "
-            drawn.append(Text.assemble(indent, (f"{column.title}: ", "bold"), text))
+            drawn.append(_titled("" if column is told[0][0] else "  ", column, text))
     return drawn
 
 

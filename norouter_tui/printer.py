@@ -70,6 +70,8 @@ class Printer:
         self._listeners: dict[tuple[str, str], ListenerStatus] = {}
         self._published: list[str] = []
         self._logged: dict[str, deque[str]] = {}
+        self._hinted = ("", "")
+        """The host and the reason of the port that failed last."""
         self._told_up = False
         self._moved = True
         """Whether a host has been, or become, anything but ready since the mesh was."""
@@ -157,8 +159,11 @@ class Printer:
         )
         if listener.state == ListenerState.FAILED:
             line.append("failed", "bold red")
-            self._err(line.append(f": {hints.reason(listener)}"))
-            if hint:
+            why = hints.reason(listener)
+            self._err(line.append(f": {why}"))
+            # Ports that fail together do so for one reason, which takes one remedy.
+            hinted, self._hinted = self._hinted, (listener.on_host, why)
+            if hint and hinted != self._hinted:
                 self._err(Text.assemble(("  hint: ", "bold"), hint))
         elif listener.state != ListenerState.PENDING or self._debug:
             line.append(listener.state.value, _LISTENER_STYLES[listener.state])
@@ -191,7 +196,7 @@ class Printer:
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
         if not self._moved and lines == self._published:
             return  # a change that stopped and started nothing
-        self._told_up, self._moved = True, False
+        self._told_up, self._moved, self._hinted = True, False, ("", "")
         told = f": {count(event.hosts, 'host')}"
         # Who came later than a mesh has not been told of all its ports.
         knows = len(self._listeners) >= event.listeners

@@ -79,8 +79,9 @@ def host_table(status: Status, rates: Rates) -> Table:
     return Table("hosts", _HOSTS, tuple(_host(host, rates.get(host.name)) for host in status.hosts))
 
 
-def port_table(status: Status, host: str = "") -> Table:
-    """Every listener; those for one host alone, if it is named."""
+def port_table(status: Status, host: str = "", *, everything: bool = False) -> Table:
+    """The listeners; those for one host alone, if it is named. Those of DNS, of which every vip has
+    two on every host, are among them with `everything`, or where something is wrong with them."""
     rows = (
         {
             "state": x.state.value,
@@ -93,7 +94,7 @@ def port_table(status: Status, host: str = "") -> Table:
             "note": x.note,
         }
         for x in status.listeners
-        if not host or x.to_host == host
+        if (not host or x.to_host == host) and (everything or x.service != "dns" or x.note)
     )
     return Table("ports", _PORTS, tuple(rows))
 

@@ -16,6 +16,9 @@ An exec command alone adds the host that it leads to: docker exec -i web.
 `;` parts commands, `#` begins a comment, quotes are those of sh.
 `help VERB` tells more; --json gives the rows of a listing to a program."""
 
+_WIDTH = 79
+"""Columns that help takes; who has less sees longer lines wrapped."""
+
 _MARKDOWN_INTRO = """\
 # Commands
 
@@ -63,7 +66,7 @@ def _lines(verbs: Sequence[Verb]) -> str:
 
 def verb_help(verb: Verb) -> str:
     """One verb in full."""
-    parts = [f"usage: {verb.usage}", f"{verb.summary[:1].upper()}{verb.summary[1:]}."]
+    parts = [_usage(verb), f"{verb.summary[:1].upper()}{verb.summary[1:]}."]
     if verb.about:
         parts.append(verb.about)
     rows = [(_placed(argument), argument.about) for argument in verb.arguments]
@@ -77,6 +80,15 @@ def verb_help(verb: Verb) -> str:
         shown = [f"  {example(text)}" for text in verb.examples]
         parts.append("\n".join(["examples:", *shown]))
     return "\n\n".join(parts)
+
+
+def _usage(verb: Verb) -> str:
+    lines = [f"usage: {verb.name}"]
+    for part in verb.usage_parts:
+        if len(lines[-1]) + 1 + len(part) > _WIDTH:
+            lines.append(" " * len("usage:"))
+        lines[-1] += f" {part}"
+    return "\n".join(lines)
 
 
 def example(text: str, folder: str = "/tmp") -> str:

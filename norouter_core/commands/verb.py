@@ -85,7 +85,12 @@ class Verb:
     @property
     def usage(self) -> str:
         """`host add [NAME] [--vip VIP] ... [-- CMD...]`"""
+        return " ".join((self.name, *self.usage_parts))
+
+    @property
+    def usage_parts(self) -> tuple[str, ...]:
+        """What follows the name in `usage`."""
         places = [argument.shown for argument in self.arguments if argument.kind is not Kind.CMD]
         command = [argument.shown for argument in self.arguments if argument.kind is Kind.CMD]
         options = [option.shown for option in self.all_options]
-        return " ".join([self.name, *places, *options, *command])
+        return (*places, *options, *command)

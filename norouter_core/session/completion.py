@@ -35,6 +35,14 @@ async def complete(session: Session, line: str, cursor: int) -> list[Completion]
     return list(_completions(wanted, words))
 
 
+def complete_file(line: str, cursor: int) -> list[Completion] | None:
+    """The files of this process that may stand at the cursor; None where no file is asked for."""
+    wanted = asked(line, cursor)
+    if Kind.FILE not in wanted.kinds:
+        return None
+    return list(_completions(wanted, (*wanted.words, *files(wanted.tail.prefix))))
+
+
 def _completions(wanted: Asked, words: Iterable[Word]) -> Iterator[Completion]:
     seen: set[str] = set()
     prefix = wanted.tail.prefix

@@ -163,9 +163,11 @@ def test_a_listener_that_failed_is_a_diagnostic() -> None:
     screen = Screen().show(ListenerChanged(listener=failed))
     assert screen.err == [
         "port 127.0.42.101:8080 on local failed: address in use",
-        "  hint: see on local who has it (`ss -ltnp` or `lsof -nP -iTCP:8080 -sTCP:LISTEN`); "
-        "it is tried again by itself",
+        "  hint: see on local who has it (`ss -ltnp` or `lsof -nP -iTCP:8080 -sTCP:LISTEN`; "
+        "`norouter ps` lists meshes of yours); it is tried again by itself",
     ]
+    screen.show(ListenerChanged(listener=replace(failed, listen="127.0.42.101:8081")))
+    assert screen.err[2:] == ["port 127.0.42.101:8081 on local failed: address in use"]
     screen.show(ListenerChanged(listener=listener()))
     assert screen.out == ["port 127.0.42.101:8080 on local bound"]
 

@@ -95,6 +95,17 @@ def test_a_row_becomes_lines_where_the_terminal_is_too_narrow_for_columns() -> N
     ]
 
 
+def test_texts_at_the_end_stand_below_their_row_where_they_do_not_fit() -> None:
+    lost: dict[str, object] = {"state": "lost", "name": "db", "command": "ssh db"}
+    assert shown(table(ROW, lost), width=44).text.splitlines() == [
+        "State  Host  Round trip    Forth",
+        "ready  web        12 ms  3.0 MiB",
+        "  Command: docker exec -i web",
+        "lost   db",
+        "  Command: ssh db",
+    ]
+
+
 def test_a_long_table_ends_with_how_much_is_left_out_on_a_terminal_alone() -> None:
     many = table(*[ROW] * (MOST_ROWS + 2))
     assert lines(many, 80)[-1].plain == "... and 2 rows more"

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 
 from norouter_core.commands.outcome import Bytes, Outcome, Output, Table
+from norouter_core.engine import Engine
 from norouter_core.engine.events import Log
+from norouter_core.model import HostOptions, HostSpec, MeshSpec
 from norouter_core.session import session as sessions
 from norouter_core.session.autosave import Autosave, AutosaveFailed
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS, base
+from norouter_core.session.session import Session
 from tests.engine.meshes import exec_command, forward, local, relayed, vip
 from tests.servers import connect, echoing, eventually
-from tests.session.sessions import talk
+from tests.session.sessions import Talk, talk
 
 pytestmark = pytest.mark.anyio
 
@@ -263,3 +266,38 @@ async def test_a_port_of_another_host_does_not_hold_a_wait_up() -> None:
     async with await asyncio.start_server(lambda r, w: None, hub.vip, 28081), talk(hub) as say:
         await say.ok("port add hub 28081")
         await say.ok(f"host add web --vip {vip()} --wait -- {' '.join(exec_command())}")
+
+
+async def test_streams_are_followed_as_they_open_and_close() -> None:
+    told: list[Output] = []
+    async with echoing() as port, talk(local("hub"), relayed("web", forward(port))) as say:
+        session, web = say.session, say.session.spec.hosts[1]
+        following = asyncio.ensure_future(session.run("streams --follow to:web", told.append))
+        others = asyncio.ensure_future(session.run("streams --follow to:hub", told.append))
+        await eventually(lambda: len(told) == 2, "what is open is told, and be it nothing")
+        with await connect((web.vip, 8080)) as client:
+            await client.says(b"hello")
+        await eventually(lambda: not session.engine.status().streams, "the stream has ended")
+        await eventually(lambda: len(told) == 4, f"its beginning and its end are told: {told}")
+        rows = [row for table in told if isinstance(table, Table) for row in table.rows]
+        assert {row["id"] for row in rows} == {1}
+        assert [row["state"] == "closed" for row in rows] == [False, True]
+        assert rows[1]["bytes_forth"] == 5
+        for task in (following, others):
+            task.cancel()
+        await asyncio.wait((following, others))
+        assert not session.engine._bus.tells_of_streams, "nobody listens any more"
+
+
+async def test_ports_of_dns_are_listed_where_they_are_asked_for_or_fail() -> None:
+    hub = HostSpec("hub", vip(), options=HostOptions(ports=(forward(9),)))
+    async with await asyncio.start_server(lambda r, w: None, hub.vip, 10053), Engine() as engine:
+        async with Session(engine, Document.empty(MeshSpec((hub,)))) as session:
+            say = Talk(session)
+            await eventually(lambda: len(engine.status().listeners) == 3, "all are there")
+            await eventually(
+                lambda: not any(x.state == "pending" for x in engine.status().listeners), "settled"
+            )
+            listed = {row["address"]: row["state"] for row in await say.rows("ports")}
+            assert listed == {f"{hub.vip}:8080": "bound", f"{hub.vip}:10053": "failed"}
+            assert len(await say.rows("ports --all")) == 3

@@ -27,8 +27,9 @@ LISTINGS = (
         ("ports",),
         "the published ports, and where each is listened for",
         arguments=(Argument("host", Kind.HOST, "only those of this host", optional=True),),
+        options=(Option("all", None, "those of DNS as well, which every VIP has"),),
         aliases=(("port", "ls"), ("port", "list")),
-        examples=("ports", "ports app"),
+        examples=("ports", "ports app --all"),
         lists=True,
     ),
     Verb(
@@ -43,14 +44,16 @@ LISTINGS = (
         "the open streams, or those that a filter matches",
         """Every term of FILTER must hold; a `!` in front turns one round:
   host:db from:web to:db   hosts (* and ? match)    target:5432 client:127.0.0.1
-  state:open               opening, open, half-closed
+  state:open               opening, open, half-closed, closed
   by:http                  loopback, http, socks, dns
   bytes>1M forth>1k back<2G rate>=100k age<10s id=7
   text                     stands somewhere in the row""",
         (Argument("filter", Kind.FILTER, "terms that must hold", optional=True, many=True),),
+        (Option("follow", None, "then each that opens or closes, until interrupted"),),
         aliases=(("stream", "ls"), ("stream", "list")),
         examples=("streams", "streams host:app bytes>1M age<10s state:open"),
         lists=True,
+        streams=True,
     ),
     Verb(
         ("log",),

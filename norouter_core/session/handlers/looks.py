@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from norouter_core.commands import listing, manual
 from norouter_core.commands.edits import Refusal
 from norouter_core.commands.filters import ALL
-from norouter_core.commands.outcome import Diff, Lines, Outcome
-from norouter_core.engine.events import Log
+from norouter_core.commands.outcome import Diff, Lines, Outcome, Table
+from norouter_core.engine import Subscription
+from norouter_core.engine.events import Log, StreamClosed, StreamOpened
+from norouter_core.engine.status import StreamStatus
 from norouter_core.session.handlers.base import Handler, Request, named, refused
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ async def ports(session: Session, request: Request) -> Outcome:
             name = named(session, request.call).name
         except Refusal as refusal:
             return refused(request.call, refusal)
-    request.emit(listing.port_table(session.engine.status(), name))
+    everything = "all" in request.call
+    request.emit(listing.port_table(session.engine.status(), name, everything=everything))
     return Outcome()
 
 
@@ -45,12 +49,34 @@ async def routes(session: Session, request: Request) -> Outcome:
 
 
 async def streams(session: Session, request: Request) -> Outcome:
+    """Those that are open; then each as it opens and as it closes, where `--follow` is said."""
     wanted = request.call.get("filter", ALL)
     if wanted.needs_rates:
         await _measured(session)
-    found = session.engine.status().streams
-    request.emit(listing.stream_table(found, session.sampler.glance().streams, wanted))
+
+    def table(found: Iterable[StreamStatus]) -> Table:
+        return listing.stream_table(found, session.sampler.glance().streams, wanted)
+
+    if "follow" not in request.call:
+        request.emit(table(session.engine.status().streams))
+        return Outcome()
+    with _following(session, streams=True) as events:
+        request.emit(table(session.engine.status().streams))
+        async for event in events:
+            if isinstance(event, StreamOpened | StreamClosed):
+                one = table([event.stream])
+                if one.rows:
+                    request.emit(one)
     return Outcome()
+
+
+@contextmanager
+def _following(session: Session, *, streams: bool = False) -> Iterator[Subscription]:
+    events = session.subscribe(streams=streams)
+    try:
+        yield events
+    finally:
+        session.unsubscribe(events)
 
 
 async def _measured(session: Session) -> None:
@@ -77,17 +103,18 @@ async def log(session: Session, request: Request) -> Outcome:
     def of_host(lines: Iterable[Log]) -> list[Log]:
         return [line for line in lines if not name or line.host == name]
 
-    events = session.subscribe(streams=False) if "follow" in request.call else None
-    try:
+    def tell_last() -> None:
         shown = of_host(session.log)[-request.call.get("lines", _LINES) :]
         request.emit(listing.log_table(shown))
-        if events is not None:
-            async for event in events:
-                if isinstance(event, Log) and of_host([event]):
-                    request.emit(listing.log_table([event]))
-    finally:
-        if events is not None:
-            session.unsubscribe(events)
+
+    if "follow" not in request.call:
+        tell_last()
+        return Outcome()
+    with _following(session) as events:
+        tell_last()
+        async for event in events:
+            if isinstance(event, Log) and of_host([event]):
+                request.emit(listing.log_table([event]))
     return Outcome()
 
 
