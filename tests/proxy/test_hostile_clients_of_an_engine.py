@@ -8,14 +8,22 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from unittest import mock
 
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from norouter_core.agent import resolve
+from norouter_core.dns.tcp import frame
+from norouter_core.engine import dnsservice
 from norouter_core.model import DnsSpec
+from tests.dns.test_hostile import QUERIES
 from tests.engine.meshes import local
 from tests.proxy.engines import PUBLISHED, World, ask_socks, world
 from tests.proxy.real import Origin, origin
+from tests.proxy.test_fuzz import HTTP, SOCKS, mangled
 from tests.servers import Address, connect, eventually
 
 pytestmark = pytest.mark.anyio
@@ -89,12 +97,20 @@ JUNK: dict[str, list[bytes]] = {
 }
 
 
+def _no_such_name(name: str) -> tuple[list[str], str]:
+    return [], "no such name"
+
+
 @asynccontextmanager
 async def there() -> AsyncIterator[tuple[Origin, World]]:
     hub = local()
     hub = replace(hub, options=replace(hub.options, dns=DnsSpec()))
-    async with origin() as site, world(site.port, hub=hub) as made:
-        yield site, made
+    # No name server, and no look-up: nothing of this may leave the machine.
+    no_file = mock.patch.object(dnsservice, "RESOLV_CONF", "/")
+    no_name = mock.patch.object(resolve, "look_up", _no_such_name)
+    with no_file, no_name:
+        async with origin() as site, world(site.port, hub=hub) as made:
+            yield site, made
 
 
 def places(made: World) -> dict[str, Address]:
@@ -173,6 +189,30 @@ async def test_anything_at_all_ends_and_takes_no_memory(kind: str) -> None:
         await made.idle()
         assert psutil.Process().memory_info().rss - before < 16 * MIB
         await still_serves(made)
+
+
+@st.composite
+def whatever(draw: st.DrawFn) -> tuple[str, bytes]:
+    """What some client sends: to which of them, and something like what it understands."""
+    kind = draw(st.sampled_from(["http", "socks", "dns"]))
+    samples = {"http": HTTP, "socks": SOCKS, "dns": [frame(each) for each in QUERIES]}
+    if draw(st.booleans()):
+        return kind, draw(st.sampled_from(JUNK[kind]))
+    return kind, draw(mangled(samples[kind]))
+
+
+@given(st.lists(whatever(), min_size=10, max_size=20))
+@settings(deadline=None, max_examples=4)
+def test_many_at_once_are_all_told_or_cut(clients: list[tuple[str, bytes]]) -> None:
+    asyncio.run(_many(clients))
+
+
+async def _many(clients: list[tuple[str, bytes]]) -> None:
+    async with there() as (_, made):
+        at = places(made)
+        await asyncio.gather(*(sees_it_end(at[kind], data) for kind, data in clients))
+        await still_serves(made)
+        await made.idle()
 
 
 async def test_two_hundred_that_dawdle_stop_nobody() -> None:

@@ -17,7 +17,9 @@ from tests.transports.mesh import Evidence, norouter
 from tests.transports.netns import Namespace, link
 from tests.transports.procs import Background, run
 from tests.transports.require import need_program
+from tests.transports.stage import BASTIONS, SERVICE, Stage
 from tests.transports.test_mesh import READY
+from tests.transports.trial import make_trial, running
 from tests.transports.web import HTTP, SOCKS, WAYS, curl
 
 pytestmark = pytest.mark.root
@@ -145,11 +147,50 @@ def test_git_clones_over_the_http_proxy(
     with hub_running(hub, tmp_path, bastions(clouds), routes):
         clone = tmp_path / "clone"
         url = f"http://app.azure.test:{WEB}/project.git"
-        no_proxies = ("env", "-u", "no_proxy", "-u", "NO_PROXY", "-u", "all_proxy")
-        git = (*no_proxies, "git", "-c", f"http.proxy=http://{HTTP}", "clone", "--quiet")
-        run(*hub.enter(*git, url, str(clone)), timeout=50)
+        git_clone(hub, url, clone)
         assert run("git", "-C", str(clone), "rev-parse", "HEAD").strip() == commit
         assert (clone / "big").read_bytes() == (tmp_path / "source" / "big").read_bytes()
+
+
+def git_clone(hub: Namespace, url: str, into: Path) -> None:
+    """By this machine's git, over the HTTP proxy."""
+    no_proxies = ("env", "-u", "no_proxy", "-u", "NO_PROXY", "-u", "all_proxy")
+    git = (*no_proxies, "git", "-c", f"http.proxy=http://{HTTP}", "clone", "--quiet")
+    run(*hub.enter(*git, url, str(into)), timeout=50)
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(180)
+def test_every_way_leads_through_bastions_of_every_kind(stage: Stage, tmp_path: Path) -> None:
+    """Both proxies' every protocol, by names that only the bastions resolve."""
+    bastions = {
+        "docker": ("docker exec -i bastion", "docker/bastion", "nginx", "nginx-of-docker"),
+        "podman": (
+            "podman exec -i bastion",
+            "podman/bastion",
+            "nginx.dns.podman",
+            "nginx-of-podman",
+        ),
+        "kube": (
+            "kubectl --context=west exec -i bastion --",
+            "west",
+            SERVICE,
+            "backend-of-west",
+        ),
+        "ssh": ("ssh aws_bastion --", "aws", BASTIONS["aws"], "backend-of-aws"),
+    }
+    hosts: dict[str, dict[str, Any]] = {
+        "local": {"vip": "127.0.42.100", "http": {"listen": HTTP}, "socks": {"listen": SOCKS}}
+    }
+    for number, (name, (cmd, *_)) in enumerate(bastions.items(), 101):
+        hosts[name] = {"vip": f"127.0.42.{number}", "cmd": cmd}
+    routes = [route(name, known) for name, (_, _, known, _) in bastions.items()]
+    text = yaml.safe_dump({"hosts": hosts, "routes": routes})
+    places = {name: stage.places[place] for name, (_, place, _, _) in bastions.items()}
+    with running(make_trial(text, stage.hub, places), text, stage.hub, stage.env, tmp_path):
+        for _, _, name, page in bastions.values():
+            for way in WAYS:
+                assert curl(stage.hub, *way, f"http://{name}/") == page, (way, name)
 
 
 def make_repository(source: Path, bare: Path) -> str:

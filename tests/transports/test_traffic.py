@@ -16,6 +16,7 @@ from tests.transports.netns import Namespace
 from tests.transports.procs import Background, run
 from tests.transports.stage import BACKEND, Stage
 from tests.transports.test_mesh import MIB, sha256_of, write_noise
+from tests.transports.test_proxies import git_clone, make_repository
 from tests.transports.trial import make_trial, running
 from tests.transports.web import HTTP, HTTP_WAYS, curl
 
@@ -47,7 +48,9 @@ def site(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterat
     hosts = {"local": local, "bastion": {"vip": "127.0.42.101", "cmd": request.param}}
     routes = [{"via": "bastion", "to": ["*", "10.0.0.0/8"]}]
     text = yaml.safe_dump({"hosts": hosts, "routes": routes})
-    argv = server.net(sys.executable, str(REMOTE / "traffic.py"), address, str(PORT))
+    words = (str(REMOTE / "traffic.py"), address, str(PORT), str(tmp_path / "files"))
+    (tmp_path / "files").mkdir()
+    argv = server.net(sys.executable, *words)
     with ExitStack() as stack:
         serving = stack.enter_context(Background(argv, stderr=tmp_path / "traffic.stderr"))
         serving.wait_line("serving", 20)
@@ -61,6 +64,7 @@ def test_difficult_traffic(site: Site) -> None:
     two_hundred_at_once(site)
     a_websocket(site)
     events_as_they_come(site)
+    a_git_clone(site)
     for way in HTTP_WAYS:
         a_chunked_body_both_ways(site, way)
     two_hundred_at_once(site)
@@ -93,6 +97,14 @@ def events_as_they_come(site: Site) -> None:
                 client.wait_line(f"data: {number}", 10)
             curl(site.hub, *way, f"{site.url}/next/0")
             assert client.process.wait(10) == 0
+
+
+def a_git_clone(site: Site) -> None:
+    commit = make_repository(site.folder / "source", site.folder / "files" / "project.git")
+    clone = site.folder / "clone"
+    git_clone(site.hub, f"{site.url}/files/project.git", clone)
+    assert run("git", "-C", str(clone), "rev-parse", "HEAD").strip() == commit
+    assert (clone / "big").read_bytes() == (site.folder / "source" / "big").read_bytes()
 
 
 def a_chunked_body_both_ways(site: Site, way: tuple[str, ...], size: int = 200 * MIB) -> None:

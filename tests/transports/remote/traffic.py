@@ -1,8 +1,8 @@
-"""A web server with what proxies break: `traffic.py ADDRESS PORT`.
+"""A web server with what proxies break: `traffic.py ADDRESS PORT FOLDER`.
 
 /page/N answers N. /echo sends the body back as it comes. /socket is a WebSocket that sends every
 message back, and closes with the code that a text names. /events sends an event each time that
-/next/N is asked for; N = 0 ends it.
+/next/N is asked for; N = 0 ends it. /files has what is in the folder.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 from aiohttp import WSMsgType, web
 
-ADDRESS, PORT = sys.argv[1], int(sys.argv[2])
+ADDRESS, PORT, FOLDER = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 due: asyncio.Queue[int] = asyncio.Queue(100)
 
 
@@ -63,6 +63,7 @@ async def serve() -> None:
             web.get("/socket", socket),
             web.get("/events", events),
             web.get("/next/{number}", next_event),
+            web.static("/files", FOLDER),
         ]
     )
     runner = web.AppRunner(application)
