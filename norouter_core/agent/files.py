@@ -137,6 +137,20 @@ def read(path: str, limit: int) -> tuple[str, str, bool]:
     return path, data[:limit].decode("utf-8", "surrogateescape"), len(data) > limit
 
 
+def is_others(path: str) -> bool:
+    """Whether there is a file with something in it that is not of this program's making: its first
+    line would say so. One that cannot be read is not written either, and `write` tells why.
+
+    Raises:
+        ValueError: as `expand`.
+    """
+    try:
+        text = _read(expand(path)) or ""
+    except OSError:
+        return False
+    return text != "" and "norouter" not in text.partition("\n")[0].lower()
+
+
 def expand(path: str) -> str:
     """`path` with this machine's `~` and `${VAR}`.
 

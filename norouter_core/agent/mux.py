@@ -127,14 +127,19 @@ class Mux:
         self._watch_writing(False)
         self._channel.close()
         for stream in list(self.connection.streams.values()):
-            if stream.owner is not None:
-                stream.state = states.CLOSED
-                stream.owner.got_reset("gone", reason)
+            self._lose(stream, reason)
         self.connection.streams.clear()
         ending, self._ending = self._ending, None
         if ending is not None:
             ending()
         self._handler.link_down(reason, violation)
+
+    def _lose(self, stream: Stream, reason: str) -> None:
+        """Ends a stream together with its link."""
+        self.connection.streams.pop(stream.id, None)
+        if stream.owner is not None and not stream.closed:
+            stream.state = states.CLOSED
+            stream.owner.got_reset("gone", reason)
 
     def _tick(self) -> None:
         heartbeat = self.heartbeat
@@ -161,6 +166,9 @@ class Mux:
     def open(self, detail: Json) -> WireEnd:
         """Opens a stream (SPEC.md section 4); the end is to be joined at once."""
         end = wire_end(self, self.connection.open(detail))
+        if self._down:
+            # The link has just ended, and not everybody has been told yet.
+            self._io.loop.call_soon(self._lose, end.stream, "the link has ended")
         self.kick()
         return end
 

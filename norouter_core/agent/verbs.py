@@ -183,12 +183,15 @@ class Verbs:
 
     def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
         """Writes a file as `files.write` does; a block belongs to this process and the host
-        `name`, and goes with them.
+        `name`, and goes with them. What is somebody else's is not replaced: a folder that was
+        named by mistake (a home, `/etc`) loses nothing.
 
         Raises:
             VerbError: `write`.
         """
         try:
+            if mode == "replace" and files.is_others(path):
+                raise VerbError("write", f"{path}: it is there, and was not written by norouter")
             expanded, changed = files.write(path, text, mode, owner(name))
         except OSError as error:
             raise VerbError("write", f"{error.filename or path}: {describe(error)}") from None

@@ -103,8 +103,8 @@ class NamesFiles:
 
 
 _HINTS = {
-    "replace": "name a folder that can be written, stateDir: {pathOnAgent: PATH}, or do without: "
-    "stateDir: {disable: true}",
+    "replace": "name a folder of its own that can be written, stateDir: {pathOnAgent: PATH}, or "
+    "do without: stateDir: {disable: true}",
     "block": "the command must reach that host as a user who may write it (root), or do without: "
     "writeEtcHosts: false",
     "remove-block": "take the lines that norouter has put there away by hand",

@@ -51,19 +51,20 @@ async def test_hello_and_resolve_and_write(python: Python, path: str, tmp_path: 
 async def _writes(host: Agent, folder: Path) -> None:
     file = folder / "deep" / "hosts"
     written = {"path": str(file), "changed": True}
-    assert await host.link.write(str(file), "one\n", "replace") == written
-    assert await host.link.write(str(file), "one\n", "replace") == {**written, "changed": False}
+    own = "one of norouter's\n"
+    assert await host.link.write(str(file), own, "replace") == written
+    assert await host.link.write(str(file), own, "replace") == {**written, "changed": False}
     assert await host.link.write(str(file), "two", "block", "web") == written
     lines = file.read_text().splitlines()
     assert lines[2].startswith("# (by web ")
     assert [*lines[:2], *lines[3:]] == [
-        "one",
+        own.strip(),
         "# <Added-by-NoRouter>",
         "two",
         "# </Added-by-NoRouter>",
     ]
     assert await host.link.write(str(file), "", "remove-block", "web") == written
-    assert await host.link.read(str(file), 100) == "one\n"
+    assert await host.link.read(str(file), 100) == own
     for path, mode in ((str(folder), "replace"), (str(file), "append"), ("${NO_SUCH}/x", "block")):
         with pytest.raises(VerbError) as failed:
             await host.link.write(path, "three\n", mode)

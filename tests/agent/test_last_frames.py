@@ -20,10 +20,14 @@ class Source(End):
     """The other end of the stream: a target that has sent all that it had."""
 
     ended = False
+    was_reset = ""
     gone = 0
 
     def end(self) -> None:
         self.ended = True
+
+    def reset(self, code: str, reason: str) -> None:
+        self.was_reset = code
 
     def wake(self) -> None: ...
 
@@ -51,5 +55,28 @@ async def test_an_end_that_waits_for_its_bytes_is_told_when_it_goes() -> None:
         assert await seen.outcome() == ("closed", "")
         assert source.gone == 100_000
         assert peer.behind.mux.connection.streams == {}
+    finally:
+        peer.close()
+
+
+async def test_a_stream_of_a_link_that_has_just_ended_is_reset() -> None:
+    """Who opens it may not have been told yet, and nobody else would ever end it."""
+    peer = Bare(over_sockets, HUB)
+    mux = peer.behind.mux
+    try:
+        mux.close("lost")
+        end, source, seen = mux.open({"target": ["a", 1]}), Source(), Watcher()
+        end.observer = seen
+        join(source, end)
+        assert (await seen.outcome())[0] == "gone"
+        assert source.was_reset == "gone" and not mux.connection.streams
+        # One that is given up meanwhile is told of once.
+        end, source, seen = mux.open({"target": ["a", 1]}), Source(), Watcher()
+        end.observer = seen
+        join(source, end)
+        end.reset("killed", "")
+        assert (await seen.outcome())[0] == "killed"
+        await asyncio.sleep(0)
+        assert source.was_reset == ""
     finally:
         peer.close()

@@ -226,6 +226,20 @@ async def test_what_cannot_be_written_is_told_once_and_harms_nothing(
         assert not told, told
 
 
+async def test_a_state_dir_that_is_somebodys_folder_costs_him_nothing(tmp_path: Path) -> None:
+    for name in ("hosts", "README"):
+        tmp_path.joinpath(name).write_text(TEXT)
+    async with mesh(local(), in_folder(relayed("web"), tmp_path)) as made:
+        for name in ("hosts", "README"):
+            line = await made.log_says(f"{tmp_path}/{name}: it is there")
+            assert line.level == "warning" and "a folder of its own" in line.text
+            assert tmp_path.joinpath(name).read_text() == TEXT
+        await holds(tmp_path / "hostaliases", "web")
+        # Its own it goes on writing.
+        await made.apply(MeshSpec((*made.engine.spec.hosts, relayed("more"))))
+        await holds(tmp_path / "hostaliases", "more")
+
+
 async def all_done(made: Mesh, *names: str) -> None:
     """Waits until these hosts have written what there is to write."""
     for name in names:
