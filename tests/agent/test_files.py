@@ -329,3 +329,32 @@ def test_read_waits_for_nobody(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="not a regular file"):
             files.read(str(fifo), 10)
     assert len(os.listdir("/dev/fd")) == before
+
+
+_MANY_TIMES = """
+import sys
+from norouter_core.agent import files
+from norouter_core.agent.owner import owner
+path, name = sys.argv[1:]
+for number in range(15):
+    files.write(path, f"10.0.0.1 {name} {number}", "block", owner(name))
+    assert f"{name} {number}\\n" in open(path).read(), "it was lost"
+    files.write(path, "", "remove-block", owner(name))
+    assert f"(by {name} " not in open(path).read(), "it came back"
+"""
+
+
+@pytest.mark.parametrize("text", [HOSTS, HOSTS[:-1], ""])
+def test_many_agents_at_one_file_lose_nothing_of_each_others(hosts: Path, text: str) -> None:
+    hosts.write_text(text)
+    agents = [
+        subprocess.Popen(
+            [sys.executable, "-c", _MANY_TIMES, str(hosts), f"web{number}"],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+        )
+        for number in range(4)
+    ]
+    told = [agent.communicate()[1] for agent in agents]
+    assert told == [b""] * 4
+    assert hosts.read_text() == text
