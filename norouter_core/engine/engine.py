@@ -314,10 +314,10 @@ class Engine(Tools):
         wanted = supervisor.listeners.granted(listener)
         granted = wanted is not None and wanted.publication.proto == proto_of(end)
         if wanted is None or not granted or wanted.publication not in self._reachable:
-            text = (
-                f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
-            )
-            self.host_log("warning", supervisor.host.name, text)
+            name, now = supervisor.host.name, self.io.loop.time()
+            text = self._grumbles.refused(name, listener, peer, now)
+            if text:
+                self.host_log("warning", name, text)
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
