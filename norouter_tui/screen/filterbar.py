@@ -56,8 +56,9 @@ class FilterBar(Vertical):
 
     def open(self) -> None:
         """Shows the line and gives it the keys."""
-        self.add_class("-open")
-        self.query_one(Input).focus()
+        # All of it now and nothing later: the next key may be there already.
+        self.styles.display = "block"
+        self.screen.set_focus(self.query_one(Input))
 
     def wrong(self, message: str) -> None:
         """Says what is wrong with the text; empty if nothing is."""
@@ -67,7 +68,7 @@ class FilterBar(Vertical):
     def clear(self) -> None:
         """Takes the filter away and hides the line."""
         self.query_one(Input).value = ""
-        self.remove_class("-open")
+        self.styles.display = "none"
 
     def clear_or_skip(self) -> None:
         """Takes the filter away.

@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+from textual.widgets import Input
 
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.filterbar import FilterBar
@@ -38,7 +39,7 @@ class LogView(View):
 
     title = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/", id="filter-log"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True, id="filter-log"),
         Binding("escape", "all", "Show all", show=False, id="show-all-log"),
     ]
 
@@ -107,6 +108,10 @@ class LogView(View):
                 self._lines.extend(self._wrapped(entry))
         self._show()
         self.lines.redraw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Whether a key is for this tab: a letter is not, where text is typed."""
+        return action != "filter" or not isinstance(self.screen.focused, Input)
 
     def action_filter(self) -> None:
         """Opens the line for a filter."""

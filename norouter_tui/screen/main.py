@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
+from textual.widgets import Input
 
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.detail import DetailPane
@@ -35,7 +36,7 @@ class MainScreen(Screen[None]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
     BINDINGS = [
-        Binding("colon", "command", "Command", key_display=":", id="command"),
+        Binding("colon", "command", "Command", key_display=":", priority=True, id="command"),
         Binding("a", "app.dialog('add')", "Add", id="add"),
         Binding("e", "app.dialog('edit')", "Edit", id="edit"),
         Binding("d", "delete", "Delete", id="delete"),
@@ -79,7 +80,7 @@ class MainScreen(Screen[None]):
             with Vertical(id="right"):
                 yield Work()
                 yield DetailPane(id="detail")
-        yield CommandLine(self._complete, self._history, id="command-line")
+        yield CommandLine(self._complete, self._history, self.restore_focus, id="command-line")
         yield KeyBar()
 
     @property
@@ -145,6 +146,10 @@ class MainScreen(Screen[None]):
         self.detail.remove_class("-open")
         self.restore_focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Whether a key is for this screen: a letter is not, where text is typed."""
+        return action != "command" or not isinstance(self.focused, Input)
+
     # -- what its keys do ------------------------------------------------------------------
 
     def action_command(self, text: str = "") -> None:
@@ -192,14 +197,9 @@ class MainScreen(Screen[None]):
             self.set_class(self.hosts.has_focus, "-on-hosts")
             self._describe()
 
-    @on(CommandLine.Closed)
-    def _command_closed(self, event: Any) -> None:
-        event.stop()
-        self.restore_focus()
-
     def restore_focus(self) -> None:
         """Gives the keys back to the pane that had them last."""
         if self.has_class("-on-hosts"):
-            self.hosts.focus()
+            self.set_focus(self.hosts)
         else:
-            self.action_work()
+            self.set_focus(self.work.current.focus_target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar
 
@@ -33,6 +34,8 @@ class CommandInput(Input):
         Binding("up", "history(-1)", "Before", show=False, id="history-before"),
         Binding("down", "history(1)", "After", show=False, id="history-after"),
         Binding("tab", "complete(1)", "Complete", priority=True, id="complete"),
+        # Before the next key is looked at: what is typed ahead is for whoever has the keys then.
+        Binding("enter", "send", "Run", show=False, priority=True, id="send"),
         Binding("shift+tab", "complete(-1)", "Complete", show=False, id="complete-back"),
     ]
 
@@ -44,6 +47,15 @@ class CommandInput(Input):
             self.what = what
             self.by = by
 
+    async def action_send(self) -> None:
+        """Hands the line over, once the keys that came before are in it."""
+        typed = asyncio.Event()
+        self.call_later(typed.set)
+        await typed.wait()
+        for above in self.ancestors:
+            if isinstance(above, CommandLine):
+                above.send()
+
     def action_history(self, by: int) -> None:
         """Goes to another line of history."""
         self.post_message(self.Walked("history", by))
@@ -54,17 +66,23 @@ class CommandInput(Input):
 
 
 class CommandLine(Vertical):
-    """Hidden until opened; posts `Run` with what was typed."""
+    """Hidden until opened; posts `Run` with what was typed.
+
+    Args:
+        complete: what may stand at a place of a line.
+        history: of such lines.
+        leave: gives the keys back to where they were.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close", key_display="esc", id="command-close"),
     ]
 
-    class Closed(Message):
-        """The keys are to go back to where they were."""
-
-    def __init__(self, complete: Complete, history: History, **more: Any) -> None:
+    def __init__(
+        self, complete: Complete, history: History, leave: Callable[[], None], **more: Any
+    ) -> None:
         super().__init__(**more)
+        self._leave = leave
         self._complete = complete
         self._history = history
         self._found: tuple[Completion, ...] = ()
@@ -91,10 +109,11 @@ class CommandLine(Vertical):
         self._look_up(text, len(text))
 
     def _show(self, text: str) -> None:
-        self.add_class("-open")
+        # All of it now and nothing later: the next key may be there already.
+        self.styles.display = "block"
         self._history.rewind()
         self._put(text)
-        self.field.focus()
+        self.screen.set_focus(self.field)
 
     def refused(self, line: str, failure: Failure) -> None:
         """Gives a line that was not done back to be mended, with the cursor at the place."""
@@ -108,9 +127,9 @@ class CommandLine(Vertical):
 
     def action_close(self) -> None:
         """Hides the line."""
-        self.remove_class("-open")
+        self._leave()
+        self.styles.display = "none"
         self._offer(())
-        self.post_message(self.Closed())
 
     def _wrong(self, text: str) -> None:
         lines = map(tidy, text.splitlines())
@@ -127,10 +146,9 @@ class CommandLine(Vertical):
             self._wrong("")
             self._look_up(event.value, self.field.cursor_position)
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        line = event.value.strip()
+    def send(self) -> None:
+        """Hides the line, and wants it to be run."""
+        line = self.field.value.strip()
         self.action_close()
         if line:
             self._history.add(line)

@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
+from textual.widgets import Input
 
 from norouter_core.commands import filters
 from norouter_core.commands.words import BadLine
@@ -197,7 +198,7 @@ class StreamsView(View):
 
     title = "Streams"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/", id="filter"),
+        Binding("slash", "filter", "Filter", key_display="/", priority=True, id="filter"),
         Binding("f", "freeze", "Freeze", id="freeze"),
         Binding("x", "kill", "Kill", id="kill-stream"),
         Binding("t", "tap", "Tap", id="tap-stream"),
@@ -253,6 +254,10 @@ class StreamsView(View):
         if column is not None:
             words.append(f"by {column.title} {'▼' if self.grid.descending else '▲'}")
         self.set_note("  ".join(words))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
+        """Whether a key is for this tab: a letter is not, where text is typed."""
+        return action != "filter" or not isinstance(self.screen.focused, Input)
 
     # -- what its keys do ------------------------------------------------------------------
 

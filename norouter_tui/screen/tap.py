@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
@@ -116,7 +117,11 @@ class TapScreen(ModalScreen[None]):
     def ended(self, outcome: Outcome) -> None:
         """The stream has ended, or cannot be tapped: says so in place."""
         failure = outcome.failure
-        self._ended = failure.message if failure is not None else outcome.message
+        self._ended = outcome.message
+        if failure is not None:
+            for view in self.query(TextView):
+                view.empty = "\n".join(textwrap.wrap(tidy(failure.message), 30))
+                view.redraw()
         self._changed = True
 
     def _refresh_views(self) -> None:

@@ -198,7 +198,7 @@ def test_the_command_line_completes_remembers_and_gives_back_what_is_refused() -
         await pilot.press("colon", "up")
         await until(pilot, lambda: line.field.value == "host add")
         await pilot.press("escape")
-        assert not line.has_class("-open")
+        assert not line.display
         app.main.action_command("prot add")
         await pilot.press("enter")
         await until(pilot, lambda: "did you mean port?" in shown(app))

@@ -1,0 +1,138 @@
+"""The screen as a person has it: in a real terminal, on a real mesh, from first to last."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.conftest import ROOT
+from tests.engine.meshes import exec_command, vip
+from tests.repl.test_transcript import EXEC, Echo, assert_runs
+from tests.repl.tmux import Tmux, terminal
+from tests.servers import unused_port
+from tests.transports.require import need_program
+
+pytestmark = pytest.mark.terminal
+
+SCREEN = (sys.executable, "-m", "norouter_tui.app")
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Iterator[Tmux]:
+    need_program("tmux", "tmux")
+    with terminal(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """Docker leads to this machine; the editor changes a port."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("docker", EXEC), ("ed", '#!/bin/sh\nsed -i s/:80\\"/:81\\"/ "$1"\n')):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    plain = exec_command()[1].removeprefix("PATH=")
+    return {
+        "PATH": f"{programs}:{plain}",
+        "PYTHONPATH": str(ROOT),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "SHELL": "/bin/sh",
+        "EDITOR": "ed",
+    }
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    made = Echo()
+    yield made
+    made.close()
+
+
+def _command(person: Tmux, line: str, part: str) -> None:
+    """Types a command in one go, as a slow connection delivers it, and waits for what it does."""
+    person.type(f":{line}")
+    person.shows(part)
+
+
+def test_a_mesh_is_built_watched_saved_and_run_again(
+    person: Tmux, env: dict[str, str], echo: Echo, tmp_path: Path
+) -> None:
+    saved, listen, web = tmp_path / "mesh.yaml", unused_port(), vip()
+    saved.write_text(f"hosts: {{local: {{vip: {vip()}}}}}\n")
+    person.start(env)
+    person.run(*SCREEN, "mesh.yaml")
+    person.shows("1/1 ready")
+
+    _command(person, f"host add --vip {web} --loopback off -- docker exec -i web bash", "2/2 ready")
+    _command(person, f"port add web {listen}:{echo.port}", "Ports 1")
+    person.keys("2")
+    person.shows(f"{web}:{listen}")
+
+    with socket.create_connection((web, listen), 10) as client:
+        client.sendall(b"hello, stream\n")
+        assert client.recv(100) == b"hello, stream\n"
+        person.keys("1")
+        person.shows("● open")
+        person.keys("t")
+        person.shows("Nothing has passed this way")
+        client.sendall(b"and more\n")
+        person.shows("← back  9 B")
+        person.keys("h")
+        person.shows("61 6e 64 20 6d 6f 72 65")
+        person.keys("Escape")
+        person.shows("● open")
+        person.resize(60, 16)
+        person.resize(110, 40)
+        person.keys("x")
+        person.shows("Both of its ends are reset.")
+        person.keys("y")
+        with pytest.raises(ConnectionResetError):
+            while client.recv(100):
+                pass
+    person.shows("No open streams.")
+
+    _command(person, "port add web 8080:80", "Ports 2")
+    person.keys("5")
+    person.shows(":80")
+    person.keys("e")
+    person.shows("Make the mesh so?")
+    person.keys("y")
+    person.shows("loaded ")
+    person.keys("u")
+    person.shows("undone: load --keep")
+    person.keys("u")
+    person.shows("undone: port add web 8080:80")
+    person.keys("s")
+    person.shows("saved mesh.yaml")
+    person.keys("q")
+    assert person.status() == 0
+    assert "saved: mesh.yaml" in person.text
+    assert_runs(saved, f"http://{web}:{listen}/", env)
+
+
+def test_a_signal_ends_it_in_order_and_the_work_is_kept(
+    person: Tmux, env: dict[str, str], tmp_path: Path
+) -> None:
+    person.start(env)
+    person.run(*SCREEN, "new.yaml")
+    person.shows("1/1 ready")
+    _command(person, f"host add --vip {vip()} -- docker exec -i web bash", "2/2 ready")
+    shell = psutil.Process(int(person._tmux("display-message", "-p", "#{pane_pid}")))
+    started = shell.children(recursive=True)
+    shell.children()[0].terminate()
+    assert person.status() == 0
+    person.shows("unsaved changes are kept")
+    assert not psutil.wait_procs(started, timeout=10)[1]
+    person.type("stty -a | tr ' ;' '\\n\\n' | grep -x -e icanon -e echo")
+    person.shows("icanon\necho")
+    assert list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))
