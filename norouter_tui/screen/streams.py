@@ -88,7 +88,7 @@ COLUMNS: tuple[Column[StreamRow], ...] = (
         14,
         most=32,
         rank=4,
-        letter="E",
+        letter="R",
         order=lambda r: r.status.target,
     ),
     Column(

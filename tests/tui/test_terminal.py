@@ -104,7 +104,7 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     _command(person, "port add web 8080:80", "Ports 2")
     person.keys("5")
     person.shows(":80")
-    person.keys("e")
+    person.keys("E")
     person.shows("Make the mesh so?")
     person.keys("y")
     person.shows("loaded ")
