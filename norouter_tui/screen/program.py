@@ -76,6 +76,9 @@ def show(
     as it was, and nothing of the mesh is left."""
     bridge = Bridge(document, autosave=None if opening == "demo" else Autosave())
     app = NorouterApp(bridge, notes, History(history_path()), settings_path(), opening)
+    for name in ("COLUMNS", "LINES"):
+        # Textual would take them for the size of the terminal, and go on to when it is resized.
+        os.environ.pop(name, None)
     try:
         app.run()
     finally:
