@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+import anyio.to_thread
+
 from norouter_core.agent import identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
@@ -88,7 +90,9 @@ class LocalLink:
         return text
 
     async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
-        return self._verbs.write(path, text, mode, name)
+        # In a thread: a disk that is slow, or a file that somebody has locked, holds up no stream.
+        # Who is cancelled waits for it all the same, so that what is undone afterwards stays so.
+        return await anyio.to_thread.run_sync(self._verbs.write, path, text, mode, name)
 
     async def kill_direct(self, number: int) -> None:
         self._verbs.kill(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -13,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
+from norouter_core.agent import files
 from norouter_core.agent.blocks import BEGIN
 from norouter_core.engine import Engine
 from norouter_core.model import HostSpec, MeshSpec, StateDir
@@ -197,6 +200,29 @@ async def test_what_a_killed_hub_left_goes_with_the_next(hosts_file: Path, again
     assert hosts_file.read_text() == TEXT
 
 
+@pytest.mark.parametrize("end", ["waits", "is cancelled"])
+async def test_a_file_that_somebody_has_locked_holds_up_nothing(
+    hosts_file: Path, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_TRIES", 500)
+    async with mesh(local()) as made:
+        link = made.engine.link("hub")
+        assert link is not None
+        with hosts_file.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(link.write, str(hosts_file), "10.0.0.1 web", "block", "hub")
+                await asyncio.sleep(0.1)
+                assert blocks(hosts_file) == 0  # the engine goes on, and the file has to wait
+                if end == "is cancelled":
+                    tasks.cancel_scope.cancel()
+                fcntl.flock(file, fcntl.LOCK_UN)
+        # Nothing is still to come that would undo what is done next.
+        assert blocks(hosts_file) == 1
+        await link.write(str(hosts_file), "", "remove-block", "hub")
+        assert hosts_file.read_text() == TEXT
+
+
 async def test_a_living_mesh_keeps_its_names_when_another_comes_and_goes(hosts_file: Path) -> None:
     with a_hub(hosts_file, *exec_command()):
         await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
@@ -243,8 +269,8 @@ async def test_a_state_dir_that_is_somebodys_folder_costs_him_nothing(tmp_path: 
 async def all_done(made: Mesh, *names: str) -> None:
     """Waits until these hosts have written what there is to write."""
     for name in names:
-        files = made.engine._supervisors[name].names
-        await eventually(lambda: not files.busy, f"{name} has its files")  # noqa: B023  # waited for
+        written = made.engine._supervisors[name].names
+        await eventually(lambda: not written.busy, f"{name} has its files")  # noqa: B023  # waited for
     made.events()
 
 
