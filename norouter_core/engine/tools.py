@@ -58,14 +58,22 @@ class Tools(ABC):
             supervisor.restart()
 
     async def kill_stream(self, number: int) -> bool:
-        """Resets a stream at both ends; False if there is none of that number."""
+        """Resets a stream at both ends; False if there is none of that number.
+
+        Raises:
+            VerbError: it is one that a host serves to itself, and that host does not answer.
+        """
         stream = self._streams.find(number)
         if stream is None:
             return False
         if isinstance(stream, DirectStream):
             link = self._supervisors[stream.from_host].link
-            if link is not None:
-                await link.kill_direct(stream.remote_number)
+            try:
+                if link is not None:
+                    await link.kill_direct(stream.remote_number)
+            except VerbError as error:
+                if error.code != "gone":  # with its link the stream has ended, too
+                    raise
         else:
             stream.kill("killed", "killed by the user")
         return True

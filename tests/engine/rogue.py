@@ -295,6 +295,15 @@ def mute(rogue: Rogue) -> None:
     rogue.serve()
 
 
+def keeps(rogue: Rogue) -> None:
+    """Reports a direct stream, and answers nothing when it is to be killed."""
+    rogue.unanswered = frozenset(["kill"])
+    rogue.listens()
+    rows = [[1, rogue.listeners[0], "127.0.0.1", 4711, 0, 0, "open", ""]]
+    rogue.message(messages.event("direct", {"streams": rows}))
+    rogue.serve()
+
+
 def boasts(rogue: Rogue) -> None:
     """Says of a dial that it reached a peer with a name that fills a frame."""
     rogue.opened = {"peer": ["\u4e16" * 5_000, 1]}

@@ -18,6 +18,7 @@ import pytest
 from norouter_core.engine import Timing
 from norouter_core.engine.events import Log
 from norouter_core.engine.status import HostState
+from norouter_core.links.base import VerbError
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (
     TIMING,
@@ -84,6 +85,18 @@ async def test_an_agent_that_answers_nothing_is_asked_so_much_and_no_more() -> N
         assert not again.done()
         again.cancel()
         await asyncio.wait([again])
+
+
+async def test_a_direct_stream_that_its_host_does_not_kill() -> None:
+    async with beside("keeps", timing=replace(TIMING, verb=0.3)) as (made, _):
+        await eventually(lambda: [s for s in made.streams if s.direct], "its report is taken")
+        (number,) = (s.id for s in made.streams if s.direct)
+        with pytest.raises(VerbError, match="no answer to 'kill'"):
+            await made.engine.kill_stream(number)
+        killing = asyncio.ensure_future(made.engine.kill_stream(number))
+        await asyncio.sleep(0)
+        os.kill(made.pid("rogue"), signal.SIGKILL)
+        assert await killing in (True, False)  # it has ended with its host
 
 
 async def lost_by_protocol(made: Mesh, says: str = "") -> None:

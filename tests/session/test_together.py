@@ -11,6 +11,7 @@ import pytest
 from norouter_core.commands.outcome import Bytes, Outcome, Output, Table
 from norouter_core.engine import Engine
 from norouter_core.engine.events import Log
+from norouter_core.links.base import VerbError
 from norouter_core.model import HostOptions, HostSpec, MeshSpec
 from norouter_core.session import session as sessions
 from norouter_core.session.autosave import Autosave, AutosaveFailed
@@ -163,6 +164,24 @@ async def test_a_stream_is_tapped_and_a_command_run() -> None:
         assert sorted((x.source, x.data) for x in say.said if isinstance(x, Bytes)) == [
             *(("stderr", b"err\n"), ("stdout", b"out\n"))
         ]
+
+
+async def test_a_stream_that_its_host_does_not_kill_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with echoing() as port, talk(local("hub"), relayed("web", forward(port))) as say:
+        web = say.session.spec.host("web")
+        assert web is not None
+
+        async def silent(number: int) -> bool:
+            raise VerbError("timeout", "no answer to 'kill' within 10 s")
+
+        with await connect((web.vip, 8080)):
+            await eventually(lambda: say.session.engine.status().streams, "a stream is open")
+            monkeypatch.setattr(say.session.engine, "kill_stream", silent)
+            outcome = await say("stream kill 1")
+        assert outcome.failure is not None
+        assert outcome.failure.message.startswith("stream 1 may still be open: no answer")
 
 
 async def test_hosts_stop_and_start(tmp_path: Path) -> None:

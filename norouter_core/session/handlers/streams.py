@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from norouter_core.commands import listing
 from norouter_core.commands.outcome import Bytes, Outcome
 from norouter_core.engine.tap import BACK, FORTH, CannotTap
+from norouter_core.links.base import VerbError
 from norouter_core.session.handlers.base import Handler, Request, failed
+from norouter_core.text import clean
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -21,8 +23,14 @@ async def kill(session: Session, request: Request) -> Outcome:
     for place, number in enumerate(numbers):
         if number not in known:
             return no_stream(request, number, place)
+    silent = []
     for number in numbers:
-        await session.engine.kill_stream(number)
+        try:
+            await session.engine.kill_stream(number)
+        except VerbError as error:
+            silent.append(f"stream {number} may still be open: {clean(error.reason)}")
+    if silent:
+        return failed("; ".join(silent), "`host restart` ends whatever is open on a host")
     return Outcome(message=f"killed {', '.join(map(str, numbers))}", data={"killed": [*numbers]})
 
 
