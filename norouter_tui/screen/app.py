@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import anyio
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, SystemCommand, get_system_commands_provider
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -125,6 +125,7 @@ class NorouterApp(App[None]):
     @on(MainScreen.Shown)
     def _main_shown(self) -> None:
         """Starts the other side."""
+        self.begin_capture_print(self)
         self.log_lines(self._notes)
         if self._settings_file is not None:
             self._apply_settings(self._settings_file)
@@ -202,6 +203,12 @@ class NorouterApp(App[None]):
             self.log_lines(said, each.at)
             if isinstance(each, HostChanged) and isinstance(self.screen, Connecting):
                 self.screen.show_host(each.host)
+
+    @on(events.Print)
+    def _printed(self, event: events.Print) -> None:
+        """What is printed under the screen, by the reporter of faults say, goes to the log."""
+        lines = event.text.splitlines()
+        self.log_lines([Text(clean(line), "red" if event.stderr else "") for line in lines])
 
     def _say(self, line: Text) -> None:
         self._said.append(line)

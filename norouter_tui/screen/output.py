@@ -42,6 +42,7 @@ class OutputScreen(ModalScreen[None]):
         self._bytes = ByteText()
         self._open = Text()
         self._source = ""
+        self._outcome: Outcome | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog output") as dialog:
@@ -51,7 +52,12 @@ class OutputScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one(TextView).focus()
-        self.call_after_refresh(self.add, self._first)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.add(self._first)
+        if self._outcome is not None:
+            self._show_end(self._outcome)
 
     def add(self, outputs: Iterable[Output]) -> None:
         """Shows more."""
@@ -80,6 +86,13 @@ class OutputScreen(ModalScreen[None]):
 
     def ended(self, outcome: Outcome) -> None:
         """The command has ended: shows the last line, if it was left open, and how it ended."""
+        self._outcome = outcome
+        if self.is_mounted:
+            self._show_end(outcome)
+
+    def _show_end(self, outcome: Outcome) -> None:
+        if not self.is_attached:
+            return  # closed already
         if self._open:
             self.add((Bytes(self._source, b"\n"),))
         failure = outcome.failure.message if outcome.failure is not None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from norouter_core.commands.outcome import Completion, Failure, Outcome, Question
+from norouter_core.commands.outcome import Bytes, Completion, Emit, Failure, Outcome, Question
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.confirm import Confirm
@@ -312,3 +313,37 @@ def test_quitting_asks_the_session_and_a_second_time_ends_at_once() -> None:
         assert backend.killed == 1
 
     assert _play(play, answer=answer).return_code == 130
+
+
+def test_what_is_printed_goes_to_the_log_and_never_over_the_screen() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        sys.stderr.write("norouter: internal error: \x1b[2J told by the reporter\n")
+        await pilot.press("4")
+        await until(pilot, lambda: "internal error: \\x1b[2J told by the reporter" in shown(app))
+
+    _play(play)
+
+
+def test_output_that_was_closed_early_is_no_fault() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        release = asyncio.Event()
+        run = backend.run
+
+        async def slow(line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+            emit(Bytes("stdout", b"half a line"))
+            await release.wait()
+            return await run(line, emit)
+
+        backend.run = slow  # type: ignore[method-assign]  # one that does not end by itself
+        for close in (True, False):
+            app.main.action_command("exec web -- cat")
+            await pilot.press("enter")
+            await until(pilot, lambda: bool(app.screen.query(".output")))
+            if close:
+                await pilot.press("escape")
+                await until(pilot, lambda: app.screen is app.main)
+        await until(pilot, lambda: "running: exec web" in shown(app))
+        release.set()
+        await until(pilot, lambda: "half a line" in shown(app))
+
+    _play(play)
