@@ -1,86 +1,190 @@
-"""Every verb says over the socket what it says in the process."""
+"""Every verb by script, by `norouter ctl` and at the REPL: its examples are done, and alike."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from norouter_core.commands.manual import example
-from norouter_core.commands.outcome import Outcome, Output, Table
+from norouter_core.commands.manual import example, verb_help
+from norouter_core.commands.outcome import Completion, Emit, Outcome, Output, Table
 from norouter_core.commands.registry import VERBS
 from norouter_core.commands.verb import Verb
-from norouter_core.control import ControlServer, RemoteClient
+from norouter_core.commands.words import join, words_of
+from norouter_core.control import ControlServer
+from norouter_core.engine.events import Event
 from norouter_core.model import MeshSpec, Route
-from norouter_core.session.client import Client
+from norouter_core.session.client import Client, Summary
 from norouter_core.session.document import Document
+from norouter_tui import ctl
+from norouter_tui.elsewhere import Elsewhere
+from norouter_tui.repl.script import Script, lines_in
 from tests.engine.meshes import forward, local, relayed
+from tests.repl.desk import ENTER, Desk, seat
+from tests.repl.test_outputs import Sheet
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import Talk, talk
 
 pytestmark = pytest.mark.anyio
 
-_SKIPPED = ("stream kill", "quit")
-"""What can be said once only."""
 _PASSING = ("age", "round_trip", "when", "time", "at", "since", "rate", "number", "opened", "rtt")
+_PASSING += ("id", "peer", "undo", "redo")
 _MEASURED = frozenset({"least", "mean", "most"})
 
+Way = Callable[[str], Awaitable[None]]
 
-async def test_every_example_of_every_verb(tmp_path: Path) -> None:
+
+class Ear:
+    """A client that notes what is said by the one behind it, once nothing is asked any more."""
+
+    def __init__(self, client: Client) -> None:
+        self.heard: list[tuple[Outcome, list[Output]]] = []
+        self.asks = False
+        self._client = client
+
+    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        said: list[Output] = []
+
+        def hear(output: Output) -> None:
+            said.append(output)
+            emit(output)
+
+        outcome = await self._client.run(line, hear, confirmed=confirmed)
+        self.asks = outcome.question is not None
+        if not self.asks:
+            self.heard.append((outcome, said))
+        return outcome
+
+    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
+        return await self._client.complete(line, cursor)
+
+    async def summary(self) -> Summary:
+        return await self._client.summary()
+
+    def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        return self._client.events(streams=streams)
+
+
+class Ways:
+    """The faces of one session; each runs a line to its end."""
+
+    def __init__(self, ear: Ear, far: list[Ear], at: Desk) -> None:
+        self._ear, self._far, self._at = ear, far, at
+        self._read = 0
+        self.all: tuple[Way, ...] = (self.script, self.ctl, self.repl)
+
+    async def script(self, line: str) -> None:
+        told: list[str] = []
+        script = Script(self._ear, "x.nr", Sheet(None), lambda text: told.append(text.plain))
+        assert await script.run(lines_in(line)) == 0, told
+        self._tells("\n".join(told))
+
+    async def ctl(self, line: str) -> None:
+        words = join(word.text for word in words_of(line))
+        options = ctl.CtlOptions(str(os.getpid()), yes=True)
+        assert await ctl.Ctl(words, options).main() == 0, line
+        self._ear.heard += self._far.pop().heard
+
+    async def repl(self, line: str) -> None:
+        count = len(self._ear.heard)
+        self._at.type(line + ENTER)
+        await eventually(lambda: len(self._ear.heard) > count or self._ear.asks, line)
+        if self._ear.asks:
+            self._at.type("y")
+        await eventually(
+            lambda: len(self._ear.heard) > count and not self._at.repl.is_running, line
+        )
+        self._tells(self._at.text[self._read :])
+        self._read = len(self._at.text)
+
+    def _tells(self, text: str) -> None:
+        assert self._ear.heard[-1][0].message in text
+
+    async def examples(self, way: Way, lines: Sequence[str]) -> list[Any]:
+        """What is heard of each of the lines, run in one of these ways."""
+        heard = []
+        for line in lines:
+            async with asyncio.timeout(20):
+                await way(line)
+            outcome, said = self._ear.heard.pop()
+            assert outcome.ok, f"{line}: {outcome}"
+            heard.append((_lasting(outcome), [_shape(output) for output in said]))
+        return heard
+
+
+async def test_every_example_of_every_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with echoing() as port:
         app = replace(relayed("app", forward(port)), aliases=("shop2",))
         routes = (Route("app", ("*.a",)), Route("app", ("*.b",)))
         document = Document.empty(MeshSpec((local("local"), app), routes))
         over = asyncio.Event()
-        async with talk(document=document, folder=tmp_path / "kept") as say:
-            async with ControlServer(say.session, quits=over.set) as server:
-                async with RemoteClient(server.path) as remote:
-                    await _streams(say, remote, tmp_path)
-                    for verb in VERBS:
-                        if verb.name not in _SKIPPED and verb.words[0] != "stream":
-                            await _same(say, remote, verb, tmp_path)
-                    outcome = await remote.run("quit", lambda _: None, confirmed=True)
-                    assert outcome.ended
-                    await asyncio.wait_for(over.wait(), 5)
+        far: list[Ear] = []
+
+        def listening(remote: Client) -> Ear:
+            far.append(Ear(Elsewhere(remote)))
+            return far[-1]
+
+        monkeypatch.setattr(ctl, "Elsewhere", listening)
+        async with (
+            talk(document=document, folder=tmp_path / "kept") as say,
+            ControlServer(say.session, quits=over.set),
+        ):
+            ear = Ear(say.session)
+            async with seat(ear) as at:
+                ways = Ways(ear, far, at)
+                await _streams(say, ways)
+                for verb in VERBS:
+                    if verb.words[0] not in ("stream", "quit"):
+                        await _same(say, ways, verb, tmp_path)
+            await ways.ctl("quit")
+            assert ear.heard.pop()[0].ended
+            await asyncio.wait_for(over.wait(), 5)
 
 
-async def _streams(say: Talk, remote: Client, folder: Path) -> None:
+async def _streams(say: Talk, ways: Ways) -> None:
+    """The verbs about single streams; each way has one of its own, which it kills."""
     app = say.session.spec.host("app")
     assert app is not None
-    with await connect((app.vip, 8080)) as client:
-        await eventually(lambda: say.session.engine.status().streams, "a stream is open")
-        for verb in VERBS:
-            if verb.words[0] == "stream" and verb.name not in _SKIPPED:
-                await _same(say, remote, verb, folder)
-        outcome = await remote.run("stream kill 1", lambda _: None)
-        assert (outcome.message, outcome.data) == ("killed 1", {"killed": [1]})
-        assert await client.is_reset()
-
-
-async def _same(say: Talk, remote: Client, verb: Verb, folder: Path) -> None:
-    """Runs the examples of a verb on the one and the other way; both begin with the same mesh."""
+    verbs = [verb for verb in VERBS if verb.words[0] == "stream"]
+    lines = [text for verb in verbs for text in verb.examples]
+    lines.sort(key=lambda line: line.startswith("stream kill"))
     heard = []
-    for way in (remote, say.session):
+    for number, way in enumerate(ways.all, 1):
+        with await connect((app.vip, 8080)) as client:
+            await eventually(lambda: say.session.engine.status().streams, "a stream is open")
+            told = await ways.examples(way, [re.sub(r"\b1\b", str(number), x) for x in lines])
+            assert await client.is_reset()
+        assert told[-1][0].message == f"killed {number}"
+        heard.append(told[:-1])
+    assert heard[0] == heard[1] == heard[2]
+
+
+async def _same(say: Talk, ways: Ways, verb: Verb, folder: Path) -> None:
+    """Runs the examples of a verb in every way; each begins with the same mesh."""
+    heard, specs = [], []
+    for way in ways.all:
         before = say.session.spec
-        heard.append([await _run(way, example(text, str(folder))) for text in verb.examples])
+        lines = [example(text, str(folder)) for text in verb.examples]
+        heard.append(await ways.examples(way, lines))
+        specs.append(say.session.spec)
         while say.session.spec != before:
             await say.ok("undo", confirmed=True)
         for saved in folder.glob("*.yaml"):
             saved.unlink()
         await say.ok("host start app")
         await say.ok("wait")
-    assert heard[0] == heard[1], verb.name
-
-
-async def _run(way: Client, line: str) -> tuple[Any, ...]:
-    said: list[Output] = []
-    async with asyncio.timeout(20):
-        outcome = await way.run(line, said.append, confirmed=True)
-    assert outcome.ok, f"{line}: {outcome}"
-    return _lasting(outcome), [_shape(output) for output in said]
+    assert heard[0] == heard[1] == heard[2], verb.name
+    assert specs[0] == specs[1] == specs[2], verb.name
+    assert (specs[0] != before) <= verb.changes, verb.name
+    assert all(example(text) in verb_help(verb) for text in verb.examples)
+    tables = [shape for _, said in heard[0] for shape in said]
+    assert not verb.lists or all(isinstance(shape, tuple) for shape in tables), verb.name
 
 
 def _lasting(outcome: Outcome) -> Outcome:
@@ -96,12 +200,5 @@ def _shape(output: Output) -> Any:
         {key: value for key, value in row.items() if not any(word in key for word in _PASSING)}
         for row in output.rows
     )
-    return (
-        (output.name, output.columns)
-        if output.name.startswith("log")
-        else (
-            output.name,
-            output.columns,
-            rows,
-        )
-    )
+    named = (output.name, output.columns)
+    return named if output.name.startswith("log") else (*named, rows)

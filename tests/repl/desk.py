@@ -116,6 +116,26 @@ class Desk:
 
 
 @asynccontextmanager
+async def seat(
+    client: Client, *, history: History | None = None, columns: int = 100, vi: bool = False
+) -> AsyncIterator[Desk]:
+    """A REPL on `client`; ended in the end."""
+    with create_pipe_input() as keys, ExitStack() as stack:
+        screen = Screen(keys)
+        output = Vt100_Output(cast(TextIO, screen), lambda: Size(40, columns), term="xterm")
+        stack.enter_context(create_app_session(input=keys, output=output))
+        terminal = Terminal(output, lambda text: text.plain, _nothing_waits)
+        repl = Repl(client, terminal, history or InMemoryHistory(), Look(vi=vi))
+        made = Desk(repl, keys, screen, client)
+        try:
+            await made.shows("norouter> ")
+            yield made
+        finally:
+            made.task.cancel()
+            await asyncio.wait([made.task])
+
+
+@asynccontextmanager
 async def desk(
     spec: MeshSpec | None = None,
     *,
@@ -126,22 +146,10 @@ async def desk(
     client: Client | None = None,
 ) -> AsyncIterator[Desk]:
     """A REPL on a real session with real hosts, or on `client`; ended in the end."""
-    with create_pipe_input() as keys, ExitStack() as stack:
-        screen = Screen(keys)
-        output = Vt100_Output(cast(TextIO, screen), lambda: Size(40, columns), term="xterm")
-        stack.enter_context(create_app_session(input=keys, output=output))
-        async with Engine(TIMING) as engine:
-            document = Document.empty(spec or MeshSpec((local("local"),)))
-            autosave = Autosave(folder) if folder else None
-            async with Session(engine, document, autosave=autosave) as session:
-                terminal = Terminal(output, lambda text: text.plain, _nothing_waits)
-                used = client or session
-                repl = Repl(used, terminal, history or InMemoryHistory(), Look(vi=vi))
-                made = Desk(repl, keys, screen, used)
-                try:
-                    await made.shows("norouter> ")
-                    yield made
-                finally:
-                    made.task.cancel()
-                    await asyncio.wait([made.task])
+    async with Engine(TIMING) as engine:
+        document = Document.empty(spec or MeshSpec((local("local"),)))
+        autosave = Autosave(folder) if folder else None
+        async with Session(engine, document, autosave=autosave) as session:
+            async with seat(client or session, history=history, columns=columns, vi=vi) as made:
+                yield made
     await eventually(lambda: not children(), f"no process is left: {children()}")
