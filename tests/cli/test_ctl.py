@@ -105,6 +105,7 @@ def test_a_running_mesh_is_looked_at_edited_saved_and_ended(
     assert saved.returncode == 0, saved.stderr
     assert "# kept" in (tmp_path / "saved.yaml").read_text()
     assert "db" in (tmp_path / "saved.yaml").read_text()
+    _is_interrupted(start, tmp_path)
 
     ended = norouter("ctl", "--json", "quit")
     assert ended.returncode == 0 and json.loads(ended.stdout)["ended"]
@@ -112,42 +113,8 @@ def test_a_running_mesh_is_looked_at_edited_saved_and_ended(
     assert os.listdir(runtime / "norouter") == []
 
 
-def test_what_would_lose_work_is_asked_about_or_agreed_to(
-    manifest: Path, norouter: Program, start: Start, runtime: Path
-) -> None:
-    run = start("run", str(manifest))
-    _told(run, "ready: 2 hosts")
-    _said(runtime, "port add web 18081:127.0.0.1:9")
-    asked = norouter("ctl", "quit")
-    assert asked.returncode == 1 and "--yes" in asked.stderr
-    assert "18081" in asked.stderr, "the diff is shown"
-    assert norouter("ctl", "--yes", "quit").returncode == 0
-    assert _ended(run) == 0
-
-
-def test_of_several_one_is_named(manifest: Path, norouter: Program, start: Start) -> None:
-    other = manifest.with_name("other.yaml")
-    runs = [start("run", str(manifest))]
-    _told(runs[0], "ready: 2 hosts")
-    other.write_text("hosts:\n  alone: {vip: 127.0.0.99}\nhostTemplate: {dns: {disable: true}}\n")
-    runs.append(start("run", str(other)))
-    _told(runs[1], "ready: 1 host")
-    both = norouter("ctl", "status")
-    assert both.returncode == 2 and "other" in both.stderr
-    for name in (str(runs[1].pid), str(other)):
-        got = norouter("ctl", "--engine", name, "hosts", "--json")
-        assert json.loads(got.stdout)["name"] == "alone", got.stderr
-    assert norouter("ctl", "--engine", "none-such", "hosts").returncode == 1
-    for run in runs:
-        run.send_signal(signal.SIGTERM)
-        assert _ended(run) == 0
-
-
-def test_an_interrupt_ends_the_command_on_the_other_side(
-    manifest: Path, norouter: Program, start: Start, tmp_path: Path
-) -> None:
-    run = start("run", str(manifest))
-    _told(run, "ready: 2 hosts")
+def _is_interrupted(start: Start, tmp_path: Path) -> None:
+    """An interrupt ends the command on the other side."""
     mark = tmp_path / "pid"
     ctl = start("ctl", "exec", "web", "--", "sh", "-c", f"echo $$ > {mark}; echo up; sleep 100")
     _told(ctl, "up")
@@ -158,11 +125,11 @@ def test_an_interrupt_ends_the_command_on_the_other_side(
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline, "the command still runs"
         time.sleep(0.02)
-    run.send_signal(signal.SIGTERM)
-    assert _ended(run) == 0
 
 
-def test_attach_leaves_the_mesh_as_it_is(manifest: Path, norouter: Program, start: Start) -> None:
+def test_attach_leaves_the_mesh_as_it_is_and_the_end_of_unsaved_work_is_agreed_to(
+    manifest: Path, norouter: Program, start: Start, runtime: Path
+) -> None:
     run = start("run", str(manifest))
     _told(run, "ready: 2 hosts")
     got = norouter("attach", "-c", "host stop web; hosts --json; quit")
@@ -171,7 +138,12 @@ def test_attach_leaves_the_mesh_as_it_is(manifest: Path, norouter: Program, star
     assert states == {"hub": "ready", "web": "stopped"}
     piped = norouter("attach", "mesh", input="host start web\nwait web\nnonsense\n", stdin=None)
     assert piped.returncode == 1 and "<stdin>:3:1" in piped.stderr
-    run.send_signal(signal.SIGTERM)
+
+    _said(runtime, "port add web 18081:127.0.0.1:9")
+    asked = norouter("ctl", "quit")
+    assert asked.returncode == 1 and "--yes" in asked.stderr
+    assert "18081" in asked.stderr, "the diff is shown"
+    assert norouter("ctl", "--yes", "quit").returncode == 0
     assert _ended(run) == 0
 
 

@@ -16,8 +16,10 @@ from norouter_tui.demo.hosts import free_addresses
 from tests.cli.conftest import Program, Start
 
 
-def test_the_demo_passes_on_a_pipe_in_plain_lines(norouter: Program) -> None:
-    done = norouter("demo")
+def test_the_demo_passes_on_a_pipe_in_plain_lines_and_leaves_no_folder_behind(
+    norouter: Program, tmp_path: Path
+) -> None:
+    done = norouter("demo", env={"TMPDIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "\x1b" not in done.stdout
     lines = done.stdout.splitlines()
@@ -26,10 +28,6 @@ def test_the_demo_passes_on_a_pipe_in_plain_lines(norouter: Program) -> None:
     assert any(line.startswith(f"all {len(passed)} checks passed in ") for line in lines)
     for words in ("cedar's page", "came back by itself", "64.0 MiB pushed", "no process is left"):
         assert any(words in line for line in passed), words
-
-
-def test_the_demo_leaves_no_folder_behind(norouter: Program, tmp_path: Path) -> None:
-    assert norouter("demo", env={"TMPDIR": str(tmp_path)}).returncode == 0
     assert not list(tmp_path.glob("norouter-demo-*"))
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from norouter_tui.readiness import Readiness
 from tests.cli.conftest import Program, Start, await_end
 from tests.cli.test_run_command import GONE, SILENT, mesh
 
@@ -60,13 +62,23 @@ def test_a_ready_file_never_takes_the_place_of_another(
     assert Path(path).read_text() == before
 
 
-@pytest.mark.parametrize("kind", ["path", "abstract"])
-def test_a_service_manager_is_told(start: Start, tmp_path: Path, vip: str, kind: str) -> None:
-    name = str(tmp_path / "notify") if kind == "path" else f"@norouter-{os.getpid()}-{vip}"
-    if kind == "abstract" and not os.path.exists("/proc"):
-        pytest.skip("abstract sockets are Linux's alone")
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's alone")
+def test_a_service_manager_may_listen_at_an_abstract_socket(
+    monkeypatch: pytest.MonkeyPatch, vip: str
+) -> None:
+    name = f"norouter-{os.getpid()}-{vip}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.bind(name if kind == "path" else f"\0{name[1:]}")
+        sock.bind(f"\0{name}")
+        sock.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
+        Readiness("").over()
+        assert sock.recv(1000) == b"STOPPING=1"
+
+
+def test_a_service_manager_is_told(start: Start, tmp_path: Path, vip: str) -> None:
+    name = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(name)
         sock.settimeout(20)
         process = start("run", mesh(tmp_path, vip), env={"NOTIFY_SOCKET": name})
         assert sock.recv(1000) == b"READY=1\nSTATUS=2 hosts ready"

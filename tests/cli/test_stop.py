@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -61,6 +62,12 @@ def test_of_several_one_must_be_named_and_a_manifest_is_a_name(
     done = norouter("stop")
     assert done.returncode == 2 and "Several meshes run: name one" in done.stderr
     assert all(str(run.pid) in done.stderr for run, _ in runs)
+    (first, _), (second, manifest) = runs
+    assert norouter("ctl", "--engine", manifest, "save").stderr == f"saved {manifest}\n"
+    got = norouter("ctl", "--engine", str(second.pid), "hosts", "--json")
+    vips = [json.loads(line)["vip"] for line in got.stdout.splitlines()]
+    assert [each.split(".")[2] for each in vips] == ["10", "10"]
+    assert norouter("ctl", "--engine", "none-such", "hosts").returncode == 1
     for run, path in runs:
         assert norouter("stop", path).returncode == 0
         assert run.wait(10) == 0

@@ -83,24 +83,16 @@ def test_a_shell_command_does_not_eat_the_script(norouter: Program) -> None:
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
 
 
-def test_commands_of_a_pipe_are_run_as_they_come(start: Start) -> None:
-    process = start("repl", stdin=subprocess.PIPE)
-    assert process.stdin is not None and process.stdout is not None
-    for _ in range(2):
-        process.stdin.write("hosts --json\n")
-        process.stdin.flush()
-        assert json.loads(process.stdout.readline())["name"] == "local"
-    process.stdin.close()
-    assert process.wait(20) == 0
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_script_in_order(start: Start, number: signal.Signals) -> None:
+def test_commands_of_a_pipe_are_run_as_they_come_until_a_signal_ends_all_in_order(
+    start: Start, number: signal.Signals
+) -> None:
     process = start("repl", stdin=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(f"host add web --vip {vip()} --wait -- {SH}\nhosts --json\n")
-    process.stdin.flush()
-    process.stdout.readline()
+    for line in ("hosts --json", f"host add web --vip {vip()} --wait -- {SH}; status --json"):
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(number)
