@@ -54,7 +54,7 @@ async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]
     """What is left after the answer."""
     where = f" to {clean(row['path'])}" if row["path"] else ""
     when = f"{seconds(row['age'])} ago"
-    told = f"a session ended with unsaved changes{where}, the last one {when}:"
+    told = f"a session that has ended left unsaved changes{where}, the last one {when}:"
     terminal.say(Text(told, style="bold"))
     names = row["names"]
     if len(names) > _SHOWN:
