@@ -155,6 +155,8 @@ class NorouterApp(App[None]):
     @work(group="demo", exclusive=True)
     async def start_demo(self) -> None:
         """Brings the demo mesh up."""
+        text = "Three simulated hosts, and some traffic between them.\nPress q to leave."
+        self.notify(text, title="The demo mesh", timeout=15)
         await self.dialogs.demo()
 
     @work(group="signals")

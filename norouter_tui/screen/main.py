@@ -44,7 +44,7 @@ class MainScreen(Screen[None]):
         Binding("u", "run('undo')", "Undo", id="undo"),
         Binding("U,ctrl+r", "run('redo')", "Redo", show=False, id="redo"),
         Binding("s", "app.dialog('save')", "Save", id="save"),
-        Binding("S", "app.dialog('save_as')", "Save as", show=False, id="save-as"),
+        Binding("w", "app.dialog('save_as')", "Save as", show=False, id="save-as"),
         Binding("o", "app.dialog('open')", "Open", show=False, id="open"),
         Binding("ctrl+z", "app.dialog('revert')", "Revert", show=False, id="revert"),
         Binding("tab", "app.focus_next", "Next pane", show=False, id="next-pane"),

@@ -192,7 +192,7 @@ SCENES = (
     Scene("dialog-add-route", ("3", "a", "=*.corp.example 10.1.0.0/16")),
     Scene("dialog-edit-host", ("down", "e"), sizes=(*BOTH, (40, 10))),
     Scene("dialog-edit-host-wrong", ("down", "e", "tab", "end", "=9", "tab")),
-    Scene("dialog-save-as", ("S", "home", "ctrl+k", "=other"), unsaved_new),
+    Scene("dialog-save-as", ("w", "home", "ctrl+k", "=other"), unsaved_new),
     Scene("dialog-quit-unsaved", ("q",), sizes=BOTH),
     Scene("dialog-revert", ("ctrl+z",)),
     Scene("dialog-recovery", (), unsaved_new, opening="welcome"),

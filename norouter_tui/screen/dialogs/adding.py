@@ -28,7 +28,7 @@ class AddHost(Form):
 
     heading = "Add a host"
     apply = "Add"
-    idle = "The command that you would type to get a shell there, without a terminal."
+    idle = "What you would type to get a shell there, or to run something."
 
     def __init__(self, backend: Backend, command: str = "") -> None:
         super().__init__(backend)

@@ -97,6 +97,8 @@ class Connecting(ModalScreen[str]):
     or nothing; the host goes on coming up without it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll(-1)", "Up", show=False, id="connecting-up"),
+        Binding("down", "scroll(1)", "Down", show=False, id="connecting-down"),
         Binding("r", "retry", "Retry", id="connecting-retry"),
         Binding("e", "edit", "Edit", id="connecting-edit"),
         Binding("d", "remove", "Remove", id="connecting-remove"),
@@ -157,11 +159,15 @@ class Connecting(ModalScreen[str]):
 
     def _draw(self) -> None:
         width = min(_WIDTH, max(16, self.size.width * 96 // 100 - 8))
-        lines = list(_lines(self._progress, self._now, width))
+        lines = list(_lines(self._progress, self._now, width, short=self.size.height < 17))
         self.query_one(".told", Static).update(content(lines))
         self.refresh_bindings()
 
     # -- what its keys do ------------------------------------------------------------------
+
+    def action_scroll(self, by: int) -> None:
+        """Shows what there was no room for."""
+        self.query_one(".steps").scroll_relative(y=by, animate=False, force=True)
 
     def action_retry(self) -> None:
         """Starts it anew."""
@@ -191,12 +197,16 @@ def _is_installed(snapshot: Snapshot, name: str) -> bool:
     return host is not None and plan(host.argv or ("sh",), host.agent or AgentMode.AUTO).installed
 
 
-def _lines(progress: Progress, now: float, width: int) -> Iterator[Text]:
+def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterator[Text]:
+    """Everything that is told; where there is little room, of a failure its cause alone."""
     status = progress.status
     if status is None:
         yield Text("The mesh is about to start it.", "dim")
         return
     yield Text.assemble((fit(clean(status.command) or "this machine", width).rstrip(), "bold"))
+    if short and progress.failed:
+        yield from _failure(status, width)
+        return
     yield Text(status.vip, "dim")
     yield Text("")
     steps = progress.steps()

@@ -34,11 +34,13 @@ class Form(ModalScreen[Outcome | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "app.focus_next", "Next", key_display="tab", id="form-next"),
-        Binding("shift+tab", "app.focus_previous", "Before", show=False, id="form-before"),
+        # Before the field has them: what is typed right after is for the next one.
+        Binding("tab", "step(1)", "Next", key_display="tab", priority=True, id="form-next"),
+        Binding("shift+tab", "step(-1)", "Before", show=False, priority=True, id="form-before"),
         Binding("escape", "cancel", "Cancel", key_display="esc", id="form-cancel"),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
+    AUTO_FOCUS = ""
     heading = ""
     apply = "Apply"
     dense = False
@@ -62,6 +64,10 @@ class Form(ModalScreen[Outcome | None]):
     def sentences(self, values: Values) -> Sequence[Sentence]:
         """The lines that do it; none while there is nothing to do."""
         raise NotImplementedError
+
+    def idle_text(self) -> str:
+        """What is told while there is no effect to tell."""
+        return self.idle
 
     def foreseen(self, foresight: Foresight) -> None:
         """Called with what the lines would do."""
@@ -88,7 +94,7 @@ class Form(ModalScreen[Outcome | None]):
 
     def on_mount(self) -> None:
         self._fit()
-        self.row(self.first or self.rows[0].field.key).input.focus()
+        self.set_focus(self.row(self.first or self.rows[0].field.key).input)
         self.look_again()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -128,9 +134,14 @@ class Form(ModalScreen[Outcome | None]):
     @on(FieldInput.Walked)
     def _walked(self, event: FieldInput.Walked) -> None:
         event.stop()
-        row = next(row for row in self.rows if row.input.has_focus)
-        if not self.walk(row, event.by):
+        row = self.current
+        if row is None or not self.walk(row, event.by):
             self.action_step(event.by)
+
+    @property
+    def current(self) -> FieldRow | None:
+        """The row whose field has the keys."""
+        return next((row for row in self.rows if row.input is self.focused), None)
 
     def walk(self, row: FieldRow, by: int) -> bool:
         """Goes through what a field may be; False where that is not known."""
@@ -143,9 +154,10 @@ class Form(ModalScreen[Outcome | None]):
 
     def action_step(self, by: int) -> None:
         """Goes to the field below, or above."""
-        rows = self.rows
-        at = next((i for i, row in enumerate(rows) if row.input.has_focus), 0)
-        rows[(at + by) % len(rows)].input.focus()
+        rows, current = self.rows, self.current
+        at = rows.index(current) if current is not None else 0
+        # At once: a key that follows is for that field.
+        self.set_focus(rows[(at + by) % len(rows)].input)
 
     # -- what it would do ------------------------------------------------------------------
 
@@ -190,7 +202,7 @@ class Form(ModalScreen[Outcome | None]):
         view = self.query_one(".effect", Static)
         named = {row.field.key for row in self.rows}
         if not lines:
-            view.update(Content.styled(self.idle, "$foreground-muted"))
+            view.update(Content.styled(self.idle_text(), "$foreground-muted"))
             return
         command = Content.styled(":" + history_name("; ".join(lines)), "$foreground-muted")
         elsewhere = next((wrong[key] for key in wrong if key not in named), None)

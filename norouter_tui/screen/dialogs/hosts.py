@@ -19,13 +19,18 @@ _SWITCHED = ("loopback", "etc-hosts", "dns", "state-dir", "agent", "vip")
 
 
 class EditHost(Form):
-    """Changes a host."""
+    """Changes a host.
+
+    Args:
+        first: the field that has the keys at first.
+    """
 
     apply = "Apply"
     dense = True
 
-    def __init__(self, backend: Backend, host: HostSpec) -> None:
+    def __init__(self, backend: Backend, host: HostSpec, first: str = "") -> None:
         super().__init__(backend)
+        self.first = first
         self._host = host
         self.heading = f"Host {host.name}"
         self._before = {field.key: field.value for field in self.fields()}
@@ -68,15 +73,11 @@ class EditHost(Form):
         "state-dir": "its folder for the names files, or off",
     }
 
-    @property
-    def idle_hint(self) -> str:
-        """What the field that has the keys means."""
-        focused = next((row for row in self.rows if row.input.has_focus), None)
-        return self._HINTS.get(focused.field.key, "") if focused else ""
+    def idle_text(self) -> str:
+        return self._HINTS.get(self.current.field.key, "") if self.current else ""
 
     def on_descendant_focus(self) -> None:
-        """The line below tells of the field that has the keys, while there is nothing to tell."""
-        self.idle = self.idle_hint
+        """Tells what the field means that has the keys now."""
         self.look_again()
 
     def sentences(self, values: Values) -> Sequence[Sentence]:

@@ -14,7 +14,8 @@ from norouter_core.engine.publications import Service
 from norouter_core.model import HostSpec
 from norouter_core.session.client import Snapshot
 from norouter_tui.demo.live import is_demo, play
-from norouter_tui.plaintext import clean, count, seconds
+from norouter_tui.plaintext import clean, count
+from norouter_tui.screen.cells import age
 from norouter_tui.screen.confirm import changes
 from norouter_tui.screen.dialogs.adding import AddHost
 from norouter_tui.screen.dialogs.answers import Answer, Answers
@@ -102,7 +103,7 @@ class Dialogs:
                     await self._app.runner.run(f"host rm {word(name)}")
                     return
                 case "edit":
-                    outcome = await self._edit_host(name)
+                    outcome = await self._edit_host(name, "cmd")
                     if outcome is not None:
                         name = str(outcome.data.get("host", name))
                 case _:
@@ -123,13 +124,13 @@ class Dialogs:
             case _:
                 await self._app.runner.edit()
 
-    async def _edit_host(self, name: str) -> Outcome | None:
+    async def _edit_host(self, name: str, first: str = "") -> Outcome | None:
         snapshot = self._snapshot
         host = snapshot.spec.host(name) if snapshot is not None else None
         if host is None:
             self._nothing(f"There is no host {clean(name)} any more.")
             return None
-        return await self._ask(EditHost(self._app.backend, host))
+        return await self._ask(EditHost(self._app.backend, host, first))
 
     async def _edit_port(self, row: PortRow, snapshot: Snapshot) -> None:
         host = snapshot.spec.host(row.one.to_host)
@@ -278,6 +279,6 @@ def _absolute(path: str) -> str:
 
 def _recovery(row: Mapping[str, Any]) -> Answers:
     where = f" to {clean(row['path'])}" if row["path"] else ""
-    text = f"A session ended {seconds(row['age'])} ago with unsaved changes{where}:"
+    text = f"A session ended {age(row['age'])} ago with unsaved changes{where}:"
     names = [Text(f"  {clean(name)}") for name in row["names"]]
     return Answers("Unsaved work", text, _RECOVERY, names, "Later")

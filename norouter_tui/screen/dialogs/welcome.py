@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -15,9 +16,9 @@ from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.texts import content
 
 _KEYS = (
-    ("a", "add", "add a host", "docker exec -i web, ssh db, kubectl exec -i pod --"),
-    ("t", "demo", "try the demo mesh", "three simulated hosts and some traffic between them"),
-    ("o", "open", "open a manifest", "a mesh that was saved, here or by NoRouter"),
+    ("a", "add a host", "docker exec -i web, ssh db, kubectl exec -i pod --"),
+    ("t", "try the demo mesh", "three simulated hosts and some traffic between them"),
+    ("o", "open a manifest", "a mesh that was saved, here or by NoRouter"),
 )
 
 
@@ -35,21 +36,26 @@ class Welcome(ModalScreen[str]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog welcome") as dialog:
             dialog.border_title = "norouter"
-            yield Static(content(_lines()))
+            yield Static()
             yield KeyBar()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.query_one(Static).update(content(_lines(short=self.size.height < 17)))
 
     def action_begin(self, word: str) -> None:
         """Closes it."""
         self.dismiss(word)
 
 
-def _lines() -> list[Text]:
-    lines = [
-        Text("Hosts, containers and pods in one mesh, over what leads to each.", "bold"),
-        Text("No VPN, no root, nothing to install on them.", "dim"),
-        Text(""),
-    ]
-    for key, _, name, about in _KEYS:
-        lines.append(Text.assemble((f"  {key}  ", "accent"), (f"{name:<20}", "bold")))
-        lines.append(Text(f"     {about}", "dim"))
+def _lines(*, short: bool) -> list[Text]:
+    lines: list[Text] = []
+    if not short:
+        lines.append(Text("Hosts, containers and pods in one mesh, over the commands that", "bold"))
+        lines.append(Text("lead to them. No VPN, no root, nothing to install there.", "bold"))
+    for key, name, about in _KEYS:
+        if not short:
+            lines.append(Text(""))
+        lines.append(Text.assemble((f"  {key}  ", "accent"), (name, "bold")))
+        if not short:
+            lines.append(Text(f"     {about}", "muted"))
     return lines
