@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
 import sys
@@ -10,11 +9,12 @@ import sys
 import click
 from click.shell_completion import CompletionItem
 
-from norouter_tui import __version__, stdio
+from norouter_tui import __version__
+from norouter_tui.commandline import run_command
 from norouter_tui.completion import completion
 from norouter_tui.crash import reporter
 from norouter_tui.ctlverbs import attach, ctl, ps
-from norouter_tui.exitcodes import EPILOG, ExitCode
+from norouter_tui.exitcodes import EPILOG
 from norouter_tui.options import debug_option as _debug
 from norouter_tui.options import file_argument as _file
 from norouter_tui.options import uvloop_option as _uvloop
@@ -29,28 +29,7 @@ def dispatch(words: list[str]) -> int:
     """Runs the verb that `words` name; every error ends here, as a line for a person."""
     own = words[: words.index("--")] if "--" in words else words
     reporter.debug = "--debug" in own
-    stdio.install()
-    reporter.install()
-    try:
-        # click hands back what the verb returned, or the status of an `Exit`.
-        return int(cli.main(words, prog_name="norouter", standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return ExitCode.INTERRUPTED
-    except Exception as error:
-        if (failed := stdio.cannot_write(error)) is not None:
-            return _cannot_write(failed)
-        reporter.report(error)
-        return ExitCode.INTERNAL
-
-
-def _cannot_write(error: stdio.CannotWrite) -> int:
-    stdio.give_up()
-    with contextlib.suppress(OSError):
-        click.echo(f"norouter: cannot write to {error.filename}: {error.strerror}", err=True)
-    return ExitCode.CANNOT_WRITE
+    return run_command(cli, "norouter", words)
 
 
 class _FileFirst(click.Group):

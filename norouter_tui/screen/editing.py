@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,8 +46,3 @@ def question(before: str, after: str) -> Question:
 def read(path: Path) -> str:
     """What was made of the file; bytes that are no UTF-8 are told as problems by the loader."""
     return path.read_text("utf-8", "backslashreplace")
-
-
-def editable(path: str) -> str:
-    """What stands for the manifest in a title."""
-    return os.path.basename(path) or "manifest"

@@ -13,8 +13,9 @@ from norouter_core.commands.edits import new_mesh
 from norouter_core.manifest import ManifestError
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
-from norouter_tui import __version__, stdio
+from norouter_tui import __version__
 from norouter_tui.check import problem_lines, sayer
+from norouter_tui.commandline import run_command
 from norouter_tui.crash import reporter
 from norouter_tui.documents import notes_of, open_document
 from norouter_tui.exitcodes import ExitCode
@@ -110,15 +111,4 @@ def _see_out(bridge: Bridge, app: NorouterApp) -> None:
 
 def run(words: list[str]) -> int:
     """Runs `norouter-tui WORDS...` and returns its exit status."""
-    stdio.install()
-    reporter.install()
-    try:
-        return int(command.main(words, prog_name="norouter-tui", standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        return ExitCode.INTERRUPTED
-    except Exception as error:
-        reporter.report(error)
-        return ExitCode.INTERNAL
+    return run_command(command, "norouter-tui", words)
