@@ -109,7 +109,7 @@ def unreadable(name: str, error: Exception) -> ManifestError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     hint = ""
     if isinstance(error, FileNotFoundError):
-        hint = "check the path; `-` reads the manifest from standard input"
+        hint = "check the path"
     elif isinstance(error, IsADirectoryError):
         hint = "name the manifest file inside it"
     message = f"cannot read the manifest: {printable(reason)}"

@@ -17,6 +17,7 @@ from norouter_tui.repl.prompt import ask
 from norouter_tui.repl.terminal import Terminal
 
 _ANSWERS = {"r": "recover", "l": "later", "d": "drop"}
+_YES_NO = {"y": "yes", "n": "no"}
 _SHOWN = 5
 """Commands of the lost session that are shown."""
 
@@ -61,6 +62,9 @@ async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]
         terminal.say(Text(f"  ... {count(len(names) - _SHOWN, 'command')} before these"))
     terminal.say(*(Text(f"  {clean(name)}") for name in names[-_SHOWN:]))
     answer = await ask("[r]ecover, keep for [l]ater or [d]rop?", _ANSWERS, "l")
+    if answer == "d":
+        # What was typed before the question stood there must not be what loses the work.
+        answer = "d" if await ask("drop it for good? [y/N]", _YES_NO, "n") == "y" else "l"
     if answer == "l":
         return rows
     line = f"recover {row['number']}" + (" --drop" if answer == "d" else "")

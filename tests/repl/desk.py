@@ -117,15 +117,26 @@ class Desk:
 
 @asynccontextmanager
 async def seat(
-    client: Client, *, history: History | None = None, columns: int = 100, vi: bool = False
+    client: Client,
+    *,
+    history: History | None = None,
+    columns: int = 100,
+    vi: bool = False,
+    typed: str = "",
 ) -> AsyncIterator[Desk]:
-    """A REPL on `client`; ended in the end."""
+    """A REPL on `client`, at its prompt; ended in the end.
+
+    Args:
+        typed: keys that come before the prompt; unsaved work is offered then.
+    """
     with create_pipe_input() as keys, ExitStack() as stack:
         screen = Screen(keys)
         output = Vt100_Output(cast(TextIO, screen), lambda: Size(40, columns), term="xterm")
         stack.enter_context(create_app_session(input=keys, output=output))
         terminal = Terminal(output, lambda text: text.plain, _nothing_waits)
-        repl = Repl(client, terminal, history or InMemoryHistory(), Look(vi=vi))
+        look = Look(vi=vi, recovers=bool(typed))
+        repl = Repl(client, terminal, history or InMemoryHistory(), look)
+        keys.send_text(typed)
         made = Desk(repl, keys, screen, client)
         try:
             await made.shows("norouter> ")

@@ -10,10 +10,12 @@ from prompt_toolkit.history import InMemoryHistory
 from norouter_core.commands.words import join
 from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec
+from norouter_core.session.autosave import Autosave
 from norouter_core.session.session import Session
 from tests.engine.meshes import exec_command, forward, host, local, relayed, vip
-from tests.repl.desk import CTRL_C, CTRL_D, ENTER, TAB, Desk, desk
+from tests.repl.desk import CTRL_C, CTRL_D, ENTER, TAB, Desk, desk, seat
 from tests.servers import connect, echoing, eventually
+from tests.session.sessions import talk
 
 pytestmark = pytest.mark.anyio
 
@@ -194,3 +196,17 @@ async def test_hostile_text_of_a_host_reaches_the_screen_as_text() -> None:
         await at.shows("exit status: 7")
         await at.shows("boo")
         assert "\x07" not in at.raw and "\x1b[2J" not in at.raw
+
+
+@pytest.mark.parametrize(
+    ("typed", "left"), [("host add web\r", 1), ("dn", 1), ("l", 1), ("dy", 0), ("r", 0)]
+)
+async def test_keys_typed_ahead_of_the_question_lose_no_work(
+    tmp_path: Path, typed: str, left: int
+) -> None:
+    lost = Autosave(tmp_path)
+    lost.keep(MeshSpec((local("lost"),)), "", ("host add lost",))
+    lost._running.release()  # as the end of the process does it
+    async with talk(local("hub"), folder=tmp_path) as say, seat(say.session, typed=typed):
+        assert len(Autosave(tmp_path).recoverable()) == left
+        assert ("lost" in str(say.session.spec)) == (typed == "r")
