@@ -45,9 +45,13 @@ def count(number: int, noun: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """A time span for people: `0.8 ms`, `350 ms`, `1.5 s`, `60 s`."""
+    """A time span for people: `0.8 ms`, `350 ms`, `1.5 s`, `60 s`, `35 min`, `7.5 h`, `12 d`."""
     if value < 0.01:
         return f"{value * 1e3:.1f} ms"
     if value < 0.9995:
         return f"{value * 1e3:.0f} ms"
-    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    if value < 120:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    if value < 7200:
+        return f"{value / 60:.0f} min"
+    return f"{value / 3600:.1f} h" if value < 172_800 else f"{value / 86_400:.0f} d"

@@ -262,8 +262,8 @@ def test_sizes(number: int, text: str) -> None:
 
 
 def test_spans_of_time() -> None:
-    told = [seconds(value) for value in (0.00061, 0.35, 0.9997, 1.5, 60)]
-    assert told == ["0.6 ms", "350 ms", "1.0 s", "1.5 s", "60 s"]
+    told = [seconds(value) for value in (0.00061, 0.35, 0.9997, 1.5, 60, 1325, 27000, 1e6)]
+    assert told == ["0.6 ms", "350 ms", "1.0 s", "1.5 s", "60 s", "22 min", "7.5 h", "12 d"]
 
 
 def test_what_is_missing_when_time_is_up() -> None:

@@ -65,6 +65,19 @@ async def test_listings_do_not_wait_for_who_waits() -> None:
         assert (await waiting).ok, "a host that is stopped is waited for no longer"
 
 
+async def test_who_waits_for_a_host_that_is_stopped_is_told() -> None:
+    async with talk(local("hub"), relayed("web")) as say:
+        await say.ok("host stop web")
+        outcome = await say("wait hub web")
+        assert outcome.failure is not None
+        assert (outcome.failure.message, outcome.failure.hint) == (
+            "web is stopped",
+            "host start web",
+        )
+        assert outcome.failure.column == 10
+        assert (await say.ok("wait")).message == "ready: all of the mesh but web: stopped"
+
+
 async def test_waiting_has_an_end() -> None:
     async with talk(local("hub")) as say:
         await say.ok(f"host add web --vip {vip()} -- sh -c 'exec cat >/dev/null'")
@@ -81,7 +94,8 @@ async def test_a_port_that_cannot_be_bound_ends_the_wait(monkeypatch: pytest.Mon
         outcome = await say("port add hub 28081 --wait")
         assert outcome.changed
         assert outcome.failure is not None
-        assert f"port {hub.vip}:28081 on hub is failed" in outcome.failure.message
+        assert f"port {hub.vip}:28081 on hub is not bound" in outcome.failure.message
+        assert "norouter ps" in outcome.failure.hint
 
 
 async def test_a_fault_of_ours_costs_one_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,10 +129,14 @@ def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -
             return Failure(told, hint=_hint(host))
     for port in status.listeners:
         if port.state is ListenerState.FAILED and (hosts is None or port.to_host in hosts):
-            where = f"port {port.listen} on {port.on_host}"
-            return Failure(f"{where} is {port.state.value} {after}: {port.note}".rstrip(": "))
+            why = port.note.removeprefix(f"{port.listen}: ")
+            told = f"port {port.listen} on {port.on_host} is not bound {after}: {why}"
+            return Failure(told.rstrip(": "), hint=_TAKEN if "in use" in why else "")
     names = f": {', '.join(host.name for host in down)}" if down else ""
     return Failure(f"not ready {after}{names}", hint="wait longer: --timeout 5m")
+
+
+_TAKEN = "another mesh of yours may have it (`norouter ps`), or another program"
 
 
 def _why(host: HostStatus) -> str:

@@ -11,6 +11,7 @@ from norouter_core.commands.edits import Refusal
 from norouter_core.commands.edits.base import hosts_of
 from norouter_core.commands.outcome import Bytes, Column, Outcome, Question, Table, Unit
 from norouter_core.engine import Engine
+from norouter_core.engine.status import HostState
 from norouter_core.links.base import VerbError
 from norouter_core.session.handlers.base import (
     PATIENCE,
@@ -132,7 +133,14 @@ async def wait(session: Session, request: Request) -> Outcome:
     failure = await until_ready(session.engine, names, timeout)
     if failure is not None:
         return Outcome(failure=failure)
-    return Outcome(message=f"ready: {', '.join(names) if names else 'all of the mesh'}")
+    states = {host.name: host.state for host in session.engine.status().hosts}
+    stopped = [name for name, state in states.items() if state is HostState.STOPPED]
+    for number, name in enumerate(names or ()):
+        if name in stopped:
+            column = request.call.column("host", number)
+            return failed(f"{name} is stopped", f"host start {name}", column)
+    but = f" but {', '.join(stopped)}: stopped" if stopped else ""
+    return Outcome(message=f"ready: {', '.join(names) if names else f'all of the mesh{but}'}")
 
 
 ON_HOSTS: dict[str, Handler] = {
