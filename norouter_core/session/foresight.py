@@ -39,21 +39,20 @@ class Foresight:
 
 def foresee(spec: MeshSpec, lines: Sequence[str], cuts: Cuts) -> Foresight:
     """What lines of verbs that change the mesh would make of `spec`. Changes nothing."""
-    now = spec
+    made = Edit(spec, "")
     messages: list[str] = []
     data: dict[str, Any] = {}
     for at, line in enumerate(lines):
         try:
             call = _parsed(line)
-            edit = EDITS[call.verb.name](now, call)
+            made = EDITS[call.verb.name](made.spec, call)
         except Unreadable as unreadable:
             return Foresight(failure=unreadable.failure, at=at)
         except Refused as refusal:
             return Foresight(failure=refused(call, refusal).failure, at=at)
-        now = edit.spec
-        messages.append(edit.message)
-        data |= edit.data
-    return Foresight(tuple(messages), cuts(now), now != spec, data)
+        messages.append(made.message)
+        data |= made.data
+    return Foresight(tuple(messages), cuts(made.spec), made.spec != spec, data)
 
 
 async def change(session: Session, lines: Sequence[str]) -> Outcome:
@@ -63,7 +62,7 @@ async def change(session: Session, lines: Sequence[str]) -> Outcome:
         calls = [_parsed(line) for line in lines]
     except Unreadable as unreadable:
         return Outcome(failure=unreadable.failure)
-    request = Request(calls[-1], "; ".join(lines), lambda output: None, True)
+    request = Request(calls[-1], "; ".join(lines), lambda output: None, confirmed=True)
     return await session.change(request, partial(_together, calls))
 
 
@@ -75,13 +74,14 @@ def _parsed(line: str) -> Call:
 
 
 def _together(calls: Sequence[Call], spec: MeshSpec) -> Edit:
-    messages: list[str] = []
-    hosts: list[str] = []
-    data: dict[str, Any] = {}
+    """The calls one after the other, as one edit.
+
+    Raises:
+        Refused: one of them cannot be.
+    """
+    edits: list[Edit] = []
     for call in calls:
-        edit = EDITS[call.verb.name](spec, call)
-        spec = edit.spec
-        messages.append(edit.message)
-        hosts += edit.hosts
-        data |= edit.data
-    return Edit(spec, "; ".join(messages), tuple(dict.fromkeys(hosts)), data)
+        edits.append(EDITS[call.verb.name](edits[-1].spec if edits else spec, call))
+    hosts = dict.fromkeys(host for edit in edits for host in edit.hosts)
+    data = {key: value for edit in edits for key, value in edit.data.items()}
+    return Edit(edits[-1].spec, "; ".join(edit.message for edit in edits), tuple(hosts), data)

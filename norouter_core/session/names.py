@@ -7,7 +7,7 @@ import re
 from norouter_core.text import clean
 
 _LONGEST = 120
-_SECRET = re.compile(r"(--auth[=\s]+)\S+")
+_SECRET = re.compile(r"""(--auth[=\s]+)(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
 
 
 def history_name(line: str) -> str:

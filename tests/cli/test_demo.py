@@ -63,7 +63,7 @@ def test_an_interrupt_ends_the_demo_in_an_orderly_way(start: Start, tmp_path: Pa
 def test_on_a_terminal_the_demo_shows_progress_and_colour(start: Start) -> None:
     leader, follower = pty.openpty()
     env = {"TERM": "xterm-256color"}
-    process = start("demo", stdout=follower, stderr=follower, env=env)
+    process = start("demo", "--plain", stdout=follower, stderr=follower, env=env)
     os.close(follower)
     seen = b""
     while data := _read(leader):

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from norouter_core.commands.grammar import parse
 from norouter_core.commands.outcome import Completion, Outcome
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_core.session.client import DocumentState
@@ -17,9 +18,11 @@ from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.dialogs.adding import AddHost
 from norouter_tui.screen.dialogs.answers import Answers
 from norouter_tui.screen.dialogs.connecting import Connecting
+from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.form import Form
 from norouter_tui.screen.dialogs.hosts import EditHost
 from norouter_tui.screen.dialogs.ports import AddPort
+from norouter_tui.screen.dialogs.sentence import Said, sentence
 from norouter_tui.screen.dialogs.welcome import Welcome
 from norouter_tui.screen.messages import SnapshotArrived
 from tests.tui import dialog_scenes as scenes
@@ -418,6 +421,25 @@ def test_a_form_tells_of_a_mesh_that_has_ended() -> None:
         assert "the mesh has been stopped" in shown(app)
 
     _play(play, ("2", "a", "=8081"))
+
+
+def test_every_dialog_is_in_the_palette() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        await _keys(pilot, "ctrl+p", *"Save as")
+        await until(pilot, lambda: "Save as (w)" in shown(app))
+        await _keys(pilot, "down", "enter")
+        await until(pilot, lambda: isinstance(app.screen, FileDialog))
+
+    _play(play)
+
+
+def test_what_is_typed_is_a_word_of_a_line_and_never_an_option() -> None:
+    command = [Said("nsenter", "cmd"), Said("--", "cmd")]
+    line = sentence("host add", Said("--wait", "name"), Said("--"), command)
+    assert line.line == "host add '--wait' -- nsenter --"
+    assert [line.key_at(column) for column in (1, 10, 19, 23, 29)] == ["", "name", "", "cmd", "cmd"]
+    call = parse(sentence("save", Said("--force", "file")).line)
+    assert call is not None and call.get("file") == "--force" and "force" not in call
 
 
 # -- what strangers paste, and what terminals do -----------------------------------------------

@@ -18,6 +18,7 @@ from norouter_tui.plaintext import clean
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.fields import Field, FieldInput, FieldRow
 from norouter_tui.screen.dialogs.offers import Offers
+from norouter_tui.screen.dialogs.sentence import split
 from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.quoting import word
 
@@ -126,7 +127,7 @@ class FileDialog(ModalScreen[str | None]):
         self._tell(path)
         if not self._good:
             return
-        force = self._saves and os.path.exists(os.path.expanduser(path)) and path != self._own
+        force = self._saves and not _same(path, self._own) and os.path.exists(_full(path))
         self.dismiss(f"{self._verb} {word(path)}{' --force' if force else ''}")
 
     def action_cancel(self) -> None:
@@ -136,14 +137,20 @@ class FileDialog(ModalScreen[str | None]):
 
 def _plain(text: str) -> str:
     """A completion without the quotes that it has in a line."""
-    from norouter_tui.screen.dialogs.sentence import split
-
     return (split(text) or (text,))[0]
+
+
+def _full(path: str) -> str:
+    return os.path.expanduser(path)
+
+
+def _same(path: str, own: str) -> bool:
+    return bool(own) and os.path.abspath(_full(path)) == os.path.abspath(own)
 
 
 def _saving(path: str, own: str) -> tuple[str, str, bool]:
     """What saving there means, its style, and whether it can be."""
-    full = os.path.expanduser(path)
+    full = _full(path)
     folder = os.path.dirname(full) or "."
     if not path:
         return "name a file, such as mesh.yaml", "$foreground-muted", False
@@ -151,7 +158,7 @@ def _saving(path: str, own: str) -> tuple[str, str, bool]:
         return "this is a folder", "$text-error", False
     if not os.path.isdir(folder):
         return f"there is no folder {clean(folder)}", "$text-error", False
-    if path == own:
+    if _same(path, own):
         return "its own file: comments, order and quoting stay", "$text-success", True
     if os.path.exists(full):
         return "! there is such a file: it will be replaced", "$text-warning", True
@@ -159,7 +166,7 @@ def _saving(path: str, own: str) -> tuple[str, str, bool]:
 
 
 def _loading(path: str) -> tuple[str, str, bool]:
-    full = os.path.expanduser(path)
+    full = _full(path)
     if not path:
         return (
             "the mesh becomes that of the manifest; undo brings this one back",

@@ -27,21 +27,25 @@ class Sentence:
     @property
     def line(self) -> str:
         """As it is run."""
-        return " ".join(_shown(said) for said in self.words)
+        return " ".join(self._texts())
 
     def key_at(self, column: int) -> str:
         """The field to blame for what is wrong at a 1-based column; empty for none of them."""
         end = 0
-        for said in self.words:
-            end += len(_shown(said)) + 1
+        for said, text in zip(self.words, self._texts(), strict=True):
+            end += len(text) + 1
             if column <= end:
                 return said.key
         return self.words[-1].key if self.words else ""
 
-
-def _shown(said: Said) -> str:
-    # Options and the `--` before a command are no longer themselves in quotes.
-    return word(said.text) if said.key or not said.text.startswith("-") else said.text
+    def _texts(self) -> list[str]:
+        """The words with the quotes that they need: of what follows `--` none is an option."""
+        dashes = Said("--")
+        at = self.words.index(dashes) if dashes in self.words else len(self.words)
+        return [
+            said.text if not said.key else shlex.quote(said.text) if i > at else word(said.text)
+            for i, said in enumerate(self.words)
+        ]
 
 
 def sentence(verb: str, *words: Said | Iterable[Said]) -> Sentence:
