@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -30,7 +31,7 @@ from norouter_tui.screen.dialogs.connecting import Connecting
 from norouter_tui.screen.dialogs.opening import Dialogs
 from norouter_tui.screen.help import HelpScreen, key_lines
 from norouter_tui.screen.history import History
-from norouter_tui.screen.log import LogView
+from norouter_tui.screen.log import LogEntry, LogView
 from norouter_tui.screen.main import MainScreen
 from norouter_tui.screen.manifest import ManifestView
 from norouter_tui.screen.messages import (
@@ -199,12 +200,14 @@ class NorouterApp(App[None]):
     def _events_arrived(self, event: EventsArrived) -> None:
         if event.missed:
             self._printer.missed(event.missed)
+        log: list[LogEntry] = []
         for each in event.events:
             self._printer.show(each)
             said, self._said = self._said, []
-            self.log_lines(said, each.at)
+            log += [LogEntry(each.at, line) for line in said]
             if isinstance(each, HostChanged) and isinstance(self.screen, Connecting):
                 self.screen.show_host(each.host)
+        self.main.query_one(LogView).add(log)
 
     @on(events.Print)
     def _printed(self, event: events.Print) -> None:
@@ -263,9 +266,10 @@ class NorouterApp(App[None]):
         ended = self.workers.cancel_group(self, "commands")
         self.notify("Ended." if ended else "Nothing runs.")
 
-    def log_lines(self, lines: Sequence[Text], at: float | None = None) -> None:
-        """Adds lines to the log."""
-        self.main.query_one(LogView).add(lines, at)
+    def log_lines(self, lines: Sequence[Text]) -> None:
+        """Adds lines to the log, as of now."""
+        now = time.time()
+        self.main.query_one(LogView).add(LogEntry(now, line) for line in lines)
 
     # -- the end ---------------------------------------------------------------------------
 

@@ -64,11 +64,10 @@ class LogView(View):
     def focus_target(self) -> Widget:
         return self.lines
 
-    def add(self, texts: Iterable[Text], at: float | None = None) -> None:
-        """Adds an entry for each text, as of `at` or now."""
-        now = time.time() if at is None else at
-        for text in texts:
-            entry = LogEntry(now, translated(text))
+    def add(self, entries: Iterable[LogEntry]) -> None:
+        """Adds entries; many at a time cost little more than one."""
+        for each in entries:
+            entry = LogEntry(each.at, translated(each.text))
             self._entries.append(entry)
             if self._fits(entry):
                 self._lines.extend(self._wrapped(entry))

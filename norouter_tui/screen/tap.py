@@ -24,10 +24,13 @@ from norouter_tui.screen.textview import TextLine, TextView
 REFRESH = 0.2
 """Seconds between two looks at what has passed: bytes come faster than anybody reads."""
 _TITLES = {FORTH: "→ forth", BACK: "← back"}
-_ROW = 16
-_NARROW_ROW = 8
-_HEX_ROOM = 76
-"""Cells that a hex row of 16 bytes takes."""
+_ROWS = (16, 8, 4)
+"""Bytes in a row of hex: as many as there is room for."""
+
+
+def _hex_cells(row: int) -> int:
+    """Cells that a row of hex takes: an offset, two digits and a blank a byte, a letter a byte."""
+    return 8 + 2 + 3 * row - 1 + 2 + row
 
 
 class Side:
@@ -45,8 +48,8 @@ class Side:
         del self.kept[:-LIMIT]
 
     def hex_lines(self, width: int) -> Iterator[Text]:
-        """The bytes in rows of 16 (8 where it is narrow): offset, pairs, letters."""
-        row = _ROW if width >= _HEX_ROOM else _NARROW_ROW
+        """The bytes in rows of 16, of 8 or 4 where it is narrow: offset, pairs, letters."""
+        row = next((row for row in _ROWS if _hex_cells(row) <= width), _ROWS[-1])
         start = self.total - len(self.kept)
         # The first row begins at a round offset, so that the pairs stand still as bytes go.
         skip = -start % row

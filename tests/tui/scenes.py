@@ -26,6 +26,7 @@ from norouter_core.commands.outcome import (
 from norouter_core.model import MeshSpec
 from norouter_core.session.client import DocumentState, Snapshot
 from norouter_tui.screen.app import NorouterApp
+from norouter_tui.screen.log import LogEntry, LogView
 from norouter_tui.screen.messages import SnapshotArrived
 from tests.tui import meshes
 from tests.tui.still import StillBackend
@@ -145,7 +146,7 @@ class Scene:
         await pilot.pause()
         for field in app.main.query(Input):
             field.cursor_blink = False
-        app.log_lines(LOG, meshes.NOW)
+        app.main.query_one(LogView).add(LogEntry(meshes.NOW, line) for line in LOG)
         app.post_message(SnapshotArrived(self.snapshot()))
         await pilot.pause()
         for key in self.keys:
@@ -194,7 +195,7 @@ SCENES = (
     Scene("keys", ("1", "question_mark"), sizes=WIDE),
     Scene("copy", ("2", "down", "y"), sizes=SMALL),
     Scene("tap", ("1", "t")),
-    Scene("tap-hex", ("1", "t", "h"), sizes=WIDE),
+    Scene("tap-hex", ("1", "t", "h")),
     Scene("light", ("1",), theme="norouter-light"),
     Scene("contrast", ("1",), theme="norouter-contrast", sizes=SMALL),
     Scene("no-colour", ("1",), no_colour=True, sizes=SMALL),

@@ -88,6 +88,36 @@ def test_name_vip_and_ports_can_be_said() -> None:
     _play(play, keys)
 
 
+@pytest.mark.parametrize(
+    ("typed", "fields", "forward"),
+    [
+        (("=8081:80",), ("8081", "80"), "8081:80"),
+        ((*"9:1",), ("9", "1"), "9:1"),
+        (("=53:10.0.0.2:5353/udp",), ("53/udp", "10.0.0.2:5353"), "53:10.0.0.2:5353/udp"),
+    ],
+)
+def test_a_port_forward_as_manifests_have_it_goes_to_both_fields(
+    typed: tuple[str, ...], fields: tuple[str, str], forward: str
+) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        form = app.screen
+        assert isinstance(form, AddPort)
+        assert (form.row("listen").text, form.row("target").text) == fields
+        await _keys(pilot, "enter")
+        assert backend.changed == [(f"port add web {forward}",)]
+
+    _play(play, ("down", "2", "a", *typed))
+
+
+def test_where_to_save_is_proposed_and_what_is_typed_replaces_that() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+        assert "there is no folder" not in shown(app)
+        await _keys(pilot, "enter")
+        assert backend.ran == ["save /tmp/else.yaml"]
+
+    _play(play, ("w", *"/tmp/else.yaml"))
+
+
 WRONG: tuple[tuple[dict[str, str], str, str], ...] = (
     ({"cmd": "docker exec -i x", "name": "web"}, "name", 'the name "web" is taken'),
     ({"cmd": "ssh x", "vip": "1.2.3"}, "vip", "is not an IPv4 address"),

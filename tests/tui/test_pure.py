@@ -160,6 +160,16 @@ def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
     assert [line.plain for line in side.text_lines(80)] == ["z"]
 
 
+@pytest.mark.parametrize("width", [27, 31, 42, 43, 60, 75, 76, 200])
+def test_hex_shows_every_byte_in_the_room_there_is(width: int) -> None:
+    side = Side()
+    side.add(Bytes("forth", bytes(range(48, 112))))
+    lines = list(side.hex_lines(width))
+    assert all(line.cell_len <= width for line in lines)
+    rows = [line.plain[10:].split("  ")[0].split() for line in lines]
+    assert bytes.fromhex("".join(pair for row in rows for pair in row)) == bytes(range(48, 112))
+
+
 def test_texts_keep_their_colours_when_they_are_wrapped() -> None:
     text = translated(Text.assemble("host ", ("db", "bold"), ": ", ("no " * 30, "bold red")))
     lines = wrapped(text, 30)

@@ -70,6 +70,7 @@ class FileDialog(ModalScreen[str | None]):
     def on_mount(self) -> None:
         self.row.put(self._path)
         self.row.input.focus()
+        self.row.input.select_all()
         self._look(self._path, listing=True)
 
     # -- what is typed ---------------------------------------------------------------------

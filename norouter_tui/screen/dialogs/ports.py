@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import on
+from textual.widgets import Input
+
 from norouter_core.commands.edits.forwards import key as forward_key
 from norouter_core.commands.edits.forwards import key_text
 from norouter_core.commands.kinds import Kind, value
@@ -61,6 +64,17 @@ class AddPort(Form):
             Field("listen", "Port", "", "at its VIP; 53/udp for UDP", Kind.PORT, needed=True),
             Field("target", "Leads to", "", _TARGET_HINT),
         )
+
+    @on(Input.Changed)
+    def _whole(self, event: Input.Changed) -> None:
+        """A port forward that is typed or pasted as manifests have it goes to both fields."""
+        row, target = self.row("listen"), self.row("target")
+        listen, colon, rest = row.text.partition(":")
+        if event.input is row.input and colon:
+            leads, slash, proto = rest.partition("/")
+            row.put(f"{listen}{slash}{proto}")
+            target.put(leads)
+            target.input.focus()
 
     def sentences(self, values: Values) -> Sequence[Sentence]:
         host, listen, target = values["host"], values["listen"], values["target"]
