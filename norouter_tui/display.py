@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rich.text import Text
 
-from norouter_core.commands.grammar import Unreadable, parse, wants_json
+from norouter_core.commands.grammar import readable, wants_json
 from norouter_core.commands.outcome import Bytes, Column, Outcome, Output, Table
 from norouter_core.session.client import Client
 from norouter_tui import stdio
@@ -111,10 +111,7 @@ async def run_shown(client: Client, line: str, paper: Paper, *, confirmed: bool 
 
 def _form(line: str) -> Form:
     """How a line asks for bytes to be shown."""
-    try:
-        call = parse(line)
-    except Unreadable:
-        return Form.AUTO
+    call = readable(line)
     if call is None or call.verb.name != "stream tap":
         return Form.AUTO
     return Form.HEX if "hex" in call else Form.TEXT if "text" in call else Form.AUTO

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 
-from norouter_core.commands.grammar import Call, Unreadable, parse
+from norouter_core.commands.grammar import Call, readable
 from norouter_core.commands.outcome import Completion, Emit, Outcome
 from norouter_core.commands.words import join, words_of
 from norouter_core.control import ControlLost
@@ -20,10 +20,7 @@ _WITH_FILE = frozenset({"save", "load"})
 def from_here(line: str) -> str:
     """The line with the file it names as an absolute path: the other process may stand in another
     folder."""
-    try:
-        call = parse(line)
-    except Unreadable:
-        return line
+    call = readable(line)
     if call is None or call.verb.name not in _WITH_FILE or call.get("file", "-") == "-":
         return line
     return _with_file(line, call, os.path.abspath(os.path.expanduser(call.get("file"))))
@@ -84,8 +81,5 @@ class Elsewhere:
 
 
 def _quitting(line: str) -> Call | None:
-    try:
-        call = parse(line)
-    except Unreadable:
-        return None
+    call = readable(line)
     return call if call is not None and call.verb.name == "quit" else None

@@ -90,17 +90,18 @@ def parse(line: str) -> Call | None:
 
 def wants_json(line: str) -> bool:
     """Whether a line asks for its rows as JSON."""
-    call = _readable(line)
+    call = readable(line)
     return call is not None and "json" in call
 
 
 def ends_session(line: str) -> bool:
     """Whether a line asks for the end of the session."""
-    call = _readable(line)
+    call = readable(line)
     return call is not None and call.verb.name == "quit"
 
 
-def _readable(line: str) -> Call | None:
+def readable(line: str) -> Call | None:
+    """As `parse` has it; None also for a line that is no call."""
     try:
         return parse(line)
     except Unreadable:
@@ -136,6 +137,9 @@ def _unknown(words: Sequence[Word]) -> Unreadable:
         message = f"{quoted(' '.join(word.text for word in words))} leads to no host"
         hint = "an exec command does, such as `docker exec -i NAME` or `ssh NAME`"
         return Unreadable(Failure(message, words[0].start + 1, hint))
+    if first == "$":
+        hint = "leave out the `$`, which is a shell's prompt"
+        return Unreadable(Failure(f"there is no verb {quoted(first)}", words[0].start + 1, hint))
     names = sorted(FIRST_WORDS)
     near_names = difflib.get_close_matches(first[:64].lower(), names, n=1)
     hint = f"did you mean {near_names[0]}?" if near_names else "`help` lists the verbs"

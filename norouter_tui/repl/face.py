@@ -18,7 +18,7 @@ from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.text import Text
 
-from norouter_core.commands.grammar import Unreadable, parse
+from norouter_core.commands.grammar import readable
 from norouter_core.commands.outcome import Failure, Outcome
 from norouter_core.control import ControlLost
 from norouter_core.session.client import Client, Summary
@@ -243,10 +243,7 @@ class Repl:
 
 def _lasts(line: str) -> bool:
     """Whether a command goes on until somebody has seen enough."""
-    try:
-        call = parse(line)
-    except Unreadable:
-        return False
+    call = readable(line)
     if call is None or "for" in call:
         return False
     return call.verb.name == "stream tap" or "follow" in call

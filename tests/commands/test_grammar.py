@@ -135,6 +135,7 @@ def test_rows_for_programs() -> None:
     ("line", "column", "message", "hint"),
     [
         ("hosst", 1, 'no verb "hosst"', "did you mean host?"),
+        ("$ ssh web", 1, 'no verb "$"', "leave out the `$`"),
         ("  host ad x", 8, 'no verb "host ad"', "did you mean host add?"),
         ("host", 5, "host what?", "add, "),
         ("hosts --jsn", 7, 'no option "--jsn"', "did you mean --json?"),
