@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from norouter_core.manifest import ManifestError, load_file
 from norouter_core.manifest.schema import modeline
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
 from norouter_core.session.document import Document, SaveFailed
+from tests.manifest.manifests import specs
 
 TEXT = """\
 # my mesh
@@ -189,3 +191,16 @@ def test_the_encoding_stays(file: Path, codec: str) -> None:
 def test_home(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Document.empty().save(MeshSpec(), "~/in-home.yaml") == f"{tmp_path}/in-home.yaml"
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(specs(), specs())
+def test_what_is_saved_loads_back_equal_whatever_was_in_the_file(
+    tmp_path: Path, before: MeshSpec, after: MeshSpec
+) -> None:
+    path = str(tmp_path / "mesh.yaml")
+    Document.empty().save(before, path, force=True)
+    document = Document.load(path)
+    assert document.spec == before
+    document.save(after)
+    assert Document.load(path).spec == after
