@@ -13,7 +13,7 @@ help: ## this list
 setup: ## .venv with this project and its tools
 	@$(SETUP) dev
 
-demo: ## three simulated hosts, joined and verified before your eyes
+demo: ## three simulated hosts in a mesh on the screen, or verified line by line on a pipe
 	@$(SETUP) run
 	@$(BIN)/norouter demo $(ARGS)
 
