@@ -50,6 +50,7 @@ class Printer:
         expected: how many hosts the mesh has. Once each of them is ready or has failed, what is
             up of the mesh is told, even if it is never ready as a whole; 0 leaves that out.
         again: how a host that has failed for good is tried again.
+        since: seconds since the epoch; hosts that have been ready from before that are no news.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Printer:
         debug: bool = False,
         expected: int = 0,
         again: str = "restart the run",
+        since: float = 0.0,
     ) -> None:
         self._out = out
         self._err = err
         self._debug = debug
         self._expected = expected
         self._again = again
+        self._since = since
         self._hosts: dict[str, HostStatus] = {}
         self._listeners: dict[tuple[str, str], ListenerStatus] = {}
         self._published: list[str] = []
@@ -111,6 +114,8 @@ class Printer:
         before = self._hosts.get(host.name)
         self._hosts[host.name] = host
         if before is not None and before.state == host.state and before.attempt == host.attempt:
+            return
+        if before is None and host.state == HostState.READY and host.since < self._since:
             return
         self._moved = True
         if host.state == HostState.READY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO, cast
@@ -204,7 +205,9 @@ class Repl:
 
     async def _follow(self) -> None:
         """Tells what happens, for as long as the session lasts."""
-        printer = Printer(self._news.put, self._news.put, again="host restart NAME")
+        printer = Printer(
+            self._news.put, self._news.put, again="host restart NAME", since=time.time()
+        )
         if isinstance(self._client, Session):
             printer.know(self._client.engine.status())
         async for event in self._client.events():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 
 import anyio
@@ -113,7 +114,9 @@ class ByScript:
         for note in self._notes:
             tell(note)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_follow, client, Printer(tell, tell, again="host restart NAME"))
+            tasks.start_soon(
+                _follow, client, Printer(tell, tell, again="host restart NAME", since=time.time())
+            )
             status = await Script(client, self._name, StreamPaper(), tell).run(self._lines)
             tasks.cancel_scope.cancel()
         return status

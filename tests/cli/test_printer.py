@@ -279,3 +279,11 @@ def test_what_is_missing_when_time_is_up() -> None:
         "  host db backing off: docker: command not found",
         "  port 127.0.42.101:8080 on db pending",
     ]
+
+
+def test_a_host_that_was_ready_before_its_reader_came_is_no_news() -> None:
+    out: list[str] = []
+    printer = Printer(lambda line: out.append(line.plain), lambda line: None, since=5.0)
+    for ready in (host(), replace(host(), attempt=3, since=9.0), replace(host("db"), since=6.0)):
+        printer.show(HostChanged(host=ready))
+    assert [line.split()[1] for line in out] == ["web", "db"]
