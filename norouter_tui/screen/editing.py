@@ -11,6 +11,7 @@ from pathlib import Path
 from norouter_core.commands.outcome import Question
 from norouter_core.manifest import ManifestError, load_text, render
 from norouter_core.model import MeshSpec
+from norouter_tui import editor
 
 
 @contextmanager
@@ -43,6 +44,11 @@ def question(before: str, after: str) -> Question:
     return Question("Make the mesh so?", "\n".join(lines))
 
 
-def read(path: Path) -> str:
-    """What was made of the file; bytes that are no UTF-8 are told as problems by the loader."""
-    return path.read_text("utf-8", "backslashreplace")
+def edited(path: Path) -> tuple[str, str]:
+    """What the user makes of the file in his editor, and why there is nothing, else empty. Bytes
+    that are no UTF-8 are told as problems by the loader."""
+    try:
+        editor.edit(path)
+        return path.read_text("utf-8", "backslashreplace"), ""
+    except (editor.EditorFailed, OSError) as error:
+        return "", str(error)

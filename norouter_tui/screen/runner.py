@@ -18,7 +18,6 @@ from norouter_core.commands.outcome import (
     Question,
 )
 from norouter_core.model import MeshSpec
-from norouter_tui import editor
 from norouter_tui.screen import editing
 from norouter_tui.screen.cells import fit, tidy
 from norouter_tui.screen.choose import Choose
@@ -142,12 +141,11 @@ class Runner:
         before = await self.text_of("export")
         with editing.draft(before + "\n") as path:
             while True:
-                try:
-                    with self._app.suspend():
-                        editor.edit(path)
-                    after = editing.read(path)
-                except (editor.EditorFailed, OSError) as error:
-                    self._app.notify(tidy(str(error)), severity="error", markup=False, timeout=8)
+                # Nothing may be raised out of here: Textual would never take the terminal back.
+                with self._app.suspend():
+                    after, failure = editing.edited(path)
+                if failure:
+                    self._app.notify(tidy(failure), severity="error", markup=False, timeout=8)
                     return
                 if not await self._mend(after, snapshot.spec):
                     break

@@ -19,6 +19,11 @@ from tests.transports.require import need_program
 
 pytestmark = pytest.mark.terminal
 
+EDITOR = """#!/bin/sh
+sed -i 's/:80"/:81"/' "$1"
+[ ! -e "$HOME/broken" ]
+"""
+"""Changes a port; fails while there is such a file."""
 SCREEN = (sys.executable, "-m", "norouter_tui.app")
 
 
@@ -34,7 +39,7 @@ def env(tmp_path: Path) -> dict[str, str]:
     """Docker leads to this machine; the editor changes a port."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in (("docker", EXEC), ("ed", '#!/bin/sh\nsed -i s/:80\\"/:81\\"/ "$1"\n')):
+    for name, text in (("docker", EXEC), ("ed", EDITOR)):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     plain = exec_command()[1].removeprefix("PATH=")
@@ -104,6 +109,10 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     _command(person, "port add web 8080:80", "Ports 2")
     person.keys("5")
     person.shows(":80")
+    (tmp_path / "broken").touch()
+    person.keys("E")
+    person.shows("the editor ed ended with status 1")
+    (tmp_path / "broken").unlink()
     person.keys("E")
     person.shows("Make the mesh so?")
     person.keys("y")
