@@ -81,6 +81,12 @@ def _lasting(old: TextIO | None, number: int) -> TextIO:
     )
 
 
+def drawing() -> io.TextIOWrapper:
+    """stderr as a screen draws on it: UTF-8, written when it is flushed, and lasting."""
+    raw = LastingFile(2, "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace")
+
+
 def give_up() -> None:
     """Drops what stdout still holds and whatever is written to it from now on."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)

@@ -44,6 +44,7 @@ from norouter_tui.screen.messages import (
 )
 from norouter_tui.screen.runner import Runner
 from norouter_tui.screen.settings import load_settings
+from norouter_tui.screen.terminal import Terminal
 from norouter_tui.screen.themes import DARK, THEMES
 from norouter_tui.signals import ENDING, watch_signals
 
@@ -83,7 +84,7 @@ class NorouterApp(App[None]):
         settings: Path | None = None,
         opening: Opening | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=Terminal)
         self.backend = backend
         self.fault: BaseException | None = None
         """What ended the app, if that was a fault of this program."""

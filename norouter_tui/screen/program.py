@@ -80,9 +80,6 @@ def show(
     for name in ("COLUMNS", "LINES"):
         # Textual would take them for the size of the terminal, and go on to when it is resized.
         os.environ.pop(name, None)
-    if sys.__stderr__ is not None and hasattr(sys.__stderr__, "reconfigure"):
-        # What is drawn is UTF-8, as are the keys that are read, whatever the locale says.
-        sys.__stderr__.reconfigure(encoding="utf-8")
     try:
         app.run()
     finally:

@@ -129,6 +129,24 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     assert_runs(saved, f"http://{web}:{listen}/", env)
 
 
+@pytest.mark.parametrize("dialog", ["", "a"])
+def test_a_terminal_that_closes_leaves_nothing_behind(
+    person: Tmux, env: dict[str, str], tmp_path: Path, dialog: str
+) -> None:
+    person.start(env)
+    person.run(*SCREEN, "new.yaml")
+    person.shows("1/1 ready")
+    _command(person, f"host add --vip {vip()} -- docker exec -i web bash", "2/2 ready")
+    if dialog:
+        person.keys(dialog)
+        person.shows("Add a host")
+    shell = psutil.Process(int(person._tmux("display-message", "-p", "#{pane_pid}")))
+    started = shell.children(recursive=True)
+    person._tmux("kill-session")
+    assert not psutil.wait_procs(started, timeout=20)[1]
+    assert list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))
+
+
 def test_a_signal_ends_it_in_order_and_the_work_is_kept(
     person: Tmux, env: dict[str, str], tmp_path: Path
 ) -> None:
