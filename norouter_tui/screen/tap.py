@@ -28,9 +28,9 @@ _ROWS = (16, 8, 4)
 """Bytes in a row of hex: as many as there is room for."""
 
 
-def _hex_cells(row: int) -> int:
-    """Cells that a row of hex takes: an offset, two digits and a blank a byte, a letter a byte."""
-    return 8 + 2 + 3 * row - 1 + 2 + row
+def _hex_cells(digits: int, row: int) -> int:
+    """Cells of a row of hex: an offset, two digits and a blank a byte, a letter a byte."""
+    return digits + 2 + 3 * row - 1 + 2 + row
 
 
 class Side:
@@ -49,7 +49,8 @@ class Side:
 
     def hex_lines(self, width: int) -> Iterator[Text]:
         """The bytes in rows of 16, of 8 or 4 where it is narrow: offset, pairs, letters."""
-        row = next((row for row in _ROWS if _hex_cells(row) <= width), _ROWS[-1])
+        digits = max(8, len(f"{self.total:x}"))
+        row = next((row for row in _ROWS if _hex_cells(digits, row) <= width), _ROWS[-1])
         start = self.total - len(self.kept)
         # The first row begins at a round offset, so that the pairs stand still as bytes go.
         skip = -start % row
@@ -57,7 +58,7 @@ class Side:
             piece = bytes(self.kept[at : at + row])
             pairs = piece.hex(" ").ljust(3 * row - 1)
             letters = "".join(chr(b) if 32 <= b < 127 else "·" for b in piece)
-            offset = (f"{start + at:08x}  ", "muted")
+            offset = (f"{start + at:0{digits}x}  ", "muted")
             yield Text.assemble(offset, f"{pairs}  ", (letters, "accent"))
 
     def text_lines(self, width: int) -> Iterator[Text]:
