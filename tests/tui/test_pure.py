@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 from rich.text import Text
+from textual.events import Key, Paste
 
 from norouter_core.commands.outcome import Bytes
 from norouter_core.engine.status import HostState
@@ -22,6 +23,7 @@ from norouter_tui.screen.ports import rows_of
 from norouter_tui.screen.settings import Settings, load_settings
 from norouter_tui.screen.streams import COLUMNS
 from norouter_tui.screen.tap import Side
+from norouter_tui.screen.terminal import Input
 from norouter_tui.screen.texts import cells, translated, wrapped
 from tests.cli.values import host, listener
 from tests.tui import meshes
@@ -158,6 +160,17 @@ def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
     side.add(Bytes("forth", b"z", skipped=100))
     assert [line.plain[:12] for line in side.hex_lines(80)] == []
     assert [line.plain for line in side.text_lines(80)] == ["z"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 1000])
+def test_a_paste_is_text_from_its_first_character_to_its_last(step: int) -> None:
+    pasted = "a\x1b[31mb\x1b\x1b[20q\x1b[A" + "x" * 40 + "\x1b"
+    read = f"k\x1b[200~{pasted}\x1b[201~\x1b[A"
+    keys = Input()
+    pieces = [read[:7], *(read[at : at + step] for at in range(7, len(read), step))]
+    told = [event for piece in pieces for event in keys.feed(piece)]
+    assert [event.key for event in told if isinstance(event, Key)] == ["k", "up"]
+    assert [e.text for e in told if isinstance(e, Paste)] == [pasted.replace("\x1b", " ")]
 
 
 @pytest.mark.parametrize("before", [0, 1 << 36])

@@ -129,6 +129,24 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     assert_runs(saved, f"http://{web}:{listen}/", env)
 
 
+def test_neither_pasted_escapes_nor_bytes_that_are_no_text_do_anything(
+    person: Tmux, env: dict[str, str]
+) -> None:
+    person.start(env)
+    person.run(*SCREEN, "new.yaml")
+    person.shows("1/1 ready")
+    person.paste("\x1b[31mq\x1bq \x1b]0;2\x07 :quit\n" * 500)
+    person._tmux("send-keys", "-H", "ff", "c3", "28", "80")
+    person.keys("2")
+    person.shows("10053")
+    person.keys("a")
+    person.shows("Publish a port")
+    person.paste("\x1b[31m8080\x1b[0m")
+    person.shows("[31m8080 [0m")
+    person.keys("C-c")
+    assert person.status() == 0
+
+
 @pytest.mark.parametrize("dialog", ["", "a"])
 def test_a_terminal_that_closes_leaves_nothing_behind(
     person: Tmux, env: dict[str, str], tmp_path: Path, dialog: str
