@@ -47,6 +47,7 @@ RECOVERY = {
 }
 
 Keys = tuple[str, ...]
+SIZES = ((80, 24), (140, 45))
 
 
 def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
@@ -123,7 +124,7 @@ class Scene:
     cuts: tuple[int, ...] = ()
     opening: Any = None
     no_colour: bool = False
-    sizes: tuple[tuple[int, int], ...] = ((80, 24),)
+    sizes: tuple[tuple[int, int], ...] = SIZES
 
     def app(self) -> NorouterApp:
         backend = StillBackend(answer)
@@ -179,22 +180,21 @@ def failed() -> Snapshot:
 
 
 ADDED: Keys = ("a", "=docker exec -it shop bash", "enter")
-BOTH = ((80, 24), (140, 45))
 SCENES = (
-    Scene("dialog-add-host", ("a",), sizes=BOTH),
+    Scene("dialog-add-host", ("a",)),
     Scene("dialog-add-host-typed", ("a", "=docker exec -it shop")),
     Scene("dialog-add-host-wrong", ("a", "=docker exec -i shop", "tab", "=web")),
     Scene("dialog-connecting", ADDED, then=(starting, sending)),
     Scene("dialog-connecting-ready", ADDED, then=(starting, sending, ready)),
-    Scene("dialog-connecting-failed", ADDED, then=(starting, failed), sizes=(*BOTH, (40, 10))),
+    Scene("dialog-connecting-failed", ADDED, then=(starting, failed), sizes=(*SIZES, (40, 10))),
     Scene("dialog-add-port", ("2", "a", "=8081", "tab", "=80")),
     Scene("dialog-port-cuts", ("2", "down", "e", "home", "ctrl+k", "=127.0.0.1:81"), cuts=(3, 4)),
     Scene("dialog-add-route", ("3", "a", "=*.corp.example 10.1.0.0/16")),
-    Scene("dialog-edit-host", ("down", "e"), sizes=(*BOTH, (40, 10))),
+    Scene("dialog-edit-host", ("down", "e"), sizes=(*SIZES, (40, 10))),
     Scene("dialog-edit-host-wrong", ("down", "e", "tab", "end", "=9", "tab")),
     Scene("dialog-save-as", ("w", "home", "ctrl+k", "=other"), unsaved_new),
-    Scene("dialog-quit-unsaved", ("q",), sizes=BOTH),
+    Scene("dialog-quit-unsaved", ("q",)),
     Scene("dialog-revert", ("ctrl+z",)),
     Scene("dialog-recovery", (), unsaved_new, opening="welcome"),
-    Scene("dialog-welcome", ("l",), first, opening="welcome", sizes=(*BOTH, (40, 10))),
+    Scene("dialog-welcome", ("l",), first, opening="welcome", sizes=(*SIZES, (40, 10))),
 )
