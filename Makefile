@@ -19,7 +19,7 @@ demo: ## three simulated hosts in a mesh on the screen, or verified line by line
 
 test: ## the tests that need neither root nor a container engine
 	@$(SETUP) dev
-	@$(BIN)/python -m pytest -n 2 -m '$(QUICK)' $(ARGS)
+	@$(BIN)/python -m pytest -n 4 -m '$(QUICK)' $(ARGS)
 
 check: ## lint, format, types, import contracts
 	@$(SETUP) dev

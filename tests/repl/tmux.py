@@ -86,8 +86,10 @@ class Tmux:
         assert not alive
         self.shows("ended with 137")
         # What is killed leaves the terminal as it had it: RETURN is no newline, nothing is echoed.
-        self._tmux("send-keys", "-l", "stty sane")
+        # The next command must be echoed: its end is looked for below its own words.
+        self._tmux("send-keys", "-l", "stty sane; echo sane '' again")
         self.keys("C-j")
+        self.shows("sane  again")
 
     def status(self) -> int:
         """Waits for the end of the program; its exit status."""
