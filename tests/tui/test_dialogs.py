@@ -1,69 +1,30 @@
-"""Dialogs key by key: what is typed, what is told, which lines come of it."""
+"""Dialogs of hosts, ports and routes, key by key: what is typed, what is told, what comes of it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Static
 
-from norouter_core.commands.grammar import parse
-from norouter_core.commands.outcome import Completion, Outcome
+from norouter_core.commands.outcome import Completion
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, Route
-from norouter_core.session.client import DocumentState
-from norouter_tui.screen.app import NorouterApp, Opening
+from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.dialogs.adding import AddHost
-from norouter_tui.screen.dialogs.answers import Answers
 from norouter_tui.screen.dialogs.connecting import Connecting
-from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.form import Form
 from norouter_tui.screen.dialogs.hosts import EditHost
 from norouter_tui.screen.dialogs.ports import AddPort
-from norouter_tui.screen.dialogs.sentence import Said, sentence
 from norouter_tui.screen.dialogs.welcome import Welcome
 from norouter_tui.screen.messages import SnapshotArrived
 from tests.tui import dialog_scenes as scenes
 from tests.tui import meshes
+from tests.tui.dialogs import below, is_closed, is_open, play_dialog, press
 from tests.tui.driving import notes, shown, until
 from tests.tui.still import StillBackend
 
 Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
-NEW = DocumentState("", True, "port add web 9100", "")
-
-
-def _play(
-    play: Play, keys: tuple[str, ...] = (), opening: Opening | None = None, **more: Any
-) -> None:
-    async def run() -> None:
-        backend = StillBackend(scenes.answer)
-        backend.known = scenes.KNOWN
-        app = NorouterApp(backend, opening=opening)
-        snapshot = meshes.snapshot(**more)
-        backend.spec = snapshot.spec
-        async with app.run_test(size=(100, 36)) as pilot:
-            await scenes.play(pilot, keys, snapshot)
-            await play(app, pilot, backend)
-
-    asyncio.run(run())
-
-
-async def _keys(pilot: Pilot[None], *keys: str) -> None:
-    await scenes.press(pilot, keys)
-
-
-def _below(form: Form, key: str) -> str:
-    return str(form.row(key).query_one(".below", Static).render())
-
-
-def _open(app: NorouterApp, kind: type[Form]) -> bool:
-    return isinstance(app.screen, kind)
-
-
-def _closed(app: NorouterApp) -> bool:
-    return app.screen is app.main
 
 
 # -- adding hosts ------------------------------------------------------------------------------
@@ -72,11 +33,11 @@ def _closed(app: NorouterApp) -> bool:
 def test_a_pasted_command_becomes_a_host_with_what_was_inferred() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert "shop" in shown(app) and "127.0.42.105" in shown(app)
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert backend.changed == [("host add -- docker exec -i shop",)]
         assert isinstance(app.screen, Connecting)
 
-    _play(play, ("a", "=$ docker exec -it \\\n  shop"))
+    play_dialog(play, ("a", "=$ docker exec -it \\\n  shop"))
 
 
 def test_name_vip_and_ports_can_be_said() -> None:
@@ -85,7 +46,7 @@ def test_name_vip_and_ports_can_be_said() -> None:
         assert backend.changed == [(line,)]
 
     keys = ("a", "=ssh db", "tab", "=db2", "tab", "=127.0.42.9", "tab", "=5432 80:81", "enter")
-    _play(play, keys)
+    play_dialog(play, keys)
 
 
 @pytest.mark.parametrize(
@@ -103,19 +64,19 @@ def test_a_port_forward_as_manifests_have_it_goes_to_both_fields(
         form = app.screen
         assert isinstance(form, AddPort)
         assert (form.row("listen").text, form.row("target").text) == fields
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert backend.changed == [(f"port add web {forward}",)]
 
-    _play(play, ("down", "2", "a", *typed))
+    play_dialog(play, ("down", "2", "a", *typed))
 
 
 def test_where_to_save_is_proposed_and_what_is_typed_replaces_that() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert "there is no folder" not in shown(app)
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert backend.ran == ["save /tmp/else.yaml"]
 
-    _play(play, ("w", *"/tmp/else.yaml"))
+    play_dialog(play, ("w", *"/tmp/else.yaml"))
 
 
 WRONG: tuple[tuple[dict[str, str], str, str], ...] = (
@@ -134,43 +95,43 @@ def test_what_is_wrong_is_told_below_its_field_and_nothing_is_done() -> None:
         for typed, key, told in WRONG:
             for row in form.rows:
                 row.put(typed.get(row.field.key, ""))
-            await _keys(pilot, "enter")
+            await press(pilot, "enter")
             assert [row.field.key for row in form.rows if row.has_class("-wrong")] == [key]
-            assert told in _below(form, key)
-        assert _open(app, AddHost) and not backend.changed
+            assert told in below(form, key)
+        assert is_open(app, AddHost) and not backend.changed
 
-    _play(play, ("a",))
+    play_dialog(play, ("a",))
 
 
 def test_an_empty_form_says_what_is_needed() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert "command is needed" in shown(app)
-        await _keys(pilot, "escape")
+        await press(pilot, "escape")
         assert app.screen is app.main and not backend.changed
 
-    _play(play, ("a", "enter"))
+    play_dialog(play, ("a", "enter"))
 
 
 def test_the_first_host_takes_three_keys() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert isinstance(app.screen, Welcome)
-        await _keys(pilot, "a", "down", "enter")
+        await press(pilot, "a", "down", "enter")
         assert backend.changed == [("host add -- docker exec -i web",)]
         assert isinstance(app.screen, Connecting)
 
-    _play(play, ("l",), "welcome", mesh=scenes.first().spec, of_hosts=())
+    play_dialog(play, ("l",), "welcome", mesh=scenes.first().spec, of_hosts=())
 
 
 def test_what_is_typed_narrows_what_is_offered_and_completes_the_rest() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert "postgres:16" in shown(app) and "nginx" not in shown(app)
         backend.completions = [Completion("--rm", 12 + 11, "gone after")]
-        await _keys(pilot, "home", "ctrl+k", "=docker run ")
-        await _keys(pilot, "down")
+        await press(pilot, "home", "ctrl+k", "=docker run ")
+        await press(pilot, "down")
         assert isinstance(app.screen, Form)
         assert app.screen.values["cmd"] == "docker run --rm"
 
-    _play(play, ("a", "=docker db"))
+    play_dialog(play, ("a", "=docker db"))
 
 
 # -- connecting --------------------------------------------------------------------------------
@@ -191,11 +152,11 @@ def test_a_host_that_comes_up_is_shown_step_by_step() -> None:
         assert "In the background" in shown(app)
         await _take(app, pilot, scenes.ready())
         assert "✓ ready: Python 3.12.4" in shown(app) and "Publish a port" in shown(app)
-        await _keys(pilot, "p")
+        await press(pilot, "p")
         assert isinstance(app.screen, AddPort)
         assert app.screen.values["host"] == "shop"
 
-    _play(play, scenes.ADDED)
+    play_dialog(play, scenes.ADDED)
 
 
 def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
@@ -203,19 +164,19 @@ def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
         await _take(app, pilot, scenes.starting(), scenes.failed())
         for told in ("✗ reach a shell", "is not running \\x1b[31m", "→ start it: docker start"):
             assert told in shown(app)
-        await _keys(pilot, "r")
+        await press(pilot, "r")
         await until(pilot, lambda: "host restart shop" in backend.ran)
         backend.spec = scenes.failed().spec
-        await _keys(pilot, "e")
+        await press(pilot, "e")
         assert isinstance(app.screen, EditHost)
-        await _keys(pilot, "end", "=2", "enter")
+        await press(pilot, "end", "=2", "enter")
         assert backend.changed[-1] == ("host set shop -- docker exec -i shop2",)
         await _take(app, pilot, scenes.failed())
-        await _keys(pilot, "d")
+        await press(pilot, "d")
         await until(pilot, lambda: "host rm shop" in backend.ran)
-        assert _closed(app)
+        assert is_closed(app)
 
-    _play(play, scenes.ADDED)
+    play_dialog(play, scenes.ADDED)
 
 
 # -- ports and routes --------------------------------------------------------------------------
@@ -224,11 +185,11 @@ def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
 def test_a_port_is_published_where_it_is_said_to_lead() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert "web publishes 8081:127.0.0.1:80 at 127.0.42.101" in shown(app)
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert backend.changed == [("port add web 8081:80",)]
         assert "web publishes" in notes(app)
 
-    _play(play, ("2", "a", "=8081", "tab", "=80", "enter")[:-1])
+    play_dialog(play, ("2", "a", "=8081", "tab", "=80", "enter")[:-1])
 
 
 def test_the_part_of_a_port_that_is_wrong_is_blamed() -> None:
@@ -244,9 +205,9 @@ def test_the_part_of_a_port_that_is_wrong_is_blamed() -> None:
             form.row("target").put(target)
             await scenes.settled(pilot)
             assert form.row(key).has_class("-wrong")
-            assert told in _below(form, key)
+            assert told in below(form, key)
 
-    _play(play, ("2", "a"))
+    play_dialog(play, ("2", "a"))
 
 
 def test_a_host_is_chosen_with_up_and_down() -> None:
@@ -254,46 +215,46 @@ def test_a_host_is_chosen_with_up_and_down() -> None:
         assert isinstance(app.screen, Form)
         assert app.screen.values["host"] == "db"
 
-    _play(play, ("2", "a", "shift+tab", "down"))
+    play_dialog(play, ("2", "a", "shift+tab", "down"))
 
 
 def test_what_a_change_cuts_is_told_before_it_is_made() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         backend.cuts = (3, 4)
-        await _keys(pilot, "down", "e", "home", "ctrl+k", "=127.0.0.1:81")
+        await press(pilot, "down", "e", "home", "ctrl+k", "=127.0.0.1:81")
         assert "2 streams will be cut: 3, 4" in shown(app)
         backend.cuts = (3, 4, 5)
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert "3 streams will be cut: 3, 4, 5" in shown(app) and not backend.changed
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert backend.changed == [("port retarget web 8080:127.0.0.1:81",)]
 
-    _play(play, ("2",))
+    play_dialog(play, ("2",))
 
 
 def test_a_port_moves_to_another_number_as_one_change() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         assert backend.changed == [("port rm web 8080", "port add web 8088:127.0.0.1:80")]
 
-    _play(play, ("2", "down", "e", "tab", "home", "ctrl+k", "=8088", "enter"))
+    play_dialog(play, ("2", "down", "e", "tab", "home", "ctrl+k", "=8088", "enter"))
 
 
 def test_routes_are_added_changed_moved_and_removed() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await _keys(pilot, "a", "=*.corp 10.1.0.0/16", "tab", "up", "tab", "=10.1.9.0/24", "enter")
+        await press(pilot, "a", "=*.corp 10.1.0.0/16", "tab", "up", "tab", "=10.1.9.0/24", "enter")
         line = "route add local '*.corp' 10.1.0.0/16 --not 10.1.9.0/24 --at 3"
         assert backend.changed == [(line,)]
-        await _keys(pilot, "down", "e", "end", "=.org", "enter")
+        await press(pilot, "down", "e", "end", "=.org", "enter")
         lines = ("route rm 2", "route add cache redis.corp.example.org --at 2")
         assert backend.changed[1] == lines
-        await _keys(pilot, "shift+up")
+        await press(pilot, "shift+up")
         await until(pilot, lambda: "route move 2 1" in backend.ran)
-        await _keys(pilot, "shift+down")
+        await press(pilot, "shift+down")
         await pilot.pause()
-        await _keys(pilot, "d")
+        await press(pilot, "d")
         await until(pilot, lambda: "route rm 2" in backend.ran)
 
-    _play(play, ("3",))
+    play_dialog(play, ("3",))
 
 
 # -- hosts -------------------------------------------------------------------------------------
@@ -326,7 +287,7 @@ def test_everything_of_a_host_is_changed_as_one_change() -> None:
             app.screen.row(key).put(text)
         await scenes.settled(pilot)
         assert "a:b" not in shown(app)
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         (lines,) = backend.changed
         assert lines == (
             "host set web --loopback off --etc-hosts on --dns off --state-dir /tmp/n"
@@ -336,166 +297,17 @@ def test_everything_of_a_host_is_changed_as_one_change() -> None:
             "host rename web front",
         )
 
-    _play(play, ("e",), mesh=mesh, of_hosts=(meshes.hosts()[1],))
+    play_dialog(play, ("e",), mesh=mesh, of_hosts=(meshes.hosts()[1],))
 
 
 def test_a_host_form_left_as_it_is_changes_nothing() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await _keys(pilot, "enter")
+        await press(pilot, "enter")
         assert isinstance(app.screen, EditHost) and not backend.changed
-        await _keys(pilot, "down")
+        await press(pilot, "down")
         assert "its address in the mesh" in shown(app)
-        await _keys(pilot, "tab", "tab", "tab", "down")
+        await press(pilot, "tab", "tab", "tab", "down")
         assert isinstance(app.screen, EditHost)
         assert app.screen.values["agent"] == "auto"
 
-    _play(play, ("down", "e"))
-
-
-# -- files and the end -------------------------------------------------------------------------
-
-
-def test_saving_asks_for_a_file_where_there_is_none() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await _keys(pilot, "s", "home", "ctrl+k", "=/nowhere/x.yaml", "enter")
-        assert "there is no folder /nowhere" in shown(app)
-        await _keys(pilot, "home", "ctrl+k", "=/tmp", "enter")
-        assert "this is a folder" in shown(app)
-        await _keys(pilot, "home", "ctrl+k", "=/etc/hostname")
-        assert "it will be replaced" in shown(app)
-        await _keys(pilot, "enter")
-        await until(pilot, lambda: "save /etc/hostname --force" in backend.ran)
-
-    _play(play, document=NEW)
-
-
-def test_saving_again_asks_nothing_and_files_are_completed() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await _keys(pilot, "s")
-        await until(pilot, lambda: "save" in backend.ran)
-        backend.completions = [Completion("tests/", 5), Completion("tox.ini", 5)]
-        await _keys(pilot, "o", "=t", "tab", "tab")
-        assert "tests/" in shown(app)
-        await _keys(pilot, "home", "ctrl+k", "=/etc/hostname", "enter")
-        await until(pilot, lambda: "load /etc/hostname" in backend.ran)
-
-    _play(play)
-
-
-def test_quitting_with_unsaved_changes_has_four_ways_out() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        ways = {"escape": "", "s": "quit --save", "k": "quit", "d": "quit --discard"}
-        for key, ran in ways.items():
-            backend.confirmed.clear()
-            await _keys(pilot, "q")
-            await until(pilot, lambda: isinstance(app.screen, Answers))
-            assert "9100:127.0.0.1:9100" in shown(app)
-            await _keys(pilot, key)
-            await until(pilot, lambda: _closed(app))
-            await pilot.pause()
-            assert backend.confirmed == ([ran] if ran else [])
-
-    _play(play)
-
-
-def test_saving_at_the_end_asks_for_a_file_where_there_is_none() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await _keys(pilot, "s", "home", "ctrl+k", "=/tmp/never-saved.yaml", "enter")
-        await until(pilot, lambda: "quit" in backend.confirmed)
-        assert backend.ran[-2:] == ["save /tmp/never-saved.yaml", "quit"]
-
-    _play(play, ("q",), document=NEW)
-
-
-def test_reverting_shows_what_is_given_up() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        assert "9100:127.0.0.1:9100" in shown(app)
-        await _keys(pilot, "n")
-        assert "revert" not in backend.ran
-        await _keys(pilot, "ctrl+z", "y")
-        await until(pilot, lambda: "revert" in backend.ran)
-
-    _play(play, ("ctrl+z",))
-
-
-@pytest.mark.parametrize(("key", "ran"), [("r", "recover 1"), ("d", "recover 1 --drop"), ("l", "")])
-def test_work_of_a_session_that_crashed_is_offered(key: str, ran: str) -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await until(pilot, lambda: "port add web 8080:80" in shown(app))
-        await _keys(pilot, key)
-        await pilot.pause()
-        assert (ran in backend.ran) if ran else backend.ran == ["recover"]
-        # Who takes his work back is welcomed by it.
-        assert isinstance(app.screen, Welcome) == (key != "r")
-
-    _play(play, opening="welcome", document=NEW)
-
-
-def test_work_on_another_file_is_told_only() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await until(pilot, lambda: ":recover lists it" in notes(app))
-        assert app.screen is app.main
-
-    _play(play, opening="recovery")
-
-
-def test_a_form_tells_of_a_mesh_that_has_ended() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        from norouter_core.commands.outcome import Failure
-
-        async def gone(lines: Any) -> Outcome:
-            return Outcome(failure=Failure("the mesh has been stopped"))
-
-        backend.change = gone  # type: ignore[method-assign]  # for this test alone
-        await _keys(pilot, "enter")
-        assert "the mesh has been stopped" in shown(app)
-
-    _play(play, ("2", "a", "=8081"))
-
-
-def test_every_dialog_is_in_the_palette() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await _keys(pilot, "ctrl+p", *"Save as")
-        await until(pilot, lambda: "Save as (w)" in shown(app))
-        await _keys(pilot, "down", "enter")
-        await until(pilot, lambda: isinstance(app.screen, FileDialog))
-
-    _play(play)
-
-
-def test_what_is_typed_is_a_word_of_a_line_and_never_an_option() -> None:
-    command = [Said("nsenter", "cmd"), Said("--", "cmd")]
-    line = sentence("host add", Said("--wait", "name"), Said("--"), command)
-    assert line.line == "host add '--wait' -- nsenter --"
-    assert [line.key_at(column) for column in (1, 10, 19, 23, 29)] == ["", "name", "", "cmd", "cmd"]
-    call = parse(sentence("save", Said("--force", "file")).line)
-    assert call is not None and call.get("file") == "--force" and "force" not in call
-
-
-# -- what strangers paste, and what terminals do -----------------------------------------------
-
-HOSTILE = (
-    "x" * 100_000,
-    "\x1b[2J\x1b]0;t\x07\x00 [bold red]x[/] [@click=app.quit]y[/] \u202eevil שלום 日本語 a;b 'c"
-    * 9,
-)
-OPENERS = (("2", "a"), ("escape", "3", "a"), ("escape", "h", "a"), ("escape", "e"),
-           ("escape", "w"), ("escape", "o"))  # fmt: skip
-
-
-def test_no_field_falls_for_what_is_pasted_nor_at_any_size() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        for keys in OPENERS:
-            await _keys(pilot, *keys)
-            await until(pilot, lambda: not _closed(app))
-            for text in HOSTILE:
-                await _keys(pilot, f"={text}")
-                assert "\x1b" not in shown(app) and "\u202e" not in shown(app)
-                await _keys(pilot, "tab")
-            await pilot.resize_terminal(40, 10)
-            assert "│" in shown(app)
-            await pilot.resize_terminal(100, 36)
-            await _keys(pilot, "enter")
-        assert app.is_running and not backend.changed
-
-    _play(play)
+    play_dialog(play, ("down", "e"))
