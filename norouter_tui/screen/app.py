@@ -181,11 +181,7 @@ class NorouterApp(App[None]):
 
     def farewell(self) -> list[str]:
         """What the user is to know once the screen is gone."""
-        lines = [f"saved: {clean(self.saved)}"] if self.saved else []
-        snapshot = self.last_snapshot
-        if snapshot is not None and snapshot.document.unsaved:
-            lines.append("unsaved changes are kept: `recover` in the next session brings them back")
-        return lines
+        return [f"saved: {clean(self.saved)}"] if self.saved else []
 
     # -- what is told ----------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class Bridge:
         self._flushing = False
         self.fault: BaseException | None = None
         """What ended the thread, if that was a fault."""
+        self.kept = False
+        """Whether the session has left unsaved work for the next one."""
 
     # -- for the app, in its loop ----------------------------------------------------------
 
@@ -185,7 +187,11 @@ class Bridge:
                 tasks.start_soon(self._follow_snapshots, sampler)
                 async with controlled(session, self._leave, self._say):
                     self._ready.set_result(session)
-                    await self._leaving.wait()
+                    try:
+                        await self._leaving.wait()
+                    finally:
+                        keeps = self._autosave is not None and session.keeps_work
+                        self.kept = keeps and session.unsaved
             tasks.cancel_scope.cancel()
 
     async def _follow_snapshots(self, sampler: Sampler) -> None:

@@ -86,6 +86,8 @@ def show(
         _see_out(bridge, app)
     for line in app.farewell():
         click.echo(line)
+    if bridge.kept:
+        click.echo("unsaved changes are kept: `recover` in the next session brings them back")
     fault = app.fault or bridge.fault
     if fault is not None:
         reporter.report(fault)

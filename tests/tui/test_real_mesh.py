@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 
 from norouter_core.engine.status import HostState
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec
+from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_tui.exitcodes import ExitCode
 from norouter_tui.screen.app import NorouterApp
@@ -163,3 +164,23 @@ def test_the_mesh_is_saved(tmp_path: Path) -> None:
         assert "127.0.42.9" in file.read_text()
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(("line", "kept"), [("quit", True), ("quit --discard", False)])
+def test_the_end_says_what_became_of_unsaved_work(line: str, kept: bool, tmp_path: Path) -> None:
+    autosave = Autosave(tmp_path / "autosave")
+
+    async def play() -> None:
+        bridge = Bridge(Document.empty(_mesh(9)), interval=0.2, autosave=autosave)
+        app = NorouterApp(bridge)
+        async with app.run_test() as pilot:
+            changed = await bridge.run("host rm web", lambda _: None, confirmed=True)
+            assert changed.changed
+            assert (await bridge.run(line, lambda _: None, confirmed=True)).ended
+            app.interrupt()
+            await until(pilot, lambda: app._exit)
+        assert bridge.join(5)
+        assert bridge.kept is kept
+
+    asyncio.run(play())
+    assert bool(list(autosave.folder.glob("*.json"))) is kept
