@@ -6,38 +6,19 @@ this machine.
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT
-from tests.engine.meshes import exec_command, vip
+from tests.engine.meshes import vip
+from tests.repl.persons import EXEC, NOROUTER, SSH, Echo, assert_runs, person_env
 from tests.repl.tmux import Tmux, terminal
 from tests.servers import unused_port
 from tests.transports.require import need_program
 
 pytestmark = pytest.mark.terminal
-
-EXEC = """\
-#!/bin/sh
-[ "$1" = exec ] || { echo "no such command: $1" >&2; exit 64; }
-shift
-while [ "${1#-}" != "$1" ]; do shift; done
-shift
-exec "$@"
-"""
-SSH = """\
-#!/bin/sh
-while [ "${1#-}" != "$1" ]; do shift; done
-shift
-exec sh -c "$*"
-"""
 
 
 @pytest.fixture
@@ -50,51 +31,7 @@ def person(tmp_path: Path) -> Iterator[Tmux]:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, text in (("docker", EXEC), ("podman", EXEC), ("ssh", SSH)):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    plain = exec_command()[1].removeprefix("PATH=")
-    return {
-        "PATH": f"{programs}:{plain}",
-        "PYTHONPATH": str(ROOT),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "HOME": str(tmp_path),
-        "LANG": "C.UTF-8",
-        "SHELL": "/bin/sh",
-    }
-
-
-NOROUTER = (sys.executable, "-m", "norouter_tui")
-
-
-class Echo:
-    """A server that sends back what it gets, and a page to whoever asks by HTTP."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                threading.Thread(
-                    target=self._serve, args=(self._socket.accept()[0],), daemon=True
-                ).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
-            while data := client.recv(1 << 16):
-                if data.startswith(b"GET "):
-                    client.sendall(b"HTTP/1.0 200 OK\r\n\r\nthe page\n")
-                    return
-                client.sendall(data)
-
-    def close(self) -> None:
-        self._socket.close()
+    return person_env(tmp_path, docker=EXEC, podman=EXEC, ssh=SSH)
 
 
 @pytest.fixture
@@ -168,15 +105,6 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     assert person.status() == 0
     assert "database" not in saved.read_text()
     assert_runs(saved, f"http://{web}:{listen}/", env)
-
-
-def assert_runs(manifest: Path, url: str, env: dict[str, str]) -> None:
-    """The saved manifest brings the same mesh up without a person."""
-    done = subprocess.run(
-        [*NOROUTER, "run", str(manifest), "--headless", "--", "curl", "-sS", url],
-        env=env, text=True, capture_output=True, timeout=50,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["the page"]), done.stderr
 
 
 def test_work_that_kill_9_cut_off_is_offered_again_whole(

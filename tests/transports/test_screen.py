@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import ROOT
-from tests.repl.test_transcript import NOROUTER
+from tests.repl.persons import NOROUTER, SCREEN
 from tests.repl.tmux import Tmux, terminal
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
@@ -22,7 +22,6 @@ from tests.transports.mesh import MeshHost
 from tests.transports.netns import Namespace
 from tests.transports.require import need_program
 from tests.transports.web import serve
-from tests.tui.test_terminal import SCREEN
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.terminal]
 

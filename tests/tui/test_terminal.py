@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cli.conftest import ROOT
-from tests.engine.meshes import exec_command, vip
-from tests.repl.test_transcript import EXEC, Echo, assert_runs
+from tests.engine.meshes import vip
+from tests.repl.persons import EXEC, SCREEN, Echo, assert_runs, person_env
 from tests.repl.tmux import Tmux, terminal
 from tests.servers import unused_port
 from tests.transports.require import need_program
@@ -24,7 +22,6 @@ sed -i 's/:80"/:81"/' "$1"
 [ ! -e "$HOME/broken" ]
 """
 """Changes a port; fails while there is such a file."""
-SCREEN = (sys.executable, "-m", "norouter_tui.app")
 
 
 @pytest.fixture
@@ -37,23 +34,7 @@ def person(tmp_path: Path) -> Iterator[Tmux]:
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """Docker leads to this machine; the editor changes a port."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, text in (("docker", EXEC), ("ed", EDITOR)):
-        (programs / name).write_text(text)
-        (programs / name).chmod(0o755)
-    plain = exec_command()[1].removeprefix("PATH=")
-    return {
-        "PATH": f"{programs}:{plain}",
-        "PYTHONPATH": str(ROOT),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "HOME": str(tmp_path),
-        "LANG": "C.UTF-8",
-        "SHELL": "/bin/sh",
-        "EDITOR": "ed",
-    }
+    return {**person_env(tmp_path, docker=EXEC, ed=EDITOR), "EDITOR": "ed"}
 
 
 @pytest.fixture
