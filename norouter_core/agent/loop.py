@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 import time
 from collections import deque
 from heapq import heappop, heappush
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         def time(self) -> float: ...
         def call_soon(self, callback: Callable[..., Any], *args: Any) -> Any: ...
         def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> Any: ...
+        def call_exception_handler(self, context: dict[str, Any]) -> None: ...
         def call_later(
             self, delay: float, callback: Callable[..., Any], *args: Any
         ) -> TimerLike: ...
@@ -78,6 +80,14 @@ class Loop:
             os.write(self._wake_write, b"\0")
         except BlockingIOError:
             pass  # a full pipe wakes the loop as well
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Report an error that a callback has survived."""
+        import traceback  # rarely needed, and not small
+
+        error = context["exception"]
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        sys.stderr.write(f"norouter agent: internal error: {context['message']}\n{''.join(lines)}")
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
         timer = Timer(self.time() + delay, callback, args)

@@ -231,28 +231,55 @@ class Mux:
             self._watch_writing(True)
 
     def _refill(self) -> bool:
-        """Frames what comes next; False if there is nothing."""
+        """Frame what comes next; return False if there is nothing."""
         if not self._bounded():
             return False
         outbox = self.connection.outbox
         sent: list[tuple[Stream, int]] = []
         turn = outbox.fill(sent)
         for stream, size in sent:
-            self.connection.left_backlog(stream)
-            owner = stream.owner
-            if owner is None:
-                continue
-            if owner.peer is not None:
-                owner.peer.consumed(size)
-            owner.ended_by_us()
+            try:
+                self._left(stream, size)
+            except Exception as error:
+                self._fault(stream, error)
         if turn is not None and turn.owner is not None:
             self.turn = turn.owner
             try:
                 turn.owner.peer.wake()
+            except Exception as error:
+                self._fault(turn, error)
             finally:
                 self.turn = None
             return True
         return not outbox.idle
+
+    def _left(self, stream: Stream, size: int) -> None:
+        """`size` bytes of a stream's backlog have left."""
+        self.connection.left_backlog(stream)
+        owner = stream.owner
+        if owner is None:
+            return
+        if owner.peer is not None:
+            owner.peer.consumed(size)
+        owner.ended_by_us()
+
+    def _fault(self, stream: Stream, error: Exception) -> None:
+        """Report a fault of this program and end the one stream that it hit.
+
+        Raised further, it would cost the other streams of the batch their credit, and with that
+        they would stall for ever.
+        """
+        message = f"stream {stream.id} of a link"
+        self._io.loop.call_exception_handler({"message": message, "exception": error})
+        self._io.loop.call_soon(self._abandon, stream)
+
+    def _abandon(self, stream: Stream) -> None:
+        owner = stream.owner
+        if owner is not None:
+            peer = owner.peer
+            owner.reset("internal", "internal error")
+            if peer is not None:
+                peer.reset("internal", "internal error")
 
     def _bounded(self) -> bool:
         """False where the peer causes frames and reads none: the link has ended then."""

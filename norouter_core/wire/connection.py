@@ -143,11 +143,12 @@ class Connection:
             self.outbox.put_control(frames.credit_frame(stream.id, credit))
 
     def left_backlog(self, stream: Stream) -> None:
-        """To be called for each stream that `outbox.fill` took data from."""
+        """Must be called for each stream that `outbox.fill` took data from."""
         self._end_if_due(stream)
 
     def _end_if_due(self, stream: Stream) -> None:
-        if stream.ending and not stream.waiting and not stream.closed:
+        due = stream.ending and not stream.waiting
+        if due and states.may_send(stream.state, frames.EOF):
             state = stream.state = states.after(stream.state, states.SENT, frames.EOF)
             self.outbox.put_control(frames.stream_frame(frames.EOF, stream.id))
             if state == states.CLOSED:

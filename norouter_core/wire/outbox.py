@@ -112,12 +112,13 @@ class Outbox:
         stream.wants_turn = False
 
     def fill(self, sent: list[tuple[Stream, int]]) -> Stream | None:
-        """Moves the next frames into `writing`, and notes in `sent` what left whose backlog.
+        """Move the next frames into `writing`; add to `sent` how much left each stream's backlog.
 
         Returns the stream whose owner is to be called to send now, if it is the turn of one that
         has nothing queued here; `writing` is empty then.
         """
         writing = self.writing
+        left: dict[Stream, int] = {}
         size = self._control_size
         writing.extend(self._control)
         self._control.clear()
@@ -132,10 +133,14 @@ class Outbox:
                     stream.wants_turn = False
                     return stream
                 continue
-            size += self._turn(stream, sent)
+            taken = self._turn(stream)
+            # A batch may hold several turns of a stream; its owner hears of their sum, once.
+            left[stream] = left.get(stream, 0) + taken
+            size += taken
+        sent.extend(left.items())
         return None
 
-    def _turn(self, stream: Stream, sent: list[tuple[Stream, int]]) -> int:
+    def _turn(self, stream: Stream) -> int:
         alone = len(self._ring) == 1
         stream.deficit += MAX_DATA if alone else QUANTUM
         size = 0
@@ -143,7 +148,6 @@ class Outbox:
             taken = self._put_next(stream)
             stream.deficit -= taken
             size += taken
-        sent.append((stream, size))
         if stream.sendable or stream.wants_turn:
             self._ring.rotate(-1)
         else:

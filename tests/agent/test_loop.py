@@ -200,3 +200,15 @@ def test_it_keeps_no_descriptor() -> None:
     for made in loops:
         made.close()
     assert descriptors() == before
+
+
+def test_an_error_that_was_survived_is_reported(
+    loop: Loop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        raise ZeroDivisionError("of one stream")
+    except ZeroDivisionError as error:
+        loop.call_exception_handler({"message": "stream 1", "exception": error})
+    said = capfd.readouterr().err
+    assert said.startswith("norouter agent: internal error: stream 1\nTraceback")
+    assert "ZeroDivisionError: of one stream" in said

@@ -42,6 +42,9 @@ class Clock:
     def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
         self._soon.append((callback, args))
 
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        raise context["exception"]
+
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
         self._timers = [timer for timer in self._timers if timer.live]
         self._timers.append(Timer(self.now + delay, callback, args))

@@ -87,6 +87,22 @@ def test_control_goes_first_and_eof_after_its_data() -> None:
     assert kinds == [frames.JSON, frames.DATA, frames.DATA, frames.EOF]
 
 
+def test_two_turns_of_one_batch_count_as_one_and_end_the_stream_once() -> None:
+    connection = Connection(HUB)
+    ending, other = open_stream(connection), open_stream(connection)
+    batch(connection)
+    for stream in (ending, other):
+        connection.send(stream, bytes(QUANTUM + 1000))
+    connection.end(ending)
+    sent: list[tuple[Stream, int]] = []
+    connection.outbox.fill(sent)
+    assert sent == [(ending, QUANTUM + 1000), (other, QUANTUM + 1000)]
+    connection.left_backlog(ending)
+    connection.left_backlog(ending)
+    connection.outbox.written(sum(map(len, connection.outbox.writing)))
+    assert drained(connection) == [(frames.EOF, ending.id, 0)]
+
+
 def test_a_partly_written_batch_goes_on_where_it_stopped() -> None:
     connection = Connection(HUB)
     stream = open_stream(connection)
