@@ -87,8 +87,8 @@ class DatagramEnd(End):
         """Nobody gives credit for datagrams."""
 
 
-class Nowhere(DatagramEnd):
-    """The far end of a stream that could not be made: whatever it is sent is lost."""
+class Nowhere(End):
+    """The far end of a stream that could not be made: it is joined to nothing."""
 
     __slots__ = ()
 
@@ -100,6 +100,15 @@ class Nowhere(DatagramEnd):
 
     def reset(self, code: str, reason: str) -> None:
         """It has ended."""
+
+    def room(self) -> int:
+        return 0
+
+    def wake(self) -> None:
+        """It brings nothing in."""
+
+    def consumed(self, size: int) -> None:
+        """It has brought nothing in."""
 
 
 def proto_of(end: End) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from norouter_core.wire.limits import MAX_DATA
+from norouter_core.wire.outbox import Cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,11 +20,12 @@ class Io:
     """One per loop. `buffer` is for bytes that are read and passed on within one call: no
     socket needs a buffer of its own, however many there are."""
 
-    __slots__ = ("_unread", "_watching", "buffer", "loop")
+    __slots__ = ("_unread", "_watching", "buffer", "cause", "loop")
 
     def __init__(self, loop: LoopLike) -> None:
         self.loop = loop
         self.buffer = memoryview(bytearray(MAX_DATA))
+        self.cause = Cause()
         self._unread: set[TcpEnd] = set()
         self._watching = False
 

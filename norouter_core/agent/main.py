@@ -16,7 +16,7 @@ from norouter_core.agent.resolve import verb_code
 from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
-from norouter_core.wire.connection import AGENT, Connection, is_datagrams
+from norouter_core.wire.connection import AGENT, BEHIND, Connection, is_datagrams
 from norouter_core.wire.errors import Violation
 
 TYPE_CHECKING = False
@@ -145,6 +145,9 @@ class Agent:
     # -- from the verbs --------------------------------------------------------------------
 
     def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+        if self._mux.connection.outbox.full:
+            end.reset("too-many", BEHIND)
+            return
         detail = {"listener": listener, "peer": list(peer), "proto": proto_of(end)}
         join(end, self._mux.open(detail))
 

@@ -65,6 +65,7 @@ class Mux:
 
     def __init__(self, io: Io, connection: Connection, channel: Channel, handler: Handler) -> None:
         self.connection = connection
+        connection.outbox.cause = io.cause
         self.turn: WireEnd | None = None
         """The end whose turn it is to send, during the call of its peer's `wake`."""
         self.heartbeat: Heartbeat | None = None
@@ -149,9 +150,11 @@ class Mux:
             self.silent_for = now - heartbeat.last_heard
             self._end(f"nothing was heard for {self.silent_for:.0f} s", None)
             return
-        told = heartbeat.round_trip if self.connection.role == HUB else None
-        data = {"n": heartbeat.ping(now), "rtt": told}
-        self.message(messages.event("ping", data))
+        # Behind so many other frames a ping would measure nothing, and only add to them.
+        if not self.connection.outbox.full:
+            told = heartbeat.round_trip if self.connection.role == HUB else None
+            data = {"n": heartbeat.ping(now), "rtt": told}
+            self.message(messages.event("ping", data))
         self.kick()
         self._tick_timer = self._io.loop.call_later(heartbeat.patience(now), self._tick)
 
@@ -333,13 +336,18 @@ class Mux:
             return
         if self.heartbeat is not None:
             self.heartbeat.heard(self._io.loop.time())
-        for event in self.connection.receive(data):
-            if self._down:
-                return
-            try:
-                self._dispatch(event)
-            except Violation as violation:
-                self._end(str(violation), violation)
+        cause = self._io.cause
+        cause.source = self.connection.outbox.source
+        try:
+            for event in self.connection.receive(data):
+                if self._down:
+                    return
+                try:
+                    self._dispatch(event)
+                except Violation as violation:
+                    self._end(str(violation), violation)
+        finally:
+            cause.source = None
         if self._writing:
             self._bounded()
         elif not self.connection.outbox.idle:

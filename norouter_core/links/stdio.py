@@ -29,7 +29,7 @@ from norouter_core.links.process import Child, spawn
 from norouter_core.links.requests import Requests
 from norouter_core.text import clean
 from norouter_core.wire import messages
-from norouter_core.wire.connection import HUB, Connection
+from norouter_core.wire.connection import BEHIND, HUB, Connection
 from norouter_core.wire.errors import Violation
 
 if TYPE_CHECKING:
@@ -266,6 +266,9 @@ class StdioLink:
         if other.datagrams and "udp" not in self.hello.features:
             other.reset("not-allowed", NO_UDP)
             return Nowhere()
+        if self._mux.connection.outbox.crowded:
+            other.reset("too-many", BEHIND)
+            return Nowhere()
         end = self._mux.open({"target": [host, port], "proto": proto_of(other)})
         end.observer = observer
         join(other, end)
@@ -314,6 +317,8 @@ class StdioLink:
         """`parse` as `Requests.begin` has it."""
         if self._mux is None or self._down.is_set():
             raise VerbError("gone", "the link to the host is lost")
+        if self._mux.connection.outbox.full:
+            raise VerbError("too-many", BEHIND)
         number, answer = self._requests.begin(parse)
         try:
             self._mux.message(messages.request(number, op, args))

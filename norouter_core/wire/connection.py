@@ -28,6 +28,9 @@ RESET_CODES = frozenset(
     "idle".split()
 )
 
+BEHIND = "the host is behind in reading what was sent to it"
+"""The reason for `too-many` when control frames pile up."""
+
 HUB = "hub"
 AGENT = "agent"
 
@@ -209,8 +212,9 @@ class Connection:
         detail = messages.decode(payload)
         datagrams = is_datagrams(detail)
         window = 0 if datagrams else check_window(messages.field(detail, "window", int))
-        if len(self.streams) >= self._max_streams or self._budget.exhausted:
-            reason = f"{len(self.streams)} streams are open on this link"
+        full = self.outbox.full
+        if full or len(self.streams) >= self._max_streams or self._budget.exhausted:
+            reason = BEHIND if full else f"{len(self.streams)} streams are open on this link"
             self._put(frames.RESET, number, reset_detail("too-many", reason))
             return None
         if datagrams:

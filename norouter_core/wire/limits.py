@@ -17,6 +17,8 @@ MAX_HOST = 255
 """Characters of a host's name or address."""
 MAX_STREAMS = 16384
 MAX_CONTROL_BACKLOG = 4 * 1024 * 1024
+MAX_CONTROL_SHARE = 256 * 1024
+"""Unsent control frames on one link that another causes before its new streams are refused."""
 
 EARLY_WINDOW = 16 * 1024
 START_WINDOW = 256 * 1024

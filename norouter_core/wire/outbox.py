@@ -9,6 +9,7 @@ from norouter_core.wire.errors import Violation
 from norouter_core.wire.limits import (
     LINK_DATAGRAM_BYTES,
     MAX_CONTROL_BACKLOG,
+    MAX_CONTROL_SHARE,
     MAX_DATA,
     QUANTUM,
 )
@@ -23,6 +24,19 @@ _BATCH_BYTES = 256 * 1024
 _BATCH_BUFFERS = 256
 
 
+class Cause:
+    """Whose frame a loop is handling: `source` is that of the link's outbox, None between frames.
+
+    All links of a loop share one, so that the frames that one link's peer causes on another link
+    can be told from those that the other link's own peer causes.
+    """
+
+    __slots__ = ("source",)
+
+    def __init__(self) -> None:
+        self.source: object = None
+
+
 class Outbox:
     """The sending half of a connection.
 
@@ -32,9 +46,22 @@ class Outbox:
     whose bytes wait here.
     """
 
-    __slots__ = ("_control", "_control_size", "_datagram_size", "_ring", "writing")
+    __slots__ = (
+        "_caused",
+        "_control",
+        "_control_size",
+        "_datagram_size",
+        "_ring",
+        "cause",
+        "source",
+        "writing",
+    )
 
     def __init__(self) -> None:
+        self.cause = Cause()
+        self.source: object = object()
+        """Stands for this link in `cause`."""
+        self._caused: dict[object, int] = {}
         self.writing: deque[Buffer] = deque()
         self._control: deque[bytes] = deque()
         self._control_size = 0
@@ -60,8 +87,19 @@ class Outbox:
         """Raises:
         Violation: code `backlog`, when the peer causes control frames and reads none.
         """
-        if self._control_size > MAX_CONTROL_BACKLOG:
-            raise Violation("backlog", f"{self._control_size} bytes of control frames unread")
+        size = self._caused.get(self.source, 0)
+        if size > MAX_CONTROL_BACKLOG:
+            raise Violation("backlog", f"{size} bytes of control frames unread")
+
+    @property
+    def full(self) -> bool:
+        """True when the peer is too far behind to be asked for anything new."""
+        return self._control_size > MAX_CONTROL_BACKLOG
+
+    @property
+    def crowded(self) -> bool:
+        """True when no stream may be opened for the link whose frame is being handled."""
+        return self.full or self._caused.get(self.cause.source, 0) > MAX_CONTROL_SHARE
 
     @property
     def contended(self) -> bool:
@@ -74,6 +112,8 @@ class Outbox:
         It never refuses: the caller may be in the middle of another link's work. The owner of
         this link's descriptor asks `check_backlog` before it writes.
         """
+        source = self.cause.source
+        self._caused[source] = self._caused.get(source, 0) + len(frame)
         self._control_size += len(frame)
         self._control.append(frame)
 
@@ -123,6 +163,7 @@ class Outbox:
         writing.extend(self._control)
         self._control.clear()
         self._control_size = 0
+        self._caused.clear()
         while self._ring and size < _BATCH_BYTES and len(writing) < _BATCH_BUFFERS:
             stream = self._ring[0]
             if not stream.sendable:

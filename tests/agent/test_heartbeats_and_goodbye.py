@@ -44,6 +44,20 @@ def bare() -> Iterator[Callable[[Make, str], Bare]]:
 Build = Callable[[Make, str], Bare]
 
 
+async def test_no_ping_goes_behind_all_that_a_peer_may_owe(bare: Build) -> None:
+    """The peer has read nothing for long, and the pings would pile up, too."""
+    mux = bare(over_sockets, HUB).behind.mux
+    outbox = mux.connection.outbox
+    while not outbox.full:
+        outbox.put_control(bytes(100_000))
+    before = outbox._control_size
+    mux.start_heartbeat(60)
+    assert outbox._control_size == before
+    outbox.fill([])
+    mux.start_heartbeat(60)
+    assert outbox._control_size
+
+
 async def test_a_hub_does_not_take_a_round_trip_that_it_is_told(bare: Build) -> None:
     """A rogue agent would size the hub's windows otherwise."""
     peer = bare(over_sockets, HUB)

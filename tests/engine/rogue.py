@@ -226,6 +226,29 @@ def flood(rogue: Rogue) -> None:
     rogue.serve()
 
 
+def churns(rogue: Rogue) -> None:
+    """Opens streams to port 8081 of another host and resets each at once, with 3 KB of reason."""
+
+    def asked() -> list[int]:
+        bodies = [e.body for e in rogue.seen if isinstance(e, events.Message)]
+        listens = [body["args"] for body in bodies if body.get("op") == "listen"]
+        return [args["listener"] for args in listens if args["port"] == 8081]
+
+    rogue.listens()
+    rogue.serve(asked)
+    detail = {"listener": asked()[0], "peer": ["127.0.0.1", 4711]}
+    for _ in range(50):
+        opened = [rogue.connection.open(detail) for _ in range(50)]
+        for stream in opened:
+            rogue.connection.reset(stream, "reset", "\u4e16" * 500)
+        # The hub refuses this one by itself, after it has handled the others.
+        last = rogue.connection.open({**detail, "listener": 999})
+        rogue.flush()
+        rogue.serve(lambda last=last: last.closed)  # type: ignore[misc]  # a default binds the loop's value
+    tell("churned")
+    rogue.serve()
+
+
 def lies(rogue: Rogue) -> None:
     """Reports a direct stream of a kind that there is not."""
     rogue.listens()

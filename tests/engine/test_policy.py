@@ -206,6 +206,35 @@ async def test_a_flood_of_streams_that_lead_nowhere() -> None:
         assert 1 <= sum("is not published" in line for line in lines) < 10
 
 
+async def test_streams_by_the_thousand_are_not_held_against_the_host_they_go_to() -> None:
+    """The other host reads nothing meanwhile, so what the rogue causes on its link piles up."""
+    timing = replace(TIMING, heartbeat=30)
+    async with echoing() as port:
+        web, other = relayed("web", forward(port, listen=8081)), relayed("other", forward(port))
+        spec = MeshSpec((local(), web, other))
+        async with mesh(*spec.hosts, timing=timing) as made:
+            pid = made.pid("web")
+            with await connect(made.address("web", 8081)) as kept:
+                assert await kept.says(b"before")
+                os.killpg(pid, signal.SIGSTOP)
+                try:
+                    await made.engine.apply(spec.with_host(rogue("churns", port)))
+                    await made.log_says("churned")
+                    await made.log_says("too-many: the host is behind")
+                    with await connect(made.address("other")) as elsewhere:
+                        assert await elsewhere.says(b"meanwhile")
+                    new = await connect(made.address("web", 8081))
+                    await new.send(b"new")
+                finally:
+                    os.killpg(pid, signal.SIGCONT)
+                with new:
+                    assert await new.exactly(3) == b"new"
+                assert await kept.says(b"after")
+            assert made.pid("web") == pid
+            for name in ("web", "other", "rogue"):
+                assert made.host(name).state is HostState.READY
+
+
 async def test_nothing_that_it_says_reaches_a_terminal_raw() -> None:
     async with beside("paints") as (made, _):
         await eventually(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
+import signal
+from dataclasses import replace
 
 import pytest
 
-from tests.engine.meshes import forward, host, local, mesh, relayed
+from norouter_core.links.base import VerbError
+from norouter_core.links.stdio import StdioLink
+from norouter_core.wire import messages
+from tests.engine.meshes import TIMING, forward, host, local, mesh, relayed
 from tests.servers import Peer, Target, connect, echoing, eventually
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +102,34 @@ async def test_a_reset_while_nobody_reads() -> None:
             with await connect(made.address("web")) as client, await target.accept() as server:
                 await server.send(b"and on it goes")
                 assert await client.exactly(14) == b"and on it goes"
+
+
+async def test_a_host_that_is_far_behind_is_asked_nothing_new_and_kept() -> None:
+    news = messages.event("news", {"text": "x" * 1_000_000})
+    async with echoing() as port:
+        spec = (local(), relayed("web", forward(port)))
+        async with mesh(*spec, timing=replace(TIMING, heartbeat=30)) as made:
+            pid, link = made.pid("web"), made.engine.link("web")
+            assert isinstance(link, StdioLink) and link._mux is not None
+            with await connect(made.address("web")) as kept:
+                assert await kept.says(b"before")
+                os.killpg(pid, signal.SIGSTOP)
+                try:
+                    while not link._mux.connection.outbox.full:
+                        link._mux.message(news)
+                        await asyncio.sleep(0)
+                    with pytest.raises(VerbError, match="behind"):
+                        await link.resolve("localhost")
+                    with pytest.raises(ConnectionResetError):
+                        with await connect(made.address("web")) as refused:
+                            await refused.rest()
+                finally:
+                    os.killpg(pid, signal.SIGCONT)
+                assert await kept.says(b"after")
+            assert await link.resolve("localhost")
+            with await connect(made.address("web")) as again:
+                assert await again.says(b"again")
+            assert made.pid("web") == pid
 
 
 async def test_many_that_do_not_read_do_not_stop_one_that_does() -> None:

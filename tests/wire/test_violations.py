@@ -131,19 +131,6 @@ def test_an_end_within_a_frame_is_told() -> None:
     assert clean.connection.receive_end() == []
 
 
-def test_control_frames_that_nobody_reads_are_bounded() -> None:
-    side = Side("hub")
-    opening = b"".join(frame(frames.OPEN, n, OPEN) for n in range(2, 2000, 2))
-    side.receive([opening])
-    outbox = side.connection.outbox
-    for _ in range(60):
-        for stream in list(side.streams.values()):
-            if not stream.closed:
-                outbox.put_control(b"x" * 200)
-    with pytest.raises(Exception, match="backlog"):
-        outbox.check_backlog()
-
-
 # Frames that are nearly right find more than noise does.
 _KINDS = st.sampled_from([*frames.NAMES, 0x17, 0xFFFF])
 _JSONISH = st.recursive(
