@@ -55,8 +55,8 @@ class DirectStream:
 
     def row(self) -> list[Any]:
         """The stream as section 3 of SPEC.md lists it."""
-        forth, back, state = self.snapshot()
-        return [self.number, self.listener, *self.peer, forth, back, state, self.reason]
+        sent, received, state = self.snapshot()
+        return [self.number, self.listener, *self.peer, sent, received, state, self.reason]
 
     def snapshot(self) -> tuple[int, int, str]:
         client, target = self.client, self.target

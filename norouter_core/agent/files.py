@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 
 from norouter_core.agent import blocks
-from norouter_core.agent.owner import is_dead
+from norouter_core.agent.process_identity import is_dead
 
 try:
     import fcntl

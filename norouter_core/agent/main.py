@@ -12,8 +12,8 @@ from norouter_core.agent.ends import join, proto_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
 from norouter_core.agent.mux import Mux
+from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import verb_code
-from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, BEHIND, Connection, is_datagrams
@@ -36,7 +36,7 @@ class Agent:
     def __init__(self, loop: Loop, read_fd: int, write_fd: int) -> None:
         self._loop = loop
         io = Io(loop)
-        self._verbs = Verbs(io, self)
+        self._verbs = Operations(io, self)
         self._mux = Mux(io, Connection(AGENT), FdChannel(read_fd, write_fd), self)
         self._attached = False
         self.exit_status = 0
@@ -72,7 +72,7 @@ class Agent:
                 self._splice(number, args)
                 return
             answer = messages.result(number, self._do(op, args))
-        except VerbError as error:
+        except OperationError as error:
             answer = messages.failure(number, error.code, error.reason)
         self._mux.message(answer)
 
@@ -82,7 +82,7 @@ class Agent:
         )
         streams = self._mux.connection.streams
         if client not in streams or target not in streams:
-            raise VerbError("gone", "the stream has ended")
+            raise OperationError("gone", "the stream has ended")
         self._verbs.splice(
             listener,
             streams[client].owner,
@@ -114,7 +114,7 @@ class Agent:
         elif op == "kill":
             verbs.kill(messages.field(args, "stream", int))
         elif op != "echo":
-            raise VerbError("unknown-op", f"this agent does not know {op[:80]!r}")
+            raise OperationError("unknown-op", f"this agent does not know {op[:80]!r}")
         return {}
 
     def _attach(self, args: Json) -> None:

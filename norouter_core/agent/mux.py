@@ -52,7 +52,7 @@ _MAX_BUFFERS = 512
 """Buffers in one write: below the IOV_MAX of every system (1024 on most)."""
 _TURNS = 32
 """Turns of streams that are written before the rest of the loop has its own."""
-_GOODBYE = 2.0
+_GOODBYE_TIMEOUT = 2.0
 """Seconds that an orderly end waits for what is queued to be written."""
 
 
@@ -75,7 +75,7 @@ class Mux:
         self._channel = channel
         self._handler = handler
         self._buffer = memoryview(bytearray(MAX_DATA))
-        self._kicked = False
+        self._flush_scheduled = False
         self._writing = False
         self._down = False
         self._write_ended = False
@@ -102,14 +102,14 @@ class Mux:
             return
         self._ending = done
         self.message(messages.event("bye", {}))
-        self._io.loop.call_later(_GOODBYE, self._said_goodbye)
-        self.kick()
+        self._io.loop.call_later(_GOODBYE_TIMEOUT, self._finish_goodbye)
+        self.schedule_flush()
 
     def close(self, reason: str) -> None:
         """Ends the link now; every stream of it is reset with `gone`."""
         self._end(reason, None)
 
-    def _said_goodbye(self) -> None:
+    def _finish_goodbye(self) -> None:
         if self._ending is not None and not self._down:
             done, self._ending = self._ending, None
             self._watch_writing(False)
@@ -128,14 +128,14 @@ class Mux:
         self._watch_writing(False)
         self._channel.close()
         for stream in list(self.connection.streams.values()):
-            self._lose(stream, reason)
+            self._reset_with_link(stream, reason)
         self.connection.streams.clear()
         ending, self._ending = self._ending, None
         if ending is not None:
             ending()
         self._handler.link_down(reason, violation)
 
-    def _lose(self, stream: Stream, reason: str) -> None:
+    def _reset_with_link(self, stream: Stream, reason: str) -> None:
         """Ends a stream together with its link."""
         self.connection.streams.pop(stream.id, None)
         if stream.owner is not None and not stream.closed:
@@ -155,8 +155,8 @@ class Mux:
             told = heartbeat.round_trip if self.connection.role == HUB else None
             data = {"n": heartbeat.ping(now), "rtt": told}
             self.message(messages.event("ping", data))
-        self.kick()
-        self._tick_timer = self._io.loop.call_later(heartbeat.patience(now), self._tick)
+        self.schedule_flush()
+        self._tick_timer = self._io.loop.call_later(heartbeat.next_due(now), self._tick)
 
     # -- sending ---------------------------------------------------------------------------
 
@@ -164,15 +164,15 @@ class Mux:
         """Queues a message made by `messages`, and sees to it that it goes."""
         if not self._down:
             self.connection.message(message)
-            self.kick()
+            self.schedule_flush()
 
     def open(self, detail: Json) -> WireEnd:
         """Opens a stream (SPEC.md section 4); the end is to be joined at once."""
         end = wire_end(self, self.connection.open(detail))
         if self._down:
             # The link has just ended, and not everybody has been told yet.
-            self._io.loop.call_soon(self._lose, end.stream, "the link has ended")
-        self.kick()
+            self._io.loop.call_soon(self._reset_with_link, end.stream, "the link has ended")
+        self.schedule_flush()
         return end
 
     def send(self, end: WireEnd, data: memoryview) -> None:
@@ -180,10 +180,10 @@ class Mux:
         connection, stream = self.connection, end.stream
         if self._down or self._write_ended or stream.closed or stream.ending:
             return
-        header = connection.direct(stream, len(data), self.turn is end)
+        header = connection.begin_direct_write(stream, len(data), self.turn is end)
         if header is None:
             connection.send(stream, data)
-            self.kick()
+            self.schedule_flush()
             return
         written = self._write([header, data])
         if written < len(header):
@@ -199,18 +199,18 @@ class Mux:
         connection = self.connection
         connection.consumed(stream, size, self._io.loop.time())
         if not connection.outbox.clear:
-            self.kick()
+            self.schedule_flush()
 
-    def kick(self) -> None:
+    def schedule_flush(self) -> None:
         """Sees to it that what is queued is written, soon: after the current callback, so that
         what it queues goes in one write."""
-        if not (self._kicked or self._writing or self._down or self._write_ended):
-            self._kicked = True
+        if not (self._flush_scheduled or self._writing or self._down or self._write_ended):
+            self._flush_scheduled = True
             self._io.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Writes until nothing is queued or the descriptor takes no more."""
-        self._kicked = False
+        self._flush_scheduled = False
         outbox = self.connection.outbox
         # Bounded: with sources and a descriptor that are both fast this would never end, and
         # nothing else of this loop would have its turn.
@@ -229,7 +229,7 @@ class Mux:
         if outbox.idle:
             self._watch_writing(False)
             if self._ending is not None:
-                self._said_goodbye()
+                self._finish_goodbye()
         elif not self._down:
             self._watch_writing(True)
 
@@ -258,7 +258,7 @@ class Mux:
 
     def _left(self, stream: Stream, size: int) -> None:
         """`size` bytes of a stream's backlog have left."""
-        self.connection.left_backlog(stream)
+        self.connection.on_drained(stream)
         owner = stream.owner
         if owner is None:
             return
@@ -330,7 +330,7 @@ class Mux:
     def received(self, data: memoryview) -> None:
         """Dispatches what was read; no bytes at all are the end of the link."""
         if not data:
-            for event in self.connection.receive_end():
+            for event in self.connection.receive_eof():
                 self._dispatch(event)
             self._end("the other side closed the link", None)
             return

@@ -27,7 +27,7 @@ class WireEnd(End):
         """Answers an offered stream with the address that it now reaches."""
         if not self.stream.closed:
             self.mux.connection.accept(self.stream, {"peer": list(peer)})
-            self.mux.kick()
+            self.mux.schedule_flush()
 
     def send(self, data: memoryview) -> None:
         self.mux.send(self, data)
@@ -35,12 +35,12 @@ class WireEnd(End):
     def end(self) -> None:
         self.mux.connection.end(self.stream)
         self.ended_by_us()
-        self.mux.kick()
+        self.mux.schedule_flush()
 
     def reset(self, code: str, reason: str) -> None:
         if not self.stream.closed:
             self.mux.connection.reset(self.stream, code, reason)
-            self.mux.kick()
+            self.mux.schedule_flush()
             self.closed(code, reason)
 
     def room(self) -> int:
@@ -59,7 +59,7 @@ class WireEnd(End):
                 # first bytes of a stream go with its OPEN.
                 return min(room, EARLY_WINDOW)
             outbox.wait_turn(stream)
-            mux.kick()
+            mux.schedule_flush()
             return 0
         return min(room, MAX_DATA)
 
@@ -108,12 +108,12 @@ class DatagramWireEnd(DatagramEnd, WireEnd):
 
     def send(self, data: memoryview) -> None:
         self.mux.connection.send_datagram(self.stream, data)
-        self.mux.kick()
+        self.mux.schedule_flush()
 
     def got_end(self) -> None:
         # A half that is left is of no use: see SPEC.md section 10.
         self.mux.connection.end(self.stream)
-        self.mux.kick()
+        self.mux.schedule_flush()
         super().got_end()
 
 

@@ -15,7 +15,7 @@ _HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class AgentReady:
     """The far side is there. `rest` is what came after it: the beginning of the link."""
 
     rest: bytes
@@ -63,7 +63,7 @@ class MarkerSearch(_Search):
         """True when our own line has come back: there is a terminal in the way."""
         return self._line in self._seen
 
-    def feed(self, data: bytes) -> Go | NoPython | None:
+    def feed(self, data: bytes) -> AgentReady | NoPython | None:
         """The outcome, once it is known."""
         self._add(data, MAX_NOISE)
         at = self._seen.find(self._marker)
@@ -74,7 +74,7 @@ class MarkerSearch(_Search):
         rest = bytes(self._seen[end + 1 :])
         del self._seen[at:]
         if said == b"go":
-            return Go(rest)
+            return AgentReady(rest)
         report = said.partition(b":")[2].decode("utf-8", "replace")
         return NoPython("\n".join(filter(None, report.split("|"))))
 
@@ -84,7 +84,7 @@ class HelloSearch(_Search):
 
     echoed = False
 
-    def feed(self, data: bytes) -> Go | None:
+    def feed(self, data: bytes) -> AgentReady | None:
         """The outcome; its `rest` begins with the hello frame."""
         self._add(data, MAX_NOISE)
         at = self._seen.find(_HELLO)
@@ -92,4 +92,4 @@ class HelloSearch(_Search):
             return None
         rest = bytes(self._seen[at - _HEADER :])
         del self._seen[at - _HEADER :]
-        return Go(rest)
+        return AgentReady(rest)

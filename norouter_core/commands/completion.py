@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from norouter_core.commands.argument_types import ArgumentType, choices
 from norouter_core.commands.filters import FIELDS
-from norouter_core.commands.grammar import find_verb
-from norouter_core.commands.kinds import Kind, choices
+from norouter_core.commands.parser import find_verb
 from norouter_core.commands.registry import BY_WORDS
+from norouter_core.commands.tokenizer import Tail, tail
 from norouter_core.commands.verb import Argument, Option, Verb
-from norouter_core.commands.words import Tail, tail
 
 Word = tuple[str, str]
 """A word to offer, and a few words about it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CompletionContext:
     """What is asked for at the cursor.
 
     `words` are offered as they are; a session adds what it has of `kinds`. `host` is the host that
@@ -27,29 +27,31 @@ class Asked:
 
     tail: Tail
     words: tuple[Word, ...] = ()
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[ArgumentType, ...] = ()
     host: str = ""
     command: tuple[str, ...] | None = None
     said: frozenset[str] = frozenset()
     """Words that the line holds already, which are not worth repeating."""
 
 
-def asked(line: str, cursor: int) -> Asked:
+def asked(line: str, cursor: int) -> CompletionContext:
     """Analyses a line up to the cursor. Never raises."""
     end = tail(line, cursor)
     if end.comment:
-        return Asked(end)
+        return CompletionContext(end)
     texts = [word.text for word in end.words]
     verb, taken = find_verb(texts)
     longer = _longer(texts)
     if verb is None:
         if texts and not longer:
-            return Asked(end, command=tuple(texts))
-        return Asked(end, longer, command=() if not texts else None)
+            return CompletionContext(end, command=tuple(texts))
+        return CompletionContext(end, longer, command=() if not texts else None)
     rest = texts[taken:]
     found = _within(verb, rest, end)
     if longer and not rest:
-        return Asked(end, (*longer, *found.words), found.kinds, found.host, found.command)
+        return CompletionContext(
+            end, (*longer, *found.words), found.kinds, found.host, found.command
+        )
     return found
 
 
@@ -64,29 +66,29 @@ def _longer(texts: Sequence[str]) -> tuple[Word, ...]:
     return tuple(sorted(found.items()))
 
 
-def _within(verb: Verb, rest: Sequence[str], end: Tail) -> Asked:
+def _within(verb: Verb, rest: Sequence[str], end: Tail) -> CompletionContext:
     if "--" in rest:
         at = rest.index("--")
-        takes = any(a.kind is Kind.CMD for a in verb.arguments)
+        takes = any(a.type is ArgumentType.CMD for a in verb.arguments)
         exec_command = takes and verb.words[0] == "host"
-        return Asked(end, command=tuple(rest[at + 1 :]) if exec_command else None)
+        return CompletionContext(end, command=tuple(rest[at + 1 :]) if exec_command else None)
     options = {option.flag: option for option in verb.all_options}
     flag, equals, _ = end.prefix.partition("=")
     if equals and flag in options:
         return _of(end, options[flag], "", offset=len(flag) + 1)
-    if rest and (before := options.get(rest[-1])) is not None and before.kind is not None:
+    if rest and (before := options.get(rest[-1])) is not None and before.type is not None:
         return _of(end, before, "")
     places = _places(rest, options)
     if end.prefix.startswith("-"):
-        return Asked(end, _flags(verb, rest))
-    places_left = [a for a in verb.arguments if a.kind is not Kind.CMD]
+        return CompletionContext(end, _flags(verb, rest))
+    places_left = [a for a in verb.arguments if a.type is not ArgumentType.CMD]
     argument = _at(places_left, len(places))
     if argument is None:
-        return Asked(end, _flags(verb, rest))
-    host = places[0] if places and places_left[0].kind is Kind.HOST else ""
+        return CompletionContext(end, _flags(verb, rest))
+    host = places[0] if places and places_left[0].type is ArgumentType.HOST else ""
     found = _of(end, argument, host, said=frozenset(places))
     if not end.prefix and (argument.optional or (argument.many and len(places) > 0)):
-        return Asked(found.tail, (*found.words, *_flags(verb, rest)), found.kinds, host)
+        return CompletionContext(found.tail, (*found.words, *_flags(verb, rest)), found.kinds, host)
     return found
 
 
@@ -103,7 +105,7 @@ def _places(rest: Sequence[str], options: dict[str, Option]) -> list[str]:
         if skip:
             skip = False
         elif text in options:
-            skip = options[text].kind is not None
+            skip = options[text].type is not None
         elif not text.startswith("--"):
             found.append(text)
     return found
@@ -111,7 +113,7 @@ def _places(rest: Sequence[str], options: dict[str, Option]) -> list[str]:
 
 def _flags(verb: Verb, rest: Sequence[str]) -> tuple[Word, ...]:
     flags = [(o.flag, o.about) for o in verb.all_options if o.many or o.flag not in rest]
-    if any(argument.kind is Kind.CMD for argument in verb.arguments):
+    if any(argument.type is ArgumentType.CMD for argument in verb.arguments):
         flags.append(("--", "the command follows"))
     return tuple(flags)
 
@@ -125,17 +127,17 @@ def _of(
     host: str,
     offset: int = 0,
     said: frozenset[str] = _NOTHING,
-) -> Asked:
-    kind = what.kind
+) -> CompletionContext:
+    kind = what.type
     assert kind is not None
     if offset:
         end = Tail(end.words, end.prefix[offset:], end.start + offset)
     words = tuple((word, what.about) for word in choices(kind))
-    if kind is Kind.FILTER:
+    if kind is ArgumentType.FILTER:
         words = _filter_words(end.prefix)
-    elif kind is Kind.VERB:
+    elif kind is ArgumentType.VERB:
         words = _longer([word.text for word in end.words[1:]])
-    return Asked(end, words, (kind,), host, said=said)
+    return CompletionContext(end, words, (kind,), host, said=said)
 
 
 def _filter_words(prefix: str) -> tuple[Word, ...]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from norouter_core.commands.sizes import parse_size, parse_span
-from norouter_core.commands.words import BadLine, Word, words_of
+from norouter_core.commands.tokenizer import TokenError, Word, tokenize
+from norouter_core.commands.units import parse_size, parse_span
 from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 
 if TYPE_CHECKING:
     from norouter_core.engine.status import StreamStatus
@@ -44,7 +44,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FilterField:
     """One field of a filter. Of `numbers` and `texts` one is set; `parse` reads a number;
     `words` are all the values that it can have, where they are known."""
 
@@ -72,35 +72,39 @@ def _rate(subject: Subject) -> float:
 
 def _count(text: str) -> float:
     if not re.fullmatch("[0-9]{1,18}", text):
-        raise Refused(f"{quoted(text)} is not a number", "write digits")
+        raise ValidationError(f"{quoted(text)} is not a number", "write digits")
     return float(text)
 
 
-FIELDS: dict[str, Field] = {
-    "host": Field("either end's host", texts=lambda s: (s.from_host, s.to_host)),
-    "from": Field("the client's host", texts=lambda s: (s.from_host,)),
-    "to": Field("the target's host", texts=lambda s: (s.to_host,)),
-    "target": Field(
+FIELDS: dict[str, FilterField] = {
+    "host": FilterField("either end's host", texts=lambda s: (s.from_host, s.to_host)),
+    "from": FilterField("the client's host", texts=lambda s: (s.from_host,)),
+    "to": FilterField("the target's host", texts=lambda s: (s.to_host,)),
+    "target": FilterField(
         "what is dialled, or its port", texts=lambda s: (s.target, _port(s.target)), within=True
     ),
-    "client": Field(
+    "client": FilterField(
         "the client's address, or its port", texts=lambda s: (s.peer, _port(s.peer)), within=True
     ),
-    "listener": Field(
+    "listener": FilterField(
         "where it came in", texts=lambda s: (s.listener, _port(s.listener)), within=True
     ),
-    "state": Field("opening, open, half-closed", texts=lambda s: (s.state.value,), words=STATES),
-    "by": Field("loopback, http, socks or dns", texts=lambda s: (way(s),), words=WAYS),
-    "id": Field("its number", numbers=lambda x: float(x[0].id), parse=_count),
-    "bytes": Field("bytes both ways", numbers=lambda x: x[0].bytes_forth + x[0].bytes_back),
-    "forth": Field("bytes to the target", numbers=lambda x: x[0].bytes_forth),
-    "back": Field("bytes to the client", numbers=lambda x: x[0].bytes_back),
-    "rate": Field(
+    "state": FilterField(
+        "opening, open, half-closed", texts=lambda s: (s.state.value,), words=STATES
+    ),
+    "by": FilterField("loopback, http, socks or dns", texts=lambda s: (way(s),), words=WAYS),
+    "id": FilterField("its number", numbers=lambda x: float(x[0].id), parse=_count),
+    "bytes": FilterField(
+        "bytes both ways", numbers=lambda x: x[0].bytes_sent + x[0].bytes_received
+    ),
+    "sent": FilterField("bytes to the target", numbers=lambda x: x[0].bytes_sent),
+    "received": FilterField("bytes to the client", numbers=lambda x: x[0].bytes_received),
+    "rate": FilterField(
         "bytes a second, both ways",
         numbers=_rate,
         parse=lambda text: parse_size(text.removesuffix("/s")),
     ),
-    "age": Field(
+    "age": FilterField(
         "since it was opened", numbers=lambda x: max(0.0, x[2] - x[0].opened), parse=parse_span
     ),
 }
@@ -129,16 +133,16 @@ def parse(text: str) -> Filter:
     """A filter out of a whole text.
 
     Raises:
-        BadLine: a term that says nothing; its index is where in the text.
+        TokenError: a term that says nothing; its index is where in the text.
     """
-    return build(words_of(text), text)
+    return build(tokenize(text), text)
 
 
 def build(words: Iterable[Word], text: str = "") -> Filter:
     """A filter out of words.
 
     Raises:
-        BadLine: a term that says nothing; its index is where in the line.
+        TokenError: a term that says nothing; its index is where in the line.
     """
     words = tuple(words)
     rates = any(re.match("!?rate[:<>=]", word.text, re.IGNORECASE) for word in words)
@@ -149,15 +153,17 @@ def _test(word: Word) -> Test:
     negated = word.text.startswith("!")
     text = word.text[negated:]
     if not text:
-        raise BadLine(word.start, "nothing follows the `!`", "write a term after it: !state:open")
+        raise TokenError(
+            word.start, "nothing follows the `!`", "write a term after it: !state:open"
+        )
     try:
         test = _term(text)
     except _Wrong as wrong:
-        raise BadLine(word.index(wrong.offset + negated), wrong.message, wrong.hint) from None
+        raise TokenError(word.index(wrong.offset + negated), wrong.message, wrong.hint) from None
     return (lambda subject: not test(subject)) if negated else test
 
 
-class _Wrong(Refused):
+class _Wrong(ValidationError):
     def __init__(self, offset: int, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.offset = offset
@@ -199,13 +205,13 @@ def _number_test(
         sign, said, at = extra[0], said[extra.end() :], at + extra.end()
     try:
         wanted = parse(said)
-    except Refused as refused:
+    except ValidationError as refused:
         raise _Wrong(at, refused.message, refused.hint) from None
     compare = _COMPARE[sign]
     return lambda subject: compare(number(subject), wanted)
 
 
-def _text_test(name: str, field: Field, said: str, at: int) -> Test:
+def _text_test(name: str, field: FilterField, said: str, at: int) -> Test:
     wanted, texts = said.casefold(), field.texts
     assert texts is not None
     wild = any(char in wanted for char in "*?")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from norouter_core.commands.filters import ALL, Filter, way
-from norouter_core.commands.outcome import Column, Table, Unit
+from norouter_core.commands.results import Column, Table, Unit
 from norouter_core.model import MeshSpec
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ _STREAMS = (
     Column("target", "Target"),
     Column("by", "By"),
     Column("state", "State", Unit.STATE),
-    Column("bytes_forth", "Forth", Unit.BYTES),
-    Column("bytes_back", "Back", Unit.BYTES),
+    Column("bytes_sent", "Sent", Unit.BYTES),
+    Column("bytes_received", "Received", Unit.BYTES),
     Column("rate", "Rate", Unit.RATE),
     Column("age", "Age", Unit.SECONDS),
     Column("peer", "Client"),
@@ -66,8 +66,8 @@ _STATUS = (
     Column("hosts", "Hosts", Unit.NUMBER),
     Column("failed", "Failed", Unit.NUMBER),
     Column("streams", "Streams", Unit.NUMBER),
-    Column("forth", "Forth", Unit.RATE),
-    Column("back", "Back", Unit.RATE),
+    Column("sent", "Sent", Unit.RATE),
+    Column("received", "Received", Unit.RATE),
     Column("file", "File"),
     Column("saved", "Saved"),
 )
@@ -146,8 +146,8 @@ def status_table(summary: Summary) -> Table:
         "hosts": summary.hosts,
         "failed": summary.failed,
         "streams": summary.streams,
-        "forth": summary.rate.forth if summary.rate.history else None,
-        "back": summary.rate.back if summary.rate.history else None,
+        "sent": summary.rate.sent if summary.rate.history else None,
+        "received": summary.rate.received if summary.rate.history else None,
         "file": summary.document.path,
         "saved": "no" if summary.document.unsaved else "yes",
         "unsaved": summary.document.unsaved,
@@ -192,8 +192,8 @@ def _stream(stream: StreamStatus, rate: Rate | None, now: float) -> dict[str, An
         "target": stream.target,
         "by": way(stream),
         "state": stream.state.value,
-        "bytes_forth": stream.bytes_forth,
-        "bytes_back": stream.bytes_back,
+        "bytes_sent": stream.bytes_sent,
+        "bytes_received": stream.bytes_received,
         "rate": _now(rate),
         "age": max(0.0, now - stream.opened),
         "peer": stream.peer,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from norouter_core.commands.verb import Verb
-from norouter_core.commands.verbs import hosts, looks, ports, session
+from norouter_core.commands.verbs import hosts, ports, queries, session
 
 GROUPS: tuple[tuple[str, tuple[Verb, ...]], ...] = (
     ("Hosts", hosts.HOSTS),
     ("Ports", ports.PORTS),
     ("Routes", ports.ROUTES),
     ("Proxies", ports.PROXIES),
-    ("Looking", looks.LISTINGS),
-    ("Streams", looks.STREAMS),
-    ("On hosts", looks.HOST_TOOLS),
+    ("Looking", queries.LISTINGS),
+    ("Streams", queries.STREAMS),
+    ("On hosts", queries.HOST_TOOLS),
     ("History", session.HISTORY),
     ("Files", session.FILES),
     ("Session", session.SESSION),

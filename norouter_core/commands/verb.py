@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from norouter_core.commands.kinds import Kind
+from norouter_core.commands.argument_types import ArgumentType
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +13,15 @@ class Argument:
     only the last may be `optional` or `many`. CMD takes what follows `--`."""
 
     name: str
-    kind: Kind
+    type: ArgumentType
     about: str
     optional: bool = False
     many: bool = False
 
     @property
     def shown(self) -> str:
-        name = f"-- {self.name.upper()}..." if self.kind is Kind.CMD else self.name.upper()
-        if self.many and self.kind is not Kind.CMD:
+        name = f"-- {self.name.upper()}..." if self.type is ArgumentType.CMD else self.name.upper()
+        if self.many and self.type is not ArgumentType.CMD:
             name += "..."
         return f"[{name}]" if self.optional else name
 
@@ -31,7 +31,7 @@ class Option:
     """`--name VALUE`, or `--name` alone where it has no kind. `many`: may be given again."""
 
     name: str
-    kind: Kind | None
+    type: ArgumentType | None
     about: str
     metavar: str = ""
     many: bool = False
@@ -42,13 +42,13 @@ class Option:
 
     @property
     def shown(self) -> str:
-        value = f" {self.metavar or self.kind.upper()}" if self.kind else ""
+        value = f" {self.metavar or self.type.upper()}" if self.type else ""
         return f"[{self.flag}{value}]" + ("..." if self.many else "")
 
 
 JSON = Option("json", None, "rows as JSON, one object a line")
 WAIT = Option("wait", None, "return when it is ready, or fail with the reason")
-TIMEOUT = Option("timeout", Kind.SECONDS, "how long to wait at most (60s)", "TIME")
+TIMEOUT = Option("timeout", ArgumentType.SECONDS, "how long to wait at most (60s)", "TIME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,11 @@ class Verb:
     @property
     def usage_parts(self) -> tuple[str, ...]:
         """What follows the name in `usage`."""
-        places = [argument.shown for argument in self.arguments if argument.kind is not Kind.CMD]
-        command = [argument.shown for argument in self.arguments if argument.kind is Kind.CMD]
+        places = [
+            argument.shown for argument in self.arguments if argument.type is not ArgumentType.CMD
+        ]
+        command = [
+            argument.shown for argument in self.arguments if argument.type is ArgumentType.CMD
+        ]
         options = [option.shown for option in self.all_options]
         return (*places, *options, *command)

@@ -1,7 +1,7 @@
 """A session's control socket, and the client for it (docs/control.md)."""
 
-from norouter_core.control.probe import Engine, discover
+from norouter_core.control.discovery import RunningMesh, discover
 from norouter_core.control.remote import ControlLost, RemoteClient
-from norouter_core.control.server import CannotListen, ControlServer
+from norouter_core.control.server import ControlServer, ListenError
 
-__all__ = ["CannotListen", "ControlLost", "ControlServer", "Engine", "RemoteClient", "discover"]
+__all__ = ["ListenError", "ControlLost", "ControlServer", "RunningMesh", "RemoteClient", "discover"]

@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
 
-from norouter_core.commands.outcome import Bytes, Completion, Diff, Lines, Outcome, Output, Table
+from norouter_core.commands.results import Bytes, Completion, Diff, Lines, Outcome, Output, Table
 from norouter_core.engine import events
 from norouter_core.engine.events import Event
 from norouter_core.session.client import Summary
@@ -21,7 +21,7 @@ T = TypeVar("T")
 Json = dict[str, Any]
 
 
-class Malformed(ValueError):
+class DecodeError(ValueError):
     """A JSON value of another shape than it should have; the message says where."""
 
 
@@ -45,15 +45,15 @@ def output_from_json(value: object) -> Output:
     """The reverse of `output_to_json`.
 
     Raises:
-        Malformed: it is none.
+        DecodeError: it is none.
     """
     if not isinstance(value, dict) or len(value) != 1:
-        raise Malformed("an output that is not one object under its kind")
+        raise DecodeError("an output that is not one object under its kind")
     ((kind, content),) = value.items()
     if kind == "bytes":
         return _bytes(content)
     if kind not in _OUTPUTS:
-        raise Malformed(f"an output of the unknown kind {kind!r}")
+        raise DecodeError(f"an output of the unknown kind {kind!r}")
     output: Output = from_json(_OUTPUTS[kind], content)
     return output
 
@@ -63,35 +63,35 @@ _OUTPUTS: dict[str, type] = {"lines": Lines, "table": Table, "diff": Diff}
 
 def _bytes(value: object) -> Bytes:
     if not isinstance(value, dict) or not isinstance(value.get("base64"), str):
-        raise Malformed("bytes without their base64")
+        raise DecodeError("bytes without their base64")
     try:
         data = base64.b64decode(value["base64"], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Malformed(f"bytes that are not base64: {error}") from None
+        raise DecodeError(f"bytes that are not base64: {error}") from None
     source = _checked(str, value.get("source"), "bytes.source")
     return Bytes(source, data, _checked(int, value.get("skipped", 0), "bytes.skipped"))
 
 
 def outcome_from_json(value: object) -> Outcome:
     """Raises:
-    Malformed: it is none.
+    DecodeError: it is none.
     """
     return from_json(Outcome, value)
 
 
 def summary_from_json(value: object) -> Summary:
     """Raises:
-    Malformed: it is none.
+    DecodeError: it is none.
     """
     return from_json(Summary, value)
 
 
 def completions_from_json(value: object) -> tuple[Completion, ...]:
     """Raises:
-    Malformed: it is none.
+    DecodeError: it is none.
     """
     if not isinstance(value, list):
-        raise Malformed("completions that are no list")
+        raise DecodeError("completions that are no list")
     return tuple(from_json(Completion, item) for item in value)
 
 
@@ -99,10 +99,10 @@ def event_from_json(value: object) -> Event | None:
     """The reverse of `Event.to_json`; None for one that this version does not know.
 
     Raises:
-        Malformed: it is none.
+        DecodeError: it is none.
     """
     if not isinstance(value, dict) or not isinstance(value.get("event"), str):
-        raise Malformed("an event without its kind")
+        raise DecodeError("an event without its kind")
     kind = _events().get(value["event"])
     if kind is None:
         return None
@@ -136,7 +136,7 @@ def from_json(kind: type[T], value: object) -> T:
     default: so versions that differ a little understand each other.
 
     Raises:
-        Malformed: a value is of another type, or one without a default is missing.
+        DecodeError: a value is of another type, or one without a default is missing.
     """
     result: T = _dataclass(kind, value, kind.__name__)
     return result
@@ -144,7 +144,7 @@ def from_json(kind: type[T], value: object) -> T:
 
 def _dataclass(kind: type, value: object, where: str) -> Any:
     if not isinstance(value, dict):
-        raise Malformed(f"{where} is no object")
+        raise DecodeError(f"{where} is no object")
     hints = _hints(kind)
     known = {
         each.name: _checked(hints[each.name], value[each.name], f"{where}.{each.name}")
@@ -154,7 +154,7 @@ def _dataclass(kind: type, value: object, where: str) -> Any:
     try:
         return kind(**known)
     except TypeError as error:
-        raise Malformed(f"{where}: {error}") from None
+        raise DecodeError(f"{where}: {error}") from None
 
 
 def _checked(hint: Any, value: Any, where: str) -> Any:
@@ -166,11 +166,11 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
         return _optional(inner, value, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise Malformed(f"{where} is no list")
+            raise DecodeError(f"{where} is no list")
         return tuple(_checked(inner[0], each, f"{where}[]") for each in value)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
-            raise Malformed(f"{where} is no object")
+            raise DecodeError(f"{where} is no object")
         return {key: _checked(inner[1], each, f"{where}.{key}") for key, each in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _dataclass(hint, value, where)
@@ -189,12 +189,12 @@ def _plain(kind: type, value: Any, where: str) -> Any:
         try:
             return kind(value)
         except ValueError:
-            raise Malformed(f"{where} is none of {kind.__name__}") from None
+            raise DecodeError(f"{where} is none of {kind.__name__}") from None
     if kind is float and type(value) is int and abs(value) < 2**1000:
         return float(value)
     # `bool` is an `int` in Python, and a mistake here.
     if type(value) is not kind:
-        raise Malformed(f"{where} is not of type {kind.__name__}")
+        raise DecodeError(f"{where} is not of type {kind.__name__}")
     return value
 
 

@@ -9,10 +9,17 @@ import socket
 from typing import Any, Protocol, cast
 
 from norouter_core.control import requests
-from norouter_core.control.codec import Json, Malformed
-from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, LineBuffer, TooLong, decode, encode
+from norouter_core.control.codec import DecodeError, Json
+from norouter_core.control.lines import (
+    MAX_ANSWER,
+    MAX_LINE,
+    LineBuffer,
+    LineTooLong,
+    decode,
+    encode,
+)
 from norouter_core.control.peers import is_own, peer_uid
-from norouter_core.control.requests import Cancel, Id, Request
+from norouter_core.control.requests import CancelRequest, Id, Request
 
 MAX_WAITING = 32 << 20
 """Bytes that a client has not taken: it is dropped then."""
@@ -36,24 +43,24 @@ class Server(Protocol):
         """What a client is told first."""
         ...
 
-    def joined(self, connection: Connection) -> bool:
+    def joined(self, connection: ClientConnection) -> bool:
         """A client has come, to leave later; False if there are too many."""
         ...
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ClientConnection) -> None:
         """A client has gone."""
         ...
 
-    def begin(self, connection: Connection, request: Request) -> str:
+    def begin(self, connection: ClientConnection, request: Request) -> str:
         """Begins with a request; why not, or nothing."""
         ...
 
-    def cancel(self, connection: Connection, number: Id) -> None:
+    def cancel(self, connection: ClientConnection, number: Id) -> None:
         """Ends a request, if it is open."""
         ...
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """A client, from its coming to its end."""
 
     def __init__(self, server: Server) -> None:
@@ -122,7 +129,7 @@ class Connection(asyncio.Protocol):
                 return
             try:
                 line = self._lines.next()
-            except TooLong as error:
+            except LineTooLong as error:
                 self._part(str(error))
                 return
             if line is None:
@@ -140,10 +147,10 @@ class Connection(asyncio.Protocol):
             value = decode(line)
             number = requests.id_of(value)
             request = requests.parse(value)
-        except Malformed as error:
+        except DecodeError as error:
             self._fault(number, str(error))
             return
-        if isinstance(request, Cancel):
+        if isinstance(request, CancelRequest):
             self._server.cancel(self, request.id)
             return
         trouble = self._server.begin(self, request)
@@ -163,13 +170,13 @@ class Connection(asyncio.Protocol):
         """Sends a line, without waiting: a client that leaves too many of them is dropped.
 
         Raises:
-            Malformed: the line is too long for any client.
+            DecodeError: the line is too long for any client.
         """
         if self._ending:
             return
         line = encode(value)
         if len(line) > MAX_ANSWER:
-            raise Malformed(f"an answer of {len(line)} bytes")
+            raise DecodeError(f"an answer of {len(line)} bytes")
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from norouter_core.control.codec import Json, Malformed
+from norouter_core.control.codec import DecodeError, Json
 
 MAX_LINE = 1 << 20
 """Bytes of a request's line, its newline included."""
@@ -13,7 +13,7 @@ MAX_ANSWER = 16 << 20
 """Bytes of a line of the server's: a table of 16,000 streams has some five million."""
 
 
-class TooLong(ValueError):
+class LineTooLong(ValueError):
     """A line over the limit: where the next one begins is not known."""
 
 
@@ -32,11 +32,11 @@ class LineBuffer:
         """The next whole line without its newline; None until one has come.
 
         Raises:
-            TooLong: it has more bytes than the limit.
+            LineTooLong: it has more bytes than the limit.
         """
         at = self._data.find(b"\n", self._searched)
         if (len(self._data) if at < 0 else at + 1) > self._limit:
-            raise TooLong(f"a line of more than {self._limit} bytes")
+            raise LineTooLong(f"a line of more than {self._limit} bytes")
         if at < 0:
             self._searched = len(self._data)
             return None
@@ -56,13 +56,13 @@ def decode(line: bytes) -> Json:
     """The object that a line holds.
 
     Raises:
-        Malformed: it holds none.
+        DecodeError: it holds none.
     """
     try:
         value = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         # UnicodeDecodeError is a ValueError, and so is a number of too many digits.
-        raise Malformed(f"not JSON: {str(error) or 'nested too deeply'}"[:200]) from None
+        raise DecodeError(f"not JSON: {str(error) or 'nested too deeply'}"[:200]) from None
     if not isinstance(value, dict):
-        raise Malformed("not a JSON object")
+        raise DecodeError("not a JSON object")
     return value

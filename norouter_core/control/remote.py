@@ -15,9 +15,9 @@ from typing import Any, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from norouter_core.commands.outcome import Completion, Emit, Failure, Outcome
+from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.control import codec
-from norouter_core.control.codec import Json, Malformed
+from norouter_core.control.codec import DecodeError, Json
 from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, decode, encode
 from norouter_core.control.peers import is_own, peer_uid
 from norouter_core.engine.events import Event
@@ -36,7 +36,7 @@ class ControlLost(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
+class SessionHello:
     """What an engine says of itself. `manifest` is an absolute path or empty; `started` in seconds
     since the epoch."""
 
@@ -55,7 +55,7 @@ class RemoteClient:
             has gone; `run` tells it as a failure, and `events` end.
     """
 
-    hello: Hello
+    hello: SessionHello
 
     def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self._path = path
@@ -94,7 +94,7 @@ class RemoteClient:
         await self._tasks.__aexit__(None, None, None)
         await self._hang_up()
 
-    async def _greeted(self) -> Hello:
+    async def _greeted(self) -> SessionHello:
         try:
             sock = self._writer.get_extra_info("socket")
             if not is_own(peer_uid(sock)):
@@ -102,8 +102,8 @@ class RemoteClient:
             said = decode(await self._reader.readuntil(b"\n"))
             if "error" in said:
                 raise ControlLost(_message(said["error"]))
-            return codec.from_json(Hello, said.get("hello"))
-        except (Malformed, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            return codec.from_json(SessionHello, said.get("hello"))
+        except (DecodeError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             await self._hang_up()
             raise ControlLost(f"that is no engine of norouter's: {error}") from None
         except BaseException:
@@ -191,7 +191,7 @@ class RemoteClient:
         number, done = self._begin(request, take)
         try:
             return await done
-        except Malformed as error:
+        except DecodeError as error:
             raise ControlLost(f"an answer that makes no sense: {error}") from None
         finally:
             self._end(number, done)
@@ -237,7 +237,7 @@ class RemoteClient:
                 self._answered(decode(await self._reader.readuntil(b"\n")))
         except (OSError, asyncio.IncompleteReadError):
             pass
-        except (Malformed, asyncio.LimitOverrunError) as error:
+        except (DecodeError, asyncio.LimitOverrunError) as error:
             why = f"the engine said what makes no sense: {error}"
         self._lose(why)
 

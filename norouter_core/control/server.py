@@ -16,11 +16,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from norouter_core.control.codec import Json
-from norouter_core.control.connection import Connection
-from norouter_core.control.places import NoPlace, socket_path
-from norouter_core.control.probe import sweep
+from norouter_core.control.connection import ClientConnection
+from norouter_core.control.discovery import sweep
+from norouter_core.control.request_runner import RequestRunner
 from norouter_core.control.requests import Id, Request
-from norouter_core.control.serving import Serving
+from norouter_core.control.socket_paths import NoSocketDirectory, socket_path
 from norouter_core.session.client import Client
 
 PROTOCOL = 1
@@ -29,7 +29,7 @@ _LAST_WORDS = 1.0
 """Seconds for clients to take their last answers at the end."""
 
 
-class CannotListen(Exception):
+class ListenError(Exception):
     """There is no control socket; the message tells why, and what to do."""
 
 
@@ -52,27 +52,27 @@ class ControlServer:
         self._client = client
         self._quits = quits
         self._tasks: TaskGroup
-        self._serving: Serving
+        self._serving: RequestRunner
         self._manifest = manifest
         self._started = time.time()
         self._server: asyncio.Server
-        self._connections: set[Connection] = set()
+        self._connections: set[ClientConnection] = set()
         self._idle = asyncio.Event()
         self._closing = False
 
     async def __aenter__(self) -> Self:
         """
         Raises:
-            CannotListen: as it says.
+            ListenError: as it says.
         """
         sock = await self._listening()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._serving = Serving(self._client, self._tasks, self._quits)
+        self._serving = RequestRunner(self._client, self._tasks, self._quits)
         loop = asyncio.get_running_loop()
         # Shielded: who is cancelled half-way in would leave the group open, and the name behind.
         with anyio.CancelScope(shield=True):
-            self._server = await loop.create_unix_server(lambda: Connection(self), sock=sock)
+            self._server = await loop.create_unix_server(lambda: ClientConnection(self), sock=sock)
         return self
 
     async def __aexit__(
@@ -87,7 +87,7 @@ class ControlServer:
         self._server.close()
         with anyio.CancelScope(shield=True):
             self._closing = True
-            for part in (Connection.close, Connection.abort):
+            for part in (ClientConnection.close, ClientConnection.abort):
                 for connection in list(self._connections):
                     part(connection)
                 with anyio.move_on_after(_LAST_WORDS):
@@ -99,7 +99,7 @@ class ControlServer:
 
     async def _listening(self) -> socket.socket:
         if not hasattr(socket, "AF_UNIX"):
-            raise CannotListen("this system has no Unix sockets")
+            raise ListenError("this system has no Unix sockets")
         await sweep()
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -110,12 +110,12 @@ class ControlServer:
             sock.bind(os.fspath(self.path))
             self.path.chmod(0o600)
             sock.listen(MAX_CLIENTS)
-        except NoPlace as error:
+        except NoSocketDirectory as error:
             sock.close()
-            raise CannotListen(str(error)) from None
+            raise ListenError(str(error)) from None
         except OSError as error:
             sock.close()
-            raise CannotListen(f"{self.path}: {error.strerror}") from None
+            raise ListenError(f"{self.path}: {error.strerror}") from None
         sock.setblocking(False)
         return sock
 
@@ -137,21 +137,21 @@ class ControlServer:
 
     # -- from the connections ----------------------------------------------------------------
 
-    def joined(self, connection: Connection) -> bool:
+    def joined(self, connection: ClientConnection) -> bool:
         """A client has come; False if there are too many."""
         self._connections.add(connection)
         return len(self._connections) <= MAX_CLIENTS and not self._closing
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ClientConnection) -> None:
         """A client has gone."""
         self._serving.left(connection)
         self._connections.discard(connection)
         self._idle.set()
 
-    def begin(self, connection: Connection, request: Request) -> str:
+    def begin(self, connection: ClientConnection, request: Request) -> str:
         """Begins with a request; why not, or nothing."""
         return self._serving.begin(connection, request)
 
-    def cancel(self, connection: Connection, number: Id) -> None:
+    def cancel(self, connection: ClientConnection, number: Id) -> None:
         """Ends a request, if it is open."""
         self._serving.cancel(connection, number)

@@ -42,7 +42,7 @@ class Lookups:
     """`(via, name)`: its IP literals as that host resolves it; none if there is no such name."""
     learnt: Callable[[str, str, float], object]
     """`(address, via, seconds)`: a client was told `address`, which is reached by `via`
-    (`Learnt.learn`)."""
+    (`LearnedAddresses.learn`)."""
     forward: Callable[[str, bytes, str], Awaitable[bytes]]
     """`(host, query, transport)`: the answer of a name server of that host, both without the
     length that TCP puts before them. It may be longer than `udp` takes: it is cut here."""

@@ -2,7 +2,7 @@
 
 from norouter_core.engine.bus import Subscription
 from norouter_core.engine.engine import Engine, MeshFailed
-from norouter_core.engine.tap import CannotTap, Tap, TapBuffer
+from norouter_core.engine.tap import Tap, TapBuffer, TapError
 from norouter_core.links.stdio import Timing
 
-__all__ = ["CannotTap", "Engine", "MeshFailed", "Subscription", "Tap", "TapBuffer", "Timing"]
+__all__ = ["TapError", "Engine", "MeshFailed", "Subscription", "Tap", "TapBuffer", "Timing"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from norouter_core.engine.publications import proxies, publications
-from norouter_core.engine.relay import DirectStream, Stream
+from norouter_core.engine.relay import LocalStream, RelayedStream
 from norouter_core.model import Host
 
 
 def cuts(
-    streams: Iterable[Stream | DirectStream], before: Iterable[Host], after: Iterable[Host]
+    streams: Iterable[RelayedStream | LocalStream], before: Iterable[Host], after: Iterable[Host]
 ) -> Iterator[int]:
     """The numbers of the streams that end when `after` is applied where `before` runs: those of
     hosts that go or are started anew, and those of ports that are taken away or changed."""
@@ -21,7 +21,7 @@ def cuts(
     kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
     for stream in streams:
         through = stream.publication
-        if isinstance(stream, Stream) and stream.through is not None:
+        if isinstance(stream, RelayedStream) and stream.through is not None:
             through = stream.through
         gone = stream.publication not in kept or through not in kept
         unserved = stream.direct and stream.from_host in unlistened

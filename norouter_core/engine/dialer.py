@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End, join
 from norouter_core.engine.publications import Address, Publication
-from norouter_core.links.base import Link, VerbError
+from norouter_core.links.base import Link, OperationError
 from norouter_core.routing.table import RouteTable
 from norouter_core.text import address_text
 
@@ -22,7 +22,7 @@ class Reached(Protocol):
         ...
 
 
-class Mesh(Protocol):
+class DialerContext(Protocol):
     """What a dialer needs of the engine."""
 
     @property
@@ -44,7 +44,7 @@ class Mesh(Protocol):
 class HostDialer:
     """Dials for one client of a host's proxy; `reached` is told of each decision."""
 
-    def __init__(self, mesh: Mesh, host: str, reached: Reached) -> None:
+    def __init__(self, mesh: DialerContext, host: str, reached: Reached) -> None:
         self._mesh = mesh
         self._host = host
         self._reached = reached
@@ -61,11 +61,11 @@ class HostDialer:
     async def _resolve_and_dial(
         self, pending: _Pending, other: End, host: str, port: int, observer: Observer
     ) -> None:
-        failure: VerbError | None = None
+        failure: OperationError | None = None
         addresses: list[str] = []
         try:
             addresses = await self._look_up(host)
-        except VerbError as error:
+        except OperationError as error:
             failure = error
         if pending.given_up:
             return
@@ -81,15 +81,16 @@ class HostDialer:
         its name can match a route.
 
         Raises:
-            VerbError: nobody can tell. To go by the name alone then could be to go where a route's
+            OperationError: nobody can tell. To go by the name alone then could be to go where a
+                route's
                 networks forbid it.
         """
         link = self._mesh.link(self._host)
         if link is None:
-            raise VerbError("gone", f"{self._host} is not up")
+            raise OperationError("gone", f"{self._host} is not up")
         try:
             return await link.resolve(host)
-        except VerbError as error:
+        except OperationError as error:
             if error.code not in ("name", "try-again"):
                 raise
         return []

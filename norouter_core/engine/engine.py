@@ -14,34 +14,34 @@ import anyio
 
 from norouter_core.agent.ends import End, proto_of
 from norouter_core.agent.io import Io
-from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
 from norouter_core.engine.cuts import cuts
-from norouter_core.engine.dnsservice import DnsService
-from norouter_core.engine.grumbles import NOT_REACHED, Grumbles
+from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
-from norouter_core.engine.namesfiles import NamesFiles
+from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
+from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.publications import (
     Address,
-    Place,
+    ListenAddress,
     Publication,
     Service,
-    placement,
+    assign_listeners,
     proxies,
     publications,
 )
-from norouter_core.engine.relay import DirectStream, Stream, Streams
+from norouter_core.engine.relay import LocalStream, RelayedStream, Streams
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.services import serve_dns, serve_proxy
 from norouter_core.engine.splicing import cut
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
+from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link
 from norouter_core.links.stdio import Timing
 from norouter_core.model import Host, MeshSpec
-from norouter_core.routing.learnt import Learnt
+from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.table import RouteTable
 
 _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
@@ -72,18 +72,18 @@ class Engine(Tools):
         self._tasks: anyio.abc.TaskGroup
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
-        self._published: dict[Place, Publication] = {}
+        self._published: dict[ListenAddress, Publication] = {}
         self._served: list[Publication] = []
         self._reachable: frozenset[Publication] = frozenset()
-        self._learnt = Learnt(time.monotonic)
+        self._learnt = LearnedAddresses(time.monotonic)
         self.routes = RouteTable((), (), self._learnt)
         self._dns = DnsService(self, self._learnt)
-        self._numbers: dict[Place, int] = {}
+        self._numbers: dict[ListenAddress, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
         self._progress = asyncio.Event()
         self._was_ready = False
-        self._grumbles = Grumbles()
+        self._grumbles = LogThrottle()
 
     async def __aenter__(self) -> Self:
         self.io = Io(asyncio.get_running_loop())
@@ -143,9 +143,9 @@ class Engine(Tools):
                 self._streams.unpublish(self._reachable.__contains__)
                 cut(self, self._streams.spliced(self._reachable.__contains__))
                 for host in hosts:
-                    self._adopt(host)
+                    self._add_or_update_host(host)
                     self._supervisors[host.name].names.want(hosts, host)
-                self._place()
+                self._assign_listeners()
         finally:
             self._moved()
 
@@ -165,7 +165,7 @@ class Engine(Tools):
                 for name, s in self._supervisors.items()
                 if s.state is HostState.FAILED
                 and s.problem
-                and not s.held
+                and not s.paused
                 and (hosts is None or name in hosts)
             }
             if failed:
@@ -207,7 +207,7 @@ class Engine(Tools):
 
     # -- hosts -----------------------------------------------------------------------------
 
-    def _adopt(self, host: Host) -> None:
+    def _add_or_update_host(self, host: Host) -> None:
         known = self._supervisors.get(host.name)
         if known is None:
             listeners = HostListeners(
@@ -217,7 +217,7 @@ class Engine(Tools):
                 self._listener_changed,
                 self._listener_removed,
             )
-            names = NamesFiles(partial(self._tell, host.name), self._moved, self._etc_hosts)
+            names = NamesFiles(partial(self._log, host.name), self._moved, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
@@ -237,17 +237,17 @@ class Engine(Tools):
         supervisor.listeners.want({})
         self._bus.publish(events.HostRemoved(name=name))
 
-    def _place(self) -> None:
+    def _assign_listeners(self) -> None:
         """Says to every host what it is to listen on, now."""
         namespaces: dict[str, object] = {
             name: s.link.hello.namespace for name, s in self._supervisors.items() if s.link
         }
-        wanted = placement(self._hosts, self._published, namespaces, self._served)
+        wanted = assign_listeners(self._hosts, self._published, namespaces, self._served)
         for name, supervisor in self._supervisors.items():
             supervisor.listeners.want(wanted.get(name, {}))
         self._moved()
 
-    def _holder_of(self, place: Place, names: frozenset[str]) -> str:
+    def _holder_of(self, place: ListenAddress, names: frozenset[str]) -> str:
         """Which of some hosts listens at a place; empty if none does."""
         for name in names:
             supervisor = self._supervisors.get(name)
@@ -255,7 +255,7 @@ class Engine(Tools):
                 return name
         return ""
 
-    def _number(self, place: Place) -> int:
+    def _number(self, place: ListenAddress) -> int:
         """The listener number of a place: the same on every host, never another's."""
         if place not in self._numbers:
             self._numbers[place] = next(self._next_number)
@@ -273,7 +273,7 @@ class Engine(Tools):
 
     def _wanted(self) -> list[Supervisor]:
         """The hosts that the user has not stopped."""
-        return [s for s in self._supervisors.values() if not s.held]
+        return [s for s in self._supervisors.values() if not s.paused]
 
     def _moved(self) -> None:
         """Something that `wait_ready` may wait for has changed."""
@@ -289,18 +289,18 @@ class Engine(Tools):
 
     def host_changed(self, supervisor: Supervisor) -> None:
         name = supervisor.host.name
-        if supervisor.held and supervisor.state is HostState.STOPPED:
+        if supervisor.paused and supervisor.state is HostState.STOPPED:
             self._streams.host_stopped(name)
         elif supervisor.state in _ENDED:
             self._streams.host_lost(name, supervisor.host.is_local)
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
         if supervisor.state is HostState.READY or supervisor.state in _ENDED:
-            self._place()
+            self._assign_listeners()
         else:
             self._moved()
 
-    def _tell(self, host: str, level: str, text: str) -> None:
+    def _log(self, host: str, level: str, text: str) -> None:
         self.host_log(level, host, text)
 
     def host_log(self, level: str, host: str, text: str) -> None:
@@ -346,7 +346,7 @@ class Engine(Tools):
 
     def publication(self, address: Address) -> Publication | None:
         """The TCP port that the mesh publishes at an address."""
-        return self._published.get(Place(*address))
+        return self._published.get(ListenAddress(*address))
 
     def link(self, host: str) -> Link | None:
         """A host's link, while it is up."""
@@ -377,7 +377,7 @@ class Engine(Tools):
     def _listener_removed(self, host: str, listen: str) -> None:
         self._bus.publish(events.ListenerRemoved(on_host=host, listen=listen))
 
-    def _stream_opened(self, stream: Stream | DirectStream) -> None:
+    def _stream_opened(self, stream: RelayedStream | LocalStream) -> None:
         if self._bus.tells_of_streams:
             self._bus.publish(events.StreamOpened(stream=stream.status()))
 
@@ -389,7 +389,7 @@ class Engine(Tools):
         if text:
             self.host_log("warning", publication.to_host, text)
 
-    def _stream_closed(self, stream: Stream | DirectStream) -> None:
+    def _stream_closed(self, stream: RelayedStream | LocalStream) -> None:
         self._untap(stream)
         if stream.reason.partition(":")[0] in NOT_REACHED:
             self._grumble(stream.publication, stream.from_host, stream.peer, stream.reason)

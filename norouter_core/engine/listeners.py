@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import anyio
 
-from norouter_core.engine.publications import Address, Place, Wanted
+from norouter_core.engine.publications import Address, ListenAddress, ListenerSpec
 from norouter_core.engine.status import ListenerState, ListenerStatus
-from norouter_core.links.base import UNSUPPORTED, Link, VerbError
+from norouter_core.links.base import UNSUPPORTED, Link, OperationError
 
 _QUICK_TRIES = 4
 _QUICK_RETRY = 0.03
@@ -22,7 +22,7 @@ holds it until it has noticed that its hub is gone."""
 
 @dataclass(slots=True)
 class _Listener:
-    wanted: Wanted
+    wanted: ListenerSpec
     state: ListenerState = ListenerState.PENDING
     bound: str = ""
     note: str = ""
@@ -46,8 +46,8 @@ class HostListeners:
     def __init__(
         self,
         host: str,
-        number_of: Callable[[Place], int],
-        holder_of: Callable[[Place, frozenset[str]], str],
+        number_of: Callable[[ListenAddress], int],
+        holder_of: Callable[[ListenAddress, frozenset[str]], str],
         changed: Callable[[ListenerStatus], None],
         removed: Callable[[str, str], None],
     ) -> None:
@@ -56,12 +56,12 @@ class HostListeners:
         self._holder_of = holder_of
         self._changed = changed
         self._removed = removed
-        self._listeners: dict[Place, _Listener] = {}
+        self._listeners: dict[ListenAddress, _Listener] = {}
         self._stale: list[int] = []
         self._by_number: dict[int, _Listener] = {}
         self._work = asyncio.Event()
 
-    def want(self, wanted: Mapping[Place, Wanted]) -> None:
+    def want(self, wanted: Mapping[ListenAddress, ListenerSpec]) -> None:
         """Sets what this host should listen on; the work is done by `run`."""
         for place in list(self._listeners):
             if place not in wanted:
@@ -75,7 +75,7 @@ class HostListeners:
                 self._rewish(known, wish)
         self._work.set()
 
-    def _rewish(self, listener: _Listener, wish: Wanted) -> None:
+    def _rewish(self, listener: _Listener, wish: ListenerSpec) -> None:
         old, listener.wanted = listener.wanted, wish
         deserted = listener.state is ListenerState.SHARED and listener.holder not in wish.group
         if deserted or not _same(old, wish):
@@ -83,7 +83,7 @@ class HostListeners:
             listener.given_up = False
             self._move(listener, ListenerState.PENDING, listener.bound, "")
 
-    def holds(self, place: Place) -> bool:
+    def holds(self, place: ListenAddress) -> bool:
         """Whether this host listens at a place."""
         listener = self._listeners.get(place)
         return listener is not None and listener.state is ListenerState.BOUND
@@ -97,7 +97,7 @@ class HostListeners:
             listener.given_up = False
             self._move(listener, ListenerState.PENDING, "", "")
 
-    def granted(self, number: int) -> Wanted | None:
+    def granted(self, number: int) -> ListenerSpec | None:
         """What a client that arrived by listener `number` may reach: nothing, unless this host was
         asked to listen for it and still is."""
         listener = self._by_number.get(number)
@@ -145,7 +145,7 @@ class HostListeners:
 
     async def _settle(self, link: Link, listener: _Listener) -> None:
         wanted = listener.wanted
-        place = wanted.publication.place
+        place = wanted.publication.listen_address
         number = self._number_of(place)
         if wanted.yields_to:
             await self._yield(link, listener, number, wanted.yields_to)
@@ -155,7 +155,7 @@ class HostListeners:
         self._by_number[number] = listener
         try:
             host, port, fallback = await link.listen(number, *place.address, direct, place.proto)
-        except VerbError as error:
+        except OperationError as error:
             self._refused(listener, number, wanted, error)
             return
         if self._listeners.get(place) is not listener:
@@ -173,7 +173,7 @@ class HostListeners:
             listener.asked = None
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
-        if self._holder_of(listener.wanted.publication.place, frozenset((holder,))):
+        if self._holder_of(listener.wanted.publication.listen_address, frozenset((holder,))):
             self._share(listener, holder)
             return
         listener.tries += 1
@@ -185,13 +185,15 @@ class HostListeners:
                 f"{holder} shares this namespace and cannot listen",
             )
 
-    def _refused(self, listener: _Listener, number: int, wanted: Wanted, error: VerbError) -> None:
+    def _refused(
+        self, listener: _Listener, number: int, wanted: ListenerSpec, error: OperationError
+    ) -> None:
         listener.asked = None
         self._by_number.pop(number, None)
         if not _same(listener.wanted, wanted):
             return
         others = wanted.group - {self._host}
-        holder = self._holder_of(wanted.publication.place, others)
+        holder = self._holder_of(wanted.publication.listen_address, others)
         listener.tries += 1
         if error.code == "in-use" and holder:
             self._share(listener, holder)
@@ -205,10 +207,10 @@ class HostListeners:
         listener.holder = holder
         listener.tries = 0
         note = f"served by {holder}, which shares this network namespace"
-        place = listener.wanted.publication.place
+        place = listener.wanted.publication.listen_address
         self._move(listener, ListenerState.SHARED, place.text(), note)
 
-    def _drop(self, place: Place) -> None:
+    def _drop(self, place: ListenAddress) -> None:
         listener = self._listeners.pop(place)
         number = self._number_of(place)
         self._by_number.pop(number, None)
@@ -229,7 +231,7 @@ class HostListeners:
         return ListenerStatus(
             on_host=self._host,
             to_host=publication.to_host,
-            listen=publication.place.text(),
+            listen=publication.listen_address.text(),
             target=publication.target_text,
             state=listener.state,
             bound=listener.bound,
@@ -238,7 +240,7 @@ class HostListeners:
         )
 
 
-def _same(one: Wanted, other: Wanted) -> bool:
+def _same(one: ListenerSpec, other: ListenerSpec) -> bool:
     """Whether two wishes ask for the same, whoever else is in the namespace."""
     return (one.publication, one.direct, one.yields_to) == (
         other.publication,
@@ -251,7 +253,7 @@ async def _quietly(verb: Awaitable[object]) -> None:
     """Takes a listener away; a host that refuses or is gone has none left."""
     try:
         await verb
-    except VerbError:
+    except OperationError:
         pass
 
 

@@ -14,7 +14,7 @@ Address = tuple[str, int]
 """IP literal and port."""
 
 
-class Place(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where something is published: TCP and UDP at one address are two places."""
 
     host: str
@@ -63,8 +63,8 @@ class Publication:
     proto: str = "tcp"
 
     @property
-    def place(self) -> Place:
-        return Place(*self.address, self.proto)
+    def listen_address(self) -> ListenAddress:
+        return ListenAddress(*self.address, self.proto)
 
     @property
     def target_text(self) -> str:
@@ -72,7 +72,7 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListenerSpec:
     """What one host is to do about one publication.
 
     `direct`: it is a port at the host's own VIP, whose clients it joins to the target without the
@@ -91,22 +91,22 @@ class Wanted:
 _NOWHERE: Address = ("", 0)
 
 
-def publications(hosts: Sequence[Host]) -> dict[Place, Publication]:
+def publications(hosts: Sequence[Host]) -> dict[ListenAddress, Publication]:
     """The ports and the DNS of all hosts, by the place at which each is reached; a port comes
     before a DNS at the same place."""
-    found: dict[Place, Publication] = {}
+    found: dict[ListenAddress, Publication] = {}
     for host in hosts:
         for forward in host.ports:
             address = (host.vip, forward.listen)
             target = (forward.host, forward.port)
             published = Publication(address, host.name, target, proto=forward.proto)
-            found.setdefault(published.place, published)
+            found.setdefault(published.listen_address, published)
     for host in hosts:
         if host.dns_port is not None:
             address = (host.vip, host.dns_port)
             for proto in ("tcp", "udp"):
                 published = Publication(address, host.name, _NOWHERE, Service.DNS, proto=proto)
-                found.setdefault(published.place, published)
+                found.setdefault(published.listen_address, published)
     return found
 
 
@@ -121,12 +121,12 @@ def proxies(hosts: Iterable[Host]) -> list[Publication]:
     return found
 
 
-def placement(
+def assign_listeners(
     hosts: Iterable[Host],
-    published: Mapping[Place, Publication],
+    published: Mapping[ListenAddress, Publication],
     namespaces: Mapping[str, object],
     served: Iterable[Publication] = (),
-) -> dict[str, dict[Place, Wanted]]:
+) -> dict[str, dict[ListenAddress, ListenerSpec]]:
     """For each host the places it wants, also for those that are down.
 
     `namespaces` maps the names of the hosts that are up to what is equal for hosts that share a
@@ -143,7 +143,7 @@ def placement(
         if host.name in namespaces:
             groups.setdefault(namespaces[host.name], set()).add(host.name)
     able = {host.name for host in listening}
-    wanted: dict[str, dict[Place, Wanted]] = {}
+    wanted: dict[str, dict[ListenAddress, ListenerSpec]] = {}
     for host in hosts:
         space = namespaces.get(host.name)
         group = frozenset(groups[space]) if host.name in namespaces else frozenset[str]()
@@ -154,12 +154,12 @@ def placement(
         }
         for proxy in served:
             if proxy.to_host == host.name:
-                wanted[host.name][proxy.place] = Wanted(proxy, False, "", group)
+                wanted[host.name][proxy.listen_address] = ListenerSpec(proxy, False, "", group)
     return wanted
 
 
-def _wanted(name: str, publication: Publication, group: frozenset[str]) -> Wanted:
+def _wanted(name: str, publication: Publication, group: frozenset[str]) -> ListenerSpec:
     own = publication.to_host
     yields_to = own if own in group and own != name else ""
     direct = name == own and publication.service is Service.PORT
-    return Wanted(publication, direct=direct, yields_to=yields_to, group=group)
+    return ListenerSpec(publication, direct=direct, yields_to=yields_to, group=group)

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import Any
 
 from norouter_core.agent.ends import End
-from norouter_core.engine.accounts import add, shares, status_again
 from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
+from norouter_core.engine.traffic import add, shares, status_again
 from norouter_core.text import clean
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.limits import MAX_STREAMS
@@ -20,7 +20,7 @@ _MAX_DIRECT = 2 * MAX_STREAMS
 """Direct streams of one host: those it has, and those whose end it has yet to tell."""
 
 
-class Stream:
+class RelayedStream:
     """One stream between a client on one host and a target on another; observes both ends."""
 
     __slots__ = (
@@ -55,8 +55,8 @@ class Stream:
         peer: tuple[str, int],
         publication: Publication,
         client: End,
-        on_closed: Callable[[Stream], None],
-        on_handed_over: Callable[[Stream], bool],
+        on_closed: Callable[[RelayedStream], None],
+        on_handed_over: Callable[[RelayedStream], bool],
     ) -> None:
         self.number = number
         self.from_host = from_host
@@ -89,20 +89,20 @@ class Stream:
         it is one of the mesh's. `towards` counts what the target is sent."""
         if self._towards is not None:
             # A client that keeps its connection goes on to another target.
-            *_, (_, forth, back) = shares(self)
+            *_, (_, up, down) = shares(self)
             before = self.earlier.get(self.to_host, (0, 0))
-            sent = min(forth, before[0] + self._towards.bytes_in)
-            self.earlier[self.to_host] = (sent, back)
+            sent = min(up, before[0] + self._towards.bytes_in)
+            self.earlier[self.to_host] = (sent, down)
         self._towards = towards
         self.state = StreamState.OPEN
         self.to_host, self.target_text, self.through = host, target, through
 
     @property
-    def bytes_forth(self) -> int:
+    def bytes_sent(self) -> int:
         return self.client.bytes_in
 
     @property
-    def bytes_back(self) -> int:
+    def bytes_received(self) -> int:
         return self.target.bytes_in if self.target is not None else 0
 
     def spliced(self, number: int) -> None:
@@ -146,13 +146,13 @@ class Stream:
         self._on_closed(self)
 
 
-class DirectStream:
+class LocalStream:
     """A stream that a host serves to itself, as its agent reports it (SPEC.md section 3)."""
 
     __slots__ = (
         "_shown",
-        "bytes_back",
-        "bytes_forth",
+        "bytes_received",
+        "bytes_sent",
         "earlier",
         "from_host",
         "number",
@@ -181,8 +181,8 @@ class DirectStream:
         self.state = StreamState.OPENING
         self.reason = ""
         self.opened = time.time()
-        self.bytes_forth = 0
-        self.bytes_back = 0
+        self.bytes_sent = 0
+        self.bytes_received = 0
         self.earlier: dict[str, tuple[int, int]] = {}
         self.own_bytes = 0
         """What the hub itself sent to the client, before it was spliced."""
@@ -192,12 +192,12 @@ class DirectStream:
         self._shown: StreamStatus | None = None
 
     @classmethod
-    def taken_over(cls, stream: Stream, remote_number: int) -> DirectStream:
+    def taken_over(cls, stream: RelayedStream, remote_number: int) -> LocalStream:
         """What a relayed stream is once its host has joined the two ends itself."""
         direct = cls(stream.number, stream.from_host, remote_number, stream.publication)
         direct.peer, direct.opened = stream.peer, stream.opened
         direct.to_host, direct.target_text = stream.to_host, stream.target_text
-        direct.bytes_forth, direct.bytes_back = stream.bytes_forth, stream.bytes_back
+        direct.bytes_sent, direct.bytes_received = stream.bytes_sent, stream.bytes_received
         direct.own_bytes, direct.earlier = stream.own_bytes, stream.earlier
         direct.state = stream.state
         direct.spliced = True
@@ -213,25 +213,25 @@ class Streams:
 
     def __init__(
         self,
-        opened: Callable[[Stream | DirectStream], None],
-        closed: Callable[[Stream | DirectStream], None],
+        opened: Callable[[RelayedStream | LocalStream], None],
+        closed: Callable[[RelayedStream | LocalStream], None],
     ) -> None:
         self._opened = opened
         self._closed = closed
         self._numbers = itertools.count(1)
-        self._relayed: dict[int, Stream] = {}
-        self._direct: dict[str, dict[int, DirectStream]] = {}
+        self._relayed: dict[int, RelayedStream] = {}
+        self._direct: dict[str, dict[int, LocalStream]] = {}
         self.opened_total = 0
-        self._ended_forth = 0
-        self._ended_back = 0
+        self._ended_sent = 0
+        self._ended_received = 0
         self._host_bytes: dict[str, list[int]] = {}
 
     def add(
         self, from_host: str, peer: tuple[str, int], publication: Publication, client: End
-    ) -> Stream:
+    ) -> RelayedStream:
         """A new relayed stream; its target is set by the caller, who dials."""
         number = next(self._numbers)
-        stream = Stream(
+        stream = RelayedStream(
             number, from_host, peer, publication, client, self._ended, self._handed_over
         )
         self._relayed[stream.number] = stream
@@ -245,18 +245,18 @@ class Streams:
         Raises:
             Violation: code `json`: more streams than there can be.
         """
-        remote, _, peer_host, peer_port, forth, back, state, reason = row
+        remote, _, peer_host, peer_port, sent, received, state, reason = row
         known = self._direct.setdefault(host, {})
         stream = known.get(remote)
         new = stream is None
         if stream is None:
             if len(known) >= _MAX_DIRECT:
                 raise Violation("json", f"more than {_MAX_DIRECT} direct streams reported")
-            stream = DirectStream(next(self._numbers), host, remote, publication)
+            stream = LocalStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
             known[remote] = stream
             self.opened_total += 1
-        stream.bytes_forth, stream.bytes_back = forth, back + stream.own_bytes
+        stream.bytes_sent, stream.bytes_received = sent, received + stream.own_bytes
         stream.state, stream.reason = StreamState(state), reason
         if new:
             self._opened(stream)
@@ -305,20 +305,20 @@ class Streams:
             if not (published(stream.publication) and published(through)):
                 stream.kill("unpublished", "the port was taken away or changed")
 
-    def spliced(self, published: Callable[[Publication], bool]) -> list[DirectStream]:
+    def spliced(self, published: Callable[[Publication], bool]) -> list[LocalStream]:
         """Those that have been spliced and whose publication is no more."""
         return [x for x in self._every_direct() if x.spliced and not published(x.publication)]
 
-    def find(self, number: int) -> Stream | DirectStream | None:
+    def find(self, number: int) -> RelayedStream | LocalStream | None:
         return self._relayed.get(number) or next(
             (stream for stream in self._every_direct() if stream.number == number), None
         )
 
-    def __iter__(self) -> Iterator[Stream | DirectStream]:
-        every: list[Stream | DirectStream] = [*self._relayed.values(), *self._every_direct()]
+    def __iter__(self) -> Iterator[RelayedStream | LocalStream]:
+        every: list[RelayedStream | LocalStream] = [*self._relayed.values(), *self._every_direct()]
         return iter(sorted(every, key=lambda stream: stream.number))
 
-    def _every_direct(self) -> Iterator[DirectStream]:
+    def _every_direct(self) -> Iterator[LocalStream]:
         return chain.from_iterable(map(dict.values, self._direct.values()))
 
     @property
@@ -328,11 +328,11 @@ class Streams:
     @property
     def traffic(self) -> tuple[int, int]:
         """Bytes from clients to targets, and back."""
-        forth, back = self._ended_forth, self._ended_back
+        sent, received = self._ended_sent, self._ended_received
         for stream in self:
-            forth += stream.bytes_forth
-            back += stream.bytes_back
-        return forth, back
+            sent += stream.bytes_sent
+            received += stream.bytes_received
+        return sent, received
 
     def host_bytes(self) -> dict[str, tuple[int, int, int]]:
         """For each host: bytes in from its ends, bytes out to them, streams open now."""
@@ -341,22 +341,22 @@ class Streams:
             add(sums, stream, 1)
         return {name: (counts[0], counts[1], counts[2]) for name, counts in sums.items()}
 
-    def _handed_over(self, stream: Stream) -> bool:
+    def _handed_over(self, stream: RelayedStream) -> bool:
         """All of a stream that has been spliced is on its host now; False if that cannot be."""
         known = self._direct.setdefault(stream.from_host, {})
         assert stream.spliced_as is not None
         if stream.spliced_as in known or len(known) >= _MAX_DIRECT:
             return False
-        known[stream.spliced_as] = DirectStream.taken_over(stream, stream.spliced_as)
+        known[stream.spliced_as] = LocalStream.taken_over(stream, stream.spliced_as)
         del self._relayed[stream.number]
         return True
 
-    def _ended(self, stream: Stream) -> None:
+    def _ended(self, stream: RelayedStream) -> None:
         del self._relayed[stream.number]
         self._account(stream)
 
-    def _account(self, stream: Stream | DirectStream) -> None:
-        self._ended_forth += stream.bytes_forth
-        self._ended_back += stream.bytes_back
+    def _account(self, stream: RelayedStream | LocalStream) -> None:
+        self._ended_sent += stream.bytes_sent
+        self._ended_received += stream.bytes_received
         add(self._host_bytes, stream, 0)
         self._closed(stream)

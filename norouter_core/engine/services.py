@@ -10,17 +10,17 @@ from norouter_core.agent.io import Io
 from norouter_core.dns.tcp import dns_tcp_session
 from norouter_core.dns.udp import dns_udp_session
 from norouter_core.engine import dialer
-from norouter_core.engine.dnsservice import DnsService
+from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.publications import Publication, Service
-from norouter_core.engine.relay import Stream
+from norouter_core.engine.relay import RelayedStream
 from norouter_core.engine.splicing import splice
 from norouter_core.engine.status import StreamState
 from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import Settings
+from norouter_core.proxy.settings import ProxySettings
 from norouter_core.proxy.socks import socks_session
 
 
-class Mesh(dialer.Mesh, Protocol):
+class ServiceContext(dialer.DialerContext, Protocol):
     """What sessions need of the engine."""
 
     io: Io
@@ -29,12 +29,16 @@ class Mesh(dialer.Mesh, Protocol):
 
 
 def serve_proxy(
-    mesh: Mesh, publication: Publication, listener: int, client: End, stream: Stream
+    mesh: ServiceContext,
+    publication: Publication,
+    listener: int,
+    client: End,
+    stream: RelayedStream,
 ) -> End:
     """Serves the client of a proxy, which came by that listener of its host; returns the end that
     it has been joined to."""
     host = publication.to_host
-    settings = Settings(
+    settings = ProxySettings(
         mesh.io.loop,
         auth=publication.auth,
         address=publication.address,
@@ -46,7 +50,11 @@ def serve_proxy(
 
 
 def serve_dns(
-    mesh: Mesh, dns: DnsService, publication: Publication, client: End, stream: Stream
+    mesh: ServiceContext,
+    dns: DnsService,
+    publication: Publication,
+    client: End,
+    stream: RelayedStream,
 ) -> End:
     """Serves a client of the DNS at a vip; returns the end that it has been joined to."""
     stream.state = StreamState.OPEN

@@ -6,14 +6,14 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.engine.status import StreamState
-from norouter_core.links.base import Link, VerbError
+from norouter_core.links.base import Link, OperationError
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import End
-    from norouter_core.engine.relay import DirectStream, Stream
+    from norouter_core.engine.relay import LocalStream, RelayedStream
 
 
-class Mesh(Protocol):
+class SplicingContext(Protocol):
     """What is needed of the engine."""
 
     def link(self, host: str) -> Link | None:
@@ -25,7 +25,9 @@ class Mesh(Protocol):
         ...
 
 
-def splice(mesh: Mesh, stream: Stream, listener: int, client: End, target: End) -> None:
+def splice(
+    mesh: SplicingContext, stream: RelayedStream, listener: int, client: End, target: End
+) -> None:
     """Has a proxy's host join the two ends of a tunnel itself, where it has both: `client` and
     `target`, which are joined here and stay so until the host has taken over.
 
@@ -36,18 +38,20 @@ def splice(mesh: Mesh, stream: Stream, listener: int, client: End, target: End) 
         mesh.spawn(_splice(link, stream, listener, client, target))
 
 
-async def _splice(link: Link, stream: Stream, listener: int, client: End, target: End) -> None:
+async def _splice(
+    link: Link, stream: RelayedStream, listener: int, client: End, target: End
+) -> None:
     # Something may stand in between by now: somebody who looks at the bytes.
     if stream.state is StreamState.CLOSED or client.peer is not target:
         return
-    stream.own_bytes = stream.bytes_back - target.bytes_in
+    stream.own_bytes = stream.bytes_received - target.bytes_in
     try:
         await link.splice(listener, client, target, stream.spliced)
-    except VerbError:
+    except OperationError:
         pass  # it has ended, or goes on through the hub
 
 
-def cut(mesh: Mesh, streams: list[DirectStream]) -> None:
+def cut(mesh: SplicingContext, streams: list[LocalStream]) -> None:
     """Resets spliced streams, whose agent does not know that they are published no more."""
     for stream in streams:
         link = mesh.link(stream.from_host)
@@ -58,5 +62,5 @@ def cut(mesh: Mesh, streams: list[DirectStream]) -> None:
 async def _cut(link: Link, number: int) -> None:
     try:
         await link.kill_direct(number)
-    except VerbError:
+    except OperationError:
         pass  # the host is gone, and the stream with it

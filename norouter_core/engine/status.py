@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from norouter_core.bootstrap.problem import HostProblem
+from norouter_core.exec_commands.problem import HostProblem
 
 
 class HostState(StrEnum):
@@ -89,7 +89,7 @@ class ListenerStatus:
 
 @dataclass(frozen=True, slots=True)
 class StreamStatus:
-    """One stream. Bytes are payload; `forth` flows from the client to the target."""
+    """One stream. Bytes are payload; `sent` flows from the client to the target."""
 
     id: int
     from_host: str
@@ -103,8 +103,8 @@ class StreamStatus:
     state: StreamState
     opened: float
     """Seconds since the epoch."""
-    bytes_forth: int
-    bytes_back: int
+    bytes_sent: int
+    bytes_received: int
     direct: bool
     """True where the host serves its own VIP and the bytes never cross the hub."""
     reason: str

@@ -13,14 +13,14 @@ from anyio.abc import TaskGroup
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
-from norouter_core.bootstrap.command import plan
-from norouter_core.bootstrap.diagnose import diagnose
-from norouter_core.bootstrap.problem import Evidence, HostProblem
 from norouter_core.engine import states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
-from norouter_core.engine.namesfiles import NamesFiles
+from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.exec_commands.diagnosis import diagnose
+from norouter_core.exec_commands.problem import Evidence, HostProblem
+from norouter_core.exec_commands.start_plan import plan
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
 from norouter_core.links.stdio import StartFailed, StdioLink, Timing
@@ -33,7 +33,7 @@ _TELL_AFTER = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Mesh(Protocol):
+class SupervisorContext(Protocol):
     """What a supervisor needs of the engine."""
 
     io: Io
@@ -54,7 +54,9 @@ class Mesh(Protocol):
 class Supervisor:
     """Runs one host until it is stopped. `link` is there exactly while the host is ready."""
 
-    def __init__(self, mesh: Mesh, host: Host, listeners: HostListeners, names: NamesFiles) -> None:
+    def __init__(
+        self, mesh: SupervisorContext, host: Host, listeners: HostListeners, names: NamesFiles
+    ) -> None:
         self.host = host
         self.listeners = listeners
         self.names = names
@@ -68,13 +70,13 @@ class Supervisor:
         self._agent = ""
         self._back_off = BackOff()
         self._ever_ready = False
-        self._again = asyncio.Event()
+        self._restart_requested = asyncio.Event()
         self._scope = anyio.CancelScope()
         self._starting = anyio.CancelScope()
         self._stdio: StdioLink | None = None
-        self._rested = asyncio.Event()
+        self._paused = asyncio.Event()
         self._ended = asyncio.Event()
-        self.held = False
+        self.paused = False
         """Whether the user has stopped the host: it stays so until `restart`."""
 
     # -- from outside ----------------------------------------------------------------------
@@ -84,11 +86,11 @@ class Supervisor:
         try:
             with self._scope:
                 while True:
-                    await self._live_safely()
+                    await self._run_safely()
         finally:
             if self.state is not HostState.STOPPED:
                 self._enter(HostState.STOPPED)
-            self._rested.set()
+            self._paused.set()
             self._ended.set()
 
     async def stop(self) -> None:
@@ -96,31 +98,31 @@ class Supervisor:
         self._scope.cancel()
         await self._ended.wait()
 
-    async def hold(self) -> None:
+    async def pause(self) -> None:
         """Ends the host in an orderly way and keeps it stopped until `restart`; returns when
         nothing of it is left, or when it is started again."""
-        if not self.held:
-            self.held = True
-            self._rested.clear()
-            self._again.set()
+        if not self.paused:
+            self.paused = True
+            self._paused.clear()
+            self._restart_requested.set()
             self._starting.cancel()
-        await self._rested.wait()
+        await self._paused.wait()
 
     def restart(self) -> None:
         """Starts the host anew, at once, whatever state it is in."""
-        self.held = False
-        self._rested.set()
+        self.paused = False
+        self._paused.set()
         self._back_off = BackOff()
         self._attempt = 0
         if self.state is HostState.FAILED:
             self.problem = None  # it is final no longer
-        self._again.set()
+        self._restart_requested.set()
         self._starting.cancel()
 
     def command_changed(self) -> None:
         """Starts the host anew, by a command that has yet to show that it is right."""
         self._ever_ready = False
-        if not self.held:
+        if not self.paused:
             self.restart()
 
     def kill_now(self) -> None:
@@ -132,7 +134,7 @@ class Supervisor:
     def is_up(self) -> bool:
         """Whether the host is ready, and not about to be started anew: what is up then is the old
         command, which no longer counts."""
-        return self.link is not None and not self._again.is_set()
+        return self.link is not None and not self._restart_requested.is_set()
 
     @property
     def is_settled(self) -> bool:
@@ -164,9 +166,9 @@ class Supervisor:
 
     # -- one life after the other ----------------------------------------------------------
 
-    async def _live_safely(self) -> None:
+    async def _run_safely(self) -> None:
         try:
-            await self._live_once()
+            await self._run_once()
         except Exception as error:
             # A fault of ours must cost this host and no other; it is told with all that is known.
             _log.exception("the supervisor of %s failed", self.host.name)
@@ -179,12 +181,12 @@ class Supervisor:
             )
             self._retry_at = None
             self._enter(HostState.FAILED)
-            await self._again.wait()
+            await self._restart_requested.wait()
 
-    async def _live_once(self) -> None:
-        self._again.clear()
-        if self.held:
-            await self._rest()
+    async def _run_once(self) -> None:
+        self._restart_requested.clear()
+        if self.paused:
+            await self._stay_paused()
             return
         self._attempt += 1
         self._enter(HostState.STARTING)
@@ -213,15 +215,15 @@ class Supervisor:
             if evidence is not None:
                 await self._wait_after(diagnose(evidence))
 
-    async def _rest(self) -> None:
+    async def _stay_paused(self) -> None:
         """Stays stopped until somebody asks for a start."""
         self.problem = None
         self._agent = ""
         self._attempt = 0
         if self.state is not HostState.STOPPED:
             self._enter(HostState.STOPPED)
-        self._rested.set()
-        await self._again.wait()
+        self._paused.set()
+        await self._restart_requested.wait()
 
     async def _start(self, link: StdioLink, tasks: TaskGroup) -> None:
         waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
@@ -263,7 +265,7 @@ class Supervisor:
 
             async def wait_again() -> None:
                 nonlocal again
-                await self._again.wait()
+                await self._restart_requested.wait()
                 again = True
                 tasks.cancel_scope.cancel()
 
@@ -288,13 +290,13 @@ class Supervisor:
         # (a login server that is down, a container being replaced) may mend itself.
         if problem.permanent and not self._ever_ready:
             self._enter(HostState.FAILED)
-            await self._again.wait()
+            await self._restart_requested.wait()
             return
         delay = self._back_off.failed()
         self._retry_at = time.monotonic() + delay
         self._enter(HostState.BACKING_OFF)
         with anyio.move_on_after(delay):
-            await self._again.wait()
+            await self._restart_requested.wait()
         self._retry_at = None
 
     def _still_waiting(self) -> None:

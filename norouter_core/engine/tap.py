@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Self
 from norouter_core.agent.ends import End
 
 if TYPE_CHECKING:
-    from norouter_core.engine.relay import Stream
+    from norouter_core.engine.relay import RelayedStream
 
-FORTH = "forth"
-BACK = "back"
+SENT = "sent"
+RECEIVED = "received"
 LIMIT = 64 * 1024
 """Bytes that a `TapBuffer` keeps of each way."""
 
 Sink = Callable[[str, memoryview], None]
-"""Told the way (`forth` or `back`) and the bytes, which are valid during the call only. It is
+"""Told the way (`sent` or `received`) and the bytes, which are valid during the call only. It is
 called as they pass and must not block; one that raises is not called again."""
 
 
-class CannotTap(Exception):
+class TapError(Exception):
     """There is nothing to be seen of that stream; the message tells why."""
 
 
@@ -33,14 +33,16 @@ class Tap:
     costs nothing, and one that is has no flow control of the tap's.
     """
 
-    def __init__(self, stream: Stream, sink: Sink, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, stream: RelayedStream, sink: Sink, failed: Callable[[Exception], None]
+    ) -> None:
         client, other = stream.client, stream.client.peer
         if other is None:
-            raise CannotTap(f"stream {stream.number} has ended")
+            raise TapError(f"stream {stream.number} has ended")
         self._sink: Sink | None = sink
         self._failed = failed
-        self._of_client = _Between(self, FORTH, client.datagrams)
-        self._of_other = _Between(self, BACK, client.datagrams)
+        self._of_client = _Between(self, SENT, client.datagrams)
+        self._of_other = _Between(self, RECEIVED, client.datagrams)
         self._of_client.twin, self._of_other.twin = self._of_other, self._of_client
         self._of_client.peer, self._of_other.peer = client, other
         client.peer, other.peer = self._of_client, self._of_other
@@ -153,8 +155,8 @@ class TapBuffer:
     """A sink that keeps the last bytes of each way (`LIMIT` of them unless told otherwise)."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.forth = TapSide(limit)
-        self.back = TapSide(limit)
+        self.sent = TapSide(limit)
+        self.received = TapSide(limit)
 
     def __call__(self, source: str, data: memoryview) -> None:
-        (self.forth if source == FORTH else self.back).add(data)
+        (self.sent if source == SENT else self.received).add(data)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from norouter_core.bootstrap.command import shell_command
-from norouter_core.engine.relay import DirectStream, Stream, Streams
+from norouter_core.engine.relay import LocalStream, RelayedStream, Streams
 from norouter_core.engine.status import HostState
 from norouter_core.engine.supervisor import Supervisor
-from norouter_core.engine.tap import CannotTap, Sink, Tap
-from norouter_core.links.base import Link, VerbError
+from norouter_core.engine.tap import Sink, Tap, TapError
+from norouter_core.exec_commands.start_plan import shell_command
+from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import Told, execute, execute_behind
 
 _AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
@@ -45,7 +45,7 @@ class Tools(ABC):
         """
         supervisor = self._supervisors[host]
         self._streams.host_stops(host)
-        await supervisor.hold()
+        await supervisor.pause()
 
     async def start_host(self, host: str) -> None:
         """Starts a host that was stopped, has failed, or waits to be tried again; at once.
@@ -54,24 +54,24 @@ class Tools(ABC):
             KeyError: there is no host of that name.
         """
         supervisor = self._supervisors[host]
-        if supervisor.held or supervisor.state in _AT_REST:
+        if supervisor.paused or supervisor.state in _AT_REST:
             supervisor.restart()
 
     async def kill_stream(self, number: int) -> bool:
         """Resets a stream at both ends; False if there is none of that number.
 
         Raises:
-            VerbError: it is one that a host serves to itself, and that host does not answer.
+            OperationError: it is one that a host serves to itself, and that host does not answer.
         """
         stream = self._streams.find(number)
         if stream is None:
             return False
-        if isinstance(stream, DirectStream):
+        if isinstance(stream, LocalStream):
             link = self._supervisors[stream.from_host].link
             try:
                 if link is not None:
                     await link.kill_direct(stream.remote_number)
-            except VerbError as error:
+            except OperationError as error:
                 if error.code != "gone":  # with its link the stream has ended, too
                     raise
         else:
@@ -89,13 +89,13 @@ class Tools(ABC):
         closed. Several may tap one stream.
 
         Raises:
-            CannotTap: there is no such stream, or its bytes do not cross the hub.
+            TapError: there is no such stream, or its bytes do not cross the hub.
         """
         stream = self._streams.find(number)
         if stream is None:
-            raise CannotTap(f"there is no stream {number}")
-        if isinstance(stream, DirectStream) or stream.spliced_as is not None:
-            raise CannotTap(
+            raise TapError(f"there is no stream {number}")
+        if isinstance(stream, LocalStream) or stream.spliced_as is not None:
+            raise TapError(
                 f"stream {number} is served on {stream.from_host} itself: its bytes never come by "
                 "here"
             )
@@ -107,7 +107,7 @@ class Tools(ABC):
         self._taps.setdefault(number, []).append(tap)
         return tap
 
-    def _untap(self, stream: Stream | DirectStream) -> None:
+    def _untap(self, stream: RelayedStream | LocalStream) -> None:
         for tap in self._taps.pop(stream.number, ()):
             tap.stream_ended(stream.reason)
 
@@ -117,7 +117,7 @@ class Tools(ABC):
 
         Raises:
             KeyError: there is no host of that name.
-            VerbError: it is not up, or does not answer.
+            OperationError: it is not up, or does not answer.
         """
         return await self._up(host).ping()
 
@@ -126,7 +126,7 @@ class Tools(ABC):
 
         Raises:
             KeyError: there is no host of that name.
-            VerbError: it is not up, or knows no such name.
+            OperationError: it is not up, or knows no such name.
         """
         return await self._up(host).resolve(name)
 
@@ -153,5 +153,5 @@ class Tools(ABC):
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]
         if supervisor.link is None:
-            raise VerbError("gone", f"{host} is {supervisor.state}")
+            raise OperationError("gone", f"{host} is {supervisor.state}")
         return supervisor.link

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End
-from norouter_core.agent.verbs import VerbError
+from norouter_core.agent.operations import OperationError
 from norouter_core.text import clean
 from norouter_core.wire.messages import field
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
     from norouter_core.wire.messages import Json
 
-__all__ = ["Hello", "Hub", "Link", "VerbError"]
+__all__ = ["Hello", "Hub", "Link", "OperationError"]
 
 UNSUPPORTED = "unsupported"
-"""The code of a `VerbError` for what an older agent does not know: to ask again mends nothing."""
+"""The code of an `OperationError` for what an older agent does not know; retrying cannot help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Hub(Protocol):
 class Link(Protocol):
     """One host, ready to listen and to dial.
 
-    The awaitable verbs raise `VerbError` when the host refuses and when the link is lost.
+    The awaitable verbs raise `OperationError` when the host refuses and when the link is lost.
     """
 
     hello: Hello
@@ -128,7 +128,8 @@ class Link(Protocol):
         ...
 
     async def read(self, path: str, limit: int) -> str:
-        """The first `limit` bytes of a regular file on the host; `VerbError` `no-file` where there
+        """The first `limit` bytes of a regular file on the host; `OperationError` `no-file` where
+        there
         is none."""
         ...
 

@@ -11,8 +11,8 @@ import anyio.to_thread
 from norouter_core.agent import identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
+from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import verb_code
-from norouter_core.agent.verbs import VerbError, Verbs
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class LocalLink:
 
     def __init__(self, hub: Hub, io: Io) -> None:
         self._hub = hub
-        self._verbs = Verbs(io, self)
+        self._verbs = Operations(io, self)
         self.hello = Hello.parse(identity.hello())
 
     async def listen(
@@ -64,7 +64,7 @@ class LocalLink:
     async def splice(
         self, listener: int, client: End, target: End, accepted: Callable[[int], None]
     ) -> None:
-        raise VerbError(UNSUPPORTED, "this machine has no link")
+        raise OperationError(UNSUPPORTED, "this machine has no link")
 
     async def resolve(self, name: str) -> list[str]:
         answer: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
@@ -75,7 +75,7 @@ class LocalLink:
             if addresses:
                 answer.set_result(addresses)
             else:
-                answer.set_exception(VerbError(verb_code(error), error))
+                answer.set_exception(OperationError(verb_code(error), error))
 
         self._verbs.resolve(name, done)
         try:
@@ -83,7 +83,7 @@ class LocalLink:
                 return await answer
         except TimeoutError:
             reason = f"no answer to the look-up within {_PATIENCE:.0f} s"
-            raise VerbError("timeout", reason) from None
+            raise OperationError("timeout", reason) from None
 
     async def read(self, path: str, limit: int) -> str:
         text: str = self._verbs.read(path, limit)["text"]

@@ -61,7 +61,7 @@ class _Told:
             self._line_seen(text)
 
 
-class Running(Protocol):
+class RunningProcess(Protocol):
     """A child process, however it was started."""
 
     pid: int
@@ -79,7 +79,7 @@ class Child:
     """A running exec command. `reading` and `writing` are the hub's ends of its stdio; whoever
     makes a channel of them owns them from then on."""
 
-    process: Running
+    process: RunningProcess
     reading: socket.socket
     writing: socket.socket
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from norouter_core.agent.verbs import VerbError
+from norouter_core.agent.operations import OperationError
 from norouter_core.text import clean
 from norouter_core.wire import messages
 from norouter_core.wire.errors import Violation
@@ -43,10 +43,10 @@ class Requests:
         any other frame's, and no trouble of who asked.
 
         Raises:
-            VerbError: `too-many` are open.
+            OperationError: `too-many` are open.
         """
         if len(self._open) >= MOST:
-            raise VerbError("too-many", f"{MOST} requests wait for the agent's answers")
+            raise OperationError("too-many", f"{MOST} requests wait for the agent's answers")
         self._last += 1
         answer: asyncio.Future[_Parsed] = asyncio.get_running_loop().create_future()
         self._open[self._last] = _Request(answer, parse)
@@ -70,7 +70,7 @@ class Requests:
             request.answer.set_result(request.parse(messages.field(body, "data", dict)))
         elif isinstance(error, dict):
             code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
-            request.answer.set_exception(VerbError(code, clean(reason)))
+            request.answer.set_exception(OperationError(code, clean(reason)))
         else:
             raise Violation("json", "'error' is not an object")
 
@@ -78,4 +78,4 @@ class Requests:
         """The link has ended: no answer comes."""
         for request in self._open.values():
             if not request.answer.done():
-                request.answer.set_exception(VerbError("gone", f"the link was lost: {reason}"))
+                request.answer.set_exception(OperationError("gone", f"the link was lost: {reason}"))

@@ -20,11 +20,11 @@ from norouter_core.agent.mux import Mux
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.bootstrap import stage
 from norouter_core.bootstrap.bundle import bundle
-from norouter_core.bootstrap.command import Plan
-from norouter_core.bootstrap.handshake import Go, HelloSearch, MarkerSearch, NoPython
-from norouter_core.bootstrap.problem import Evidence, Stage
-from norouter_core.links import answers
-from norouter_core.links.base import UNSUPPORTED, Hello, Hub, VerbError
+from norouter_core.bootstrap.handshake import AgentReady, HelloSearch, MarkerSearch, NoPython
+from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.exec_commands.start_plan import StartPlan
+from norouter_core.links import replies
+from norouter_core.links.base import UNSUPPORTED, Hello, Hub, OperationError
 from norouter_core.links.process import Child, spawn
 from norouter_core.links.requests import Requests
 from norouter_core.text import clean
@@ -68,7 +68,7 @@ class StdioLink:
     hello: Hello
 
     def __init__(
-        self, hub: Hub, io: Io, plan: Plan, timing: Timing, stderr_line: Callable[[str], None]
+        self, hub: Hub, io: Io, plan: StartPlan, timing: Timing, stderr_line: Callable[[str], None]
     ) -> None:
         self._hub = hub
         self._io = io
@@ -149,7 +149,7 @@ class StdioLink:
                     data = b""
                 found = search.feed(data) if data else None
                 # The echo of a terminal may come together with the marker.
-                if isinstance(found, Go) and not search.echoed:
+                if isinstance(found, AgentReady) and not search.echoed:
                     return found.rest
                 if isinstance(found, NoPython):
                     raise _NotMet(stdout=search.noise, report=found.report)
@@ -182,7 +182,7 @@ class StdioLink:
         mux.start_heartbeat(self._timing.heartbeat)
         try:
             await self._request("attach", attach, dict)
-        except VerbError as error:
+        except OperationError as error:
             # An agent that has died has broken no rule.
             refused = "" if error.code == "gone" else error.reason
             raise _NotMet(violation=self._violation or refused) from None
@@ -254,9 +254,9 @@ class StdioLink:
         args = {"listener": number, "host": host, "port": port, "direct": direct}
         if proto != "tcp":
             if proto not in self.hello.features:
-                raise VerbError(UNSUPPORTED, NO_UDP)
+                raise OperationError(UNSUPPORTED, NO_UDP)
             args["proto"] = proto
-        return await self._request("listen", args, answers.bound)
+        return await self._request("listen", args, replies.bound)
 
     async def unlisten(self, number: int) -> None:
         await self._request("unlisten", {"listener": number}, dict)
@@ -290,14 +290,14 @@ class StdioLink:
         args = {"listener": listener, "client": client.stream.id, "target": target.stream.id}
         # Waited for as long as there is a link: what it has taken over must not go unseen.
         await self._request(
-            "splice", args, lambda data: accepted(answers.stream(data)), forever=True
+            "splice", args, lambda data: accepted(replies.stream(data)), forever=True
         )
 
     async def resolve(self, name: str) -> list[str]:
-        return await self._request("resolve", {"name": name}, answers.addresses)
+        return await self._request("resolve", {"name": name}, replies.addresses)
 
     async def read(self, path: str, limit: int) -> str:
-        return await self._request("read", {"path": path, "limit": limit}, answers.text)
+        return await self._request("read", {"path": path, "limit": limit}, replies.text)
 
     async def write(self, path: str, text: str, mode: str, name: str = "") -> messages.Json:
         args = {"path": path, "text": text, "mode": mode, "name": name}
@@ -316,9 +316,9 @@ class StdioLink:
     ) -> _Parsed:
         """`parse` as `Requests.begin` has it."""
         if self._mux is None or self._down.is_set():
-            raise VerbError("gone", "the link to the host is lost")
+            raise OperationError("gone", "the link to the host is lost")
         if self._mux.connection.outbox.full:
-            raise VerbError("too-many", BEHIND)
+            raise OperationError("too-many", BEHIND)
         number, answer = self._requests.begin(parse)
         try:
             self._mux.message(messages.request(number, op, args))
@@ -326,7 +326,7 @@ class StdioLink:
                 return await answer
         except TimeoutError:
             reason = f"no answer to {op!r} within {self._timing.verb:.0f} s"
-            raise VerbError("timeout", reason) from None
+            raise OperationError("timeout", reason) from None
         finally:
             self._requests.end(number)
 

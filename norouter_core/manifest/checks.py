@@ -10,7 +10,7 @@ from typing import NamedTuple
 from yaml.nodes import Node
 
 from norouter_core.manifest.hosts import HostDraft, OptionsDraft
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
 from norouter_core.model import Host, MeshSpec
@@ -65,7 +65,7 @@ def allot_vips(drafts: list[HostDraft], report: Report) -> None:
     for done, draft in enumerate(missing):
         try:
             draft.vip = allot_vip(taken)
-        except Refused as refused:
+        except ValidationError as refused:
             left = f"{len(missing) - done} hosts from {quoted(draft.name)} on state no VIP"
             report.refuse(draft.key, refused, left)
             return

@@ -59,7 +59,7 @@ class _Measure(NamedTuple):
     height: int
 
 
-class _Overweight(Exception):
+class _TooLarge(Exception):
     """A bound of ours was passed; `node` is where."""
 
     def __init__(self, index: int, message: str, hint: str) -> None:
@@ -98,7 +98,7 @@ class _Composer(yaml.SafeLoader):
                 self.foreign.append(node)
         elif id(node) not in self._measures:
             message = f"the anchor {quoted(str(event.anchor))} holds an alias of itself"
-            raise _Overweight(at, message, "write the value out where it is needed")
+            raise _TooLarge(at, message, "write the value out where it is needed")
         measure = self._measures[id(node)]
         _check_depth(self._depth + measure.height, at)
         _check_size(measure, at)
@@ -122,17 +122,17 @@ class _Composer(yaml.SafeLoader):
 def _check_depth(depth: int, at: int) -> None:
     if depth > MAX_DEPTH:
         message = f"nested deeper than {MAX_DEPTH} levels"
-        raise _Overweight(at, message, "a manifest needs six levels; close some brackets")
+        raise _TooLarge(at, message, "a manifest needs six levels; close some brackets")
 
 
 def _check_size(measure: _Measure, at: int) -> None:
     hint = "split the mesh up, or use fewer aliases; hostTemplate says once what all hosts share"
     if measure.values > MAX_VALUES:
         message = f"more than {MAX_VALUES} values, aliases written out"
-        raise _Overweight(at, message, hint)
+        raise _TooLarge(at, message, hint)
     if measure.characters > MAX_CHARACTERS:
         message = f"more than {MAX_CHARACTERS // 1024} KiB of text, aliases written out"
-        raise _Overweight(at, message, hint)
+        raise _TooLarge(at, message, hint)
 
 
 def compose(report: Report) -> Node | None:
@@ -144,7 +144,7 @@ def compose(report: Report) -> Node | None:
     composer = _Composer(report.source.text)
     try:
         root = composer.get_single_node()
-    except _Overweight as error:
+    except _TooLarge as error:
         report.error_at(error.index, error.message, error.hint)
         return None
     except MarkedYAMLError as error:

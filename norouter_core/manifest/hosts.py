@@ -21,7 +21,7 @@ from norouter_core.manifest.nodes import (
     read_text,
 )
 from norouter_core.manifest.ports import read_ports
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
 from norouter_core.manifest.vips import parse_vip
@@ -105,7 +105,7 @@ def _read_host(name: str, key: Node, node: Node, report: Report) -> HostDraft:
 def _check_name(name: str, node: Node, report: Report, what: str) -> None:
     try:
         check_hostname(name)
-    except Refused as refused:
+    except ValidationError as refused:
         hint = "leave the final dot off" if name.endswith(".") else refused.hint
         report.error(node, f"{what}: {refused.message}", hint)
     if name.casefold() == "localhost":
@@ -146,7 +146,9 @@ def _split(text: str) -> tuple[str, ...] | None:
     except ValueError as error:
         reason = str(error)[:1].lower() + str(error)[1:]
         hint = "close the quotes, or write cmd as a list of words"
-        raise Refused(f"{quoted(text)} cannot be split into words: {reason}", hint) from None
+        raise ValidationError(
+            f"{quoted(text)} cannot be split into words: {reason}", hint
+        ) from None
 
 
 def _read_aliases(node: Node, report: Report, where: str) -> list[tuple[str, Node]]:
@@ -252,7 +254,7 @@ def _parse_agent(text: str) -> AgentMode:
     if text not in modes:
         guess = closest(text, modes)
         hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(modes)}"
-        raise Refused(f"{quoted(text)} is not a way to run the agent", hint)
+        raise ValidationError(f"{quoted(text)} is not a way to run the agent", hint)
     return AgentMode(text)
 
 
@@ -264,6 +266,6 @@ def _ruled(
         return None
     try:
         return rule(text)
-    except Refused as refused:
+    except ValidationError as refused:
         report.refuse(node, refused, where)
         return None

@@ -31,14 +31,14 @@ _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class MappingEntry:
     """One key of a mapping with its value."""
 
     key: Node
     value: Node
 
 
-Table = dict[str, Field]
+Table = dict[str, MappingEntry]
 
 
 def is_null(node: Node) -> bool:
@@ -114,11 +114,11 @@ def read_table(node: Node, report: Report, what: str) -> Table | None:
                 for name, field in (read_table(source, report, "what << merges") or {}).items():
                     merged.setdefault(name, field)
         else:
-            _add_key(own, Field(key, value), report, what)
+            _add_key(own, MappingEntry(key, value), report, what)
     return {**merged, **own}
 
 
-def _add_key(table: Table, field: Field, report: Report, what: str) -> None:
+def _add_key(table: Table, field: MappingEntry, report: Report, what: str) -> None:
     name = read_text(field.key, report, f"a key of {what}")
     if name is None:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from yaml.nodes import Node
 
 from norouter_core.manifest.nodes import read_items, read_text
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.values import check_hostname, parse_ip, parse_port, strip_dot
 from norouter_core.model import Forward
@@ -22,17 +22,19 @@ def parse_forward(text: str) -> Forward:
     """
     words = text.split()
     if words and "".join(words) != text:
-        raise Refused(f"{quoted(text)} holds a space", f"write {quoted(''.join(words))}")
+        raise ValidationError(f"{quoted(text)} holds a space", f"write {quoted(''.join(words))}")
     body, slash, proto = text.partition("/")
     if slash and proto.lower() not in ("tcp", "udp"):
         message = f"{quoted(text)} asks for the protocol {quoted(proto)}"
-        raise Refused(message, "write /udp, /tcp or nothing")
+        raise ValidationError(message, "write /udp, /tcp or nothing")
     listen, _, target = body.partition(":")
     host, colon, port = target.rpartition(":")
     if not colon:
-        raise Refused(f"{quoted(text)} is not a port forward", _short_hint(listen, target))
+        raise ValidationError(f"{quoted(text)} is not a port forward", _short_hint(listen, target))
     if host.startswith("[") and not host.endswith("]"):
-        raise Refused(f"{quoted(text)} is not a port forward", "write 8080:[::1]:80 for IPv6")
+        raise ValidationError(
+            f"{quoted(text)} is not a port forward", "write 8080:[::1]:80 for IPv6"
+        )
     return Forward(
         parse_port(listen, "listen port"),
         _parse_host(host, text),
@@ -51,7 +53,7 @@ def read_ports(node: Node, report: Report, where: str) -> tuple[Forward, ...]:
             continue
         try:
             forward = parse_forward(text)
-        except Refused as refused:
+        except ValidationError as refused:
             report.refuse(item, refused, what)
             continue
         key = forward.listen, forward.proto
@@ -78,17 +80,17 @@ def _short_hint(listen: str, target: str) -> str:
 
 def _parse_host(host: str, text: str) -> str:
     if not host:
-        raise Refused(f"{quoted(text)} names no host to dial", _FORM)
+        raise ValidationError(f"{quoted(text)} names no host to dial", _FORM)
     bracketed = host.startswith("[")
     bare = host[1:-1] if bracketed else host
     address = parse_ip(bare)
     is_v6 = address is not None and address.version == 6
     if is_v6 and not bracketed:
-        raise Refused(f"IPv6 without brackets: {quoted(host)}", f"write [{host}]")
+        raise ValidationError(f"IPv6 without brackets: {quoted(host)}", f"write [{host}]")
     if bracketed and not is_v6:
-        raise Refused(f"no IPv6 address in the brackets: {quoted(host)}", _FORM)
+        raise ValidationError(f"no IPv6 address in the brackets: {quoted(host)}", _FORM)
     if address is None:
         if ":" in host:
-            raise Refused(f"{quoted(text)} is not a port forward", _FORM)
+            raise ValidationError(f"{quoted(text)} is not a port forward", _FORM)
         check_hostname(strip_dot(host))
     return bare

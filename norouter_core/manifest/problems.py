@@ -42,7 +42,7 @@ class ManifestError(Exception):
         self.warnings = warnings
 
 
-class Refused(ValueError):
+class ValidationError(ValueError):
     """A value that breaks a rule; `message` says which, `hint` what to write instead."""
 
     def __init__(self, message: str, hint: str = "") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from yaml.nodes import Node
 
-from norouter_core.manifest.problems import ManifestError, Problem, Refused
+from norouter_core.manifest.problems import ManifestError, Problem, ValidationError
 from norouter_core.manifest.source import MAX_PROBLEMS, Source
 
 Hint = str | Callable[[], str]
@@ -31,7 +31,7 @@ class Report:
     def error_at(self, index: int, message: str, hint: Hint = "") -> None:
         self._errors.add(self.source, index, message, hint)
 
-    def refuse(self, node: Node, refused: Refused, where: str = "") -> None:
+    def refuse(self, node: Node, refused: ValidationError, where: str = "") -> None:
         """An error for a value that broke a rule; `where` says what the value is for."""
         self.error(node, f"{where}: {refused.message}" if where else refused.message, refused.hint)
 

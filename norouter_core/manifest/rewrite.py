@@ -15,9 +15,9 @@ from yaml import YAMLError
 from norouter_core.manifest.dump import block, dump, tree
 from norouter_core.manifest.editing import Editor, spelt_out
 from norouter_core.manifest.load import load_text
-from norouter_core.manifest.parts import read_parts
 from norouter_core.manifest.problems import ManifestError
-from norouter_core.manifest.splices import CannotSplice
+from norouter_core.manifest.syntax_tree import read_parts
+from norouter_core.manifest.text_edits import EditConflict
 from norouter_core.model import MeshSpec
 
 _PASSES = 8
@@ -34,7 +34,7 @@ def rewrite(text: str, spec: MeshSpec) -> str:
     for prepared in (str, _spelt_out):
         try:
             return in_place(prepared(text), spec)
-        except (ManifestError, CannotSplice, YAMLError):
+        except (ManifestError, EditConflict, YAMLError):
             continue
     return _afresh(text, spec)
 
@@ -55,7 +55,7 @@ def in_place(text: str, spec: MeshSpec) -> str:
         if have == spec:
             return text
         text = _nearer(text, have, spec)
-    raise CannotSplice
+    raise EditConflict
 
 
 def _nearer(text: str, have: MeshSpec, want: MeshSpec) -> str:

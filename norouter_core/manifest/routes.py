@@ -15,7 +15,7 @@ from norouter_core.manifest.nodes import (
     read_table,
     read_text,
 )
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.values import check_hostname, parse_ip, strip_dot
 from norouter_core.model import Route
@@ -78,7 +78,7 @@ def _read_targets(node: Node, report: Report, what: str) -> tuple[str, ...]:
             continue
         try:
             target = parse_target(text)
-        except Refused as refused:
+        except ValidationError as refused:
             report.refuse(item, refused, what)
             continue
         if "/" in target and _has_host_bits(text):
@@ -99,7 +99,7 @@ def parse_target(text: str) -> str:
     A glob knows `*` (any run of characters, dots too), `?` and `[a-z]`, `[!a-z]`.
 
     Raises:
-        Refused: anything else.
+        ValidationError: anything else.
     """
     if "/" in text:
         return _parse_network(text)
@@ -107,32 +107,34 @@ def parse_target(text: str) -> str:
     address = parse_ip(bare)
     if address is not None:
         hint = f"write {bare}/{address.max_prefixlen} for this one address"
-        raise Refused(f"{quoted(text)} is an address, not a network", hint)
+        raise ValidationError(f"{quoted(text)} is an address, not a network", hint)
     return _parse_glob(text)
 
 
 def _parse_network(text: str) -> str:
     address, _, prefix = text.partition("/")
     if "://" in text:
-        raise Refused(f"{quoted(text)} is a URL", "write its hostname alone")
+        raise ValidationError(f"{quoted(text)} is a URL", "write its hostname alone")
     if not prefix.isdecimal() or not prefix.isascii() or "%" in address:
-        raise Refused(f"{quoted(text)} is not a network", _TO_FORM)
+        raise ValidationError(f"{quoted(text)} is not a network", _TO_FORM)
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
-        raise Refused(f"{quoted(text)} is not a network", _TO_FORM) from None
+        raise ValidationError(f"{quoted(text)} is not a network", _TO_FORM) from None
 
 
 def _parse_glob(text: str) -> str:
     glob = strip_dot(text)
     if _ADDRESS_GLOB.fullmatch(glob):
         message = f"{quoted(text)} looks like addresses; a glob matches names only"
-        raise Refused(message, "write a range of addresses as a network, such as 10.0.0.0/16")
+        raise ValidationError(
+            message, "write a range of addresses as a network, such as 10.0.0.0/16"
+        )
     # A wildcard stands where characters of a name could, so the rest must make a hostname.
     sample = re.sub(r"[*?]", "x", _CLASS.sub("x", glob))
     try:
         check_hostname(sample)
-    except Refused as refused:
+    except ValidationError as refused:
         message = f"{quoted(text)} is neither a network nor a hostname glob"
-        raise Refused(message, refused.hint if sample == glob else _TO_FORM) from None
+        raise ValidationError(message, refused.hint if sample == glob else _TO_FORM) from None
     return glob.replace("[^", "[!")

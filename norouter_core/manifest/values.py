@@ -1,11 +1,11 @@
-"""The small rules: hostnames, ports, addresses, credentials. Pure; they raise `Refused`."""
+"""The small rules: hostnames, ports, addresses, credentials. Pure; they raise `ValidationError`."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.model import ProxySpec
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -23,13 +23,13 @@ def parse_port(text: str, what: str) -> int:
     """A port number in 1..65535 out of ASCII digits.
 
     Raises:
-        Refused: anything else.
+        ValidationError: anything else.
     """
     if not _DIGITS.fullmatch(text):
-        raise Refused(f"the {what} {quoted(text)} is not a number", "write 1 to 65535")
+        raise ValidationError(f"the {what} {quoted(text)} is not a number", "write 1 to 65535")
     short = text.lstrip("0")
     if len(short) > 5 or not 1 <= int(short or "0") <= 65535:
-        raise Refused(f"the {what} {quoted(text)} is out of range", "write 1 to 65535")
+        raise ValidationError(f"the {what} {quoted(text)} is out of range", "write 1 to 65535")
     return int(short)
 
 
@@ -46,24 +46,27 @@ def parse_ip(text: str) -> IPAddress | None:
 def check_hostname(text: str) -> None:
     """
     Raises:
-        Refused: `text` is no hostname: labels of ASCII letters, digits, `-` and `_`, of at most
+        ValidationError: `text` is no hostname: labels of ASCII letters, digits, `-` and `_`, of at
+            most
             63 characters each and 253 in all, and the last not a number.
     """
     if not text:
-        raise Refused("the name is empty")
+        raise ValidationError("the name is empty")
     if not text.isascii():
         message = f"the name {quoted(text)} holds characters outside ASCII"
-        raise Refused(message, "write an international name in its xn-- form")
+        raise ValidationError(message, "write an international name in its xn-- form")
     if len(text) > 253:
-        raise Refused(f"the name {quoted(text)} is longer than 253 characters")
+        raise ValidationError(f"the name {quoted(text)} is longer than 253 characters")
     labels = text.split(".")
     for label in labels:
         if not _LABEL.fullmatch(label):
             hint = "use letters, digits, - and _; dots between parts of at most 63 characters"
-            raise Refused(f"{quoted(text)} is not a hostname", hint)
+            raise ValidationError(f"{quoted(text)} is not a hostname", hint)
     if _NUMERIC.fullmatch(labels[-1]):
         message = f"{quoted(text)} is neither an IP address nor a hostname"
-        raise Refused(message, "a name must not end in a number: it would be read as an address")
+        raise ValidationError(
+            message, "a name must not end in a number: it would be read as an address"
+        )
 
 
 def strip_dot(name: str) -> str:
@@ -75,32 +78,34 @@ def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
     """`IP:PORT` (IPv6 in brackets) as the place where a proxy listens.
 
     Raises:
-        Refused: anything else.
+        ValidationError: anything else.
     """
     host, colon, port = text.rpartition(":")
     if not colon:
-        raise Refused(f"{quoted(text)} is not IP:PORT", "for example 127.0.0.1:8080")
+        raise ValidationError(f"{quoted(text)} is not IP:PORT", "for example 127.0.0.1:8080")
     number = parse_port(port, "port")
     bracketed = host.startswith("[") and host.endswith("]")
     address = parse_ip(host[1:-1] if bracketed else host)
     if not host:
         hint = f"127.0.0.1:{number} for this host alone, 0.0.0.0:{number} for every interface"
-        raise Refused(f"{quoted(text)} names no address", hint)
+        raise ValidationError(f"{quoted(text)} names no address", hint)
     if address is None or bracketed != (address.version == 6):
         hint = "write an IP address, not a name, and IPv6 in brackets: 127.0.0.1:8080, [::1]:8080"
-        raise Refused(f"{quoted(text)} is not IP:PORT", hint)
+        raise ValidationError(f"{quoted(text)} is not IP:PORT", hint)
     return ProxySpec(str(address), number, auth)
 
 
 def check_auth(text: str) -> None:
     """
     Raises:
-        Refused: not `USER:PASSWORD`. The message never repeats the password.
+        ValidationError: not `USER:PASSWORD`. The message never repeats the password.
     """
     user, colon, password = text.partition(":")
     if not colon or not user or not password:
-        raise Refused("not USER:PASSWORD", 'write both, with a colon between: "alice:secret"')
+        raise ValidationError(
+            "not USER:PASSWORD", 'write both, with a colon between: "alice:secret"'
+        )
     if any(len(part.encode()) > _MAX_CREDENTIAL for part in (user, password)):
-        raise Refused(f"user or password is longer than {_MAX_CREDENTIAL} bytes")
+        raise ValidationError(f"user or password is longer than {_MAX_CREDENTIAL} bytes")
     if any(ord(ch) < 32 or ord(ch) == 127 for ch in text):
-        raise Refused("user or password holds a control character")
+        raise ValidationError("user or password holds a control character")

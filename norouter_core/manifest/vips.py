@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection
 
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.model import VIP_POOL
 
 _POOL = ipaddress.IPv4Network(VIP_POOL)
@@ -19,16 +19,16 @@ _ORDER = tuple(str(_POOL[n]) for n in (*range(101, 255), *range(1, 101)))
 def parse_vip(text: str) -> ipaddress.IPv4Address:
     """
     Raises:
-        Refused: not an IPv4 literal that one host can have.
+        ValidationError: not an IPv4 literal that one host can have.
     """
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         message = f"the VIP {quoted(text)} is not an IPv4 address"
-        raise Refused(message, f"write one such as {_ORDER[0]}, or leave vip out") from None
+        raise ValidationError(message, f"write one such as {_ORDER[0]}, or leave vip out") from None
     if address.is_unspecified or address.is_multicast or address.is_reserved:
         message = f"the VIP {address} is not an address that a host can have"
-        raise Refused(message, f"write one such as {_ORDER[0]}, or leave vip out")
+        raise ValidationError(message, f"write one such as {_ORDER[0]}, or leave vip out")
     return address
 
 
@@ -44,4 +44,4 @@ def allot_vip(taken: Collection[str]) -> str:
     for vip in _ORDER:
         if vip not in taken:
             return vip
-    raise Refused(f"no VIP is left in {VIP_POOL}", "state a vip, such as 127.0.43.1")
+    raise ValidationError(f"no VIP is left in {VIP_POOL}", "state a vip, such as 127.0.43.1")

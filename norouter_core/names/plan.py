@@ -22,7 +22,7 @@ class FileWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NamesPlan:
     """What one host is to have. Equal plans write equal files: nothing is to be done then."""
 
     writes: tuple[FileWrite, ...] = ()
@@ -34,12 +34,14 @@ class Plan:
         blocks = [write for write in self.writes if write.mode == "block"]
         return tuple(FileWrite(write.path, "", "remove-block") for write in blocks)
 
-    def changes(self, new: Plan) -> tuple[FileWrite, ...]:
+    def changes(self, new: NamesPlan) -> tuple[FileWrite, ...]:
         """What is to be written as `new` takes this plan's place, on the same agent."""
         return tuple(write for write in new.writes if write not in self.writes)
 
 
-def plan(hosts: Sequence[Host], host: Host, hostaliases: str = "", etc_hosts: str = "") -> Plan:
+def plan(
+    hosts: Sequence[Host], host: Host, hostaliases: str = "", etc_hosts: str = ""
+) -> NamesPlan:
     """What `host`, one of `hosts`, is to have.
 
     Where it is not to have the names in `/etc/hosts`, a block there is removed: its own of a moment
@@ -61,7 +63,7 @@ def plan(hosts: Sequence[Host], host: Host, hostaliases: str = "", etc_hosts: st
     body = texts.hosts_lines(hosts) if host.write_etc_hosts else ""
     mode = "block" if body else "remove-block"
     writes.append(FileWrite(etc_hosts or ETC_HOSTS, body, mode))
-    return Plan(tuple(writes))
+    return NamesPlan(tuple(writes))
 
 
 def state_dir(host: Host) -> str:

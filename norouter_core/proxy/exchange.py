@@ -6,7 +6,7 @@ import h11
 
 from norouter_core.proxy import headers
 from norouter_core.proxy.head import MAX_HEAD
-from norouter_core.proxy.plan import Plan
+from norouter_core.proxy.plan import RequestPlan
 from norouter_core.proxy.port import LIMIT, Port, Upstream
 
 _PIECE = 64 * 1024
@@ -28,7 +28,7 @@ class Exchange:
     """Bodies are framed anew on both sides: what one side's framing could hide from the other
     does not pass. h11 connections last for one exchange; only the ports live on."""
 
-    def __init__(self, server: h11.Connection, plan: Plan, client: Port) -> None:
+    def __init__(self, server: h11.Connection, plan: RequestPlan, client: Port) -> None:
         self.plan = plan
         self.upstream: Upstream
         self.request_done = False

@@ -24,14 +24,14 @@ _HTTP_HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class Send:
     """Bytes for the client; the handshake goes on."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class Connect:
     """The client asks for a target. `kind` is `socks4`, `socks4a` or `socks5`."""
 
     host: str
@@ -40,14 +40,14 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class Reject:
     """The last bytes for the client, and why."""
 
     data: bytes
     text: str
 
 
-Step = Say | Reach | Refuse
+Step = Send | Connect | Reject
 
 
 class Handshake:
@@ -121,7 +121,7 @@ class Handshake:
             what = "no authentication" if wanted == 0 else "user and password"
             return self._refuse(b"\x05\xff", f"the client does not offer {what}")
         self._state = self._password5 if wanted else self._request5
-        return Say(bytes((5, wanted)))
+        return Send(bytes((5, wanted)))
 
     def _password5(self, buffer: bytearray) -> Step | None:
         if buffer[0] != 1:
@@ -138,7 +138,7 @@ class Handshake:
         if not self._credentials.match(user, password):
             return self._refuse(b"\x01\x01", "a wrong user or password")
         self._state = self._request5
-        return Say(b"\x01\x00")
+        return Send(b"\x01\x00")
 
     def _request5(self, buffer: bytearray) -> Step | None:
         if buffer[0] != 5:
@@ -174,20 +174,20 @@ class Handshake:
             return self._refuse_target(f"{host!r} {error}")
         if not port:
             return self._refuse_target(f"{host} port 0")
-        return Reach(host, port, kind)
+        return Connect(host, port, kind)
 
-    def _refuse_target(self, text: str) -> Refuse:
+    def _refuse_target(self, text: str) -> Reject:
         return self._refuse5(_GENERAL, text) if self._version5 else self._refuse4(text)
 
-    def _refuse4(self, text: str, code: int = _REJECTED4) -> Refuse:
+    def _refuse4(self, text: str, code: int = _REJECTED4) -> Reject:
         return self._refuse(_reply4(code), text)
 
-    def _refuse5(self, code: int, text: str) -> Refuse:
+    def _refuse5(self, code: int, text: str) -> Reject:
         return self._refuse(_reply5(code), text)
 
-    def _refuse(self, data: bytes, text: str) -> Refuse:
+    def _refuse(self, data: bytes, text: str) -> Reject:
         self._state = None
-        return Refuse(data, text)
+        return Reject(data, text)
 
 
 def _text_field(buffer: bytearray, at: int) -> tuple[bytes | None, int]:

@@ -36,7 +36,7 @@ class HeadFinder:
         """The size of the head that `inbox` begins with; None until it is whole.
 
         Raises:
-            Refusal: 400 or 431; it is or will be no head that anyone should read.
+            EditError: 400 or 431; it is or will be no head that anyone should read.
         """
         first = bytes(inbox[:1])
         if first and not _STARTS.match(first):
@@ -55,7 +55,7 @@ def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:
     """The request of a whole head, and the connection that reads its body and frames the answer.
 
     Raises:
-        Refusal: 400, 501 or 505.
+        EditError: 400, 501 or 505.
     """
     for pattern, what in (
         (_BARE_CR, "has a bare CR"),

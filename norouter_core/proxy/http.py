@@ -13,10 +13,10 @@ from norouter_core.proxy.answers import Refusal, answer, dial_failed
 from norouter_core.proxy.auth import Credentials
 from norouter_core.proxy.exchange import AnswerBroken, Exchange, RequestBroken
 from norouter_core.proxy.head import HeadFinder, parse
-from norouter_core.proxy.plan import Plan, plan
+from norouter_core.proxy.plan import RequestPlan, plan
 from norouter_core.proxy.port import Upstream
 from norouter_core.proxy.session import Session
-from norouter_core.proxy.settings import Dialer, Settings
+from norouter_core.proxy.settings import Dialer, ProxySettings
 from norouter_core.text import address_text, clean
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 def http_session(
-    client: End, dialer: Dialer, settings: Settings, observer: Observer | None = None
+    client: End, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
 ) -> End:
     """Serves one client connection; returns the end that `client` was joined to.
 
@@ -42,13 +42,13 @@ class HttpSession(Session):
     """Requests of one client, one after the other, each to whatever host it names."""
 
     def __init__(
-        self, dialer: Dialer, settings: Settings, observer: Observer | None = None
+        self, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
     ) -> None:
         super().__init__(dialer, settings, observer)
         self._credentials = None if settings.auth is None else Credentials(settings.auth)
         self._finder = HeadFinder()
         self._head_begun = False
-        self._connecting: Plan | None = None
+        self._connecting: RequestPlan | None = None
         self._exchange: Exchange | None = None
 
     def advance(self) -> None:
@@ -115,7 +115,7 @@ class HttpSession(Session):
             self._refuse(refusal, request)
         return True
 
-    def _begin(self, server: h11.Connection, plan: Plan) -> None:
+    def _begin(self, server: h11.Connection, plan: RequestPlan) -> None:
         self.alarm.set(self.settings.idle_timeout)
         self.tell_target(plan.host, plan.port, plan.kind)
         if plan.kind == "connect":
@@ -127,7 +127,7 @@ class HttpSession(Session):
         exchange = self._exchange = Exchange(server, plan, self.client)
         exchange.begin(upstream)
 
-    def _reach(self, plan: Plan) -> Upstream:
+    def _reach(self, plan: RequestPlan) -> Upstream:
         """The connection of the last request, or a new one.
 
         One that was kept may be closed by the other side just now. Only a request that can be
@@ -154,7 +154,7 @@ class HttpSession(Session):
 
     # -- CONNECT ---------------------------------------------------------------------------
 
-    def _connect(self, plan: Plan) -> bool:
+    def _connect(self, plan: RequestPlan) -> bool:
         upstream = self.upstream
         assert upstream is not None
         if upstream.failure is not None:
@@ -247,7 +247,7 @@ class HttpSession(Session):
 
     # -- what the proxy says for itself ----------------------------------------------------
 
-    def _no_answer(self, plan: Plan) -> Refusal:
+    def _no_answer(self, plan: RequestPlan) -> Refusal:
         seconds = self.settings.idle_timeout
         return Refusal(
             504, f"{address_text((plan.host, plan.port))} did not answer within {seconds:g} s"

@@ -19,7 +19,7 @@ _CHALLENGE = (("Proxy-Authenticate", 'Basic realm="norouter", charset="UTF-8"'),
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RequestPlan:
     """Where a request goes, and as what. `kind` is `connect` or `http`."""
 
     request: h11.Request
@@ -46,11 +46,13 @@ class Plan:
         return f"{self.request.method.decode('ascii')} {address_text((self.host, self.port))}"
 
 
-def plan(request: h11.Request, credentials: Credentials | None, address: tuple[str, int]) -> Plan:
+def plan(
+    request: h11.Request, credentials: Credentials | None, address: tuple[str, int]
+) -> RequestPlan:
     """What to do for a request that came to the proxy at `address`.
 
     Raises:
-        Refusal: 400, 407 or 501, or what the proxy answers as the last recipient.
+        EditError: 400, 407 or 501, or what the proxy answers as the last recipient.
     """
     made = _connect(request) if request.method == b"CONNECT" else _absolute(request, address)
     if credentials is not None:
@@ -63,7 +65,7 @@ def plan(request: h11.Request, credentials: Credentials | None, address: tuple[s
     return made
 
 
-def _connect(request: h11.Request) -> Plan:
+def _connect(request: h11.Request) -> RequestPlan:
     text = request.target.decode("ascii")
     if headers.has_body(request):
         raise Refusal(400, "CONNECT with a body")
@@ -71,10 +73,10 @@ def _connect(request: h11.Request) -> Plan:
         host, port = parse_authority(text, None)
     except TargetError as error:
         raise Refusal(400, f"the target of CONNECT, {text!r}, {error}") from None
-    return Plan(request, "connect", host, port)
+    return RequestPlan(request, "connect", host, port)
 
 
-def _absolute(request: h11.Request, address: tuple[str, int]) -> Plan:
+def _absolute(request: h11.Request, address: tuple[str, int]) -> RequestPlan:
     text = request.target.decode("ascii")
     match = _URI.fullmatch(text)
     if match is None:
@@ -92,7 +94,9 @@ def _absolute(request: h11.Request, address: tuple[str, int]) -> Plan:
         rest = "*"
     elif not rest.startswith("/"):
         rest = "/" + rest
-    return Plan(request, "http", host, port, authority.removesuffix(":").encode(), rest.encode())
+    return RequestPlan(
+        request, "http", host, port, authority.removesuffix(":").encode(), rest.encode()
+    )
 
 
 def _wrong_form(text: str, address: tuple[str, int]) -> str:

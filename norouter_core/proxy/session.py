@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from norouter_core.agent.ends import End, join
 from norouter_core.proxy.port import Port, Upstream, step_out
-from norouter_core.proxy.settings import Dialer, Settings
+from norouter_core.proxy.settings import Dialer, ProxySettings
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -69,7 +69,7 @@ class Session(ABC):
     while it acts.
     """
 
-    def __init__(self, dialer: Dialer, settings: Settings, observer: Observer | None) -> None:
+    def __init__(self, dialer: Dialer, settings: ProxySettings, observer: Observer | None) -> None:
         self.client = Port(self)
         self.client.observer = observer
         self.upstream: Upstream | None = None

@@ -29,7 +29,7 @@ def _ignore(*_: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ProxySettings:
     """Times are in seconds."""
 
     loop: LoopLike

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from norouter_core.agent.ends import End
 from norouter_core.proxy.auth import Credentials
-from norouter_core.proxy.handshake import Handshake, Reach, Refuse, Say
+from norouter_core.proxy.handshake import Connect, Handshake, Reject, Send
 from norouter_core.proxy.session import Session
-from norouter_core.proxy.settings import Dialer, Settings
+from norouter_core.proxy.settings import Dialer, ProxySettings
 from norouter_core.text import address_text, clean
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def socks_session(
-    client: End, dialer: Dialer, settings: Settings, observer: Observer | None = None
+    client: End, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
 ) -> End:
     """Serves one client connection; returns the end that `client` was joined to.
 
@@ -29,12 +29,12 @@ class SocksSession(Session):
     """One client's one request."""
 
     def __init__(
-        self, dialer: Dialer, settings: Settings, observer: Observer | None = None
+        self, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
     ) -> None:
         super().__init__(dialer, settings, observer)
         credentials = None if settings.auth is None else Credentials(settings.auth)
         self._handshake = Handshake(credentials)
-        self._asked: Reach | None = None
+        self._asked: Connect | None = None
 
     def advance(self) -> None:
         if self._asked is None:
@@ -59,22 +59,22 @@ class SocksSession(Session):
                 if client.got_end:
                     self.close()
                 return
-            if isinstance(step, Say):
+            if isinstance(step, Send):
                 client.write(step.data)
-            elif isinstance(step, Refuse):
+            elif isinstance(step, Reject):
                 self._log(f"refused: {step.text}")
                 client.write(step.data)
                 self.close()
             else:
                 self._begin(step)
 
-    def _begin(self, asked: Reach) -> None:
+    def _begin(self, asked: Connect) -> None:
         self._asked = asked
         self.alarm.set(self.settings.idle_timeout)
         self.tell_target(asked.host, asked.port, asked.kind)
         self.dial(asked.host, asked.port)
 
-    def _connect(self, asked: Reach) -> None:
+    def _connect(self, asked: Connect) -> None:
         upstream = self.upstream
         assert upstream is not None
         if upstream.failure is not None:
@@ -83,7 +83,7 @@ class SocksSession(Session):
             self.client.write(self._handshake.granted())
             self.tunnel()
 
-    def _failed(self, asked: Reach, code: str, reason: str) -> None:
+    def _failed(self, asked: Connect, code: str, reason: str) -> None:
         self._log(f"{asked.kind} {address_text((asked.host, asked.port))}: {code}: {reason}")
         self.client.write(self._handshake.refused(code, reason))
         self.close()

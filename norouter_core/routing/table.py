@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from norouter_core.model import Forward, Host, Route
-from norouter_core.routing.learnt import Learnt
+from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.match import (
     Index,
     IPAddress,
@@ -23,7 +23,7 @@ _LISTED = 8
 """How many published ports a refusal lists."""
 
 
-class Way(StrEnum):
+class RouteKind(StrEnum):
     MESH = "mesh"
     """To a host of the mesh, by what it publishes."""
     VIA = "via"
@@ -37,7 +37,7 @@ class Decision:
     """`host` is who dials; `target` is the host's VIP for `MESH`, else the name or IP literal to
     dial, as it came but for brackets. `route` is what decided, None where none did."""
 
-    way: Way
+    way: RouteKind
     host: str
     target: str
     route: Route | None = None
@@ -73,7 +73,7 @@ class RouteTable:
     """
 
     def __init__(
-        self, hosts: Sequence[Host], routes: Sequence[Route], learnt: Learnt | None = None
+        self, hosts: Sequence[Host], routes: Sequence[Route], learnt: LearnedAddresses | None = None
     ) -> None:
         """
         Raises:
@@ -131,7 +131,7 @@ class RouteTable:
         literal = parse_address(name_or_ip)
         host = self._names.get(name) if literal is None else self._vips.get(literal)
         if host is not None:
-            return Decision(Way.MESH, host.name, host.vip)
+            return Decision(RouteKind.MESH, host.name, host.vip)
         if literal is not None:
             return self._decide_address(literal, from_host)
         addresses: list[IPAddress] = []
@@ -140,7 +140,7 @@ class RouteTable:
         for address in addresses:
             if address in self._vips:
                 host = self._vips[address]
-                return Decision(Way.MESH, host.name, host.vip)
+                return Decision(RouteKind.MESH, host.name, host.vip)
         return self._by_route(self._last(name, addresses), name_or_ip, from_host)
 
     def decide_port(
@@ -149,7 +149,7 @@ class RouteTable:
         """`decide` for one TCP port. A VIP serves what its host publishes and nothing else:
         another port is refused with `not-allowed`."""
         decision = self.decide(name_or_ip, from_host, resolved)
-        if decision.way is not Way.MESH:
+        if decision.way is not RouteKind.MESH:
             return PortDecision(decision, (decision.target, port))
         ports = self._ports[decision.host]
         forward = ports.get(port)
@@ -178,15 +178,15 @@ class RouteTable:
         via = self._learnt.via(address) if self._learnt is not None else None
         if via in self._hosts:
             assert via is not None
-            way = Way.DIRECT if via == from_host else Way.VIA
+            way = RouteKind.DIRECT if via == from_host else RouteKind.VIA
             return Decision(way, via, str(address))
         return self._by_route(self._last(None, (address,)), str(address), from_host)
 
     def _by_route(self, number: int, target: str, from_host: str) -> Decision:
         if number < 0:
-            return Decision(Way.DIRECT, from_host, target)
+            return Decision(RouteKind.DIRECT, from_host, target)
         via = self._vias[number]
-        way = Way.DIRECT if via == from_host else Way.VIA
+        way = RouteKind.DIRECT if via == from_host else RouteKind.VIA
         return Decision(way, via, target, self._routes[number])
 
     def _last(self, name: str | None, addresses: Sequence[IPAddress]) -> int:

@@ -21,7 +21,7 @@ from norouter_core.agent.files import replace
 from norouter_core.manifest import ManifestError, dump, load_text
 from norouter_core.manifest.problems import quoted
 from norouter_core.model import MeshSpec
-from norouter_core.session.running import Running, is_running
+from norouter_core.session.lock_file import LockFile, is_locked
 
 _FORMAT = 1
 _LARGEST = 8 * 1024 * 1024
@@ -68,7 +68,7 @@ class Autosave:
     def _begin(self) -> None:
         # A new name each time, so that nobody who still looks at the last one holds its lock.
         self._file = self.folder / f"{os.getpid()}-{os.urandom(6).hex()}.json"
-        self._running = Running(_lock_of(self._file))
+        self._running = LockFile(_lock_of(self._file))
 
     def keep(self, spec: MeshSpec, path: str, names: Sequence[str] = ()) -> None:
         """Keeps `spec`; when this returns, no end of the process can lose it any more, nor the end
@@ -126,7 +126,7 @@ class Autosave:
         except OSError:
             return
         for file in files:
-            if file != self._file and not is_running(_lock_of(file)):
+            if file != self._file and not is_locked(_lock_of(file)):
                 yield file
 
 

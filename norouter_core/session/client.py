@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from norouter_core.commands.outcome import Completion, Emit, Outcome
+from norouter_core.commands.results import Completion, Emit, Outcome
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import Status
 from norouter_core.model import MeshSpec
@@ -16,13 +16,13 @@ from norouter_core.model import MeshSpec
 class Rate:
     """Bytes per second now, each way, and the sums of both ways before, oldest first."""
 
-    forth: float = 0.0
-    back: float = 0.0
+    sent: float = 0.0
+    received: float = 0.0
     history: tuple[float, ...] = ()
 
     @property
     def total(self) -> float:
-        return self.forth + self.back
+        return self.sent + self.received
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How everything stands, a few times a second. Rates of a host: `forth` is what came in from
+    """How everything stands, a few times a second. Rates of a host: `sent` is what came in from
     it, `back` what went out to it; of a stream: from its client and from its target."""
 
     at: float

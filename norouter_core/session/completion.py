@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from norouter_core.commands.completion import Asked, Word, asked
+from norouter_core.commands.argument_types import ArgumentType
+from norouter_core.commands.completion import CompletionContext, Word, asked
 from norouter_core.commands.edits.forwards import key, key_text
-from norouter_core.commands.kinds import Kind
-from norouter_core.commands.outcome import Completion
-from norouter_core.commands.words import join
+from norouter_core.commands.results import Completion
+from norouter_core.commands.tokenizer import join
 from norouter_core.manifest.vips import allot_vip
 from norouter_core.text import clean
 
@@ -31,19 +31,19 @@ async def complete(session: Session, line: str, cursor: int) -> list[Completion]
     for kind in wanted.kinds:
         words += _known(session, kind, wanted)
     if wanted.command is not None:
-        words += await session.sources.commands(wanted.command, wanted.tail.prefix)
+        words += await session.discovery.commands(wanted.command, wanted.tail.prefix)
     return list(_completions(wanted, words))
 
 
 def complete_file(line: str, cursor: int) -> list[Completion] | None:
     """The files of this process that may stand at the cursor; None where no file is asked for."""
     wanted = asked(line, cursor)
-    if Kind.FILE not in wanted.kinds:
+    if ArgumentType.FILE not in wanted.kinds:
         return None
     return list(_completions(wanted, (*wanted.words, *files(wanted.tail.prefix))))
 
 
-def _completions(wanted: Asked, words: Iterable[Word]) -> Iterator[Completion]:
+def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[Completion]:
     seen: set[str] = set()
     prefix = wanted.tail.prefix
     for text, about in words:
@@ -59,25 +59,25 @@ def _completions(wanted: Asked, words: Iterable[Word]) -> Iterator[Completion]:
             return
 
 
-def _known(session: Session, kind: Kind, wanted: Asked) -> list[Word]:
+def _known(session: Session, kind: ArgumentType, wanted: CompletionContext) -> list[Word]:
     match kind:
-        case Kind.HOST:
+        case ArgumentType.HOST:
             return list(_hosts(session))
-        case Kind.PORT:
+        case ArgumentType.PORT:
             return list(_ports(session, wanted.host))
-        case Kind.STREAM:
+        case ArgumentType.STREAM:
             return [
                 (str(s.id), f"{s.from_host} -> {s.to_host} {s.target}")
                 for s in session.engine.status().streams
             ]
-        case Kind.ROUTE:
+        case ArgumentType.ROUTE:
             routes = enumerate(session.spec.routes, 1)
             return [(str(n), f"{', '.join(r.to)} via {r.via}") for n, r in routes]
-        case Kind.VIP:
+        case ArgumentType.VIP:
             return list(_free_vip(session))
-        case Kind.FILE:
+        case ArgumentType.FILE:
             return list(files(wanted.tail.prefix))
-        case Kind.FILTER:
+        case ArgumentType.FILTER:
             return list(_filter_hosts(session, wanted.tail.prefix))
     return []
 

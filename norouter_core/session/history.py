@@ -8,7 +8,7 @@ from norouter_core.model import MeshSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryEntry:
     """A move in the history. `name` is the command that was taken back or done again (`saved` for
     a jump to the saved point), `spec` what holds now."""
 
@@ -65,29 +65,29 @@ class History:
         self._names.append(name)
         self._at += 1
 
-    def undo(self) -> Step | None:
+    def undo(self) -> HistoryEntry | None:
         """Takes the last command back; None where there is none."""
         if self._at == 0:
             return None
         name = self.undo_name
         self._at -= 1
-        return Step(name, self.spec)
+        return HistoryEntry(name, self.spec)
 
-    def redo(self) -> Step | None:
+    def redo(self) -> HistoryEntry | None:
         """Does again what was undone last; None where there is none."""
         if self._at + 1 == len(self._specs):
             return None
         self._at += 1
-        return Step(self.undo_name, self.spec)
+        return HistoryEntry(self.undo_name, self.spec)
 
     def mark_saved(self) -> None:
         """What holds now is what lies in the file."""
         self._saved = self._at
 
-    def to_saved(self) -> Step | None:
+    def to_saved(self) -> HistoryEntry | None:
         """Jumps to the saved point, wherever it lies; None where it was undone and left behind, or
         is here already. `undo` and `redo` go on from there."""
         if self._saved is None or self._saved == self._at:
             return None
         self._at = self._saved
-        return Step("saved", self.spec)
+        return HistoryEntry("saved", self.spec)

@@ -9,7 +9,7 @@ from typing import Self
 
 from norouter_core.engine import Engine
 from norouter_core.session.client import DocumentState, Snapshot
-from norouter_core.session.gauge import Gauge
+from norouter_core.session.rates import RateTracker
 
 INTERVAL = 0.4
 """Seconds between two snapshots."""
@@ -82,9 +82,9 @@ class Sampler:
         self._glanced = -_GLANCE
         self._last: Snapshot | None = None
         self._measured = 0.0
-        self._hosts = Gauge[str](HOST_HISTORY)
-        self._streams = Gauge[int](STREAM_HISTORY)
-        self._total = Gauge[str](HOST_HISTORY)
+        self._hosts = RateTracker[str](HOST_HISTORY)
+        self._streams = RateTracker[int](STREAM_HISTORY)
+        self._total = RateTracker[str](HOST_HISTORY)
 
     def subscribe(self) -> Snapshots:
         """Snapshots from now on; the first one at once."""
@@ -98,7 +98,7 @@ class Sampler:
         if reader in self._readers:
             self._readers.remove(reader)
 
-    def glance(self) -> Snapshot:
+    def latest(self) -> Snapshot:
         """The newest snapshot, for who looks now and then. Its rates are those of the last
         interval, where somebody has looked a moment ago; else they begin now."""
         self._glanced = time.monotonic()
@@ -135,7 +135,7 @@ class Sampler:
         seconds, self._measured = now - self._measured, now
         status = self._engine.status()
         hosts = ((host.name, host.bytes_in, host.bytes_out) for host in status.hosts)
-        streams = ((s.id, s.bytes_forth, s.bytes_back) for s in status.streams)
+        streams = ((s.id, s.bytes_sent, s.bytes_received) for s in status.streams)
         self._last = Snapshot(
             at=time.time(),
             status=status,

@@ -14,12 +14,13 @@ from weakref import WeakSet
 import anyio
 
 from norouter_core.commands.edits import Edit
-from norouter_core.commands.grammar import Unreadable, parse
-from norouter_core.commands.outcome import Completion, Emit, Failure, Outcome, Question
+from norouter_core.commands.parser import ParseError, parse
+from norouter_core.commands.results import Completion, Emit, Failure, Outcome, Question
 from norouter_core.engine import Engine, MeshFailed, Subscription
 from norouter_core.engine.events import Event, Log
 from norouter_core.engine.status import HostState
-from norouter_core.manifest.problems import Refused
+from norouter_core.exec_commands.discovery import Discovery
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Autosave, AutosaveFailed
 from norouter_core.session.client import DocumentState, Summary
@@ -28,9 +29,8 @@ from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS
 from norouter_core.session.handlers.base import Request, difference, failed, refused
 from norouter_core.session.history import History
-from norouter_core.session.names import history_name
+from norouter_core.session.redact import history_name
 from norouter_core.session.sampler import Sampler
-from norouter_core.session.sources import Sources
 
 LOG_LINES = 2000
 """How many of the last lines of the log are kept."""
@@ -63,7 +63,7 @@ class Session:
         self.autosave = autosave
         self.history = History(document.spec)
         self.log: deque[Log] = deque(maxlen=LOG_LINES)
-        self.sources = Sources()
+        self.discovery = Discovery()
         self.sampler = Sampler(engine, self.document_state)
         self.keeps_work = True
         """Whether the end of the session leaves the unsaved work for `recover`."""
@@ -106,7 +106,7 @@ class Session:
             async with self._changing:
                 if self.autosave is not None and not self.keeps_work:
                     self.autosave.clear()
-            await self.sources.close()
+            await self.discovery.close()
         await self._end()
 
     async def _end(self) -> None:
@@ -136,7 +136,7 @@ class Session:
             if self._ended:
                 return failed("the session has ended")
             return await HANDLERS[call.verb.name](self, Request(call, line, emit, confirmed))
-        except Unreadable as unreadable:
+        except ParseError as unreadable:
             return Outcome(failure=unreadable.failure)
         except Exception as error:
             # A fault of ours costs this command, and neither the session nor what runs in it.
@@ -148,7 +148,7 @@ class Session:
         return await complete(self, line, cursor)
 
     async def summary(self) -> Summary:
-        now = self.sampler.glance()
+        now = self.sampler.latest()
         status = self.engine.status()
         states = [host.state for host in status.hosts]
         return Summary(
@@ -207,7 +207,7 @@ class Session:
             then: called when it is so, before anything else can change.
             ask: what else to ask about, in the state that the edit would change.
         """
-        return await self.whole(self._change(request, edit, then, ask))
+        return await self.run_exclusively(self._change(request, edit, then, ask))
 
     async def _change(
         self,
@@ -220,7 +220,7 @@ class Session:
             return Outcome(question=asked)
         try:
             made = edit(self.spec)
-        except Refused as refusal:
+        except ValidationError as refusal:
             return refused(request.call, refusal)
         question = self._question(request, made.spec)
         if question is not None:
@@ -232,14 +232,14 @@ class Session:
             then()
         message = made.message if changed or then is not None else "nothing is to be changed"
         return Outcome(
-            message=await self.noted(message),
+            message=await self.save_work(message),
             changed=changed,
             data={**made.data, "hosts": list(made.hosts)} if made.hosts else made.data,
         )
 
     async def step(self, request: Request, times: int, *, back: bool) -> Outcome:
         """Takes the last changes back, or makes those again that were taken back."""
-        return await self.whole(self._step(request, times, back))
+        return await self.run_exclusively(self._step(request, times, back))
 
     async def _step(self, request: Request, times: int, back: bool) -> Outcome:
         move, other = self.history.undo, self.history.redo
@@ -262,7 +262,7 @@ class Session:
                 other()
             raise
         said = "; ".join(step.name for step in steps)
-        message = await self.noted(f"{'undone' if back else 'done again'}: {said}")
+        message = await self.save_work(f"{'undone' if back else 'done again'}: {said}")
         return Outcome(message=message, changed=True)
 
     def _question(
@@ -276,7 +276,7 @@ class Session:
         diff = difference(self.document, before or self.spec, after)
         return Question(f"this cuts {many}: go on?", diff, cuts)
 
-    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+    async def run_exclusively(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs what changes the session: after what else does, and to its end, whatever becomes
         of who asked for it."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -302,7 +302,7 @@ class Session:
         self._tasks.start_soon(run)
         return await asyncio.shield(done)
 
-    async def noted(self, message: str) -> str:
+    async def save_work(self, message: str) -> str:
         """Keeps the unsaved work; `message`, and a warning where that is not possible any more."""
         before, self._warning = self._warning, await self.keep_work()
         return f"{message}; {self._warning}" if self._warning not in ("", before) else message

@@ -85,10 +85,10 @@ class Connection:
         """Answers an offered stream: `peer`, the address that it now reaches."""
         stream.state = states.after(stream.state, states.SENT, frames.OPENED)
         if stream.datagrams is None:
-            detail = {**detail, "window": stream.receiving.widen()}
+            detail = {**detail, "window": stream.receiving.grant()}
         self._put(frames.OPENED, stream.id, detail)
 
-    def direct(self, stream: Stream, size: int, on_turn: bool) -> bytes | None:
+    def begin_direct_write(self, stream: Stream, size: int, on_turn: bool) -> bytes | None:
         """The header for `size` bytes that may be written at once, past the queues.
 
         None where they must be queued by `send`: something else waits, or the window is short.
@@ -99,10 +99,10 @@ class Connection:
         outbox = self.outbox
         if not (outbox.clear if on_turn else outbox.idle) or stream.pending.size:
             return None
-        if not 0 < size <= min(stream.sending.left, MAX_DATA):
+        if not 0 < size <= min(stream.sending.available, MAX_DATA):
             return None
         stream.state = states.after(stream.state, states.SENT, frames.DATA)
-        stream.sending.left -= size
+        stream.sending.available -= size
         return frames.data_header(stream.id, size)
 
     def send(self, stream: Stream, data: Buffer) -> None:
@@ -145,7 +145,7 @@ class Connection:
         if credit and stream.state != states.HALF_CLOSED_REMOTE:
             self.outbox.put_control(frames.credit_frame(stream.id, credit))
 
-    def left_backlog(self, stream: Stream) -> None:
+    def on_drained(self, stream: Stream) -> None:
         """Must be called for each stream that `outbox.fill` took data from."""
         self._end_if_due(stream)
 
@@ -185,7 +185,7 @@ class Connection:
             self._broken = True
             yield events.Broken(violation)
 
-    def receive_end(self) -> list[Event]:
+    def receive_eof(self) -> list[Event]:
         """The byte stream has ended; inside a frame that is a violation."""
         if self._broken or self._decoder.idle:
             return []

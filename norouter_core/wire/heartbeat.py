@@ -26,7 +26,7 @@ class Heartbeat:
         """True when nothing has come for `SILENT_INTERVALS` intervals."""
         return now - self.last_heard > SILENT_INTERVALS * self.interval
 
-    def patience(self, now: float) -> float:
+    def next_due(self, now: float) -> float:
         """Seconds until the next ping is due, or until the silence has lasted too long."""
         left = self.last_heard + SILENT_INTERVALS * self.interval - now
         # A little more, so that the silence is over the limit and not just at it.

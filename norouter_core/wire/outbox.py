@@ -201,7 +201,7 @@ class Outbox:
             self._datagram_size -= len(frame)
             self.writing.append(frame)
             return len(frame)
-        piece = stream.take(min(stream.deficit, stream.sending.left, MAX_DATA))
+        piece = stream.take(min(stream.deficit, stream.sending.available, MAX_DATA))
         self.writing.append(frames.data_header(stream.id, len(piece)))
         self.writing.append(piece)
         return len(piece)

@@ -62,19 +62,19 @@ class Stream:
         """How many more bytes may be sent now; what waits in the backlog is already counted."""
         if self.ending or not states.may_send(self.state, DATA):
             return 0
-        return self.sending.left - self.pending.size
+        return self.sending.available - self.pending.size
 
     @property
     def sendable(self) -> int:
         """How much of the backlog the window lets go; of datagrams, all."""
         if self.datagrams is not None:
             return self.datagrams.size
-        return min(self.pending.size, self.sending.left)
+        return min(self.pending.size, self.sending.available)
 
     def take(self, most: int) -> memoryview:
         """The next at most `most` bytes of the backlog, debited from the window."""
         head = self.pending.pop(most)
-        self.sending.left -= len(head)
+        self.sending.available -= len(head)
         return head
 
     @property

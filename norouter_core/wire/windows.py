@@ -52,13 +52,13 @@ class ReceiveWindow:
     be credited; the rest has come and is held somewhere on its way.
     """
 
-    __slots__ = ("_budget", "_epoch", "_epoch_bytes", "_owed", "left", "size")
+    __slots__ = ("_budget", "_epoch", "_epoch_bytes", "_unacknowledged", "available", "size")
 
     def __init__(self, budget: Budget, size: int) -> None:
         self._budget = budget
         self.size = size
-        self.left = size
-        self._owed = 0
+        self.available = size
+        self._unacknowledged = 0
         self._epoch = -1.0
         self._epoch_bytes = 0
         budget.spent += size
@@ -70,11 +70,11 @@ class ReceiveWindow:
         Raises:
             Violation: code `window`, when the peer sent more than it may.
         """
-        if size > self.left:
-            raise Violation("window", f"{size} bytes of data where {self.left} were allowed")
-        self.left -= size
+        if size > self.available:
+            raise Violation("window", f"{size} bytes of data where {self.available} were allowed")
+        self.available -= size
 
-    def widen(self) -> int:
+    def grant(self) -> int:
         """Grants what a stream gets when it is accepted; returns what OPENED is to say: the early
         window, which the peer has had, and what is added to it now."""
         return EARLY_WINDOW + self._grant(max(self._budget.first_window(), self.size))
@@ -85,9 +85,9 @@ class ReceiveWindow:
         Credit is sent half a window at a time: more often costs frames, more rarely lets the
         sender run dry.
         """
-        self._owed += size
+        self._unacknowledged += size
         self._epoch_bytes += size
-        if self._owed * 2 < self.size:
+        if self._unacknowledged * 2 < self.size:
             return 0
         return self._grant(self._adapted(now, max(round_trip, _LEAST_ROUND_TRIP)))
 
@@ -95,15 +95,15 @@ class ReceiveWindow:
         """Gives the budget back; the window must not be used after it."""
         self._budget.spent -= self.size
         self._budget.streams -= 1
-        self.size = self.left = self._owed = 0
+        self.size = self.available = self._unacknowledged = 0
 
     def _grant(self, target: int) -> int:
-        held = self.size - self.left - self._owed
-        credit = max(0, target - self.left - held)
-        self.left += credit
-        self._owed = 0
-        self._budget.spent += self.left + held - self.size
-        self.size = self.left + held
+        held = self.size - self.available - self._unacknowledged
+        credit = max(0, target - self.available - held)
+        self.available += credit
+        self._unacknowledged = 0
+        self._budget.spent += self.available + held - self.size
+        self.size = self.available + held
         return credit
 
     def _adapted(self, now: float, round_trip: float) -> int:
@@ -124,10 +124,10 @@ class ReceiveWindow:
 class SendWindow:
     """How much we may still send on one stream."""
 
-    __slots__ = ("left",)
+    __slots__ = ("available",)
 
     def __init__(self, size: int = EARLY_WINDOW) -> None:
-        self.left = size
+        self.available = size
 
     def opened(self, window: int) -> None:
         """What the acceptor adds to the early window.
@@ -136,15 +136,15 @@ class SendWindow:
             Violation: code `window`, for a window out of its bounds.
         """
         check_window(window)
-        self.left += window - EARLY_WINDOW
+        self.available += window - EARLY_WINDOW
 
     def credited(self, credit: int) -> None:
         """Raises:
         Violation: code `window`, for no credit at all or a sum above the limit.
         """
-        if not 0 < credit <= MAX_CREDIT - self.left:
-            raise Violation("window", f"credit of {credit} bytes on top of {self.left}")
-        self.left += credit
+        if not 0 < credit <= MAX_CREDIT - self.available:
+            raise Violation("window", f"credit of {credit} bytes on top of {self.available}")
+        self.available += credit
 
 
 def check_window(window: int) -> int:

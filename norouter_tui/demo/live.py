@@ -11,8 +11,8 @@ from pathlib import Path
 
 import anyio
 
-from norouter_core.commands.outcome import Outcome
-from norouter_core.commands.words import join
+from norouter_core.commands.results import Outcome
+from norouter_core.commands.tokenizer import join
 from norouter_core.model import MeshSpec, split_cmd
 from norouter_tui.demo import traffic
 from norouter_tui.demo.hosts import NAMES, SimulatedHost, free_addresses, simulated_hosts

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from norouter_core.engine.status import StreamStatus
-from norouter_tui.plaintext import clean, seconds, size
-from norouter_tui.stdio import make_console
+from norouter_tui.output.text import clean, seconds, size
+from norouter_tui.output.writers import make_console
 
 
 class CheckFailed(Exception):
@@ -72,7 +72,7 @@ class Show:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("stream", "listener", "way"):
             table.add_column(heading, no_wrap=True)
-        for heading in ("forth", "back"):
+        for heading in ("sent", "received"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("end", no_wrap=True)
         for stream in streams:
@@ -89,8 +89,8 @@ def _cells(stream: StreamStatus) -> list[str]:
     way = "(direct)" if stream.direct else f"-> {stream.to_host}"
     cells = [str(stream.id), stream.listener, f"{stream.from_host} {way}"]
     return [clean(cell) for cell in cells] + [
-        size(stream.bytes_forth),
-        size(stream.bytes_back),
+        size(stream.bytes_sent),
+        size(stream.bytes_received),
         clean(stream.reason or stream.state.value),
     ]
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import anyio
 
-from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.status import HostState
-from norouter_tui import stdio
-from norouter_tui.called import called
-from norouter_tui.crash import reporter
+from norouter_core.exec_commands.problem import HostProblem
 from norouter_tui.demo.checks import PATIENCE, Watch, fetch, must_fail, push
 from norouter_tui.demo.hosts import SimulatedHost, mesh, simulated_hosts
 from norouter_tui.demo.show import CheckFailed, Show
-from norouter_tui.exitcodes import ExitCode
-from norouter_tui.plaintext import count, seconds, size
-from norouter_tui.printer import problem_lines
-from norouter_tui.signals import watch_signals
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output import writers
+from norouter_tui.output.printer import problem_lines
+from norouter_tui.output.text import count, seconds, size
+from norouter_tui.program_name import called
+from norouter_tui.run.crash import reporter
+from norouter_tui.run.signals import watch_signals
 
 BULK = 64 * 1024 * 1024
 
@@ -64,7 +64,7 @@ async def _demo(show: Show, engine: Engine) -> ExitCode:
         with tempfile.TemporaryDirectory(prefix="norouter-demo-") as folder:
             await _steps(show, engine, Path(folder))
     except (CheckFailed, OSError, BaseExceptionGroup) as error:
-        if stdio.cannot_write(error):
+        if writers.cannot_write(error):
             raise
         show.failed(_check_failed(error))
         show.say("The demo stopped there. Run 'norouter demo --debug' for more, and report it.")

@@ -15,7 +15,7 @@ from prompt_toolkit.shortcuts import CompleteStyle, PromptSession
 from prompt_toolkit.styles import Style
 
 from norouter_core.session.client import Client
-from norouter_tui.repl.completing import ClientCompleter
+from norouter_tui.repl.completer import ClientCompleter
 
 PROMPT = "norouter> "
 

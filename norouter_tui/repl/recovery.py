@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.text import Text
 
-from norouter_core.commands.outcome import Output, Table
+from norouter_core.commands.results import Output, Table
 from norouter_core.session.client import Client
-from norouter_tui.display import run_shown
-from norouter_tui.outputs import failure_lines
-from norouter_tui.plaintext import clean, count, seconds
+from norouter_tui.output.display import run_shown
+from norouter_tui.output.rendering import failure_lines
+from norouter_tui.output.text import clean, count, seconds
 from norouter_tui.repl.prompt import ask
 from norouter_tui.repl.terminal import Terminal
 

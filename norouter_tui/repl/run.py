@@ -9,13 +9,13 @@ from pathlib import Path
 from rich.text import Text
 
 from norouter_core.manifest import ManifestError
-from norouter_tui.check import problem_lines, sayer
-from norouter_tui.documents import notes_of, open_document
-from norouter_tui.exitcodes import ExitCode
-from norouter_tui.headless import run_async
-from norouter_tui.plaintext import clean
-from norouter_tui.repl.script import ByScript, lines_from, lines_in
-from norouter_tui.repl.stay import Stay, Work
+from norouter_tui.cli.check import problem_lines, sayer
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.text import clean
+from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
+from norouter_tui.run.documents import notes_of, open_document
+from norouter_tui.run.headless import run_async
+from norouter_tui.run.session_host import FrontEnd, SessionHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,21 @@ def run_repl(options: ReplOptions) -> int:
     except OSError as error:
         say(Text(f"{clean(str(error.filename))}: {error.strerror}", style="bold red"))
         return ExitCode.USAGE
-    return run_async(Stay(document, work).main, uvloop=options.uvloop)
+    return run_async(SessionHost(document, work).main, uvloop=options.uvloop)
 
 
-def _work(options: ReplOptions, notes: tuple[Text, ...]) -> Work:
+def _work(options: ReplOptions, notes: tuple[Text, ...]) -> FrontEnd:
     """
     Raises:
         OSError: the script cannot be read.
     """
     if options.commands is not None:
-        return ByScript("-c", lines_in(options.commands), notes)
+        return ScriptRun("-c", lines_in(options.commands), notes)
     if options.script is not None and options.script != "-":
         text = Path(options.script).read_text("utf-8", "backslashreplace")
-        return ByScript(options.script, lines_in(text), notes)
+        return ScriptRun(options.script, lines_in(text), notes)
     if options.script == "-" or not sys.stdin.isatty():
-        return ByScript("<stdin>", lines_from(0), notes)
-    from norouter_tui.repl.face import AtTerminal
+        return ScriptRun("<stdin>", lines_from(0), notes)
+    from norouter_tui.repl.interactive import InteractiveRepl
 
-    return AtTerminal(vi=options.vi, recovers=True, notes=notes)
+    return InteractiveRepl(vi=options.vi, recovers=True, notes=notes)

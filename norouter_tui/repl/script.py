@@ -11,17 +11,17 @@ from collections.abc import AsyncIterator, Iterable
 import anyio
 from rich.text import Text
 
-from norouter_core.commands.outcome import Failure, Outcome
+from norouter_core.commands.results import Failure, Outcome
 from norouter_core.session.client import Client
 from norouter_core.session.session import Session
-from norouter_tui.check import Say, sayer
-from norouter_tui.display import Paper, StreamPaper, run_shown
-from norouter_tui.exitcodes import ExitCode
-from norouter_tui.outputs import failure_lines
-from norouter_tui.plaintext import clean
-from norouter_tui.printer import Printer
+from norouter_tui.cli.check import Say, sayer
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.display import Sink, StreamSink, run_shown
+from norouter_tui.output.printer import Printer
+from norouter_tui.output.rendering import failure_lines
+from norouter_tui.output.text import clean
 from norouter_tui.repl.shell import run_shell
-from norouter_tui.repl.steps import BadStep, Step, StepReader, lines_of
+from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
 
 _CHUNK = 1 << 16
 _LONGEST = 1 << 20
@@ -40,7 +40,7 @@ class Script:
         tell: takes lines about what was done or failed.
     """
 
-    def __init__(self, client: Client, name: str, out: Paper, tell: Say) -> None:
+    def __init__(self, client: Client, name: str, out: Sink, tell: Say) -> None:
         self._client = client
         self._name = name
         self._out = out
@@ -60,7 +60,7 @@ class Script:
             self._fail(bad.failure, bad.row, bad.column)
             return ExitCode.MESH_FAILED
 
-    async def _steps(self, steps: Iterable[Step]) -> int | None:
+    async def _steps(self, steps: Iterable[ScriptStep]) -> int | None:
         """The exit status, if it is to end with one of these."""
         for step in steps:
             if step.shell:
@@ -76,7 +76,7 @@ class Script:
                 return outcome.status or (ExitCode.OK if outcome.ok else ExitCode.MESH_FAILED)
         return None
 
-    def _end_of(self, step: Step, outcome: Outcome) -> None:
+    def _end_of(self, step: ScriptStep, outcome: Outcome) -> None:
         failure = outcome.failure
         if failure is None and outcome.question is not None:
             failure = Failure(outcome.question.text)
@@ -93,7 +93,7 @@ class Script:
             self._tell(text)
 
 
-class ByScript:
+class ScriptRun:
     """A script as the work of a session. stdout holds the outputs alone: what was done, what
     failed and what happened meanwhile is told on stderr."""
 
@@ -117,7 +117,7 @@ class ByScript:
             tasks.start_soon(
                 _follow, client, Printer(tell, tell, again="host restart NAME", since=time.time())
             )
-            status = await Script(client, self._name, StreamPaper(), tell).run(self._lines)
+            status = await Script(client, self._name, StreamSink(), tell).run(self._lines)
             tasks.cancel_scope.cancel()
         return status
 

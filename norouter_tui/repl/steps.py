@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from norouter_core.commands.outcome import Failure
-from norouter_core.commands.words import MAX_LINE, BadLine, pieces
+from norouter_core.commands.results import Failure
+from norouter_core.commands.tokenizer import MAX_LINE, TokenError, pieces
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScriptStep:
     """One command. `row` and `column` are where it begins, 1-based; `start` is the same as an index
     of the whole text. A `shell` step is a command for a shell of this machine, without its `!`."""
 
@@ -49,7 +49,7 @@ class StepReader:
         self._row = 1
         self._start = 0
 
-    def feed(self, line: str) -> Iterator[Step]:
+    def feed(self, line: str) -> Iterator[ScriptStep]:
         """The commands that `line`, with its newline if it has one, completes.
 
         Raises:
@@ -57,7 +57,7 @@ class StepReader:
         """
         if not self._waiting and line.lstrip().startswith("!"):
             bang = line.index("!")
-            step = Step(
+            step = ScriptStep(
                 line[bang + 1 :].strip(), self._row, bang + 1, self._start + bang, shell=True
             )
             self._pass(line)
@@ -68,7 +68,7 @@ class StepReader:
             return
         yield from self.finish()
 
-    def finish(self) -> Iterator[Step]:
+    def finish(self) -> Iterator[ScriptStep]:
         """The commands of what is left; to be called at the end of the text.
 
         Raises:
@@ -82,8 +82,8 @@ class StepReader:
                 down, column = piece.place()
                 line, shell = piece.line, piece.line.startswith("!")
                 line = line[1:].strip() if shell else line
-                yield Step(line, row + down - 1, column, start + piece.start, shell)
-        except BadLine as bad:
+                yield ScriptStep(line, row + down - 1, column, start + piece.start, shell)
+        except TokenError as bad:
             before = text[: bad.index]
             place = row + before.count("\n"), len(before) - before.rfind("\n")
             raise BadStep(Failure(bad.message, 0, bad.hint), *place) from None
@@ -93,7 +93,7 @@ class StepReader:
         self._start += len(text)
 
 
-def steps(text: str) -> Iterator[Step]:
+def steps(text: str) -> Iterator[ScriptStep]:
     """All commands of a text.
 
     Raises:
@@ -121,6 +121,6 @@ def _is_whole(text: str) -> bool:
     try:
         for _ in pieces(text):
             pass
-    except BadLine:
+    except TokenError:
         return False
     return True

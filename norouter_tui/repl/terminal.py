@@ -17,7 +17,7 @@ _PATIENCE = 2.0
 
 
 class Terminal:
-    """A `norouter_tui.display.Paper` that shares the screen with prompt_toolkit.
+    """A `norouter_tui.output.display.Paper` that shares the screen with prompt_toolkit.
 
     Args:
         output: prompt_toolkit's.

@@ -8,7 +8,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from rich.cells import cell_len
 
 from norouter_core.session.client import Summary
-from norouter_tui.plaintext import clean, count, size
+from norouter_tui.output.text import clean, count, size
 
 _BETWEEN = " | "
 
@@ -43,7 +43,7 @@ def _parts(summary: Summary) -> list[tuple[str, str]]:
         parts.append(("class:failed", f"{summary.failed} failed"))
     parts.append(("", count(summary.streams, "stream")))
     rate = summary.rate
-    parts.append(("", f"forth {size(rate.forth)}/s back {size(rate.back)}/s"))
+    parts.append(("", f"sent {size(rate.sent)}/s received {size(rate.received)}/s"))
     if document.undo:
         parts.append(("", f"undo: {clean(document.undo)}"))
     return parts

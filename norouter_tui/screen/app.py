@@ -16,29 +16,28 @@ from textual.app import App, SystemCommand, get_system_commands_provider
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from norouter_core.commands.outcome import Completion
+from norouter_core.commands.results import Completion
 from norouter_core.engine.events import HostChanged
 from norouter_core.manifest import render
 from norouter_core.session.client import Snapshot
-from norouter_tui.crash import reporter
-from norouter_tui.exitcodes import ExitCode
-from norouter_tui.plaintext import clean
-from norouter_tui.printer import Printer
-from norouter_tui.screen import deeds
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.printer import Printer
+from norouter_tui.output.text import clean
+from norouter_tui.run.crash import reporter
+from norouter_tui.run.signals import ENDING, watch_signals
+from norouter_tui.screen import actions
+from norouter_tui.screen.actions import ActionProvider
 from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.deeds import DeedProvider
 from norouter_tui.screen.dialogs.connecting import Connecting
+from norouter_tui.screen.dialogs.help import HelpScreen, key_lines
 from norouter_tui.screen.dialogs.opening import Dialogs
-from norouter_tui.screen.help import HelpScreen, key_lines
 from norouter_tui.screen.history import History
-from norouter_tui.screen.log import LogEntry, LogView
 from norouter_tui.screen.main import MainScreen
-from norouter_tui.screen.manifest import ManifestView
 from norouter_tui.screen.messages import (
-    Ended,
+    EngineEnded,
     EventsArrived,
-    Nothing,
-    Run,
+    NothingToDo,
+    RunCommand,
     SnapshotArrived,
     TapWanted,
 )
@@ -46,7 +45,8 @@ from norouter_tui.screen.runner import Runner
 from norouter_tui.screen.settings import load_settings
 from norouter_tui.screen.terminal import Terminal
 from norouter_tui.screen.themes import DARK, THEMES
-from norouter_tui.signals import ENDING, watch_signals
+from norouter_tui.screen.views.log import LogEntry, LogView
+from norouter_tui.screen.views.manifest import ManifestView
 
 Opening = Literal["recovery", "welcome", "demo"]
 
@@ -66,7 +66,7 @@ class NorouterApp(App[None]):
     TITLE = "norouter"
     CSS_PATH = ["style.tcss", "dialogs.tcss"]
     ENABLE_COMMAND_PALETTE = True
-    COMMANDS = {get_system_commands_provider, lambda: DeedProvider}
+    COMMANDS = {get_system_commands_provider, lambda: ActionProvider}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit", id="quit"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="interrupt"),
@@ -115,7 +115,7 @@ class NorouterApp(App[None]):
     async def _complete(self, line: str, cursor: int) -> Sequence[Completion]:
         """What may stand there: words of the vocabulary, and the deeds of this screen."""
         found = await self.backend.complete(line, cursor)
-        return [*found, *deeds.completions(self, line[:cursor])]
+        return [*found, *actions.completions(self, line[:cursor])]
 
     @property
     def main(self) -> MainScreen:
@@ -168,7 +168,7 @@ class NorouterApp(App[None]):
             await tasks.start(watch_signals, self.interrupt, self.end_at_once, numbers)
 
     def _apply_settings(self, file: Path) -> None:
-        names = [deed.name for deed in deeds.every(self)] + list(deeds.UNSAID)
+        names = [deed.name for deed in actions.every(self)] + list(actions.UNSAID)
         settings, problems = load_settings(file, self.available_themes, names)
         self.theme = settings.theme
         self.set_keymap(settings.keymap)
@@ -215,25 +215,25 @@ class NorouterApp(App[None]):
     def _say(self, line: Text) -> None:
         self._said.append(line)
 
-    @on(Ended)
-    def _ended(self, event: Ended) -> None:
+    @on(EngineEnded)
+    def _ended(self, event: EngineEnded) -> None:
         self.fault = self.fault or event.fault
         self.exit(return_code=ExitCode.INTERNAL if self.fault else ExitCode.OK)
 
     # -- what is asked for -----------------------------------------------------------------
 
-    @on(Run)
-    def _run_wanted(self, event: Run) -> None:
+    @on(RunCommand)
+    def _run_wanted(self, event: RunCommand) -> None:
         self.run_line(event.line, typed=event.typed, ask=event.ask)
 
-    @on(Nothing)
-    def _nothing(self, event: Nothing) -> None:
+    @on(NothingToDo)
+    def _nothing(self, event: NothingToDo) -> None:
         self.notify(f"There is no {event.noun} here.", severity="warning")
 
     @work(group="commands")
     async def run_line(self, line: str, *, typed: bool = False, ask: str = "") -> None:
         """Runs a command line, of the vocabulary or a deed of this screen's own."""
-        if not await deeds.do(self, line):
+        if not await actions.do(self, line):
             await self.runner.run(line, typed=typed, ask=ask)
 
     @on(TapWanted)

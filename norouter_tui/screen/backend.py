@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from norouter_core.commands.outcome import Completion, Emit, Outcome
-from norouter_core.session.foresight import Foresight
+from norouter_core.commands.results import Completion, Emit, Outcome
+from norouter_core.session.preview import Preview
 
 
 class Screen(Protocol):
@@ -27,7 +27,7 @@ class Backend(Protocol):
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]: ...
 
-    async def foresee(self, lines: Sequence[str]) -> Foresight:
+    async def foresee(self, lines: Sequence[str]) -> Preview:
         """What lines would change, and cut; changes nothing."""
         ...
 

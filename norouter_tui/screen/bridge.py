@@ -14,19 +14,19 @@ from typing import Any, TypeVar
 import anyio
 from rich.text import Text
 
-from norouter_core.commands.outcome import Bytes, Completion, Emit, Failure, Outcome, Output
+from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Output
 from norouter_core.engine import Engine, Subscription
 from norouter_core.engine.events import Event, Log
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import Snapshot
 from norouter_core.session.document import Document
-from norouter_core.session.foresight import Foresight, change, foresee
+from norouter_core.session.preview import Preview, apply_lines, preview
 from norouter_core.session.sampler import INTERVAL, Sampler
 from norouter_core.session.session import Session
-from norouter_tui.headless import run_async
+from norouter_tui.run.headless import run_async
+from norouter_tui.run.reload import controlled
 from norouter_tui.screen.backend import Screen
-from norouter_tui.screen.messages import Ended, EventsArrived, SnapshotArrived
-from norouter_tui.steering import controlled
+from norouter_tui.screen.messages import EngineEnded, EventsArrived, SnapshotArrived
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ OUTPUT_INTERVAL = 0.05
 _GONE = Failure("the mesh has been stopped", hint="end this screen and start it again")
 
 
-class Bridge:
+class EngineThread:
     """Runs an engine and its session in a thread, from `start` to `leave`; a `Backend`.
 
     What comes back is bounded and newest only: a screen that stands still (an editor has the
@@ -101,22 +101,24 @@ class Bridge:
         nothing: Sequence[Completion] = ()
         return await self._there(lambda session: session.complete(line, cursor), nothing)
 
-    async def foresee(self, lines: Sequence[str]) -> Foresight:
+    async def foresee(self, lines: Sequence[str]) -> Preview:
         """As `Backend.foresee`."""
 
-        async def look(session: Session) -> Foresight:
-            return foresee(session.spec, lines, session.engine.cuts)
+        async def look(session: Session) -> Preview:
+            return preview(session.spec, lines, session.engine.cuts)
 
-        return await self._there(look, Foresight(failure=_GONE))
+        return await self._there(look, Preview(failure=_GONE))
 
     async def change(self, lines: Sequence[str]) -> Outcome:
         """As `Backend.change`."""
-        return await self._there(lambda session: change(session, lines), Outcome(failure=_GONE))
+        return await self._there(
+            lambda session: apply_lines(session, lines), Outcome(failure=_GONE)
+        )
 
     async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
         """As `Backend.hosts_to_add`."""
         nothing: Sequence[tuple[str, str]] = ()
-        return await self._there(lambda session: session.sources.hosts(), nothing)
+        return await self._there(lambda session: session.discovery.hosts(), nothing)
 
     async def _there(self, work: Callable[[Session], Coroutine[Any, Any, T]], otherwise: T) -> T:
         """What `work` gives in the engine's loop; `otherwise` where that has ended."""
@@ -144,10 +146,10 @@ class Bridge:
         if self._engine is not None:
             self._call(self._engine.kill_now)
 
-    def join(self, patience: float) -> bool:
+    def join(self, timeout: float) -> bool:
         """Waits for the end of the thread; whether it came within `patience` seconds."""
         if self._thread.ident is not None:
-            self._thread.join(patience)
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _call(self, function: Callable[[], None]) -> None:
@@ -241,7 +243,7 @@ class Bridge:
 
     def _tell_end(self) -> None:
         self._flush()
-        self._screen.post_message(Ended(self.fault))
+        self._screen.post_message(EngineEnded(self.fault))
 
 
 class _Outlet:

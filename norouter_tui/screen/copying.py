@@ -9,10 +9,10 @@ from norouter_core.engine.publications import Service
 from norouter_core.model import Host
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.details import Row
-from norouter_tui.screen.hosts import HostRow
-from norouter_tui.screen.ports import PortRow, rows_of
-from norouter_tui.screen.routes import RouteRow
-from norouter_tui.screen.streams import StreamRow
+from norouter_tui.screen.views.hosts import HostRow
+from norouter_tui.screen.views.ports import PortRow, rows_of
+from norouter_tui.screen.views.routes import RouteRow
+from norouter_tui.screen.views.streams import StreamRow
 
 _CLIENTS = {
     21: "ftp {host} {port}",

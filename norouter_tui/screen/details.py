@@ -10,22 +10,22 @@ from rich.text import Text
 from norouter_core.commands.filters import way
 from norouter_core.engine.status import HostState, ListenerState
 from norouter_core.session.client import Snapshot
-from norouter_tui import hints
-from norouter_tui.plaintext import count, seconds, size
-from norouter_tui.printer import problem_lines
-from norouter_tui.screen.cells import (
+from norouter_tui.output import hints
+from norouter_tui.output.printer import problem_lines
+from norouter_tui.output.text import count, seconds, size
+from norouter_tui.screen.views.hosts import HostRow
+from norouter_tui.screen.views.ports import PortRow
+from norouter_tui.screen.views.routes import RouteRow
+from norouter_tui.screen.views.streams import StreamRow
+from norouter_tui.screen.widgets.cells import (
     HOST_LOOKS,
     LISTENER_LOOKS,
     STREAM_LOOKS,
-    Look,
+    StateStyle,
     age,
     sparkline,
     tidy,
 )
-from norouter_tui.screen.hosts import HostRow
-from norouter_tui.screen.ports import PortRow
-from norouter_tui.screen.routes import RouteRow
-from norouter_tui.screen.streams import StreamRow
 
 _LABEL = 12
 INDENT = _LABEL + 1
@@ -66,7 +66,7 @@ def _fact(label: str, *parts: str | tuple[str, str]) -> Text:
     return Text.assemble((f" {label:<{_LABEL}}", "muted"), *parts)
 
 
-def _look(look: Look) -> tuple[str, str]:
+def _look(look: StateStyle) -> tuple[str, str]:
     return f"{look.glyph} {look.word}", look.style
 
 
@@ -84,8 +84,8 @@ def _host(row: HostRow, snapshot: Snapshot) -> Iterator[Text]:
     if host.round_trip is not None:
         yield _fact("round trip", seconds(host.round_trip))
     yield _fact("streams", str(host.streams))
-    yield _fact("sent", size(host.bytes_in), *_rate(row.rate.forth))
-    yield _fact("received", size(host.bytes_out), *_rate(row.rate.back))
+    yield _fact("sent", size(host.bytes_in), *_rate(row.rate.sent))
+    yield _fact("received", size(host.bytes_out), *_rate(row.rate.received))
     yield _fact("", (sparkline(row.rate.history, _SPARK).strip(), "spark"))
     if host.problem is not None and host.state is not HostState.READY:
         yield Text("")
@@ -134,8 +134,8 @@ def _stream(row: StreamRow) -> Iterator[Text]:
     yield _fact("came to", tidy(stream.listener), (f"  by {tidy(way(stream))}", "muted"))
     yield _fact("target", tidy(stream.target), (f"  dialled by {tidy(stream.to_host)}", "muted"))
     yield _fact("opened", opened, (f"  {age(row.age)} ago", "muted"))
-    yield _fact("forth", size(stream.bytes_forth), *_rate(row.rate.forth))
-    yield _fact("back", size(stream.bytes_back), *_rate(row.rate.back))
+    yield _fact("sent", size(stream.bytes_sent), *_rate(row.rate.sent))
+    yield _fact("received", size(stream.bytes_received), *_rate(row.rate.received))
     yield _fact("", (sparkline(row.rate.history, _SPARK).strip(), "spark"))
     if stream.direct:
         yield Text(" Served on the host itself: its bytes do not come by here.", "muted")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from norouter_core.commands.outcome import Question
+from norouter_core.commands.results import Question
 from norouter_core.manifest import ManifestError, load_text, render
 from norouter_core.model import MeshSpec
-from norouter_tui import editor
+from norouter_tui.cli import editor
 
 
 @contextmanager

@@ -13,16 +13,16 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from norouter_core.session.client import Snapshot
-from norouter_tui.screen.detail import DetailPane
-from norouter_tui.screen.header import TotalsBar
 from norouter_tui.screen.history import History
-from norouter_tui.screen.hosts import HostList
-from norouter_tui.screen.keybar import KeyBar
-from norouter_tui.screen.lines import LineView
-from norouter_tui.screen.messages import Nothing, Run
-from norouter_tui.screen.prompt import CommandLine, Complete
+from norouter_tui.screen.messages import NothingToDo, RunCommand
 from norouter_tui.screen.quoting import word
-from norouter_tui.screen.work import TABS, Work
+from norouter_tui.screen.views.hosts import HostList
+from norouter_tui.screen.widgets.detail import DetailPane
+from norouter_tui.screen.widgets.header import TotalsBar
+from norouter_tui.screen.widgets.keybar import KeyBar
+from norouter_tui.screen.widgets.lines import LineView
+from norouter_tui.screen.widgets.prompt import CommandLine, Complete
+from norouter_tui.screen.widgets.tabs import TABS, Tabs
 
 
 class MainScreen(Screen[None]):
@@ -78,7 +78,7 @@ class MainScreen(Screen[None]):
             hosts.border_title = "Hosts"
             yield hosts
             with Vertical(id="right"):
-                yield Work()
+                yield Tabs()
                 yield DetailPane(id="detail")
         yield CommandLine(self._complete, self._history, self.restore_focus, id="command-line")
         yield KeyBar()
@@ -88,8 +88,8 @@ class MainScreen(Screen[None]):
         return self.query_one(HostList)
 
     @property
-    def work(self) -> Work:
-        return self.query_one(Work)
+    def work(self) -> Tabs:
+        return self.query_one(Tabs)
 
     @property
     def command_line(self) -> CommandLine:
@@ -158,17 +158,19 @@ class MainScreen(Screen[None]):
 
     def action_run(self, line: str) -> None:
         """Runs a command."""
-        self.post_message(Run(line))
+        self.post_message(RunCommand(line))
 
     def action_run_on_host(self, verb: str) -> None:
         """Runs a command on the host under the cursor."""
         row = self.hosts.selected
-        self.post_message(Run(f"{verb} {word(row.status.name)}") if row else Nothing("host"))
+        self.post_message(
+            RunCommand(f"{verb} {word(row.status.name)}") if row else NothingToDo("host")
+        )
 
     def action_delete(self) -> None:
         """Deletes what is under the cursor; `undo` brings it back."""
         line = self.hosts_line() if self.hosts.has_focus else self.work.current.delete_line()
-        self.post_message(Run(line) if line else Nothing("entry to delete"))
+        self.post_message(RunCommand(line) if line else NothingToDo("entry to delete"))
 
     def hosts_line(self) -> str:
         """The command that deletes the host under the cursor; empty without one."""

@@ -10,7 +10,7 @@ from norouter_core.engine.events import Event
 from norouter_core.session.client import Snapshot
 
 
-class Run(Message):
+class RunCommand(Message):
     """A command line that a widget wants to be run.
 
     `typed`: by the user, letter by letter, who is to have it back if it is refused. `ask`: what is
@@ -44,7 +44,7 @@ class EventsArrived(Message):
         self.missed = missed
 
 
-class Ended(Message):
+class EngineEnded(Message):
     """The session has ended: as asked, or by `fault`."""
 
     def __init__(self, fault: BaseException | None) -> None:
@@ -52,7 +52,7 @@ class Ended(Message):
         self.fault = fault
 
 
-class Nothing(Message):
+class NothingToDo(Message):
     """There is nothing for a key to act on; `noun` says what is missing."""
 
     def __init__(self, noun: str) -> None:

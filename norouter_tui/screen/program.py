@@ -14,13 +14,13 @@ from norouter_core.manifest import ManifestError
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_tui import __version__
-from norouter_tui.check import problem_lines, sayer
-from norouter_tui.commandline import run_command
-from norouter_tui.crash import reporter
-from norouter_tui.documents import notes_of, open_document
-from norouter_tui.exitcodes import ExitCode
+from norouter_tui.cli.check import problem_lines, sayer
+from norouter_tui.cli.commandline import run_command
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.run.crash import reporter
+from norouter_tui.run.documents import notes_of, open_document
 from norouter_tui.screen.app import NorouterApp, Opening
-from norouter_tui.screen.bridge import Bridge
+from norouter_tui.screen.bridge import EngineThread
 from norouter_tui.screen.history import History, history_path
 from norouter_tui.screen.settings import settings_path
 
@@ -75,7 +75,7 @@ def show(
 ) -> int:
     """Runs the app on a mesh until it is ended; the exit status. Whatever happens, the terminal is
     as it was, and nothing of the mesh is left."""
-    bridge = Bridge(document, autosave=None if opening == "demo" else Autosave())
+    bridge = EngineThread(document, autosave=None if opening == "demo" else Autosave())
     app = NorouterApp(bridge, notes, History(history_path()), settings_path(), opening)
     for name in ("COLUMNS", "LINES"):
         # Textual would take them for the size of the terminal, and go on to when it is resized.
@@ -94,7 +94,7 @@ def show(
     return ExitCode.INTERNAL if fault else app.return_code or ExitCode.OK
 
 
-def _see_out(bridge: Bridge, app: NorouterApp) -> None:
+def _see_out(bridge: EngineThread, app: NorouterApp) -> None:
     """Waits for the end of the mesh, which a fault of the screen or an impatient user has not."""
     if app.return_code == ExitCode.INTERRUPTED:
         if not bridge.join(_AT_ONCE):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.worker import get_current_worker
 
-from norouter_core.commands.grammar import ends_session
-from norouter_core.commands.outcome import (
+from norouter_core.commands.parser import ends_session
+from norouter_core.commands.results import (
     Diff,
     Emit,
     Failure,
@@ -19,14 +19,14 @@ from norouter_core.commands.outcome import (
 )
 from norouter_core.model import MeshSpec
 from norouter_tui.screen import editing
-from norouter_tui.screen.cells import fit, tidy
-from norouter_tui.screen.choose import Choose
-from norouter_tui.screen.confirm import Confirm
 from norouter_tui.screen.copying import ready_lines
-from norouter_tui.screen.header import TotalsBar
-from norouter_tui.screen.output import OutputScreen
+from norouter_tui.screen.dialogs.choose import Choose
+from norouter_tui.screen.dialogs.confirm import Confirm
+from norouter_tui.screen.dialogs.output import OutputScreen
+from norouter_tui.screen.dialogs.tap import TapScreen
 from norouter_tui.screen.quoting import word
-from norouter_tui.screen.tap import TapScreen
+from norouter_tui.screen.widgets.cells import fit, tidy
+from norouter_tui.screen.widgets.header import TotalsBar
 
 if TYPE_CHECKING:
     from norouter_tui.screen.app import NorouterApp

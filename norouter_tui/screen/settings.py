@@ -48,7 +48,7 @@ WITHOUT_VI = {
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ScreenSettings:
     """What the user wants; `keys` are Textual keys by the name of the binding."""
 
     theme: str = DARK
@@ -69,7 +69,7 @@ def settings_path() -> Path:
 
 def load_settings(
     path: Path, themes: Collection[str], bindings: Collection[str]
-) -> tuple[Settings, list[Problem]]:
+) -> tuple[ScreenSettings, list[Problem]]:
     """The settings in a file, and what is wrong with it; what is wrong is left as it is by itself.
 
     Args:
@@ -80,10 +80,10 @@ def load_settings(
         data = path.read_bytes()[:_LARGEST]
         reader = _Reader(str(path), data.decode(), themes, bindings)
     except FileNotFoundError:
-        return Settings(), []
+        return ScreenSettings(), []
     except (OSError, UnicodeDecodeError) as error:
         told = f"the settings cannot be read: {error}"
-        return Settings(), [Problem(str(path), 0, 0, told, "mend it, or move it away")]
+        return ScreenSettings(), [Problem(str(path), 0, 0, told, "mend it, or move it away")]
     return reader.read(), reader.problems
 
 
@@ -99,7 +99,7 @@ class _Reader:
         self._bindings = bindings
         self.problems: list[Problem] = []
 
-    def read(self) -> Settings:
+    def read(self) -> ScreenSettings:
         try:
             said = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
@@ -108,13 +108,13 @@ class _Reader:
             line, column = (int(place[1]), int(place[2])) if place else (0, 0)
             message = _PLACE.sub("", message).strip()
             self.problems.append(Problem(self._file, line, column, message, hint))
-            return Settings()
+            return ScreenSettings()
         for name in said.keys() - {"screen", "keys"}:
             self._wrong(name, f"there is no table [{name}]", "there are [screen] and [keys]")
         screen, keys = self._table(said, "screen"), self._table(said, "keys")
         for name in screen.keys() - {"theme", "refresh", "vi"}:
             self._wrong(name, f"[screen] has no {name}", "it has theme, refresh and vi")
-        return Settings(
+        return ScreenSettings(
             theme=self._value(screen, "theme", DARK, self._is_theme),
             refresh=float(self._value(screen, "refresh", REFRESH, self._is_interval)),
             vi=self._value(screen, "vi", True, self._is_switch),

@@ -13,7 +13,7 @@ from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from norouter_tui import stdio
+from norouter_tui.output import writers
 
 _ESC = "\x1b"
 _PASTE, _PASTED = f"{_ESC}[200~", f"{_ESC}[201~"
@@ -69,7 +69,7 @@ class Terminal(LinuxDriver):
 
     def __init__(self, app: App[Any], **more: Any) -> None:
         super().__init__(app, **more)
-        self._file = stdio.drawing()
+        self._file = writers.drawing()
 
     def run_input_thread(self) -> None:
         """Reads until the driver is stopped, or the terminal has gone."""

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Span, Text
 from textual.content import Content
 
-from norouter_tui.screen.cells import NOTHING, Cell
+from norouter_tui.screen.widgets.cells import NOTHING, Cell
 
 _NAMES = {
     "bold red": "bad",

@@ -17,7 +17,7 @@ import psutil
 from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.bootstrap.command import Plan
+from norouter_core.exec_commands.start_plan import StartPlan
 from norouter_core.links.stdio import StdioLink, Timing
 from tests.datagrams import Played
 from tests.servers import PATIENCE, Peer, tcp_pair
@@ -127,14 +127,14 @@ def plain_path(folder: Path) -> str:
     return python_on_path(folder, Path(os.path.realpath(sys.executable)))
 
 
-def shell_plan(path: str, *words: str, **variables: str) -> Plan:
+def shell_plan(path: str, *words: str, **variables: str) -> StartPlan:
     """The exec command `env PATH=... WORDS sh`: a host that shares this machine."""
     told = [f"{name}={value}" for name, value in variables.items()]
-    return Plan(("env", f"PATH={path}", *told, *words, "sh"), installed=False)
+    return StartPlan(("env", f"PATH={path}", *told, *words, "sh"), installed=False)
 
 
 @asynccontextmanager
-async def agent(plan: Plan, timing: Timing = TIMING) -> AsyncIterator[Agent]:
+async def agent(plan: StartPlan, timing: Timing = TIMING) -> AsyncIterator[Agent]:
     """Brings an agent up, and ends it; no process of it is left.
 
     Raises:

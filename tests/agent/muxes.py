@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from norouter_core.agent.channel import FdChannel, SocketChannel
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
-from norouter_core.agent.verbs import Verbs
+from norouter_core.agent.operations import Operations
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import frames, messages
 from norouter_core.wire.connection import Connection
@@ -29,7 +29,7 @@ class Behind:
     def __init__(self, io: Io, role: str, channel: Channel) -> None:
         self.told: list[tuple[str, messages.Json]] = []
         self.down: list[tuple[str, Violation | None]] = []
-        self._verbs = Verbs(io, self)
+        self._verbs = Operations(io, self)
         self.mux = Mux(io, Connection(role), channel, self)
         self.mux.start()
 

@@ -12,8 +12,8 @@ from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
+from norouter_core.agent.operations import Operations
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.agent.verbs import Verbs
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
@@ -79,7 +79,7 @@ class _Hub(_Side):
 class _Agent(_Side):
     def __init__(self, io: Io) -> None:
         super().__init__()
-        self.verbs = Verbs(io, self)
+        self.verbs = Operations(io, self)
         self.rows: list[list[Any]] = []
         self.mux: Mux
 
@@ -150,7 +150,7 @@ class Tunnel:
         """As the hub's request does.
 
         Raises:
-            VerbError: it has ended.
+            OperationError: it has ended.
         """
         self.agent.verbs.splice(LISTENER, self._wire, self._to_target, self._accepted)
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from norouter_core.agent import files
 from norouter_core.agent.blocks import BEGIN, END, has_block, with_block, without
 from norouter_core.agent.identity import boot_id
-from norouter_core.agent.owner import is_dead, owner
+from norouter_core.agent.process_identity import is_dead, owner
 from tests.agent.agents import ROOT
 
 ME = owner("web")
@@ -126,7 +126,7 @@ def test_the_blocks_of_others_stay_and_those_of_the_dead_go(tmp_path: Path) -> N
 _WRITES = """
 import sys
 from norouter_core.agent import files
-from norouter_core.agent.owner import owner
+from norouter_core.agent.process_identity import owner
 files.write(sys.argv[1], "10.0.0.9 stale", "block", owner("old"))
 """
 
@@ -147,7 +147,7 @@ def test_two_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
 _TWENTY = """
 import sys
 from norouter_core.agent import files
-from norouter_core.agent.owner import owner
+from norouter_core.agent.process_identity import owner
 path, name = sys.argv[1:]
 for number in range(20):
     files.write(path, f"10.0.0.{number} {name}", "block", owner(name))

@@ -10,7 +10,7 @@ import pytest
 from norouter_core.agent.direct import DirectStream, DirectTable
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
-from norouter_core.engine.publications import Place, publications
+from norouter_core.engine.publications import ListenAddress, publications
 from norouter_core.engine.relay import Streams
 from norouter_core.engine.report import direct_rows
 from norouter_core.model import Forward, Host
@@ -19,7 +19,7 @@ from norouter_core.wire.limits import MAX_STREAMS
 
 PUBLICATION = publications(
     (Host("web", "127.0.42.1", None, ports=(Forward(80, "127.0.0.1", 8080),)),)
-)[Place("127.0.42.1", 80)]
+)[ListenAddress("127.0.42.1", 80)]
 
 
 class HandDriven:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from tests.agent.agents import Agent, Watcher, agent, python_on_path, shell_plan
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
 from tests.servers import PATIENCE, Target, connect, echoing, eventually, unused_port
@@ -41,7 +41,7 @@ async def test_hello_and_resolve_and_write(python: Python, path: str, tmp_path: 
         assert (hello.implementation, hello.python) == (python.label.split()[0], python.dotted)
         assert str(hello).startswith(python.label.replace("CPython", "Python"))
         assert "127.0.0.1" in await host.link.resolve("localhost")
-        with pytest.raises(VerbError) as refused:
+        with pytest.raises(OperationError) as refused:
             await host.link.resolve("no-such-name.invalid")
         # Without a network nobody can tell.
         assert refused.value.code in ("name", "try-again")
@@ -66,7 +66,7 @@ async def _writes(host: Agent, folder: Path) -> None:
     assert await host.link.write(str(file), "", "remove-block", "web") == written
     assert await host.link.read(str(file), 100) == own
     for path, mode in ((str(folder), "replace"), (str(file), "append"), ("${NO_SUCH}/x", "block")):
-        with pytest.raises(VerbError) as failed:
+        with pytest.raises(OperationError) as failed:
             await host.link.write(path, "three\n", mode)
         assert failed.value.code == "write"
 
@@ -114,7 +114,7 @@ async def test_offers_what_arrives_at_a_listener(path: str) -> None:
 
 async def test_listening_twice_is_refused(path: str) -> None:
     async with agent(shell_plan(path)) as host:
-        with Target() as taken, pytest.raises(VerbError) as refused:
+        with Target() as taken, pytest.raises(OperationError) as refused:
             await host.link.listen(1, *taken.address, None)
         assert refused.value.code == "in-use"
         assert str(taken.port) in refused.value.reason
@@ -222,6 +222,6 @@ async def test_the_link_ends_with_the_agent(path: str) -> None:
                 await host.link.wait_down()
             assert await client.is_reset()
             assert (await seen.outcome())[0] == "gone"
-        with pytest.raises(VerbError) as gone:
+        with pytest.raises(OperationError) as gone:
             await host.link.resolve("localhost")
         assert gone.value.code == "gone"

@@ -77,7 +77,7 @@ async def test_credit_of_the_others_of_a_batch(peer: Bare, faults: list[dict[str
     await accepted(peer, *ends)
     for end in ends:
         mux.connection.send(end.stream, bytes(30_000))
-    mux.kick()
+    mux.schedule_flush()
     await eventually(lambda: sources[0].gone == sources[2].gone == 30_000, "all has gone")
     assert isinstance(sources[1], Broken)
     await was_reset_alone(peer, sources[1], ends[1].stream.id, faults)
@@ -89,7 +89,7 @@ async def test_the_turn_of_a_source(peer: Bare, faults: list[dict[str, Any]]) ->
     ends = [open_to(mux, bad), open_to(mux, good)]
     await accepted(peer, *ends)
     mux.connection.outbox.wait_turn(ends[0].stream)
-    mux.kick()
+    mux.schedule_flush()
     ends[1].send(memoryview(bytes(50_000)))
     await eventually(lambda: good.gone == 50_000, "the other one's bytes have gone")
     await was_reset_alone(peer, bad, ends[0].stream.id, faults)

@@ -334,7 +334,7 @@ def test_read_waits_for_nobody(tmp_path: Path) -> None:
 _MANY_TIMES = """
 import sys
 from norouter_core.agent import files
-from norouter_core.agent.owner import owner
+from norouter_core.agent.process_identity import owner
 path, name = sys.argv[1:]
 for number in range(15):
     files.write(path, f"10.0.0.1 {name} {number}", "block", owner(name))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from tests.agent.splices import Tunnel
 from tests.servers import PATIENCE, Peer, eventually
 
@@ -76,7 +76,7 @@ def _splice(tunnel: Tunnel) -> None:
     if tunnel.number is None:
         try:
             tunnel.splice()
-        except VerbError as error:
+        except OperationError as error:
             assert error.code == "gone"
 
 
@@ -209,7 +209,7 @@ async def test_a_half_close_stays_one(first: Callable[[Tunnel], Awaitable[None]]
 async def test_what_cannot_be_spliced_is_refused() -> None:
     async with Tunnel() as tunnel:
         tunnel.agent.verbs.unlisten(7)
-        with pytest.raises(VerbError) as refused:
+        with pytest.raises(OperationError) as refused:
             tunnel.splice()
         assert refused.value.code == "unpublished"
         await tunnel.client.send(b"still relayed")
@@ -218,6 +218,6 @@ async def test_what_cannot_be_spliced_is_refused() -> None:
         tunnel.server.end()
         assert await tunnel.client.rest() == b""
         await eventually(lambda: tunnel.idle, "it ends")
-        with pytest.raises(VerbError) as refused:
+        with pytest.raises(OperationError) as refused:
             tunnel.splice()
         assert refused.value.code == "gone"

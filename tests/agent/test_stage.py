@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from norouter_core.bootstrap import stage
-from norouter_core.bootstrap.command import Plan
-from norouter_core.bootstrap.diagnose import Kind, diagnose
-from norouter_core.bootstrap.problem import Evidence, Stage
+from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
+from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.exec_commands.start_plan import StartPlan
 from norouter_core.links.stdio import StartFailed, Timing
 from tests.agent.agents import ROOT, agent, plain_path, python_on_path, shell_plan
 
@@ -28,7 +28,7 @@ def pyenv(version: str) -> Path:
     return found[-1]
 
 
-async def failure(plan: Plan) -> Evidence:
+async def failure(plan: StartPlan) -> Evidence:
     with pytest.RaisesGroup(StartFailed) as failed:
         async with agent(plan, Timing(shell=15, hello=15)):
             pass
@@ -52,7 +52,7 @@ async def test_every_shell_runs_the_line(shell: tuple[str, ...], tmp_path: Path)
     if shutil.which(shell[0]) is None:
         pytest.skip(f"{shell[0]} is not on this machine")
     path = plain_path(tmp_path / "bin")
-    async with agent(Plan(("env", f"PATH={path}", *shell), installed=False)) as host:
+    async with agent(StartPlan(("env", f"PATH={path}", *shell), installed=False)) as host:
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
         assert host.stderr == []
 
@@ -84,17 +84,17 @@ async def test_only_old_pythons_are_named(tmp_path: Path, monkeypatch: pytest.Mo
     ]
     assert "is Python 3.6." in lines[0] and "is Python 2.7." in lines[1]
     assert (evidence.stage, evidence.exit_status) == (Stage.SHELL, 3)
-    assert diagnose(evidence).kind == Kind.PYTHON_TOO_OLD
+    assert diagnose(evidence).kind == ProblemKind.PYTHON_TOO_OLD
 
 
 async def test_no_python_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "PYTHONS", ("python3", "/no/such/python3"))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
-    evidence = await failure(Plan(("env", f"PATH={tmp_path}/bin", "sh"), installed=False))
+    evidence = await failure(StartPlan(("env", f"PATH={tmp_path}/bin", "sh"), installed=False))
     assert evidence.report == "no python"
     problem = diagnose(evidence)
-    assert problem.kind == Kind.NO_PYTHON and problem.permanent
+    assert problem.kind == ProblemKind.NO_PYTHON and problem.permanent
 
 
 _WITHOUT_JSON = """
@@ -118,7 +118,7 @@ async def test_a_python_without_a_module_is_named(
     evidence = await failure(shell_plan(path, PYTHONPATH=str(tmp_path)))
     assert evidence.report == f"{tmp_path}/bin/python3: no module named 'json'"
     problem = diagnose(evidence)
-    assert problem.kind == Kind.PYTHON_CRIPPLED and "`json`" in problem.message
+    assert problem.kind == ProblemKind.PYTHON_CRIPPLED and "`json`" in problem.message
 
 
 async def test_a_crippled_python_gives_way_to_a_whole_one(tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ async def test_a_terminal_is_known_by_its_echo(words: tuple[str, ...]) -> None:
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not on this machine")
     argv = words if words[0] == "script" else (*words, "sh")
-    evidence = await failure(Plan(argv, installed=False))
+    evidence = await failure(StartPlan(argv, installed=False))
     assert evidence.echoed and evidence.stage is Stage.SHELL
-    assert diagnose(evidence).kind == Kind.TTY
+    assert diagnose(evidence).kind == ProblemKind.TTY
 
 
 _ECHO_AND_GO = """
@@ -181,25 +181,27 @@ os.read(0, 1)
 
 
 async def test_an_echo_is_known_when_the_marker_comes_with_it() -> None:
-    evidence = await failure(Plan((sys.executable, "-c", _ECHO_AND_GO), installed=False))
+    evidence = await failure(StartPlan((sys.executable, "-c", _ECHO_AND_GO), installed=False))
     assert evidence.echoed
 
 
 async def test_an_installed_agent_answers_too() -> None:
     code = "import sys; from norouter_core.agent.main import main; sys.exit(main(sys.argv[2:]))"
     words = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-c", code)
-    async with agent(Plan((*words, "agent", "--automated"), installed=True)) as host:
+    async with agent(StartPlan((*words, "agent", "--automated"), installed=True)) as host:
         assert host.link.hello.protocol == 1
 
 
 async def test_noise_without_end_is_given_up() -> None:
-    evidence = await failure(Plan(("sh", "-c", "yes login banner; exec sh", "sh"), installed=False))
+    evidence = await failure(
+        StartPlan(("sh", "-c", "yes login banner; exec sh", "sh"), installed=False)
+    )
     assert evidence.noise
-    assert diagnose(evidence).kind == Kind.NOISE
+    assert diagnose(evidence).kind == ProblemKind.NOISE
 
 
 async def test_a_command_that_keeps_silent_is_given_up() -> None:
-    plan = Plan(("sleep", "60"), installed=False)
+    plan = StartPlan(("sleep", "60"), installed=False)
     with pytest.RaisesGroup(StartFailed) as failed:
         async with agent(plan, Timing(shell=0.3)):
             pass

@@ -10,8 +10,8 @@ import pytest
 
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
+from norouter_core.agent.operations import Operations
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
-from norouter_core.agent.verbs import Verbs
 from tests.agent.agents import Watcher
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
 from tests.servers import Address, eventually
@@ -153,7 +153,7 @@ async def test_a_taken_address_is_refused_and_one_that_is_not_ours_falls_back() 
 
 @contextlib.contextmanager
 def dialled(host: str, port: int) -> Iterator[tuple[Played, UdpEnd, Watcher]]:
-    verbs = Verbs(Io(asyncio.get_running_loop()), Hub())
+    verbs = Operations(Io(asyncio.get_running_loop()), Hub())
     played, seen = Played(), Watcher()
     end = verbs.dial(played, host, port, seen)
     assert isinstance(end, UdpEnd)
@@ -216,7 +216,7 @@ async def test_a_look_up_that_ends_after_the_reset_opens_nothing() -> None:
 
 async def test_a_host_serves_its_own_port_directly() -> None:
     hub = Hub()
-    verbs = Verbs(Io(asyncio.get_running_loop()), hub)
+    verbs = Operations(Io(asyncio.get_running_loop()), hub)
     async with answering() as port:
         bound = verbs.listen(7, "127.0.0.1", 0, ("127.0.0.1", port), "udp")
         with contextlib.closing(verbs), UdpPeer((bound["host"], bound["port"])) as client:
@@ -232,7 +232,7 @@ async def test_a_host_serves_its_own_port_directly() -> None:
 
 
 async def test_tcp_and_udp_at_one_address_are_two_listeners() -> None:
-    verbs = Verbs(Io(asyncio.get_running_loop()), Hub())
+    verbs = Operations(Io(asyncio.get_running_loop()), Hub())
     with contextlib.closing(verbs):
         tcp = verbs.listen(1, "127.0.0.1", 0, None)
         udp = verbs.listen(2, "127.0.0.1", tcp["port"], None, "udp")

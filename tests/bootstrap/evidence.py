@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from norouter_core.bootstrap.problem import Evidence, Stage
+from norouter_core.exec_commands.problem import Evidence, Stage
 
 _DATA = Path(__file__).parent / "evidence_data"
 

@@ -10,10 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.bootstrap.diagnose import CLUES, PERMANENT, SHOWN_LINES, Kind, diagnose
-from norouter_core.bootstrap.diagnosis.clues import find
-from norouter_core.bootstrap.diagnosis.command import Command
-from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.command import ExecCommand
+from norouter_core.exec_commands.diagnosis import (
+    CLUES,
+    PERMANENT,
+    SHOWN_LINES,
+    ProblemKind,
+    diagnose,
+)
+from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.stderr_patterns.matching import find
 from tests.bootstrap.evidence import CORPUS, Seen
 
 WITHOUT_RETRY = set(
@@ -65,7 +71,7 @@ def test_every_clue_has_been_seen() -> None:
     for seen in CORPUS:
         evidence = seen.evidence
         lines = evidence.stderr + tuple(evidence.stdout.decode().splitlines())
-        command = Command.parse(evidence.argv)
+        command = ExecCommand.parse(evidence.argv)
         found = find(CLUES, lines, command, evidence.stage, evidence.exit_status)
         if found is not None:
             used.add(id(found.clue))
@@ -77,7 +83,7 @@ def test_the_last_lines_are_shown() -> None:
     lines = tuple(f"line {n}" for n in range(20))
     problem = diagnose(Evidence(("web.sh", "sh"), Stage.SHELL, exit_status=3, stderr=lines))
     assert problem.stderr == lines[-8:]
-    assert problem.kind == Kind.EXITED
+    assert problem.kind == ProblemKind.EXITED
     assert "line 19" in problem.message
 
 
@@ -138,7 +144,7 @@ def test_nothing_breaks_it(
             violation=violation,
         )
     )
-    assert problem.kind in list(Kind)
+    assert problem.kind in list(ProblemKind)
     assert "\n" not in problem.message + problem.hint
     assert problem.message
     assert problem.hint

@@ -6,11 +6,11 @@ import shlex
 
 import pytest
 
-from norouter_core.bootstrap.diagnosis.command import Command
+from norouter_core.exec_commands.command import ExecCommand
 
 
-def parse(text: str, *tail: str) -> Command:
-    return Command.parse((*shlex.split(text), *(tail or ("sh",))))
+def parse(text: str, *tail: str) -> ExecCommand:
+    return ExecCommand.parse((*shlex.split(text), *(tail or ("sh",))))
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,6 @@ def test_what_other_verbs_are_put_to(text: str, base: str) -> None:
 
 @pytest.mark.parametrize("argv", [(), ("sh",), ("docker",), ("docker", "exec", "-u"), ("ssh", "'")])
 def test_stumps_are_read_too(argv: tuple[str, ...]) -> None:
-    command = Command.parse(argv)
+    command = ExecCommand.parse(argv)
     assert command.run == argv
     assert isinstance(command.mended(), str)

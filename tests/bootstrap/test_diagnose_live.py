@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.bootstrap.diagnose import Kind, diagnose
-from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
+from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 
 
 def run(*argv: str) -> HostProblem:
@@ -33,22 +33,22 @@ def needs(program: str) -> None:
 
 
 def test_nothing_and_things_that_cannot_run(tmp_path: Path) -> None:
-    assert run("norouter-no-such-program", "exec").kind == Kind.COMMAND_NOT_FOUND
-    assert run(str(tmp_path / "missing")).kind == Kind.COMMAND_NOT_FOUND
+    assert run("norouter-no-such-program", "exec").kind == ProblemKind.COMMAND_NOT_FOUND
+    assert run(str(tmp_path / "missing")).kind == ProblemKind.COMMAND_NOT_FOUND
     plain = tmp_path / "plain"
     plain.write_text("#!/bin/sh\n")
-    assert run(str(plain)).kind == Kind.NOT_EXECUTABLE
-    assert run(str(tmp_path)).kind == Kind.NOT_EXECUTABLE
+    assert run(str(plain)).kind == ProblemKind.NOT_EXECUTABLE
+    assert run(str(tmp_path)).kind == ProblemKind.NOT_EXECUTABLE
 
 
 def test_programs_that_start_others(tmp_path: Path) -> None:
     for starter in (["env", "A=b"], ["nice", "-n", "1"]):
         problem = run(*starter, "norouter-no-such-program")
-        assert problem.kind == Kind.COMMAND_NOT_FOUND
+        assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
         assert "`norouter-no-such-program`" in problem.message
     plain = tmp_path / "plain"
     plain.write_text("#!/bin/sh\n")
-    assert run("env", str(plain)).kind == Kind.NOT_EXECUTABLE
+    assert run("env", str(plain)).kind == ProblemKind.NOT_EXECUTABLE
 
 
 def test_ssh_to_a_port_where_nobody_listens() -> None:
@@ -57,7 +57,7 @@ def test_ssh_to_a_port_where_nobody_listens() -> None:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
         problem = run("ssh", "-F", "none", "-p", str(port), "127.0.0.1")
-    assert problem.kind == Kind.UNREACHABLE
+    assert problem.kind == ProblemKind.UNREACHABLE
     assert f"127.0.0.1 cannot be reached on port {port}" in problem.message
     assert not problem.permanent
 
@@ -65,7 +65,7 @@ def test_ssh_to_a_port_where_nobody_listens() -> None:
 def test_a_namespace_that_is_missing() -> None:
     needs("nsenter")
     problem = run("nsenter", "--net=/run/netns/norouter-no-such")
-    assert problem.kind == Kind.NO_SUCH_CONTAINER
+    assert problem.kind == ProblemKind.NO_SUCH_CONTAINER
     assert "/run/netns/norouter-no-such" in problem.message
 
 
@@ -73,7 +73,7 @@ def test_docker_without_a_daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     needs("docker")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     problem = run("docker", "exec", "-i", "web")
-    assert problem.kind == Kind.ENGINE_DOWN
+    assert problem.kind == ProblemKind.ENGINE_DOWN
     assert str(tmp_path) in problem.message
 
 
@@ -85,7 +85,7 @@ def test_kubectl_without_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         bound.bind(("127.0.0.1", 0))
         server = f"http://127.0.0.1:{bound.getsockname()[1]}"
         problem = run("kubectl", "--server", server, "exec", "-i", "web", "--")
-    assert problem.kind == Kind.ENGINE_DOWN
+    assert problem.kind == ProblemKind.ENGINE_DOWN
     assert "refuses connections" in problem.message
 
 
@@ -93,5 +93,5 @@ def test_a_root_folder_without_a_shell(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("chroot needs root")
     problem = run("chroot", str(tmp_path))
-    assert problem.kind == Kind.NO_SHELL
-    assert run("chroot", str(tmp_path / "missing")).kind == Kind.NO_SUCH_CONTAINER
+    assert problem.kind == ProblemKind.NO_SHELL
+    assert run("chroot", str(tmp_path / "missing")).kind == ProblemKind.NO_SUCH_CONTAINER

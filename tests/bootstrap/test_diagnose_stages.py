@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from norouter_core.bootstrap.bundle import bundle
-from norouter_core.bootstrap.diagnose import Kind, diagnose
-from norouter_core.bootstrap.problem import Evidence, HostProblem, Stage
 from norouter_core.bootstrap.stage import stage0
+from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
+from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 
 DOCKER = "docker exec -i web sh"
 INSTALLED = "docker exec -i web norouter agent --automated"
@@ -24,36 +24,44 @@ def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
 @pytest.mark.parametrize(
     ("report", "kind", "says"),
     [
-        ("no python", Kind.NO_PYTHON, "there is no Python in the container `web`"),
-        ("/usr/bin/python3: is Python 3.6.15, too old", Kind.PYTHON_TOO_OLD, "Python 3.6.15"),
-        ("/usr/bin/python: is Python 2.7.18, too old", Kind.PYTHON_TOO_OLD, "/usr/bin/python "),
-        ("/usr/bin/python3: no module named 'json'", Kind.PYTHON_CRIPPLED, "module `json`"),
-        ("/usr/bin/python: no module named zlib", Kind.PYTHON_CRIPPLED, "module `zlib`"),
-        ("/usr/bin/python3: no module named 'a.b'", Kind.PYTHON_CRIPPLED, "module `a.b`"),
+        ("no python", ProblemKind.NO_PYTHON, "there is no Python in the container `web`"),
+        (
+            "/usr/bin/python3: is Python 3.6.15, too old",
+            ProblemKind.PYTHON_TOO_OLD,
+            "Python 3.6.15",
+        ),
+        (
+            "/usr/bin/python: is Python 2.7.18, too old",
+            ProblemKind.PYTHON_TOO_OLD,
+            "/usr/bin/python ",
+        ),
+        ("/usr/bin/python3: no module named 'json'", ProblemKind.PYTHON_CRIPPLED, "module `json`"),
+        ("/usr/bin/python: no module named zlib", ProblemKind.PYTHON_CRIPPLED, "module `zlib`"),
+        ("/usr/bin/python3: no module named 'a.b'", ProblemKind.PYTHON_CRIPPLED, "module `a.b`"),
         (
             "/opt/py: libz.so.1: cannot open shared object file",
-            Kind.PYTHON_CRIPPLED,
+            ProblemKind.PYTHON_CRIPPLED,
             "/opt/py in the container `web` is not whole: libz.so.1",
         ),
         (
             "/opt/py: [Errno 13] Permission denied: '/opt/py'",
-            Kind.NO_PYTHON,
+            ProblemKind.NO_PYTHON,
             "no Python in the container `web` can be used",
         ),
         (
             "/usr/bin/python3: is Python 3.6.15, too old\n/opt/py: no module named 'json'\n",
-            Kind.PYTHON_CRIPPLED,
+            ProblemKind.PYTHON_CRIPPLED,
             "/opt/py",
         ),
         (
             "/opt/py: [Errno 8] Exec format error: '/opt/py'\n/usr/bin/python: is Python 3.7.1, "
             "too old",
-            Kind.PYTHON_TOO_OLD,
+            ProblemKind.PYTHON_TOO_OLD,
             "Python 3.7.1",
         ),
     ],
 )
-def test_reports(report: str, kind: Kind, says: str) -> None:
+def test_reports(report: str, kind: ProblemKind, says: str) -> None:
     problem = told(DOCKER, Stage.SHELL, exit_status=3, report=report)
     assert problem.kind == kind
     assert says in problem.message
@@ -69,26 +77,26 @@ def test_a_report_outweighs_what_others_print() -> None:
         report="no python",
         stderr=("Unable to use a TTY - input is not a terminal or the right kind of file",),
     )
-    assert problem.kind == Kind.NO_PYTHON
+    assert problem.kind == ProblemKind.NO_PYTHON
     assert "in the pod `web`" in problem.message
 
 
 def test_an_empty_report_says_nothing() -> None:
-    assert told(DOCKER, Stage.SHELL, exit_status=3, report="\n").kind == Kind.EXITED
+    assert told(DOCKER, Stage.SHELL, exit_status=3, report="\n").kind == ProblemKind.EXITED
 
 
 @pytest.mark.parametrize(
     ("number", "kind"),
     [
-        (errno.ENOENT, Kind.COMMAND_NOT_FOUND),
-        (errno.ENOTDIR, Kind.COMMAND_NOT_FOUND),
-        (errno.EACCES, Kind.NOT_EXECUTABLE),
-        (errno.ENOEXEC, Kind.NOT_EXECUTABLE),
-        (errno.EMFILE, Kind.NOT_STARTED),
-        (errno.EAGAIN, Kind.NOT_STARTED),
+        (errno.ENOENT, ProblemKind.COMMAND_NOT_FOUND),
+        (errno.ENOTDIR, ProblemKind.COMMAND_NOT_FOUND),
+        (errno.EACCES, ProblemKind.NOT_EXECUTABLE),
+        (errno.ENOEXEC, ProblemKind.NOT_EXECUTABLE),
+        (errno.EMFILE, ProblemKind.NOT_STARTED),
+        (errno.EAGAIN, ProblemKind.NOT_STARTED),
     ],
 )
-def test_the_errno_counts_and_not_its_text(number: int, kind: Kind) -> None:
+def test_the_errno_counts_and_not_its_text(number: int, kind: ProblemKind) -> None:
     error = OSError(number, "Datei oder Verzeichnis nicht gefunden")
     assert told("dokcer exec -i web sh", Stage.SPAWN, os_error=error).kind == kind
 
@@ -107,25 +115,25 @@ def test_the_errno_counts_and_not_its_text(number: int, kind: Kind) -> None:
 )
 def test_an_echo(command: str, hint: str) -> None:
     problem = told(command, Stage.SHELL, echoed=True, timed_out=10.0)
-    assert problem.kind == Kind.TTY
+    assert problem.kind == ProblemKind.TTY
     assert problem.hint.startswith(hint)
 
 
 def test_stdin_that_is_cut_off_from_an_installed_agent() -> None:
     problem = told("docker exec web norouter agent --automated", Stage.HELLO, exit_status=1)
-    assert problem.kind == Kind.STDIN_NOT_ATTACHED
+    assert problem.kind == ProblemKind.STDIN_NOT_ATTACHED
     assert problem.hint == "add `-i`: docker exec -i web norouter"
 
 
 def test_an_orderly_end_of_a_command_of_which_nothing_is_known() -> None:
     problem = told("./enter.sh web sh", Stage.SHELL, exit_status=0)
-    assert problem.kind == Kind.EXITED
+    assert problem.kind == ProblemKind.EXITED
     assert "passes its stdin on" in problem.hint
 
 
 def test_noise() -> None:
     problem = told(DOCKER, Stage.SHELL, noise=True, stdout=b"fortune\n" * 999)
-    assert problem.kind == Kind.NOISE
+    assert problem.kind == ProblemKind.NOISE
     assert not problem.permanent
     assert problem.stderr == ("fortune",) * 8
     assert ".profile" in problem.hint
@@ -133,7 +141,7 @@ def test_noise() -> None:
 
 def test_noise_of_a_program_that_leads_nowhere() -> None:
     problem = told("yes sh", Stage.SHELL, noise=True, stdout=b"sh\n" * 999)
-    assert problem.kind == Kind.NOISE
+    assert problem.kind == ProblemKind.NOISE
     assert "`yes` writes without end" in problem.message
     assert ".profile" not in problem.hint and "leads to a host" in problem.hint
 
@@ -142,7 +150,7 @@ def test_noise_of_a_program_that_leads_nowhere() -> None:
 def test_a_shell_with_options_at_the_end(status: int) -> None:
     line = "/usr/bin/sh: /usr/bin/sh: cannot execute binary file"
     problem = told("ssh web bash -l sh", Stage.SHELL, exit_status=status, stderr=(line,))
-    assert (problem.kind, problem.permanent) == (Kind.USAGE, True)
+    assert (problem.kind, problem.permanent) == (ProblemKind.USAGE, True)
     assert problem.hint == "end the command before the shell: ssh web"
 
 
@@ -167,7 +175,7 @@ def test_an_unknown_host_key_is_to_be_met_by_hand_with_a_command_that_may_ask() 
         exit_status=255,
         stderr=("Host key verification failed.",),
     )
-    assert problem.kind == Kind.HOST_KEY
+    assert problem.kind == ProblemKind.HOST_KEY
     assert "`ssh -o Port=22 me@web`" in problem.hint
 
 
@@ -181,7 +189,7 @@ def test_an_unknown_host_key_is_to_be_met_by_hand_with_a_command_that_may_ask() 
 )
 def test_time_outs(command: str, stage: Stage, says: str) -> None:
     problem = told(command, stage, timed_out=20.0)
-    assert problem.kind == Kind.TIMEOUT
+    assert problem.kind == ProblemKind.TIMEOUT
     assert says in problem.message
     assert not problem.permanent
     assert ("`ssh -p 22 web true`" in problem.hint) == command.startswith("ssh")
@@ -189,7 +197,7 @@ def test_time_outs(command: str, stage: Stage, says: str) -> None:
 
 def test_the_go_agent_is_known_by_its_silence() -> None:
     problem = told(INSTALLED, Stage.HELLO, timed_out=5.0)
-    assert problem.kind == Kind.NOROUTER_GO
+    assert problem.kind == ProblemKind.NOROUTER_GO
     assert problem.permanent
     assert "`agent: python`" in problem.hint
     assert "`docker exec -i web`" in problem.hint
@@ -197,21 +205,23 @@ def test_the_go_agent_is_known_by_its_silence() -> None:
 
 def test_an_installed_agent_that_babbles() -> None:
     problem = told(INSTALLED, Stage.HELLO, timed_out=5.0, stdout=b"hello?\n")
-    assert problem.kind == Kind.TIMEOUT
+    assert problem.kind == ProblemKind.TIMEOUT
     assert "hello?" in problem.message
 
 
 @pytest.mark.parametrize(
     ("status", "stderr", "kind"),
     [
-        (127, ("sh: norouter: not found",), Kind.NOROUTER_MISSING),
-        (127, (), Kind.NOROUTER_MISSING),
-        (1, ("norouter: unknown command `agent`",), Kind.NOROUTER_REFUSED),
-        (126, ("sh: /usr/bin/norouter: Exec format error",), Kind.NOROUTER_REFUSED),
-        (0, (), Kind.NOROUTER_REFUSED),
+        (127, ("sh: norouter: not found",), ProblemKind.NOROUTER_MISSING),
+        (127, (), ProblemKind.NOROUTER_MISSING),
+        (1, ("norouter: unknown command `agent`",), ProblemKind.NOROUTER_REFUSED),
+        (126, ("sh: /usr/bin/norouter: Exec format error",), ProblemKind.NOROUTER_REFUSED),
+        (0, (), ProblemKind.NOROUTER_REFUSED),
     ],
 )
-def test_an_installed_agent_that_ends(status: int, stderr: tuple[str, ...], kind: Kind) -> None:
+def test_an_installed_agent_that_ends(
+    status: int, stderr: tuple[str, ...], kind: ProblemKind
+) -> None:
     problem = told(INSTALLED, Stage.HELLO, exit_status=status, stderr=stderr)
     assert problem.kind == kind
     assert "in the container `web`" in problem.message
@@ -220,16 +230,16 @@ def test_an_installed_agent_that_ends(status: int, stderr: tuple[str, ...], kind
 def test_a_broken_protocol() -> None:
     for stage in (Stage.HELLO, Stage.PYTHON, Stage.RUNNING):
         problem = told(DOCKER, stage, violation="a frame of 16 MiB", exit_status=-9)
-        assert problem.kind == Kind.PROTOCOL
+        assert problem.kind == ProblemKind.PROTOCOL
         assert "a frame of 16 MiB" in problem.message
 
 
 def test_an_agent_that_dies() -> None:
     lines = ("Traceback (most recent call last):", '  File "<string>"', "MemoryError")
     problem = told(DOCKER, Stage.PYTHON, exit_status=1, stderr=lines)
-    assert problem.kind == Kind.AGENT_DIED
+    assert problem.kind == ProblemKind.AGENT_DIED
     assert problem.message == "the agent died in the container `web`: MemoryError"
-    assert told(DOCKER, Stage.PYTHON, exit_status=4).kind == Kind.EXITED
+    assert told(DOCKER, Stage.PYTHON, exit_status=4).kind == ProblemKind.EXITED
 
 
 @pytest.mark.parametrize(
@@ -247,20 +257,20 @@ def test_an_agent_that_dies() -> None:
 )
 def test_a_lost_link(command: str, seen: dict[str, Any], says: str) -> None:
     problem = told(command, Stage.RUNNING, **seen)
-    assert problem.kind == Kind.LINK_LOST
+    assert problem.kind == ProblemKind.LINK_LOST
     assert says in problem.message
     assert not problem.permanent
 
 
 def test_a_wrapper_that_ends_with_127_found_no_sh() -> None:
-    assert told("./enter.sh web sh", Stage.SHELL, exit_status=127).kind == Kind.NO_SHELL
-    assert told("./enter.sh web sh", Stage.SHELL, exit_status=126).kind == Kind.NO_SHELL
+    assert told("./enter.sh web sh", Stage.SHELL, exit_status=127).kind == ProblemKind.NO_SHELL
+    assert told("./enter.sh web sh", Stage.SHELL, exit_status=126).kind == ProblemKind.NO_SHELL
 
 
 def test_a_user_who_named_bash_is_told_of_bash() -> None:
     complaint = b'OCI runtime exec failed: exec: "bash": executable file not found in $PATH\r\n'
     problem = told("docker exec -i web bash", Stage.SHELL, exit_status=126, stdout=complaint)
-    assert problem.kind == Kind.COMMAND_NOT_FOUND
+    assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
     assert problem.message == "there is no `bash` in the container `web`"
     assert problem.hint.endswith("is appended to it: docker ...")
 

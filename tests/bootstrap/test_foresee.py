@@ -6,34 +6,46 @@ import shlex
 
 import pytest
 
-from norouter_core.bootstrap.diagnosis.kinds import Kind
-from norouter_core.bootstrap.foresee import foresee
+from norouter_core.exec_commands.lint import lint
+from norouter_core.exec_commands.problem_kinds import ProblemKind
 from norouter_core.model import AgentMode
 
 
 @pytest.mark.parametrize(
     ("text", "kinds", "hint"),
     [
-        ("docker exec web", [Kind.STDIN_NOT_ATTACHED], "add `-i`: docker exec -i web"),
-        ("docker exec web norouter", [Kind.STDIN_NOT_ATTACHED], "docker exec -i web norouter"),
-        ("podman exec -it web", [Kind.TTY], "drop `t` from `-it`: podman exec -i web"),
-        ("docker exec -t web", [Kind.STDIN_NOT_ATTACHED, Kind.TTY], ": docker exec -i web"),
-        ("docker compose exec web", [Kind.TTY], "add `-T`: docker compose exec -T web"),
-        ("kubectl exec -i web", [Kind.USAGE], "put `--` after it: kubectl exec -i web --"),
-        ("kubectl exec -i web bash", [Kind.USAGE], ": kubectl exec -i web -- bash"),
-        ("kubectl -n x exec -it web --", [Kind.TTY], ": kubectl -n x exec -i web --"),
-        ("ssh build kubectl exec -i web", [Kind.USAGE], ": ssh build kubectl exec -i web --"),
-        ("ssh -t -t web", [Kind.TTY], "drop `-t`: ssh web"),
-        ("ssh -tt web", [Kind.TTY], "drop `-tt`: ssh web"),
-        ("ssh -n web", [Kind.STDIN_NOT_ATTACHED], "drop `-n`: ssh web"),
-        ("ssh web bash -l", [Kind.USAGE], "end the command before the shell: ssh web"),
-        ("docker exec -i web sh -e", [Kind.USAGE], ": docker exec -i web"),
-        ("bash", [Kind.USAGE], "name a command that leads to a host"),
-        ("bash --login", [Kind.USAGE], "name a command that leads to a host"),
+        ("docker exec web", [ProblemKind.STDIN_NOT_ATTACHED], "add `-i`: docker exec -i web"),
+        (
+            "docker exec web norouter",
+            [ProblemKind.STDIN_NOT_ATTACHED],
+            "docker exec -i web norouter",
+        ),
+        ("podman exec -it web", [ProblemKind.TTY], "drop `t` from `-it`: podman exec -i web"),
+        (
+            "docker exec -t web",
+            [ProblemKind.STDIN_NOT_ATTACHED, ProblemKind.TTY],
+            ": docker exec -i web",
+        ),
+        ("docker compose exec web", [ProblemKind.TTY], "add `-T`: docker compose exec -T web"),
+        ("kubectl exec -i web", [ProblemKind.USAGE], "put `--` after it: kubectl exec -i web --"),
+        ("kubectl exec -i web bash", [ProblemKind.USAGE], ": kubectl exec -i web -- bash"),
+        ("kubectl -n x exec -it web --", [ProblemKind.TTY], ": kubectl -n x exec -i web --"),
+        (
+            "ssh build kubectl exec -i web",
+            [ProblemKind.USAGE],
+            ": ssh build kubectl exec -i web --",
+        ),
+        ("ssh -t -t web", [ProblemKind.TTY], "drop `-t`: ssh web"),
+        ("ssh -tt web", [ProblemKind.TTY], "drop `-tt`: ssh web"),
+        ("ssh -n web", [ProblemKind.STDIN_NOT_ATTACHED], "drop `-n`: ssh web"),
+        ("ssh web bash -l", [ProblemKind.USAGE], "end the command before the shell: ssh web"),
+        ("docker exec -i web sh -e", [ProblemKind.USAGE], ": docker exec -i web"),
+        ("bash", [ProblemKind.USAGE], "name a command that leads to a host"),
+        ("bash --login", [ProblemKind.USAGE], "name a command that leads to a host"),
     ],
 )
-def test_what_cannot_work(text: str, kinds: list[Kind], hint: str) -> None:
-    found = foresee(tuple(shlex.split(text)))
+def test_what_cannot_work(text: str, kinds: list[ProblemKind], hint: str) -> None:
+    found = lint(tuple(shlex.split(text)))
     assert [one.kind for one in found] == kinds
     assert all(one.message for one in found)
     assert all(hint in one.hint for one in found)
@@ -51,8 +63,8 @@ def test_what_cannot_work(text: str, kinds: list[Kind], hint: str) -> None:
     ],
 )
 def test_what_may_work(text: str) -> None:
-    assert foresee(tuple(shlex.split(text))) == []
+    assert lint(tuple(shlex.split(text))) == []
 
 
 def test_without_an_installed_norouter_the_shell_takes_its_place() -> None:
-    assert foresee(("docker", "exec", "-i", "web", "norouter"), AgentMode.PYTHON) == []
+    assert lint(("docker", "exec", "-i", "web", "norouter"), AgentMode.PYTHON) == []

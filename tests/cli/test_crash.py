@@ -13,17 +13,17 @@ ROOT = Path(__file__).parents[2]
 
 BREAKS = """
 import sys
-import norouter_tui.check
+import norouter_tui.cli.check
 def broken(file): raise KeyError("\\x1b[2Jboom")
-norouter_tui.check.check_file = broken
-from norouter_tui.cli import main
+norouter_tui.cli.check.check_file = broken
+from norouter_tui.cli.entry import main
 sys.exit(main(sys.argv[1:]))
 """
 LOOP_BREAKS = """
 import asyncio
-from norouter_tui import stdio
-from norouter_tui.crash import reporter
-from norouter_tui.headless import run_async
+from norouter_tui.output import writers as stdio
+from norouter_tui.run.crash import reporter
+from norouter_tui.run.headless import run_async
 stdio.install(); reporter.install()
 async def broken(): raise RuntimeError("in a task")
 async def main():

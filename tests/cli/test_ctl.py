@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from norouter_core.commands.outcome import Output, Table
+from norouter_core.commands.results import Output, Table
 from norouter_core.control import RemoteClient
 from tests.cli.conftest import Program, Start
 

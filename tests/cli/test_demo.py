@@ -41,7 +41,7 @@ def test_a_failed_check_is_told_and_ends_with_1(norouter: Program, tmp_path: Pat
 def test_a_machine_that_refuses_is_no_fault_of_the_program(
     norouter: Program, tmp_path: Path
 ) -> None:
-    code = "import tempfile; tempfile.tempdir = '/nowhere'; from norouter_tui.cli import main"
+    code = "import tempfile; tempfile.tempdir = '/nowhere'; from norouter_tui.cli.entry import main"
     done = norouter("demo", program=["-c", f"{code}; import sys; sys.exit(main())"])
     assert done.returncode == 1
     assert "FAILED this machine refused" in done.stdout and "/nowhere" in done.stdout

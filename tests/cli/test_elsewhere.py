@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.commands.outcome import Completion, Emit, Outcome
+from norouter_core.commands.results import Completion, Emit, Outcome
 from norouter_core.engine.events import Event
 from norouter_core.session.client import DocumentState, Rate, Summary
-from norouter_tui.elsewhere import Elsewhere
+from norouter_tui.run.remote_session import RemoteSession
 
 pytestmark = pytest.mark.anyio
 
@@ -57,12 +57,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 async def test_files_are_sent_with_their_folder(folder: Path, typed: str, sent: str) -> None:
     far = Far()
-    await Elsewhere(far).run(typed, lambda output: None)
+    await RemoteSession(far).run(typed, lambda output: None)
     assert far.ran == [sent.format(folder)]
 
 
 async def test_files_are_completed_where_one_stands(folder: Path) -> None:
-    here = Elsewhere(Far())
+    here = RemoteSession(Far())
     for line in ("load ", "save my"):
         (found,) = await here.complete(line, len(line))
         assert found == Completion("'my mesh.yaml'", 5)

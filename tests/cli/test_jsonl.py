@@ -9,11 +9,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine import events
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import HostState, HostStatus, ListenerStatus, StreamStatus
-from norouter_tui.jsonl import JsonLines, schema
+from norouter_core.exec_commands.problem import HostProblem
+from norouter_tui.output.json_lines import JsonLines, schema
 from tests.cli.values import PROBLEM, host, listener, stream
 
 ONE_OF_EACH: list[Event] = [

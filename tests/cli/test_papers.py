@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_tui.check import check_file
+from norouter_tui.cli.check import check_file
 from tests.cli.conftest import ROOT, Program
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))

@@ -19,8 +19,8 @@ from norouter_core.engine.events import (
     StreamOpened,
 )
 from norouter_core.engine.status import HostState, ListenerState, Status
-from norouter_tui.plaintext import clean, seconds, size
-from norouter_tui.printer import Printer, not_ready_lines, published
+from norouter_tui.output.printer import Printer, not_ready_lines, published
+from norouter_tui.output.text import clean, seconds, size
 from tests.cli.values import PROBLEM, host, listener, stream
 
 
@@ -154,7 +154,7 @@ def test_debug_tells_streams_states_and_every_log_line() -> None:
     )
     assert screen.err[0] == "host web bootstrapping"
     assert screen.err[1].startswith("stream 7 local 127.0.0.1:40000 -> 127.0.42.101:8080 -> web")
-    assert "2.0 KiB forth" in screen.err[1]
+    assert "2.0 KiB sent" in screen.err[1]
     assert screen.err[2] == "debug: web: hello"
 
 

@@ -110,7 +110,7 @@ def test_a_mesh_without_hosts_is_not_run(norouter: Program, text: str) -> None:
     assert done.stderr.splitlines()[-1].startswith("<stdin>: there is no host to bring up")
 
 
-@pytest.mark.parametrize("module", ["cli", "app"])
+@pytest.mark.parametrize("module", ["entry", "screen_entry"])
 def test_an_interrupt_while_imports_last_is_quiet(norouter: Program, module: str) -> None:
     code = f"""
 import builtins, os, signal, sys
@@ -120,7 +120,7 @@ def interrupted(name, *rest):
         os.kill(os.getpid(), signal.SIGINT)
     return real(name, *rest)
 builtins.__import__ = interrupted
-from norouter_tui.{module} import main
+from norouter_tui.cli.{module} import main
 sys.exit(main())
 """
     done = norouter("check", "x.yaml", program=["-c", code])

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_tui.readiness import Readiness
+from norouter_tui.run.readiness import Readiness
 from tests.cli.conftest import Program, Start, await_end
 from tests.cli.test_run_command import GONE, SILENT, mesh
 

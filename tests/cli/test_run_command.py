@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from norouter_tui.headless import RunOptions, run_file
-from norouter_tui.runverbs import run
+from norouter_tui.cli.run import run
+from norouter_tui.run.headless import RunOptions, run_file
 from tests.cli.conftest import Program, Start
 
 GONE = "norouter-no-such-command"

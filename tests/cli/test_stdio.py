@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from rich.text import Text
 
-from norouter_tui.stdio import LastingFile, LineWriter, painter
+from norouter_tui.output.writers import LastingFile, LineWriter, painter
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_tui.stop import _Process
+from norouter_tui.run.stop import _Process
 from tests.cli.conftest import Program, Start, has_ended
 from tests.cli.test_run_command import mesh
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine.status import (
     HostState,
     HostStatus,
@@ -14,6 +13,7 @@ from norouter_core.engine.status import (
     StreamState,
     StreamStatus,
 )
+from norouter_core.exec_commands.problem import HostProblem
 
 PROBLEM = HostProblem(
     kind="command-not-found",
@@ -71,8 +71,8 @@ def stream(**changes: Any) -> StreamStatus:
         listener="127.0.42.101:8080",
         state=StreamState.OPEN,
         opened=1.0,
-        bytes_forth=2048,
-        bytes_back=0,
+        bytes_sent=2048,
+        bytes_received=0,
         direct=False,
         reason="",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from norouter_core.commands.edits import EDITS, Edit
 from norouter_core.commands.edits.hosts import new_mesh
-from norouter_core.commands.grammar import parse
+from norouter_core.commands.parser import parse
 from norouter_core.manifest import dump, load_text
 from norouter_core.model import MeshSpec
 

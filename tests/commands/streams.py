@@ -14,8 +14,8 @@ STREAM = values.stream(
     target="127.0.0.1:5432",
     listener="127.0.42.2:5432",
     opened=1000.0,
-    bytes_forth=3 * 1024 * 1024,
-    bytes_back=512,
+    bytes_sent=3 * 1024 * 1024,
+    bytes_received=512,
 )
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.commands.completion import Asked, asked
-from norouter_core.commands.kinds import Kind
+from norouter_core.commands.argument_types import ArgumentType
+from norouter_core.commands.completion import CompletionContext, asked
 
 
-def at_end(line: str) -> Asked:
+def at_end(line: str) -> CompletionContext:
     return asked(line, len(line))
 
 
@@ -50,21 +50,21 @@ def test_words_that_are_known(line: str, words: set[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "kind"),
     [
-        ("host rm ", Kind.HOST),
-        ("host rm a b", Kind.HOST),
-        ("port rm web ", Kind.PORT),
-        ("port rm web 80 ", Kind.PORT),
-        ("stream kill ", Kind.STREAM),
-        ("tap ", Kind.STREAM),
-        ("route rm ", Kind.ROUTE),
-        ("save ", Kind.FILE),
-        ("save 'a b", Kind.FILE),
-        ("host add --vip ", Kind.VIP),
-        ("log --lines 5 ", Kind.HOST),
-        ("streams host:d", Kind.FILTER),
+        ("host rm ", ArgumentType.HOST),
+        ("host rm a b", ArgumentType.HOST),
+        ("port rm web ", ArgumentType.PORT),
+        ("port rm web 80 ", ArgumentType.PORT),
+        ("stream kill ", ArgumentType.STREAM),
+        ("tap ", ArgumentType.STREAM),
+        ("route rm ", ArgumentType.ROUTE),
+        ("save ", ArgumentType.FILE),
+        ("save 'a b", ArgumentType.FILE),
+        ("host add --vip ", ArgumentType.VIP),
+        ("log --lines 5 ", ArgumentType.HOST),
+        ("streams host:d", ArgumentType.FILTER),
     ],
 )
-def test_kinds_that_a_session_knows(line: str, kind: Kind) -> None:
+def test_kinds_that_a_session_knows(line: str, kind: ArgumentType) -> None:
     assert at_end(line).kinds == (kind,)
 
 

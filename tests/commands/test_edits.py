@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.commands.edits import EDITS, Refusal
-from norouter_core.commands.grammar import Unreadable, parse
+from norouter_core.commands.edits import EDITS, EditError
+from norouter_core.commands.parser import ParseError, parse
 from norouter_core.commands.registry import VERBS
 from norouter_core.manifest import dump, load_text
 from norouter_core.model import AgentMode, Forward, HostOptions, MeshSpec, ProxySpec, Route
@@ -19,8 +19,8 @@ WEB = "host add web --port 8080:80 -- docker exec -i web"
 DB = "host add db --alias sql -- ssh db"
 
 
-def refusal(spec: MeshSpec, line: str) -> Refusal:
-    with pytest.raises(Refusal) as caught:
+def refusal(spec: MeshSpec, line: str) -> EditError:
+    with pytest.raises(EditError) as caught:
         edit(spec, line)
     return caught.value
 
@@ -228,7 +228,7 @@ _BEGIN = built(WEB, DB, "route add sql 10.0.0.0/8")
 def test_whatever_is_accepted_is_a_valid_manifest(lines: list[str]) -> None:
     spec = _BEGIN
     for line in lines:
-        with contextlib.suppress(Unreadable, Refusal):
+        with contextlib.suppress(ParseError, EditError):
             call = parse(line)
             assert call is not None
             spec = EDITS[call.verb.name](spec, call).spec

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.commands.filters import ALL, FIELDS, parse
-from norouter_core.commands.words import BadLine
+from norouter_core.commands.tokenizer import TokenError
 from norouter_core.engine.status import StreamState
 from norouter_core.session.client import Rate
 from tests.commands.streams import STREAM, stream
@@ -25,8 +25,8 @@ def matches(text: str, **said: object) -> bool:
         *("", "host:db", "host:web", "host:D*", "from:web", "to:db", "from=web", "!to:web"),
         *("target:5432", "target:127.0.0.1:5432", "target:127.0.0", "client:40000"),
         *("listener:127.0.42.2", "listener:127.0.42.?:*", "state:open", "STATE:Open"),
-        *("by:loopback", "id:7", "id=7", "bytes>1M", "bytes>=3M", "bytes:>1M", "forth:3M"),
-        *("back<1k", "back=512"),
+        *("by:loopback", "id:7", "id=7", "bytes>1M", "bytes>=3M", "bytes:>1M", "sent:3M"),
+        *("received<1k", "received=512"),
         *("rate>1000", "rate>0.9k/s", "rate<=1k", "age:30", "age>29s", "age<1m", "age>=0.5min"),
         *("5432", "db", "DB", "!nothing", "127.0.0.1:5432", "5432 host:db !state:closed"),
         *("'target:127.0.0.1:5432'", "state:o*"),
@@ -82,7 +82,7 @@ def test_a_stream_without_a_rate_flows_at_none() -> None:
     ],
 )
 def test_mistakes_are_told_with_their_place(text: str, index: int, message: str, hint: str) -> None:
-    with pytest.raises(BadLine) as caught:
+    with pytest.raises(TokenError) as caught:
         parse(text)
     assert message in caught.value.message
     assert hint in caught.value.hint
@@ -101,5 +101,5 @@ _TERMS = st.tuples(
 def test_no_text_breaks_a_filter(text: str) -> None:
     try:
         parse(text).matches(STREAM, None, NOW)
-    except BadLine as bad:
+    except TokenError as bad:
         assert 0 <= bad.index <= len(text)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.commands.grammar import Call, Unreadable, parse, wants_json
-from norouter_core.commands.kinds import Kind
-from norouter_core.commands.outcome import Failure
+from norouter_core.commands.argument_types import ArgumentType
+from norouter_core.commands.parser import Call, ParseError, parse, wants_json
 from norouter_core.commands.registry import BY_WORDS, VERBS
-from norouter_core.commands.words import BadLine, join, pieces, tail, words_of
+from norouter_core.commands.results import Failure
+from norouter_core.commands.tokenizer import TokenError, join, pieces, tail, tokenize
 from norouter_core.model import Forward
 
 
@@ -21,7 +21,7 @@ def called(line: str) -> Call:
 
 
 def failure(line: str) -> Failure:
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(ParseError) as caught:
         parse(line)
     return caught.value.failure
 
@@ -31,13 +31,13 @@ def failure(line: str) -> Failure:
 
 def test_words_are_those_of_a_shell() -> None:
     line = """a "b c" 'd;e' f\\ g "h\\"i" j'k'"l" \\# # m"""
-    assert [word.text for word in words_of(line)] == [
+    assert [word.text for word in tokenize(line)] == [
         *("a", "b c", "d;e", "f g", 'h"i', "jkl", "#")
     ]
 
 
 def test_words_know_their_places() -> None:
-    first, second = words_of("  hosts 'a b'")
+    first, second = tokenize("  hosts 'a b'")
     assert (first.start, first.end) == (2, 7)
     assert (second.start, second.end, second.quoted) == (8, 13, True)
 
@@ -60,14 +60,14 @@ def test_a_line_goes_on_after_a_backslash() -> None:
 def test_what_stands_before_a_mistake_comes_first() -> None:
     found = pieces("hosts; log 'never closed")
     assert next(found).line == "hosts"
-    with pytest.raises(BadLine, match="never closed") as caught:
+    with pytest.raises(TokenError, match="never closed") as caught:
         next(found)
     assert caught.value.index == 11
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
 def test_quoting_goes_round(words: list[str]) -> None:
-    assert [word.text for word in words_of(join(words))] == words
+    assert [word.text for word in tokenize(join(words))] == words
 
 
 # -- calls
@@ -193,7 +193,7 @@ _LINES = st.lists(
 def test_no_line_breaks_the_grammar(line: str) -> None:
     try:
         parse(line)
-    except Unreadable as error:
+    except ParseError as error:
         assert 0 <= error.failure.column <= len(line) + 1
         assert error.failure.message
 
@@ -215,7 +215,7 @@ def test_verbs_are_told_apart() -> None:
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_verbs_are_declared_well(verb: object) -> None:
     found = next(each for each in VERBS if each is verb)
-    places = [a for a in found.arguments if a.kind is not Kind.CMD]
+    places = [a for a in found.arguments if a.type is not ArgumentType.CMD]
     assert all(not a.optional and not a.many for a in places[:-1])
     options = [option.name for option in found.all_options]
     assert len(options) == len(set(options))

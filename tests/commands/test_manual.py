@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from norouter_core.commands.manual import about, markdown, unknown
+from norouter_core.commands.help import about, markdown, unknown
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 

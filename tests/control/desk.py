@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from norouter_core.commands.outcome import (
+from norouter_core.commands.results import (
     Bytes,
     Completion,
     Emit,
@@ -56,7 +56,7 @@ class Words:
                 await asyncio.Event().wait()
             case "flood" | "tap":
                 for _ in range(int(rest)):
-                    emit(Bytes("stdout" if word == "flood" else "forth", bytes(MIB)))
+                    emit(Bytes("stdout" if word == "flood" else "sent", bytes(MIB)))
                     await asyncio.sleep(0)
                 return Outcome()
             case "ask":

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from norouter_core.bootstrap.problem import HostProblem
-from norouter_core.commands.outcome import (
+from norouter_core.commands.results import (
     Bytes,
     Column,
     Completion,
@@ -24,7 +23,7 @@ from norouter_core.commands.outcome import (
     Unit,
 )
 from norouter_core.control import codec
-from norouter_core.control.lines import LineBuffer, TooLong, decode, encode
+from norouter_core.control.lines import LineBuffer, LineTooLong, decode, encode
 from norouter_core.control.requests import parse
 from norouter_core.engine import events
 from norouter_core.engine.status import (
@@ -33,6 +32,7 @@ from norouter_core.engine.status import (
     ListenerStatus,
     StreamStatus,
 )
+from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.session.client import DocumentState, Rate, Summary
 
 few = settings(max_examples=40, deadline=None)
@@ -141,21 +141,21 @@ def test_any_other_value_is_refused_and_nothing_else(value: Any) -> None:
     ):
         try:
             read(value)
-        except codec.Malformed:
+        except codec.DecodeError:
             pass
 
 
 def test_what_is_unknown_is_left_out_and_what_is_missing_has_its_default() -> None:
     assert codec.outcome_from_json({"message": "hi", "new": [1]}) == Outcome("hi")
     assert codec.event_from_json({"event": "of tomorrow", "at": 1}) is None
-    with pytest.raises(codec.Malformed, match=r"Summary"):
+    with pytest.raises(codec.DecodeError, match=r"Summary"):
         codec.summary_from_json({"hosts": 1})
-    with pytest.raises(codec.Malformed, match=r"Outcome.status"):
+    with pytest.raises(codec.DecodeError, match=r"Outcome.status"):
         codec.outcome_from_json({"status": True})
     host = HostStatus("web", "v", "c", HostState.READY, 1.0, 1, None, None, None, "", 0, 0, 0)
     event = events.HostChanged(at=1.0, host=host).to_json()
     event["host"]["state"] = "levitating"
-    with pytest.raises(codec.Malformed, match=r"HostChanged.host.state"):
+    with pytest.raises(codec.DecodeError, match=r"HostChanged.host.state"):
         codec.event_from_json(event)
     assert replace(host, name="db") != host
 
@@ -180,7 +180,7 @@ def test_a_line_over_the_limit() -> None:
     assert buffer.next() == b"123456789"
     assert buffer.next() is None
     buffer.feed(b"1")
-    with pytest.raises(TooLong):
+    with pytest.raises(LineTooLong):
         buffer.next()
 
 
@@ -200,7 +200,7 @@ def test_a_line_over_the_limit() -> None:
     ],
 )
 def test_what_is_not_json(line: bytes) -> None:
-    with pytest.raises(codec.Malformed):
+    with pytest.raises(codec.DecodeError):
         decode(line)
 
 

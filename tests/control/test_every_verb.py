@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from norouter_core.commands.manual import example, verb_help
-from norouter_core.commands.outcome import Completion, Emit, Outcome, Output, Table
+from norouter_core.commands.help import example, verb_help
 from norouter_core.commands.registry import VERBS
+from norouter_core.commands.results import Completion, Emit, Outcome, Output, Table
+from norouter_core.commands.tokenizer import join, tokenize
 from norouter_core.commands.verb import Verb
-from norouter_core.commands.words import join, words_of
 from norouter_core.control import ControlServer
 from norouter_core.engine.events import Event
 from norouter_core.model import MeshSpec, Route
 from norouter_core.session.client import Client, Summary
 from norouter_core.session.document import Document
-from norouter_tui import ctl
-from norouter_tui.elsewhere import Elsewhere
+from norouter_tui.cli import ctl
 from norouter_tui.repl.script import Script, lines_in
+from norouter_tui.run.remote_session import RemoteSession
 from tests.engine.meshes import forward, local, relayed
 from tests.repl.desk import ENTER, Desk, seat
 from tests.repl.test_outputs import Sheet
@@ -87,7 +87,7 @@ class Ways:
         self._tells("\n".join(told))
 
     async def ctl(self, line: str) -> None:
-        words = join(word.text for word in words_of(line))
+        words = join(word.text for word in tokenize(line))
         options = ctl.CtlOptions(str(os.getpid()), yes=True)
         assert await ctl.Ctl(words, options).main() == 0, line
         self._ear.heard += self._far.pop().heard
@@ -128,10 +128,10 @@ async def test_every_example_of_every_verb(tmp_path: Path, monkeypatch: pytest.M
         far: list[Ear] = []
 
         def listening(remote: Client) -> Ear:
-            far.append(Ear(Elsewhere(remote)))
+            far.append(Ear(RemoteSession(remote)))
             return far[-1]
 
-        monkeypatch.setattr(ctl, "Elsewhere", listening)
+        monkeypatch.setattr(ctl, "RemoteSession", listening)
         async with (
             talk(document=document, folder=tmp_path / "kept") as say,
             ControlServer(say.session, quits=over.set),

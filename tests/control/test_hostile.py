@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from norouter_core.control import RemoteClient, connection, lines, server, serving
+from norouter_core.control import RemoteClient, connection, lines, request_runner, server
 from norouter_core.control.connection import MAX_FAULTS
+from norouter_core.control.request_runner import MAX_REQUESTS
 from norouter_core.control.server import MAX_CLIENTS
-from norouter_core.control.serving import MAX_REQUESTS
 from tests.control.desk import MIB, Raw, Words, blocking, served
 from tests.servers import eventually
 
@@ -313,6 +313,6 @@ def _pieces(data: bytes, chance: random.Random) -> Iterator[bytes]:
 
 def test_the_limits_are_those_of_the_manual() -> None:
     assert (lines.MAX_LINE, connection.MAX_WAITING) == (MIB, 32 * MIB)
-    assert (server.MAX_CLIENTS, serving.MAX_REQUESTS, connection.MAX_FAULTS) == (64, 32, 50)
+    assert (server.MAX_CLIENTS, request_runner.MAX_REQUESTS, connection.MAX_FAULTS) == (64, 32, 50)
     assert connection.PATIENCE == 30
     assert json.loads(lines.encode({})) == {}

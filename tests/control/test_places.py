@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from norouter_core.control import (
-    CannotListen,
     ControlLost,
+    ListenError,
     RemoteClient,
     discover,
+    discovery,
     peers,
-    places,
-    probe,
+    socket_paths,
 )
-from norouter_core.control.places import folders, not_private, socket_path
+from norouter_core.control.socket_paths import folders, not_private, socket_path
 from tests.control.desk import Raw, served
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_a_process_finds_its_own_name_taken_by_one_that_is_no_more(runtime
 async def test_one_that_does_not_answer_is_told_of(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "_PATIENCE", 0.1)
+    monkeypatch.setattr(discovery, "_PATIENCE", 0.1)
     folder = runtime / "norouter"
     folder.mkdir(mode=0o700)
     path = folder / f"{os.getpid()}-stuck.sock"
@@ -107,12 +107,12 @@ async def test_a_folder_that_others_can_get_at_is_not_used(runtime: Path) -> Non
         assert not_private(server.path.parent) == "", "its mode was mended"
     folder.rmdir()
     folder.symlink_to(tempfile.mkdtemp(dir=runtime))
-    with pytest.raises(CannotListen, match="is no folder"):
+    with pytest.raises(ListenError, match="is no folder"):
         async with served():
             pass
     folder.unlink()
     folder.write_text("")
-    with pytest.raises(CannotListen):
+    with pytest.raises(ListenError):
         async with served():
             pass
 
@@ -139,8 +139,8 @@ async def test_a_path_that_is_too_long_for_a_socket(
     async with served() as server:
         assert server.path.parent == path.parent
         assert len(await discover()) == 1
-    monkeypatch.setattr(places, "_short", lambda: long / "norouter-0")
-    with pytest.raises(CannotListen, match="set XDG_RUNTIME_DIR or TMPDIR to a shorter one"):
+    monkeypatch.setattr(socket_paths, "_short", lambda: long / "norouter-0")
+    with pytest.raises(ListenError, match="set XDG_RUNTIME_DIR or TMPDIR to a shorter one"):
         async with served():
             pass
     assert len(folders()) == 2

@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from norouter_core.commands.outcome import Bytes, Lines, Output
+from norouter_core.commands.results import Bytes, Lines, Output
 from norouter_core.control import ControlLost, RemoteClient
 from norouter_core.engine.events import Event, Log
 from tests.control.desk import MIB, Raw, Words, served

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine import dnsservice
+from norouter_core.engine import dns_service
 
 
 @pytest.fixture
@@ -18,5 +18,5 @@ def anyio_backend() -> str:
 def resolv_conf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """What the hosts have as their resolv.conf."""
     path = tmp_path / "resolv.conf"
-    monkeypatch.setattr(dnsservice, "RESOLV_CONF", str(path))
+    monkeypatch.setattr(dns_service, "RESOLV_CONF", str(path))
     return path

@@ -14,7 +14,7 @@ import dns.message
 import dns.rcode
 import pytest
 
-from norouter_core.engine import dnsservice
+from norouter_core.engine import dns_service
 from norouter_core.engine.events import StreamClosed
 from norouter_core.engine.status import HostState, ListenerState, StreamStatus
 from norouter_core.model import DnsSpec, HostSpec, MeshSpec, ProxySpec, Route
@@ -89,7 +89,7 @@ async def test_every_vip_answers_for_the_mesh() -> None:
         assert {x.service for x in ended} == {"dns"}
         assert {x.to_host for x in ended} == {"hub", "web", "db"}
         assert {x.reason for x in ended} == {"closed"}
-        assert all(x.bytes_forth > 20 and x.bytes_back > 20 for x in ended)
+        assert all(x.bytes_sent > 20 and x.bytes_received > 20 for x in ended)
 
 
 async def test_the_port_is_the_manifests_and_may_be_none() -> None:
@@ -219,7 +219,7 @@ async def test_what_is_too_long_for_the_client_is_cut_and_had_by_tcp(resolv_conf
 async def test_a_name_server_that_does_not_answer_datagrams_is_asked_by_tcp(
     resolv_conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dnsservice, "_UDP_PATIENCE", 0.1)
+    monkeypatch.setattr(dns_service, "_UDP_PATIENCE", 0.1)
     asked: list[str] = []
     hub = with_dns(local())
     async with name_server(asked) as port, mesh(hub) as made:

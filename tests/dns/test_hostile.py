@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from norouter_core.dns import udp
-from norouter_core.engine import dnsservice
+from norouter_core.engine import dns_service
 from norouter_core.engine.events import Log
 from tests.datagrams import UdpPeer
 from tests.dns.meshes import PORT, address, addresses, ask, with_dns
@@ -92,7 +92,7 @@ def test_datagrams_of_any_kind_stop_nobody_and_leave_nothing(junk: list[bytes]) 
 async def _datagrams(junk: list[bytes]) -> None:
     hub = with_dns(local())
     # No name server, whose file is none: nothing of this may leave the machine.
-    elsewhere = mock.patch.object(dnsservice, "RESOLV_CONF", "/")
+    elsewhere = mock.patch.object(dns_service, "RESOLV_CONF", "/")
     briefly = mock.patch.object(udp, "LINGER", 0.05)
     with elsewhere, briefly:
         async with mesh(hub) as made:

@@ -83,7 +83,7 @@ async def test_what_a_relayed_stream_shows() -> None:
                 assert stream.peer == client.text
                 assert stream.listener == made.listeners("web")[0].listen
                 assert stream.target == f"127.0.0.1:{target.port}"
-                assert (stream.bytes_forth, stream.bytes_back) == (10, 10)
+                assert (stream.bytes_sent, stream.bytes_received) == (10, 10)
                 assert (stream.state, stream.direct) == (StreamState.OPEN, False)
                 assert (made.host("web").streams, made.host("hub").streams) == (1, 1)
                 client.end()
@@ -105,7 +105,7 @@ async def test_what_a_direct_stream_shows(make: Callable[..., HostSpec]) -> None
                 await server.send(b"answer")
                 assert await client.exactly(6) == b"answer"
                 await eventually(
-                    lambda: [(s.bytes_forth, s.bytes_back) for s in made.streams] == [(10, 6)],
+                    lambda: [(s.bytes_sent, s.bytes_received) for s in made.streams] == [(10, 6)],
                     "its bytes are reported",
                 )
                 (stream,) = made.streams

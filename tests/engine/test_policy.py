@@ -18,7 +18,7 @@ import pytest
 from norouter_core.engine import Timing
 from norouter_core.engine.events import Log
 from norouter_core.engine.status import HostState
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (
     TIMING,
@@ -91,7 +91,7 @@ async def test_a_direct_stream_that_its_host_does_not_kill() -> None:
     async with beside("keeps", timing=replace(TIMING, verb=0.3)) as (made, _):
         await eventually(lambda: [s for s in made.streams if s.direct], "its report is taken")
         (number,) = (s.id for s in made.streams if s.direct)
-        with pytest.raises(VerbError, match="no answer to 'kill'"):
+        with pytest.raises(OperationError, match="no answer to 'kill'"):
             await made.engine.kill_stream(number)
         killing = asyncio.ensure_future(made.engine.kill_stream(number))
         await asyncio.sleep(0)

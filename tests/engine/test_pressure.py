@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from norouter_core.links.stdio import StdioLink
 from norouter_core.wire import messages
 from tests.engine.meshes import TIMING, forward, host, local, mesh, relayed
@@ -118,7 +118,7 @@ async def test_a_host_that_is_far_behind_is_asked_nothing_new_and_kept() -> None
                     while not link._mux.connection.outbox.full:
                         link._mux.message(news)
                         await asyncio.sleep(0)
-                    with pytest.raises(VerbError, match="behind"):
+                    with pytest.raises(OperationError, match="behind"):
                         await link.resolve("localhost")
                     with pytest.raises(ConnectionResetError):
                         with await connect(made.address("web")) as refused:

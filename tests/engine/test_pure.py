@@ -14,7 +14,7 @@ from norouter_core.engine import backoff, states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.bus import Bus
 from norouter_core.engine.events import Event, Log, StreamOpened
-from norouter_core.engine.publications import Place, Service, placement, publications
+from norouter_core.engine.publications import ListenAddress, Service, assign_listeners, publications
 from norouter_core.engine.report import direct_rows
 from norouter_core.engine.status import HostState, StreamState, StreamStatus
 from norouter_core.model import DnsSpec, Forward, Host
@@ -94,23 +94,23 @@ B = made("b", "127.0.42.2", 80, 443)
 HIDDEN = made("hidden", "127.0.42.3", 80, disable=True)
 PUBLISHED = publications((A, B, HIDDEN))
 ALL = {
-    Place("127.0.42.1", 80),
-    Place("127.0.42.2", 80),
-    Place("127.0.42.2", 443),
-    Place("127.0.42.3", 80),
+    ListenAddress("127.0.42.1", 80),
+    ListenAddress("127.0.42.2", 80),
+    ListenAddress("127.0.42.2", 443),
+    ListenAddress("127.0.42.3", 80),
 }
 
 
 def test_every_port_is_published_at_its_hosts_vip() -> None:
     assert set(PUBLISHED) == ALL
-    published = PUBLISHED[Place("127.0.42.2", 443)]
+    published = PUBLISHED[ListenAddress("127.0.42.2", 443)]
     assert (published.to_host, published.target) == ("b", ("127.0.0.1", 443))
 
 
 def test_the_first_of_two_that_publish_the_same_keeps_it() -> None:
     same = made("copy", "127.0.42.1", 80)
-    assert publications((A, same))[Place("127.0.42.1", 80)].to_host == "a"
-    assert publications((same, A))[Place("127.0.42.1", 80)].to_host == "copy"
+    assert publications((A, same))[ListenAddress("127.0.42.1", 80)].to_host == "a"
+    assert publications((same, A))[ListenAddress("127.0.42.1", 80)].to_host == "copy"
 
 
 def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> None:
@@ -121,23 +121,29 @@ def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> Non
     published = publications((a, b, hidden, own))
     dns = {place for place, x in published.items() if x.service is Service.DNS}
     assert dns == {
-        *(Place("127.0.42.1", 10053, proto) for proto in ("tcp", "udp")),
-        *(Place("127.0.42.2", 53, proto) for proto in ("tcp", "udp")),
-        *(Place("127.0.42.3", 10053, proto) for proto in ("tcp", "udp")),
-        Place("127.0.42.4", 10053, "udp"),
+        *(ListenAddress("127.0.42.1", 10053, proto) for proto in ("tcp", "udp")),
+        *(ListenAddress("127.0.42.2", 53, proto) for proto in ("tcp", "udp")),
+        *(ListenAddress("127.0.42.3", 10053, proto) for proto in ("tcp", "udp")),
+        ListenAddress("127.0.42.4", 10053, "udp"),
     }
-    assert published[Place("127.0.42.4", 10053)].service is Service.PORT  # its own comes first
-    wanted = placement((a, b, hidden, own), published, {"a": 1, "b": 1, "hidden": 3, "own": 4})
+    assert (
+        published[ListenAddress("127.0.42.4", 10053)].service is Service.PORT
+    )  # its own comes first
+    wanted = assign_listeners(
+        (a, b, hidden, own), published, {"a": 1, "b": 1, "hidden": 3, "own": 4}
+    )
     assert wanted["hidden"] == {}
     for name in ("a", "b", "own"):
         assert dns < set(wanted[name])
         assert not any(wanted[name][place].direct for place in dns)
-    assert wanted["a"][Place("127.0.42.2", 53)].yields_to == "b"
-    assert wanted["own"][Place("127.0.42.2", 53)].yields_to == ""
+    assert wanted["a"][ListenAddress("127.0.42.2", 53)].yields_to == "b"
+    assert wanted["own"][ListenAddress("127.0.42.2", 53)].yields_to == ""
 
 
 def test_hosts_of_their_own_listen_for_everything() -> None:
-    wanted = placement((A, B, HIDDEN), PUBLISHED, {"a": "ns-a", "b": "ns-b", "hidden": "ns-c"})
+    wanted = assign_listeners(
+        (A, B, HIDDEN), PUBLISHED, {"a": "ns-a", "b": "ns-b", "hidden": "ns-c"}
+    )
     assert wanted.pop("hidden") == {}
     assert set(wanted) == {"a", "b"}
     for name, wishes in wanted.items():
@@ -149,29 +155,29 @@ def test_hosts_of_their_own_listen_for_everything() -> None:
 
 
 def test_in_a_shared_namespace_a_host_listens_for_its_own_vip() -> None:
-    wanted = placement((A, B, HIDDEN), PUBLISHED, {"a": 1, "b": 1, "hidden": 1})
+    wanted = assign_listeners((A, B, HIDDEN), PUBLISHED, {"a": 1, "b": 1, "hidden": 1})
     yields = {(name, address): wanted[name][address].yields_to for name in "ab" for address in ALL}
     assert {key: host for key, host in yields.items() if host} == {
-        ("b", Place("127.0.42.1", 80)): "a",
-        ("a", Place("127.0.42.2", 80)): "b",
-        ("a", Place("127.0.42.2", 443)): "b",
+        ("b", ListenAddress("127.0.42.1", 80)): "a",
+        ("a", ListenAddress("127.0.42.2", 80)): "b",
+        ("a", ListenAddress("127.0.42.2", 443)): "b",
     }
     # Its own host listens for nothing: whoever of the two is first does, over the hub.
-    assert wanted["a"][Place("127.0.42.3", 80)].group == {"a", "b"}
-    assert not wanted["a"][Place("127.0.42.3", 80)].direct
-    assert wanted["b"][Place("127.0.42.2", 80)].direct
+    assert wanted["a"][ListenAddress("127.0.42.3", 80)].group == {"a", "b"}
+    assert not wanted["a"][ListenAddress("127.0.42.3", 80)].direct
+    assert wanted["b"][ListenAddress("127.0.42.2", 80)].direct
 
 
 def test_nobody_yields_to_a_host_that_is_not_up() -> None:
-    wanted = placement((A, B), PUBLISHED, {"b": 1})
-    assert wanted["b"][Place("127.0.42.1", 80)].yields_to == ""
-    assert not wanted["b"][Place("127.0.42.1", 80)].direct
-    assert wanted["a"][Place("127.0.42.1", 80)].group == frozenset()
+    wanted = assign_listeners((A, B), PUBLISHED, {"b": 1})
+    assert wanted["b"][ListenAddress("127.0.42.1", 80)].yields_to == ""
+    assert not wanted["b"][ListenAddress("127.0.42.1", 80)].direct
+    assert wanted["a"][ListenAddress("127.0.42.1", 80)].group == frozenset()
 
 
 def test_who_lies_about_its_namespace_takes_nothing_but_its_own() -> None:
     liar, honest = A, B
-    wanted = placement((liar, honest), PUBLISHED, {"a": "the same", "b": "the same"})
+    wanted = assign_listeners((liar, honest), PUBLISHED, {"a": "the same", "b": "the same"})
     for address, wish in wanted["b"].items():
         assert wish.yields_to == ("a" if PUBLISHED[address].to_host == "a" else "")
 
@@ -189,7 +195,7 @@ def test_any_placement(up: dict[str, int], disabled: set[str]) -> None:
         for index, name in enumerate(NAMES, 1)
     )
     published = publications(hosts)
-    wanted = placement(hosts, published, up)
+    wanted = assign_listeners(hosts, published, up)
     assert {name for name, wishes in wanted.items() if wishes} == set(NAMES) - disabled
     for name, wishes in wanted.items():
         if name in disabled:

@@ -51,7 +51,8 @@ async def test_answers_after_a_half_close_that_meet_a_busy_link(agents: int) -> 
                 client.end()
             # Nobody reads yet: windows and sockets are full, and the rest waits at the target.
             await eventually(
-                lambda: all(each.bytes_back > ANSWER // 40 for each in made.streams), "answers come"
+                lambda: all(each.bytes_received > ANSWER // 40 for each in made.streams),
+                "answers come",
             )
             got = await asyncio.gather(*(client.rest() for client in clients))
             assert [len(answer) for answer in got] == [ANSWER] * 4

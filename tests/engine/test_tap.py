@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from norouter_core.engine import CannotTap, TapBuffer
-from norouter_core.engine.relay import Stream
+from norouter_core.engine import TapBuffer, TapError
+from norouter_core.engine.relay import RelayedStream
 from tests.engine.meshes import Mesh, forward, host, local, mesh, relayed
 from tests.proxy.engines import PUBLISHED, World, connect_head, tunnel, world
 from tests.servers import Peer, Target, connect, echoing, eventually, page
@@ -22,7 +22,7 @@ MIB = 1 << 20
 def joined(made: Mesh, number: int) -> tuple[object, object]:
     """What the two ends of a stream are joined to."""
     stream = made.engine._streams.find(number)
-    assert isinstance(stream, Stream) and stream.target is not None
+    assert isinstance(stream, RelayedStream) and stream.target is not None
     return stream.client.peer, stream.target.peer
 
 
@@ -38,11 +38,11 @@ async def test_both_ways_are_seen_from_now_on_and_no_longer() -> None:
                     assert await client.says(b"while it is tapped")
                 assert joined(made, stream.id) == as_it_was
                 assert await client.says(b"after")
-                for side in (seen.forth, seen.back):
+                for side in (seen.sent, seen.received):
                     assert side.data == b"while it is tapped"
                     assert (side.total, side.dropped) == (18, 0)
                 (stream,) = made.streams
-                assert stream.bytes_forth == stream.bytes_back == 6 + 18 + 5
+                assert stream.bytes_sent == stream.bytes_received == 6 + 18 + 5
 
 
 async def test_one_that_is_served_on_the_host_itself_cannot_be_tapped() -> None:
@@ -51,9 +51,9 @@ async def test_one_that_is_served_on_the_host_itself_cannot_be_tapped() -> None:
             with await connect(made.address("own")), await target.accept():
                 await eventually(lambda: made.streams, "it is known")
                 (stream,) = made.streams
-                with pytest.raises(CannotTap, match="served on own itself"):
+                with pytest.raises(TapError, match="served on own itself"):
                     made.engine.tap(stream.id, TapBuffer())
-            with pytest.raises(CannotTap, match="there is no stream 4711"):
+            with pytest.raises(TapError, match="there is no stream 4711"):
                 made.engine.tap(4711, TapBuffer())
 
 
@@ -70,7 +70,7 @@ async def test_the_last_bytes_are_kept_and_the_others_counted() -> None:
                     sending = asyncio.ensure_future(server.send(data))
                     assert await client.exactly(len(data)) == data
                     await sending
-                for side in (seen.forth, seen.back):
+                for side in (seen.sent, seen.received):
                     assert side.data == data[-65536:]
                     assert (side.total, side.dropped) == (len(data), len(data) - 65536)
 
@@ -110,10 +110,10 @@ async def test_a_slow_reader_holds_up_a_tapped_stream_as_any_other() -> None:
                 seen = TapBuffer()
                 with made.engine.tap(made.streams[0].id, seen):
                     sending = asyncio.ensure_future(client.send(data))
-                    await eventually(lambda: seen.forth.total > 0, "it begins")
+                    await eventually(lambda: seen.sent.total > 0, "it begins")
                     assert await server.exactly(len(data)) == data
                     await sending
-                assert seen.forth.data == data[-65536:]
+                assert seen.sent.data == data[-65536:]
 
 
 async def test_several_taps_of_one_stream_in_any_order() -> None:
@@ -131,8 +131,8 @@ async def test_several_taps_of_one_stream_in_any_order() -> None:
                     taps[index].close()
                 assert joined(made, number) == as_it_was
                 assert await client.says(b"after")
-                assert [b.forth.data for b in buffers] == [b"ab", b"a", b"abc"]
-                assert [b.back.data for b in buffers] == [b"ab", b"a", b"abc"]
+                assert [b.sent.data for b in buffers] == [b"ab", b"a", b"abc"]
+                assert [b.received.data for b in buffers] == [b"ab", b"a", b"abc"]
 
 
 async def test_the_end_of_a_tapped_stream_passes_through_and_is_told() -> None:
@@ -175,7 +175,7 @@ async def test_a_sink_that_raises_is_let_go_and_the_stream_runs_on() -> None:
                 with made.engine.tap(number, broken), made.engine.tap(number, seen):
                     assert await client.says(b"all")
                     assert await client.says(b" of it")
-                assert seen.forth.data == seen.back.data == b"all of it"
+                assert seen.sent.data == seen.received.data == b"all of it"
             assert "no more disk" in (await made.log_says("the tap of stream")).text
 
 
@@ -193,7 +193,7 @@ async def test_a_sink_that_stops_looking_from_within() -> None:
                 tap = made.engine.tap(made.streams[0].id, once)
                 assert await client.says(b"first")
                 assert await client.says(b"second")
-                assert (seen.forth.data, seen.back.data) == (b"first", b"")
+                assert (seen.sent.data, seen.received.data) == (b"first", b"")
 
 
 @pytest.mark.parametrize("at", [None, "remote"])
@@ -211,22 +211,22 @@ async def test_a_tunnel_is_tapped_before_and_after_its_proxy_steps_out(at: str |
                     with await target.accept() as server:
                         assert await server.exactly(5) == b"early"
                         await server.send(b"answer")
-                        told = await client.exactly(early.back.total)
+                        told = await client.exactly(early.received.total)
                         assert told.startswith(b"HTTP/1.1 200 ")
                         await _converse(client, server, b"both see this")
                         with engine.tap(there.stream.id, late):
                             await _converse(client, server, b"and this")
-                        early_so_far = early.forth.total
-                        assert late.forth.data == late.back.data == b"and this"
-                        bytes_back = there.stream.bytes_back
-                        assert bytes_back == early.back.total
+                        early_so_far = early.sent.total
+                        assert late.sent.data == late.received.data == b"and this"
+                        bytes_received = there.stream.bytes_received
+                        assert bytes_received == early.received.total
                 assert early_so_far == 2 + 5 + 13 + 8
-                assert early.forth.data == b"\r\nearlyboth see thisand this"
-                assert early.back.data.endswith(b"\r\n\r\nanswerboth see thisand this")
+                assert early.sent.data == b"\r\nearlyboth see thisand this"
+                assert early.received.data.endswith(b"\r\n\r\nanswerboth see thisand this")
 
 
 def _counted(there: World) -> bool:
-    return any(stream.bytes_forth for stream in there.mesh.streams)
+    return any(stream.bytes_sent for stream in there.mesh.streams)
 
 
 async def _converse(client: Peer, server: Peer, text: bytes) -> None:
@@ -245,7 +245,7 @@ async def test_a_tap_that_is_left_when_the_proxy_has_stepped_out() -> None:
                 await client.send(connect_head("back", PUBLISHED)[:-2])
                 await eventually(lambda: _counted(there), "its first bytes have come")
                 stream = there.mesh.engine._streams.find(there.stream.id)
-                assert isinstance(stream, Stream)
+                assert isinstance(stream, RelayedStream)
                 with there.mesh.engine.tap(stream.number, TapBuffer()):
                     await client.send(b"\r\n")
                     with await target.accept() as server:
@@ -267,7 +267,7 @@ async def test_a_tunnel_that_is_tapped_late_and_bulk_through_it() -> None:
                         sending = asyncio.ensure_future(client.send(data))
                         assert await server.exactly(len(data)) == data
                         await sending
-                    assert seen.forth.data == data[-65536:]
+                    assert seen.sent.data == data[-65536:]
 
 
 async def test_a_plain_request_through_a_proxy_shows_request_and_answer() -> None:
@@ -279,5 +279,5 @@ async def test_a_plain_request_through_a_proxy_shows_request_and_answer() -> Non
             seen = TapBuffer()
             with there.mesh.engine.tap(there.stream.id, seen):
                 await client.send(request[10:])
-                await eventually(lambda: seen.back.data.endswith(b"of back"), "it is answered")
-                assert seen.forth.data == request[10:]
+                await eventually(lambda: seen.received.data.endswith(b"of back"), "it is answered")
+                assert seen.sent.data == request[10:]

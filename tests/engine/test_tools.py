@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from norouter_core.engine import Engine
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from norouter_core.model import HostSpec
 from tests.engine.meshes import Mesh, children, exec_command, host, local, mesh
 from tests.servers import eventually
@@ -133,7 +133,7 @@ async def test_ping_and_resolve() -> None:
         for name in ("hub", "web"):
             assert 0 <= await made.engine.ping(name) < 1
             assert "127.0.0.1" in await made.engine.resolve(name, "localhost")
-            with pytest.raises(VerbError, match=r".") as failed:
+            with pytest.raises(OperationError, match=r".") as failed:
                 await made.engine.resolve(name, "no-such-name.invalid")
             assert failed.value.code == "name"
         await _refuse_when_down(made)
@@ -142,7 +142,7 @@ async def test_ping_and_resolve() -> None:
 async def _refuse_when_down(made: Mesh) -> None:
     await made.engine.stop_host("web")
     for attempt in (made.engine.ping("web"), made.engine.resolve("web", "localhost")):
-        with pytest.raises(VerbError, match="web is stopped"):
+        with pytest.raises(OperationError, match="web is stopped"):
             await attempt
     with pytest.raises(KeyError):
         await made.engine.ping("nobody")

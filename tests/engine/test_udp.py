@@ -43,7 +43,7 @@ async def test_datagrams_over_the_hub_and_back() -> None:
                 }
                 stream = next(s for s in made.streams if s.peer.endswith(f":{one.port}"))
                 assert stream.listener == listener.listen and stream.state == "open"
-                assert stream.bytes_forth == stream.bytes_back == 61_473
+                assert stream.bytes_sent == stream.bytes_received == 61_473
                 assert await made.engine.kill_stream(stream.id)
                 await eventually(lambda: len(made.streams) == 1, "it has ended")
                 assert await one.asks(b"anew") == b"anew"

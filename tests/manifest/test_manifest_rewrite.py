@@ -11,7 +11,7 @@ import pytest
 
 from norouter_core.manifest import load_text
 from norouter_core.manifest.rewrite import in_place, rewrite
-from norouter_core.manifest.splices import CannotSplice
+from norouter_core.manifest.text_edits import EditConflict
 from norouter_core.model import (
     Forward,
     HostOptions,
@@ -389,7 +389,7 @@ def test_what_a_merge_brought_can_be_unsaid() -> None:
 def test_odd_yaml_is_written_anew_below_its_first_comments() -> None:
     text = "# mine\n\n? hosts\n:\n  ? a\n  : {vip: 127.0.42.1}\n# more\n"
     spec = MeshSpec((HostSpec("b", "127.0.42.7"),))
-    with pytest.raises(CannotSplice):
+    with pytest.raises(EditConflict):
         in_place(text, MeshSpec())
     assert rewrite(text, MeshSpec()) == "# mine\n\nhosts: {}\n"
     assert load_text(rewrite(text, spec), "mesh").spec == spec

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from norouter_core.model import Host, StateDir
 from norouter_core.names import texts
-from norouter_core.names.plan import FileWrite, Plan, plan
+from norouter_core.names.plan import FileWrite, NamesPlan, plan
 
 LONG = "x" * 64
 HOSTS = (
@@ -136,15 +136,15 @@ def test_another_state_dir(path: str, folder: str) -> None:
 def test_no_state_dir_and_etc_hosts() -> None:
     host = Host("Web", "127.0.42.101", None, state_dir=StateDir(disable=True), write_etc_hosts=True)
     made = plan(HOSTS, host)
-    assert made == Plan((BLOCK,)) and made.removals == (UNDO,)
-    assert plan([], host) == Plan((UNDO,)) and plan([], host).removals == ()
+    assert made == NamesPlan((BLOCK,)) and made.removals == (UNDO,)
+    assert plan([], host) == NamesPlan((UNDO,)) and plan([], host).removals == ()
 
 
 def test_what_changes_from_plan_to_plan() -> None:
     host = Host("Web", "127.0.42.101", None, write_etc_hosts=True)
     old = plan(HOSTS, host)
     assert old.changes(old) == ()
-    assert Plan().changes(old) == old.writes
+    assert NamesPlan().changes(old) == old.writes
     without = replace(host, write_etc_hosts=False)
     assert old.changes(plan(HOSTS, without)) == (UNDO,)
     assert plan(HOSTS, without).changes(old) == (BLOCK,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from norouter_core.agent.ends import End, join
 from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import Settings
+from norouter_core.proxy.settings import ProxySettings
 from norouter_core.proxy.socks import socks_session
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class Bench:
         self.closed = Closed()
         self.logged: list[str] = []
         self.targets: list[tuple[str, int, str]] = []
-        self.settings = Settings(
+        self.settings = ProxySettings(
             self.clock,
             log=self.logged.append,
             on_target=lambda *target: self.targets.append(target),

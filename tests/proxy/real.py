@@ -14,10 +14,10 @@ from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.listen import Listener
 from norouter_core.agent.mux import Mux
+from norouter_core.agent.operations import Operations
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.agent.verbs import Verbs
 from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import Settings
+from norouter_core.proxy.settings import ProxySettings
 from norouter_core.proxy.socks import socks_session
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
@@ -45,14 +45,14 @@ class Proxy:
         self.dialled: list[tuple[str, int]] = []
         self.open = 0
         """Sessions that have not ended."""
-        self._settings = Settings(
+        self._settings = ProxySettings(
             loop,
             log=self.logged.append,
             on_target=lambda *target: self.targets.append(target),
             **settings,
         )
         self._make = http_session if kind == "http" else socks_session
-        self._verbs = Verbs(self.io, _NoOffers())
+        self._verbs = Operations(self.io, _NoOffers())
         self._clients: list[End] = []
         self._muxes: list[Mux] = []
         self._client_link: Mux | None = None

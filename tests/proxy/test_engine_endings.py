@@ -16,7 +16,7 @@ import pytest
 
 from norouter_core.agent import resolve
 from norouter_core.engine.status import HostState, ListenerState
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from norouter_core.links.local import LocalLink
 from norouter_core.model import MeshSpec, Route
 from tests.engine.meshes import host, local, mesh, relayed
@@ -222,7 +222,7 @@ async def test_a_look_up_that_fails_for_now_is_no_reason_to_go_by_the_name_alone
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def never(_: LocalLink, name: str) -> list[str]:
-        raise VerbError("timeout", f"no answer for {name}")
+        raise OperationError("timeout", f"no answer for {name}")
 
     monkeypatch.setattr(LocalLink, "resolve", never)
     but_no_loopback = Route("bastion", ("*",), ("127.0.0.0/8",))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.proxy.auth import Credentials
-from norouter_core.proxy.handshake import Handshake, Refuse
+from norouter_core.proxy.handshake import Handshake, Reject
 from norouter_core.proxy.port import LIMIT
 from tests.proxy.memory import Bench
 
@@ -111,7 +111,7 @@ def test_a_handshake_never_raises_nor_waits_for_ever(data: bytes, auth: bool) ->
     while (step := handshake.step(buffer)) is not None:
         steps.append(step)
         assert len(steps) <= 3
-    if steps and isinstance(steps[-1], Refuse):
+    if steps and isinstance(steps[-1], Reject):
         assert len(steps[-1].data) in (0, 2, 8, 10) or b"HTTP/1.0 400" in steps[-1].data
     # 255 bytes for each field, and not one more, are ever waited for.
     buffer += b"\x01" * 1000

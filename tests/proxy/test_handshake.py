@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.proxy.auth import Credentials
-from norouter_core.proxy.handshake import Handshake, Reach, Refuse, Say, Step
+from norouter_core.proxy.handshake import Connect, Handshake, Reject, Send, Step
 
 USER = Credentials("user:pass:word")
 NONE5 = b"\x05\x01\x00"
@@ -39,7 +39,7 @@ def _play(pieces: list[bytes], credentials: Credentials | None) -> tuple[list[St
         buffer += piece
         while (step := handshake.step(buffer)) is not None:
             steps.append(step)
-    if steps and isinstance(steps[-1], Refuse):
+    if steps and isinstance(steps[-1], Reject):
         # What a client that was refused sends on is of no interest.
         buffer.clear()
     return steps, bytes(buffer)
@@ -51,45 +51,45 @@ EARLY = b"early \x05\x04 bytes"
 @pytest.mark.parametrize(
     ("data", "reach"),
     [
-        (b"\x04\x01\x00\x50\x0a\x00\x00\x07\x00", Reach("10.0.0.7", 80, "socks4")),
-        (b"\x04\x01\x01\xbb\x0a\x00\x00\x07me\x00", Reach("10.0.0.7", 443, "socks4")),
+        (b"\x04\x01\x00\x50\x0a\x00\x00\x07\x00", Connect("10.0.0.7", 80, "socks4")),
+        (b"\x04\x01\x01\xbb\x0a\x00\x00\x07me\x00", Connect("10.0.0.7", 443, "socks4")),
         (
             b"\x04\x01\x00\x50\x0a\x00\x00\x07" + b"u" * 255 + b"\x00",
-            Reach("10.0.0.7", 80, "socks4"),
+            Connect("10.0.0.7", 80, "socks4"),
         ),
-        (b"\x04\x01\x00\x50\x00\x00\x00\x01me\x00web\x00", Reach("web", 80, "socks4a")),
-        (b"\x04\x01\x00\x50\x00\x00\x00\xff\x00Web.\x00", Reach("web.", 80, "socks4a")),
-        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x0010.0.0.7\x00", Reach("10.0.0.7", 80, "socks4a")),
-        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x00::1\x00", Reach("::1", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\x01me\x00web\x00", Connect("web", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\xff\x00Web.\x00", Connect("web.", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x0010.0.0.7\x00", Connect("10.0.0.7", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x00::1\x00", Connect("::1", 80, "socks4a")),
     ],
 )
-def test_socks4_asks_for_a_target(data: bytes, reach: Reach) -> None:
+def test_socks4_asks_for_a_target(data: bytes, reach: Connect) -> None:
     assert play(data + EARLY) == ([reach], EARLY)
 
 
 @pytest.mark.parametrize(
     ("data", "reach"),
     [
-        (b"\x05\x01\x00\x01\x0a\x00\x00\x07\x00\x50", Reach("10.0.0.7", 80, "socks5")),
-        (NAME5, Reach("web.example", 443, "socks5")),
-        (b"\x05\x01\x00\x04" + bytes(15) + b"\x01\x00\x50", Reach("::1", 80, "socks5")),
+        (b"\x05\x01\x00\x01\x0a\x00\x00\x07\x00\x50", Connect("10.0.0.7", 80, "socks5")),
+        (NAME5, Connect("web.example", 443, "socks5")),
+        (b"\x05\x01\x00\x04" + bytes(15) + b"\x01\x00\x50", Connect("::1", 80, "socks5")),
         (
             b"\x05\x01\x00\x04" + bytes(10) + b"\xff\xff\x0a\x00\x00\x07\x00\x50",
-            Reach("10.0.0.7", 80, "socks5"),
+            Connect("10.0.0.7", 80, "socks5"),
         ),
         (
             b"\x05\x01\x00\x03\xfd" + b".".join([b"a" * 63] * 4)[:253] + b"\x00\x50",
-            Reach(".".join(["a" * 63] * 4)[:253], 80, "socks5"),
+            Connect(".".join(["a" * 63] * 4)[:253], 80, "socks5"),
         ),
     ],
 )
-def test_socks5_asks_for_a_target(data: bytes, reach: Reach) -> None:
-    assert play(NONE5 + data + EARLY) == ([Say(b"\x05\x00"), reach], EARLY)
+def test_socks5_asks_for_a_target(data: bytes, reach: Connect) -> None:
+    assert play(NONE5 + data + EARLY) == ([Send(b"\x05\x00"), reach], EARLY)
 
 
 def test_socks5_with_a_password() -> None:
     steps, rest = play(BOTH5 + LOGIN + NAME5 + EARLY, USER)
-    assert steps == [Say(b"\x05\x02"), Say(b"\x01\x00"), Reach("web.example", 443, "socks5")]
+    assert steps == [Send(b"\x05\x02"), Send(b"\x01\x00"), Connect("web.example", 443, "socks5")]
     assert rest == EARLY
 
 
@@ -105,7 +105,7 @@ def test_socks5_with_a_password() -> None:
 )
 def test_socks5_with_a_wrong_password(login: bytes) -> None:
     steps, _ = play(BOTH5 + login + NAME5, USER)
-    assert isinstance(steps[-1], Refuse)
+    assert isinstance(steps[-1], Reject)
     assert steps[-1].data == b"\x01\x01"
     assert len(steps) == 2
 
@@ -123,7 +123,7 @@ def test_socks5_with_a_wrong_password(login: bytes) -> None:
 )
 def test_socks5_without_a_common_method(greeting: bytes, credentials: Credentials | None) -> None:
     ((step,), _) = play(greeting, credentials)
-    assert isinstance(step, Refuse)
+    assert isinstance(step, Reject)
     assert step.data == b"\x05\xff"
 
 
@@ -150,8 +150,8 @@ def test_socks5_without_a_common_method(greeting: bytes, credentials: Credential
 )
 def test_socks5_refuses_with_the_exact_code(request_: bytes, code: int) -> None:
     steps, _ = play(NONE5 + request_)
-    assert steps[0] == Say(b"\x05\x00")
-    assert isinstance(steps[1], Refuse)
+    assert steps[0] == Send(b"\x05\x00")
+    assert isinstance(steps[1], Reject)
     assert steps[1].data == reply5(code)
     assert steps[1].text
     assert len(steps) == 2
@@ -172,25 +172,25 @@ def test_socks5_refuses_with_the_exact_code(request_: bytes, code: int) -> None:
 )
 def test_socks4_refuses(data: bytes) -> None:
     ((step,), _) = play(data)
-    assert isinstance(step, Refuse)
+    assert isinstance(step, Reject)
     assert step.data == reply4(0x5B)
 
 
 def test_socks4_cannot_carry_a_password() -> None:
     ((step,), _) = play(b"\x04\x01\x00\x50\x0a\x00\x00\x07user\x00", USER)
-    assert isinstance(step, Refuse)
+    assert isinstance(step, Reject)
     assert step.data == reply4(0x5D)
 
 
 @pytest.mark.parametrize("first", [0, 1, 3, 6, 22, 255])
 def test_other_versions_are_refused(first: int) -> None:
     ((step,), _) = play(bytes((first, 1, 0)))
-    assert step == Refuse(b"", "not SOCKS 4 or 5")
+    assert step == Reject(b"", "not SOCKS 4 or 5")
 
 
 def test_http_is_told_where_it_is() -> None:
     ((step,), _) = play(b"CONNECT web:443 HTTP/1.1\r\n")
-    assert isinstance(step, Refuse)
+    assert isinstance(step, Reject)
     assert step.data.startswith(b"HTTP/1.0 400 ")
     assert b"this is a SOCKS proxy" in step.data
 
@@ -203,7 +203,7 @@ def test_a_handshake_waits_for_its_last_byte() -> None:
         (BOTH5 + LOGIN + NAME5, USER),
     ):
         steps, rest = _play([data[:-1]], credentials)
-        assert not any(isinstance(step, (Reach, Refuse)) for step in steps)
+        assert not any(isinstance(step, (Connect, Reject)) for step in steps)
         assert rest
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from norouter_core.agent import resolve
 from norouter_core.dns.tcp import frame
-from norouter_core.engine import dnsservice
+from norouter_core.engine import dns_service
 from norouter_core.model import DnsSpec
 from tests.dns.test_hostile import QUERIES
 from tests.engine.meshes import local
@@ -106,7 +106,7 @@ async def there() -> AsyncIterator[tuple[Origin, World]]:
     hub = local()
     hub = replace(hub, options=replace(hub.options, dns=DnsSpec()))
     # No name server, and no look-up: nothing of this may leave the machine.
-    no_file = mock.patch.object(dnsservice, "RESOLV_CONF", "/")
+    no_file = mock.patch.object(dns_service, "RESOLV_CONF", "/")
     no_name = mock.patch.object(resolve, "look_up", _no_such_name)
     with no_file, no_name:
         async with origin() as site, world(site.port, hub=hub) as made:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from norouter_core.agent.mux import Mux
-from norouter_core.engine import CannotTap, TapBuffer
+from norouter_core.engine import TapBuffer, TapError
 from norouter_core.model import MeshSpec
 from tests.engine.meshes import relayed
 from tests.proxy.engines import (
@@ -66,19 +66,19 @@ async def test_bytes_do_not_cross_the_hub_and_are_counted(kind: str, carried: li
             await sending
             # Reports, heartbeats and no more.
             assert sum(carried) - before < MIB // 10
-            await eventually(lambda: there.stream.bytes_back > 8 * MIB, "it is counted")
+            await eventually(lambda: there.stream.bytes_received > 8 * MIB, "it is counted")
             stream = there.stream
             assert stream.id == number and stream.target == f"127.0.0.1:{port}"
             assert (stream.from_host, stream.to_host, stream.state) == ("front", "front", "open")
-            assert 8 * MIB + 5 < stream.bytes_forth < 8 * MIB + 500
-            with pytest.raises(CannotTap, match="served on front itself"):
+            assert 8 * MIB + 5 < stream.bytes_sent < 8 * MIB + 500
+            with pytest.raises(TapError, match="served on front itself"):
                 there.mesh.engine.tap(number, TapBuffer())
             client.end()
             assert await client.rest() == b""
         await there.idle()
         (ended,) = there.closed()
         assert ended.id == number and ended.reason == "closed"
-        assert ended.bytes_forth == stream.bytes_forth
+        assert ended.bytes_sent == stream.bytes_sent
 
 
 async def test_what_came_with_the_request_comes_first() -> None:
@@ -159,7 +159,7 @@ async def test_one_that_is_looked_at_stays_with_the_hub() -> None:
                 await client.send(connect_head("127.0.0.1", port))
                 assert (await client.exactly(12)) == b"HTTP/1.1 200"
                 await client.send(b"x" * MIB)
-                await eventually(lambda: seen.back.total > MIB, "its bytes are seen")
+                await eventually(lambda: seen.received.total > MIB, "its bytes are seen")
                 assert not there.stream.direct
 
 

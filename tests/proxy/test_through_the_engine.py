@@ -42,7 +42,7 @@ async def test_curl_reaches_what_the_mesh_publishes(way: str) -> None:
         streams = there.closed()
         assert [s.from_host for s in streams] == ["hub"] * 4
         assert [s.to_host for s in streams] == ["back"] * 4
-        assert all(s.bytes_forth > 50 and s.bytes_back > 40 for s in streams), streams
+        assert all(s.bytes_sent > 50 and s.bytes_received > 40 for s in streams), streams
 
 
 @pytest.mark.parametrize("way", ["--proxy", "--proxytunnel", "--socks5-hostname"])
@@ -129,8 +129,8 @@ async def test_routes_say_who_dials(case: str) -> None:
             assert await client.says(b"by http")
             assert (there.stream.from_host, there.stream.to_host) == ("hub", dialler)
             assert there.stream.target == f"{name}:{port}"
-            await eventually(lambda: there.stream.bytes_back >= 7, "its bytes are counted")
-            assert there.stream.bytes_forth >= 7
+            await eventually(lambda: there.stream.bytes_received >= 7, "its bytes are counted")
+            assert there.stream.bytes_sent >= 7
             assert there.stream.peer == client.text
         await there.idle()
         client, reply = await ask_socks(there.socks, name, port)
@@ -257,5 +257,5 @@ async def test_much_data_both_ways_through_a_bastion(way: str, tmp_path: Path) -
         await there.idle()
         down_stream, up_stream = there.closed()
         assert {down_stream.to_host, up_stream.to_host} == {"bastion"}
-        assert 64 * MIB <= down_stream.bytes_back <= 64 * MIB + 4096
-        assert 64 * MIB <= up_stream.bytes_forth <= 64 * MIB + 4096
+        assert 64 * MIB <= down_stream.bytes_received <= 64 * MIB + 4096
+        assert 64 * MIB <= up_stream.bytes_sent <= 64 * MIB + 4096

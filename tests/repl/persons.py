@@ -13,7 +13,7 @@ from tests.cli.conftest import ROOT
 from tests.engine.meshes import exec_command
 
 NOROUTER = (sys.executable, "-m", "norouter_tui")
-SCREEN = (sys.executable, "-m", "norouter_tui.app")
+SCREEN = (sys.executable, "-m", "norouter_tui.cli.screen_entry")
 
 EXEC = """\
 #!/bin/sh

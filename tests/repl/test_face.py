@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.history import InMemoryHistory
 
-from norouter_core.commands.words import join
+from norouter_core.commands.tokenizer import join
 from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Autosave

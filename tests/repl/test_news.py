@@ -8,8 +8,8 @@ import pytest
 from rich.text import Text
 
 from norouter_core.session.client import DocumentState, Rate, Summary
-from norouter_tui.repl import news as module
-from norouter_tui.repl.news import MOST, News
+from norouter_tui.repl import notices as module
+from norouter_tui.repl.notices import MOST, Notices
 from norouter_tui.repl.toolbar import toolbar
 from tests.servers import eventually
 
@@ -25,7 +25,7 @@ async def test_a_flood_is_summed_up_and_the_latest_lines_are_shown(
     async def show(lines: list[Text]) -> None:
         shown.append([line.plain for line in lines])
 
-    news = News(show)
+    news = Notices(show)
     for number in range(1000):
         news.put(Text(f"line {number}"))
     task = asyncio.create_task(news.run())
@@ -51,7 +51,7 @@ def test_the_toolbar_tells_what_fits() -> None:
     full = totals(200, path="/x/mesh\x1b.yaml", unsaved=True, undo="host add web")
     assert full == (
         " mesh\\x1b.yaml, unsaved | 2/3 hosts ready | 1 failed | 4 streams"
-        " | forth 2.0 KiB/s back 3 B/s | undo: host add web"
+        " | sent 2.0 KiB/s received 3 B/s | undo: host add web"
     )
     for width in range(1, 130):
         assert len(totals(width, path="mesh.yaml")) < width or not totals(width, path="mesh.yaml")

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from norouter_core.commands.outcome import (
+from norouter_core.commands.results import (
     Bytes,
     Column,
     Diff,
@@ -19,9 +19,9 @@ from norouter_core.commands.outcome import (
     Table,
     Unit,
 )
-from norouter_tui.bytetext import ByteText, Form
-from norouter_tui.display import Display
-from norouter_tui.outputs import MOST_ROWS, failure_lines, json_lines, lines
+from norouter_tui.output.display import Display
+from norouter_tui.output.hexdump import ByteFormat, ByteText
+from norouter_tui.output.rendering import MOST_ROWS, failure_lines, json_lines, lines
 
 COLUMNS = (
     Column("state", "State", Unit.STATE),
@@ -152,7 +152,7 @@ def test_json_is_a_row_a_line_with_raw_values_and_what_has_no_column() -> None:
     assert [json.loads(row) for row in rows] == [ROW, ROW]
     assert list(json_lines(Diff("+a\n"))) == ['{"diff":"+a\\n"}']
     assert list(json_lines(Lines("a\nb\x7f"))) == ['{"text":"a\\nb\\u007f"}']
-    (line,) = json_lines(Bytes("back", b"\x00\xff"))
+    (line,) = json_lines(Bytes("received", b"\x00\xff"))
     assert base64.b64decode(json.loads(line)["base64"]) == b"\x00\xff"
 
 
@@ -174,28 +174,28 @@ def test_a_failure_points_at_its_place() -> None:
 
 def test_a_tap_tells_the_directions_apart_and_keeps_lines_together() -> None:
     sheet = shown(
-        Bytes("forth", b"GET / HT"),
-        Bytes("forth", b"TP/1.1\r\n\r\n"),
-        Bytes("back", "caf\u00e9\n".encode()[:4]),
-        Bytes("back", "caf\u00e9\n".encode()[4:] + b"more"),
-        Bytes("forth", b"x"),
+        Bytes("sent", b"GET / HT"),
+        Bytes("sent", b"TP/1.1\r\n\r\n"),
+        Bytes("received", "caf\u00e9\n".encode()[:4]),
+        Bytes("received", "caf\u00e9\n".encode()[4:] + b"more"),
+        Bytes("sent", b"x"),
     )
     assert sheet.text.splitlines() == ["> GET / HTTP/1.1", "> ", "< caf\u00e9", "< more", "> x"]
 
 
 def test_what_is_no_text_is_dumped_with_running_offsets() -> None:
-    sheet = shown(Bytes("back", b"ok\n"), Bytes("back", bytes(range(20))), width=60)
+    sheet = shown(Bytes("received", b"ok\n"), Bytes("received", bytes(range(20))), width=60)
     assert sheet.text.splitlines() == [
         "< ok",
         "< 00000003  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f  ................",
         "< 00000013  10 11 12 13" + " " * 36 + "  ....",
     ]
-    dumped = shown(Bytes("forth", b"plain"), form=Form.HEX).text
+    dumped = shown(Bytes("sent", b"plain"), form=ByteFormat.HEX).text
     assert dumped.startswith("> 00000000  70 6c 61 69 6e") and dumped.endswith("  plain\n")
 
 
 def test_bytes_never_steer_the_terminal() -> None:
-    view = ByteText(Form.TEXT)
+    view = ByteText(ByteFormat.TEXT)
     text = "".join(part.plain for part in view.feed("stdout", b"\x1b[31mred\x1b[0m\xff\x07\n"))
     assert text == "\\x1b[31mred\\x1b[0m\\xff\\x07\n"
 

@@ -10,7 +10,7 @@ import tty
 
 import pytest
 
-from norouter_tui.repl.patient import MOST, PatientFile
+from norouter_tui.output.nonblocking import MOST, NonblockingFile
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_a_terminal_that_stands_still_holds_nobody_up_and_says_what_is_missing() -> None:
     reader, number = pty.openpty()
     tty.setraw(number)
-    screen = PatientFile(number)
+    screen = NonblockingFile(number)
     assert screen.isatty() and screen.fileno() == number
     begun = time.monotonic()
     block = "x" * (MOST // 8) + "\n"

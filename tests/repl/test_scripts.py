@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.commands.words import join
+from norouter_core.commands.tokenizer import join
 from tests.cli.conftest import Program, Start
 from tests.engine.meshes import exec_command, vip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from norouter_tui.repl.steps import BadStep, Step, StepReader, steps
+from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, steps
 
 
 def places(text: str) -> list[tuple[str, int, int]]:
@@ -30,11 +30,11 @@ def test_a_quoted_word_and_a_backslash_carry_a_line_on() -> None:
 
 def test_a_line_for_the_shell_is_taken_whole() -> None:
     assert list(steps("hosts\n !a; b | c 'd\nhosts; !e f; undo")) == [
-        Step("hosts", 1, 1, 0),
-        Step("a; b | c 'd", 2, 2, 7, shell=True),
-        Step("hosts", 3, 1, 20),
-        Step("e f", 3, 8, 27, shell=True),
-        Step("undo", 3, 14, 33),
+        ScriptStep("hosts", 1, 1, 0),
+        ScriptStep("a; b | c 'd", 2, 2, 7, shell=True),
+        ScriptStep("hosts", 3, 1, 20),
+        ScriptStep("e f", 3, 8, 27, shell=True),
+        ScriptStep("undo", 3, 14, 33),
     ]
 
 

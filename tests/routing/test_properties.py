@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from norouter_core.model import Route
-from norouter_core.routing.table import RouteTable, Way
+from norouter_core.routing.table import RouteKind, RouteTable
 from tests.routing.meshes import HOSTS, route
 
 # Few letters and few networks, so that routes do meet names.
@@ -64,7 +64,7 @@ def test_names_go_where_the_naive_model_sends_them(
     decision = table.decide(name, "laptop", addresses)
     # The model always looks at the addresses: so those that were said not to matter do not.
     assert decision.host == naive(routes, name, addresses)
-    assert (decision.way is Way.DIRECT) is (decision.host == "laptop")
+    assert (decision.way is RouteKind.DIRECT) is (decision.host == "laptop")
     assert decision.target == name
 
 

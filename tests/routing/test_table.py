@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.model import Host, Route
-from norouter_core.routing.learnt import Learnt
-from norouter_core.routing.table import Decision, RouteTable, Way
+from norouter_core.routing.learned_addresses import LearnedAddresses
+from norouter_core.routing.table import Decision, RouteKind, RouteTable
 from tests.routing.meshes import HOSTS, route
 
 
 def decide(
     routes: list[Route], target: str, *resolved: str, on: str = "laptop"
-) -> tuple[Way, str, str]:
+) -> tuple[RouteKind, str, str]:
     decision = RouteTable(HOSTS, routes).decide(target, on, resolved)
     return decision.way, decision.host, decision.target
 
@@ -26,13 +26,13 @@ EVERYTHING = [route("bastion", "* 0.0.0.0/0 ::/0")]
     + ["[::ffff:7f00:2a65]", "127.10853", "0x7f002a65", "2130717285"],
 )
 def test_the_mesh_wins_over_every_route(target: str) -> None:
-    assert decide(EVERYTHING, target) == (Way.MESH, "Web", "127.0.42.101")
-    assert decide(EVERYTHING, target, on="Web") == (Way.MESH, "Web", "127.0.42.101")
+    assert decide(EVERYTHING, target) == (RouteKind.MESH, "Web", "127.0.42.101")
+    assert decide(EVERYTHING, target, on="Web") == (RouteKind.MESH, "Web", "127.0.42.101")
 
 
 def test_a_name_that_leads_to_a_vip_is_the_mesh() -> None:
     routes = [route("bastion", "127.0.0.0/8")]
-    assert decide(routes, "web.nip.io", "127.0.42.101") == (Way.MESH, "Web", "127.0.42.101")
+    assert decide(routes, "web.nip.io", "127.0.42.101") == (RouteKind.MESH, "Web", "127.0.42.101")
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_a_name_that_leads_to_a_vip_is_the_mesh() -> None:
 )
 def test_what_matches(to: str, target: str, matches: bool) -> None:
     way, host, _ = decide([route("bastion", to)], target)
-    assert (way, host) == ((Way.VIA, "bastion") if matches else (Way.DIRECT, "laptop"))
+    assert (way, host) == ((RouteKind.VIA, "bastion") if matches else (RouteKind.DIRECT, "laptop"))
 
 
 def test_names_travel_as_names_and_addresses_in_their_plain_form() -> None:
-    assert decide(EVERYTHING, "Db.Corp") == (Way.VIA, "bastion", "Db.Corp")
-    assert decide(EVERYTHING, "[FD00::1]") == (Way.VIA, "bastion", "fd00::1")
-    assert decide([], "0xa.1") == (Way.DIRECT, "laptop", "10.0.0.1")
+    assert decide(EVERYTHING, "Db.Corp") == (RouteKind.VIA, "bastion", "Db.Corp")
+    assert decide(EVERYTHING, "[FD00::1]") == (RouteKind.VIA, "bastion", "fd00::1")
+    assert decide([], "0xa.1") == (RouteKind.DIRECT, "laptop", "10.0.0.1")
     routes = [route("bastion", "10.0.0.0/8")]
-    assert decide(routes, "db.corp", "10.0.0.1") == (Way.VIA, "bastion", "db.corp")
+    assert decide(routes, "db.corp", "10.0.0.1") == (RouteKind.VIA, "bastion", "db.corp")
 
 
 def test_the_later_route_wins() -> None:
@@ -95,21 +95,21 @@ def test_exclusions_pass_on_to_earlier_routes() -> None:
     ]
     assert decide(routes, "a.corp")[1] == "other"
     assert decide(routes, "a.org")[1] == "bastion"
-    assert decide(routes, "web-1.y")[:2] == (Way.DIRECT, "laptop")
+    assert decide(routes, "web-1.y")[:2] == (RouteKind.DIRECT, "laptop")
     assert decide(routes, "10.8.0.1")[1] == "bastion"
-    assert decide(routes, "10.9.0.1")[:2] == (Way.DIRECT, "laptop")
+    assert decide(routes, "10.9.0.1")[:2] == (RouteKind.DIRECT, "laptop")
     # A name is excluded by where it leads, too: any of its addresses will do.
-    assert decide(routes, "nas.home", "10.9.0.1")[:2] == (Way.DIRECT, "laptop")
-    assert decide(routes, "nas.home", "10.8.0.1", "10.9.0.1")[:2] == (Way.DIRECT, "laptop")
+    assert decide(routes, "nas.home", "10.9.0.1")[:2] == (RouteKind.DIRECT, "laptop")
+    assert decide(routes, "nas.home", "10.8.0.1", "10.9.0.1")[:2] == (RouteKind.DIRECT, "laptop")
 
 
 def test_via_may_be_an_alias_or_a_vip_and_oneself_is_direct() -> None:
     for via in ("WEB", "www.x", "127.0.42.101"):
-        assert decide([route(via, "*")], "a")[:2] == (Way.VIA, "Web")
-    assert decide([route("www.x", "*")], "a", on="Web") == (Way.DIRECT, "Web", "a")
+        assert decide([route(via, "*")], "a")[:2] == (RouteKind.VIA, "Web")
+    assert decide([route("www.x", "*")], "a", on="Web") == (RouteKind.DIRECT, "Web", "a")
     # Oneself still ends the search: an earlier route does not get it.
     routes = [route("bastion", "*"), route("laptop", "a")]
-    assert decide(routes, "a") == (Way.DIRECT, "laptop", "a")
+    assert decide(routes, "a") == (RouteKind.DIRECT, "laptop", "a")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_nothing_is_looked_up_in_vain(routes: list[Route], name: str, needed: bo
 def test_a_published_port_is_reached_by_its_publication() -> None:
     table = RouteTable(HOSTS, EVERYTHING)
     reached = table.decide_port("WWW.X.", 80, "laptop")
-    assert reached.decision == Decision(Way.MESH, "Web", "127.0.42.101")
+    assert reached.decision == Decision(RouteKind.MESH, "Web", "127.0.42.101")
     assert reached.published == ("127.0.42.101", 80)
     assert reached.dial == ("10.9.9.9", 8080)
     assert reached.code == ""
@@ -196,20 +196,20 @@ class Clock:
 
 def test_learnt_addresses_win_over_routes_but_not_over_vips_and_expire() -> None:
     clock = Clock()
-    learnt = Learnt(clock)
+    learnt = LearnedAddresses(clock)
     table = RouteTable(HOSTS, [route("other", "10.0.0.0/8")], learnt)
     assert learnt.learn("10.0.0.5", "bastion", 60)
     assert learnt.learn("::ffff:10.0.0.6", "bastion", 60)
-    assert table.decide("10.0.0.5", "laptop") == Decision(Way.VIA, "bastion", "10.0.0.5")
+    assert table.decide("10.0.0.5", "laptop") == Decision(RouteKind.VIA, "bastion", "10.0.0.5")
     assert table.decide("10.0.0.6", "laptop").host == "bastion"
     assert table.decide("10.0.0.7", "laptop").host == "other"
-    assert table.decide("10.0.0.5", "bastion").way is Way.DIRECT
+    assert table.decide("10.0.0.5", "bastion").way is RouteKind.DIRECT
     clock.now = 60.0
     assert table.decide("10.0.0.5", "laptop").host == "other"
 
 
 def test_some_addresses_are_never_learnt() -> None:
-    learnt = Learnt(Clock())
+    learnt = LearnedAddresses(Clock())
     for address in ("127.0.0.1", "::1", "0.0.0.0", "::", "169.254.169.254", "fe80::1"):
         assert not learnt.learn(address, "bastion", 60)
     for address in ("224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:127.0.0.1", "x", ""):
@@ -218,18 +218,18 @@ def test_some_addresses_are_never_learnt() -> None:
 
 
 def test_learnt_is_bounded_and_forgets_hosts_that_left() -> None:
-    learnt = Learnt(Clock(), limit=3)
+    learnt = LearnedAddresses(Clock(), limit=3)
     for last in range(1, 5):
         learnt.learn(f"10.0.0.{last}", "gone" if last == 4 else "bastion", 60)
     assert len(learnt) == 3
     table = RouteTable(HOSTS, [], learnt)
-    assert table.decide("10.0.0.1", "laptop").way is Way.DIRECT
+    assert table.decide("10.0.0.1", "laptop").way is RouteKind.DIRECT
     assert table.decide("10.0.0.2", "laptop").host == "bastion"
-    assert table.decide("10.0.0.4", "laptop").way is Way.DIRECT
+    assert table.decide("10.0.0.4", "laptop").way is RouteKind.DIRECT
     learnt.keep({"bastion"})
     assert len(learnt) == 2
 
 
 def test_a_mesh_without_hosts() -> None:
     hosts: tuple[Host, ...] = ()
-    assert RouteTable(hosts, []).decide("", "x") == Decision(Way.DIRECT, "x", "")
+    assert RouteTable(hosts, []).decide("", "x") == Decision(RouteKind.DIRECT, "x", "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, Route
-from norouter_core.session.foresight import change, foresee
-from norouter_core.session.names import history_name
+from norouter_core.session.preview import apply_lines, preview
+from norouter_core.session.redact import history_name
 from tests.engine.meshes import local
 from tests.session.sessions import talk
 
@@ -23,7 +23,7 @@ def test_each_line_is_foreseen_after_those_before_it() -> None:
         asked.append(spec)
         return (7, 9)
 
-    seen = foresee(MESH, ["port rm web 80", "port add web 80:81"], cuts)
+    seen = preview(MESH, ["port rm web 80", "port add web 80:81"], cuts)
     assert seen.failure is None and seen.changes and seen.cuts == (7, 9)
     assert [len(m) > 0 for m in seen.messages] == [True, True]
     assert asked[0].hosts[0].options.ports == (Forward(80, "127.0.0.1", 81),)
@@ -31,7 +31,7 @@ def test_each_line_is_foreseen_after_those_before_it() -> None:
 
 def test_lines_that_come_to_nothing_change_nothing() -> None:
     lines = ["route rm 2", "route add web '*.b' --at 2"]
-    assert not foresee(MESH, lines, lambda spec: ()).changes
+    assert not preview(MESH, lines, lambda spec: ()).changes
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_lines_that_come_to_nothing_change_nothing() -> None:
     ],
 )
 def test_the_line_and_the_place_to_blame_are_told(lines: list[str], at: int, column: int) -> None:
-    seen = foresee(MESH, lines, lambda spec: ())
+    seen = preview(MESH, lines, lambda spec: ())
     assert seen.failure is not None and not seen.changes
     assert (seen.at, seen.failure.column) == (at, column)
 
@@ -54,10 +54,10 @@ def test_the_line_and_the_place_to_blame_are_told(lines: list[str], at: int, col
 async def test_lines_are_one_change_that_one_undo_takes_back() -> None:
     async with talk(local("hub", Forward(18080, "127.0.0.1", 80))) as say:
         before = say.session.spec
-        outcome = await change(say.session, ["port rm hub 18080", "port add hub 18081:80"])
+        outcome = await apply_lines(say.session, ["port rm hub 18080", "port add hub 18081:80"])
         assert outcome.changed and outcome.failure is None
         assert say.session.spec.hosts[0].options.ports == (Forward(18081, "127.0.0.1", 80),)
-        refused = await change(say.session, ["port rm hub 18081", "port rm hub 1"])
+        refused = await apply_lines(say.session, ["port rm hub 18081", "port rm hub 1"])
         assert refused.failure is not None and not refused.changed
         await say.ok("undo")
         assert say.session.spec == before

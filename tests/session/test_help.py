@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from norouter_core.commands.manual import verb_help
+from norouter_core.commands.help import verb_help
 from norouter_core.commands.registry import VERBS
 from tests.engine.meshes import local
 from tests.session.sessions import talk

@@ -13,7 +13,7 @@ from norouter_core.agent.ends import End
 from norouter_core.engine import Engine
 from norouter_core.engine.publications import Publication
 from norouter_core.session.client import DocumentState, Snapshot
-from norouter_core.session.gauge import Gauge
+from norouter_core.session.rates import RateTracker
 from norouter_core.session.sampler import Sampler
 from tests.engine.meshes import forward, local, mesh, relayed
 from tests.servers import connect, echoing
@@ -51,11 +51,11 @@ async def test_bytes_that_flow_are_rates_of_their_hosts_and_stream() -> None:
                     assert sum(moved) == pytest.approx(128 * KIB, rel=0.3)
                     busy = max(seen, key=lambda snapshot: snapshot.total.total)
                     stream = busy.streams[number]
-                    assert stream.forth > 0 and stream.back > 0
-                    assert busy.hosts["hub"].forth == pytest.approx(stream.forth)
-                    assert busy.hosts["web"].forth == pytest.approx(stream.back)
-                    assert busy.hosts["web"].back == pytest.approx(stream.forth)
-                    assert busy.total.forth == pytest.approx(stream.forth)
+                    assert stream.sent > 0 and stream.received > 0
+                    assert busy.hosts["hub"].sent == pytest.approx(stream.sent)
+                    assert busy.hosts["web"].sent == pytest.approx(stream.received)
+                    assert busy.hosts["web"].received == pytest.approx(stream.sent)
+                    assert busy.total.sent == pytest.approx(stream.sent)
                     assert busy.hosts["web"].history[-1] == busy.hosts["web"].total
                 await _without(sampler, number)
 
@@ -70,7 +70,7 @@ def _moved(seen: list[Snapshot], number: int) -> list[float]:
 
 
 def _echoed(snapshot: Snapshot, number: int) -> int:
-    return sum(s.bytes_back for s in snapshot.status.streams if s.id == number)
+    return sum(s.bytes_received for s in snapshot.status.streams if s.id == number)
 
 
 async def _without(sampler: Sampler, number: int) -> None:
@@ -120,19 +120,19 @@ async def test_glances_have_rates_too() -> None:
     async with echoing() as port:
         async with mesh(local(), relayed("web", forward(port))) as made:
             async with sampling(made.engine) as sampler, asyncio.timeout(10):
-                assert sampler.glance().total.total == 0
+                assert sampler.latest().total.total == 0
                 with await connect(made.address("web")) as client:
-                    while sampler.glance().total.total == 0:
+                    while sampler.latest().total.total == 0:
                         assert await client.says(b"x" * KIB)
                         await asyncio.sleep(0.005)
 
 
 def test_the_gauge_counts_from_what_was_first_seen() -> None:
-    gauge = Gauge[str](3)
+    gauge = RateTracker[str](3)
     assert gauge.update([("a", 1000, 10)], 5.0)["a"].total == 0
     rates = gauge.update([("a", 1100, 30), ("new", 50, 0)], 2.0)
-    assert (rates["a"].forth, rates["a"].back, rates["a"].history) == (50, 10, (60,))
-    assert (rates["new"].forth, rates["new"].history) == (25, (25,))
+    assert (rates["a"].sent, rates["a"].received, rates["a"].history) == (50, 10, (60,))
+    assert (rates["new"].sent, rates["new"].history) == (25, (25,))
     rates = gauge.update([("a", 1000, 30)], 1.0)
     assert (rates["a"].total, rates["a"].history) == (0, (60, 0)), "a counter fell"
     assert set(rates) == {"a"}
@@ -170,4 +170,4 @@ async def test_statuses_are_the_same_while_nothing_changes() -> None:
                 assert one is other
                 assert await client.says(b"hello")
                 (third,) = made.streams
-                assert (third.bytes_forth, third.bytes_back) == (10, 10)
+                assert (third.bytes_sent, third.bytes_received) == (10, 10)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from norouter_core.commands.edits import new_mesh
-from norouter_core.commands.outcome import Output
 from norouter_core.commands.registry import VERBS
+from norouter_core.commands.results import Output
 from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.session.document import Document

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.session import sources
-from norouter_core.session.sources import Sources, ssh_hosts
+from norouter_core.exec_commands import discovery
+from norouter_core.exec_commands.discovery import Discovery, ssh_hosts
 from tests.engine.meshes import children
 from tests.servers import eventually
 
@@ -41,7 +41,7 @@ def calls(folder: Path, name: str) -> int:
 
 async def test_containers_complete_an_exec_command(programs: Path) -> None:
     program(programs, "docker", r"printf 'web\tnginx:1\ndb,x\tpostgres\n\033[31m\tred\n'")
-    asked = Sources()
+    asked = Discovery()
     assert await asked.commands((), "") == [("docker", "a container")]
     assert await asked.commands(("docker",), "") == [("exec", "run something in a container")]
     names = [("web", "nginx:1"), ("db", "postgres")]
@@ -56,12 +56,12 @@ async def test_each_program_is_asked_once_at_a_time_and_remembered(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(programs, "podman", "sleep 0.1\necho web")
-    asked = Sources()
+    asked = Discovery()
     many = [asked.commands(("podman", "exec", "-i"), "") for _ in range(5)]
     assert set(map(tuple, await asyncio.gather(*many))) == {(("web", ""),)}
     assert calls(programs, "podman") == 1
-    monkeypatch.setattr(sources, "FRESH", 0.0)
-    asked = Sources()
+    monkeypatch.setattr(discovery, "FRESH", 0.0)
+    asked = Discovery()
     for _ in range(2):
         await asked.commands(("podman", "exec", "-i"), "")
     assert calls(programs, "podman") == 3
@@ -70,11 +70,11 @@ async def test_each_program_is_asked_once_at_a_time_and_remembered(
 async def test_a_program_that_hangs_is_given_up(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "PATIENCE", 0.3)
+    monkeypatch.setattr(discovery, "PATIENCE", 0.3)
     program(programs, "lxc", "echo first\nsleep 60 &\nsleep 60")
     program(programs, "kubectl", "echo 'pod Running'")
     begun = time.monotonic()
-    hosts = await Sources(ssh_config=programs / "none").hosts()
+    hosts = await Discovery(ssh_config=programs / "none").hosts()
     assert time.monotonic() - begun < 10
     assert hosts == [
         ("lxc exec first --", "instance"),
@@ -86,16 +86,16 @@ async def test_a_program_that_hangs_is_given_up(
 async def test_a_program_that_fails_or_floods_names_nothing_of_use(programs: Path) -> None:
     program(programs, "docker", "echo no daemon >&2\nexit 1")
     program(programs, "podman", "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done")
-    asked = Sources()
+    asked = Discovery()
     assert await asked.commands(("docker", "exec", "-i"), "") == []
     names = await asked.commands(("podman", "exec", "-i"), "")
-    assert len(names) <= sources.MOST_NAMES
+    assert len(names) <= discovery.MOST_NAMES
     await eventually(lambda: not children(), "nothing is left of it")
 
 
 async def test_who_gives_up_leaves_the_answer_to_the_next(programs: Path) -> None:
     program(programs, "docker", "sleep 0.3\necho web")
-    asked = Sources()
+    asked = Discovery()
     question = asyncio.ensure_future(asked.commands(("docker", "exec", "-i"), ""))
     await eventually(lambda: calls(programs, "docker"), "it is asked")
     question.cancel()
@@ -108,9 +108,9 @@ async def test_who_gives_up_leaves_the_answer_to_the_next(programs: Path) -> Non
 async def test_closing_waits_for_what_is_asked(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "PATIENCE", 0.3)
+    monkeypatch.setattr(discovery, "PATIENCE", 0.3)
     program(programs, "docker", "sleep 60")
-    asked = Sources()
+    asked = Discovery()
     question = asyncio.ensure_future(asked.commands(("docker", "exec", "-i"), ""))
     await eventually(lambda: calls(programs, "docker"), "it is asked")
     await asked.close()
@@ -137,7 +137,7 @@ async def test_hosts_of_ssh_complete_a_command(programs: Path, tmp_path: Path) -
     program(programs, "ssh", "")
     config = tmp_path / "config"
     config.write_text("Host db\n")
-    asked = Sources(ssh_config=config)
+    asked = Discovery(ssh_config=config)
     assert await asked.commands(("ssh",), "") == [("db", "host of ssh")]
     assert await asked.commands(("ssh", "-i"), "") == []
     assert ("ssh db", "host of ssh") in await asked.hosts()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from norouter_core.commands.outcome import Bytes, Outcome, Output, Table
+from norouter_core.commands.results import Bytes, Outcome, Output, Table
 from norouter_core.engine import Engine
 from norouter_core.engine.events import Log
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from norouter_core.model import HostOptions, HostSpec, MeshSpec
 from norouter_core.session import session as sessions
 from norouter_core.session.autosave import Autosave, AutosaveFailed
@@ -166,7 +166,7 @@ async def test_a_stream_is_tapped_and_a_command_run() -> None:
             tapping = asyncio.ensure_future(say.session.run("stream tap 1", told.append))
             # What passes before the tap stands is not seen.
             async with asyncio.timeout(10):
-                while {x.source for x in told if isinstance(x, Bytes)} != {"forth", "back"}:
+                while {x.source for x in told if isinstance(x, Bytes)} != {"sent", "received"}:
                     await client.send(b"hello")
                     assert await client.exactly(5) == b"hello"
             await say.ok("stream kill 1")
@@ -175,7 +175,7 @@ async def test_a_stream_is_tapped_and_a_command_run() -> None:
             pieces = [x for x in told if isinstance(x, Bytes)]
             assert outcome.data == {
                 way: sum(len(x.data) for x in pieces if x.source == way)
-                for way in ("forth", "back")
+                for way in ("sent", "received")
             }
             assert "killed" in outcome.message
         outcome = await say.ok("exec web -- sh -c 'echo out; echo err >&2; exit 7'")
@@ -193,7 +193,7 @@ async def test_a_stream_that_its_host_does_not_kill_is_told(
         assert web is not None
 
         async def silent(number: int) -> bool:
-            raise VerbError("timeout", "no answer to 'kill' within 10 s")
+            raise OperationError("timeout", "no answer to 'kill' within 10 s")
 
         with await connect((web.vip, 8080)):
             await eventually(lambda: say.session.engine.status().streams, "a stream is open")
@@ -320,7 +320,7 @@ async def test_streams_are_followed_as_they_open_and_close() -> None:
         rows = [row for table in told if isinstance(table, Table) for row in table.rows]
         assert {row["id"] for row in rows} == {1}
         assert [row["state"] == "closed" for row in rows] == [False, True]
-        assert rows[1]["bytes_forth"] == 5
+        assert rows[1]["bytes_sent"] == 5
         for task in (following, others):
             task.cancel()
         await asyncio.wait((following, others))

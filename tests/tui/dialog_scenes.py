@@ -10,7 +10,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 
 from norouter_core.commands.edits import new_mesh
-from norouter_core.commands.outcome import Completion, Diff, Outcome, Question, Table
+from norouter_core.commands.results import Completion, Diff, Outcome, Question, Table
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.model import HostSpec
 from norouter_core.session.client import DocumentState, Rate, Snapshot

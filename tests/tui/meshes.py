@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from norouter_core.bootstrap.problem import HostProblem
 from norouter_core.engine.status import (
     HostState,
     HostStatus,
@@ -17,6 +16,7 @@ from norouter_core.engine.status import (
     StreamState,
     StreamStatus,
 )
+from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, Route
 from norouter_core.session.client import DocumentState, Rate, Snapshot
 from tests.cli.values import host, listener, stream
@@ -130,8 +130,8 @@ def streams(number: int = 9) -> tuple[StreamStatus, ...]:
                 service="port" if name == "web" else "http",
                 state=states[i % len(states)],
                 opened=NOW - 3 * (number - i) ** 1.5,
-                bytes_forth=(i * 7919) % 90_000 * (i % 4),
-                bytes_back=(i * 104_729) % 70_000_000,
+                bytes_sent=(i * 7919) % 90_000 * (i % 4),
+                bytes_received=(i * 104_729) % 70_000_000,
             )
         )
     return tuple(made)

@@ -10,7 +10,7 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from norouter_core.commands.outcome import (
+from norouter_core.commands.results import (
     Bytes,
     Column,
     Completion,
@@ -26,8 +26,8 @@ from norouter_core.commands.outcome import (
 from norouter_core.model import MeshSpec
 from norouter_core.session.client import DocumentState, Snapshot
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.log import LogEntry, LogView
 from norouter_tui.screen.messages import SnapshotArrived
+from norouter_tui.screen.views.log import LogEntry, LogView
 from tests.tui import meshes
 from tests.tui.still import StillBackend
 
@@ -85,7 +85,7 @@ def answer(line: str, confirmed: bool) -> tuple[Outcome, Sequence[Output]]:
         case "prot":
             return Outcome(failure=Failure("there is no verb `prot`", 1, "did you mean port?")), []
         case "stream":
-            sides = [Bytes("forth", REQUEST), Bytes("back", RESPONSE)]
+            sides = [Bytes("sent", REQUEST), Bytes("received", RESPONSE)]
             return Outcome(message="stream 1 has ended: closed"), sides
     return Outcome(message=f"done: {line}"), []
 
@@ -178,7 +178,7 @@ SCENES = (
     Scene("streams"),
     Scene("empty", snapshot=empty),
     Scene("500-streams", ("1", "K", "pagedown", "down"), many),
-    Scene("filtered", ("1", "slash", "=host:bastion forth>10K")),
+    Scene("filtered", ("1", "slash", "=host:bastion sent>10K")),
     Scene("filter-wrong", ("1", "slash", "=host:bastion byte>10K")),
     Scene("frozen", ("1", "f"), then=later),
     Scene("stream-detail", ("1", "down", "enter")),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from norouter_core.commands.outcome import Completion, Emit, Outcome, Output
+from norouter_core.commands.results import Completion, Emit, Outcome, Output
 from norouter_core.model import MeshSpec
-from norouter_core.session.foresight import Foresight, foresee
+from norouter_core.session.preview import Preview, preview
 from tests.tui import meshes
 
 Answer = Callable[[str, bool], tuple[Outcome, Sequence[Output]]]
@@ -48,12 +48,12 @@ class StillBackend:
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
         return self.completions
 
-    async def foresee(self, lines: Sequence[str]) -> Foresight:
-        return foresee(self.spec, lines, lambda spec: self.cuts)
+    async def foresee(self, lines: Sequence[str]) -> Preview:
+        return preview(self.spec, lines, lambda spec: self.cuts)
 
     async def change(self, lines: Sequence[str]) -> Outcome:
         self.changed.append(tuple(lines))
-        seen = foresee(self.spec, lines, lambda spec: ())
+        seen = preview(self.spec, lines, lambda spec: ())
         return Outcome("; ".join(seen.messages), seen.failure, changed=True, data=seen.data)
 
     async def hosts_to_add(self) -> Sequence[tuple[str, str]]:

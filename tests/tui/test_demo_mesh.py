@@ -16,7 +16,7 @@ from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.session.document import Document
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.bridge import Bridge
+from norouter_tui.screen.bridge import EngineThread
 from norouter_tui.screen.dialogs.connecting import Connecting
 from tests.tui.dialog_scenes import press
 from tests.tui.driving import shown, until
@@ -33,7 +33,7 @@ def test_the_demo_mesh_comes_up_with_traffic_and_leaves_nothing(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     async def play() -> None:
-        bridge = Bridge(Document.empty(new_mesh()), interval=0.2, autosave=None)
+        bridge = EngineThread(Document.empty(new_mesh()), interval=0.2, autosave=None)
         app = NorouterApp(bridge, opening="demo")
         async with app.run_test(size=(100, 30)) as pilot:
             await until(pilot, lambda: _states(app) == [HostState.READY] * 4)
@@ -56,7 +56,7 @@ def test_a_host_is_added_gets_a_port_and_one_undo_takes_that_back() -> None:
 
     async def play() -> None:
         document = Document.empty(MeshSpec((HostSpec("local", f"{net}.1"),)))
-        bridge = Bridge(document, interval=0.1, autosave=None)
+        bridge = EngineThread(document, interval=0.1, autosave=None)
         app = NorouterApp(bridge)
         async with app.run_test(size=(100, 36)) as pilot:
             await until(pilot, lambda: app.last_snapshot is not None)

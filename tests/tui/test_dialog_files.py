@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from norouter_core.commands.grammar import parse
-from norouter_core.commands.outcome import Completion, Outcome
+from norouter_core.commands.parser import parse
+from norouter_core.commands.results import Completion, Outcome
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.dialogs.answers import Answers
+from norouter_tui.screen.dialogs.command_builder import Said, sentence
 from norouter_tui.screen.dialogs.files import FileDialog
-from norouter_tui.screen.dialogs.sentence import Said, sentence
 from norouter_tui.screen.dialogs.welcome import Welcome
 from tests.tui.dialogs import NEW, is_closed, play_dialog, press
 from tests.tui.driving import notes, shown, until
@@ -111,7 +111,7 @@ def test_work_on_another_file_is_told_only() -> None:
 
 def test_a_form_tells_of_a_mesh_that_has_ended() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        from norouter_core.commands.outcome import Failure
+        from norouter_core.commands.results import Failure
 
         async def gone(lines: Any) -> Outcome:
             return Outcome(failure=Failure("the mesh has been stopped"))

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from norouter_core.commands.outcome import Completion
+from norouter_core.commands.results import Completion
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.dialogs.adding import AddHost
+from norouter_tui.screen.dialogs.add_host import AddHost
 from norouter_tui.screen.dialogs.connecting import Connecting
+from norouter_tui.screen.dialogs.edit_host import EditHost
 from norouter_tui.screen.dialogs.form import Form
-from norouter_tui.screen.dialogs.hosts import EditHost
 from norouter_tui.screen.dialogs.ports import AddPort
 from norouter_tui.screen.dialogs.welcome import Welcome
 from norouter_tui.screen.messages import SnapshotArrived

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from norouter_core.commands.outcome import Bytes, Completion, Emit, Failure, Outcome, Question
+from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Question
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.confirm import Confirm
-from norouter_tui.screen.detail import DetailPane
 from norouter_tui.screen.dialogs.answers import Answers
-from norouter_tui.screen.help import HelpScreen
+from norouter_tui.screen.dialogs.confirm import Confirm
+from norouter_tui.screen.dialogs.help import HelpScreen
 from norouter_tui.screen.messages import SnapshotArrived
-from norouter_tui.screen.streams import StreamGrid
+from norouter_tui.screen.views.streams import StreamGrid
+from norouter_tui.screen.widgets.detail import DetailPane
 from tests.tui import meshes, scenes
 from tests.tui.driving import notes, rows, shown, until
 from tests.tui.still import Answer, StillBackend
@@ -278,7 +278,7 @@ def test_the_manifest_is_edited_and_applied_once_what_differs_was_seen(
 ) -> None:
     from contextlib import nullcontext
 
-    from norouter_tui import editor
+    from norouter_tui.cli import editor
 
     def edit(path: Path) -> None:
         path.write_text(path.read_text().replace("127.0.42.102", "127.0.42.9"))

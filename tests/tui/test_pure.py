@@ -10,21 +10,21 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.events import Key, Paste
 
-from norouter_core.commands.outcome import Bytes
+from norouter_core.commands.results import Bytes
 from norouter_core.engine.status import HostState
 from norouter_core.engine.tap import LIMIT
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
-from norouter_tui.screen.cells import age, fit, short, sparkline, trip
-from norouter_tui.screen.columns import GAP, place
 from norouter_tui.screen.copying import ready_lines
+from norouter_tui.screen.dialogs.tap import Side
 from norouter_tui.screen.history import History
-from norouter_tui.screen.manifest import merged
-from norouter_tui.screen.ports import rows_of
-from norouter_tui.screen.settings import Settings, load_settings
-from norouter_tui.screen.streams import COLUMNS
-from norouter_tui.screen.tap import Side
+from norouter_tui.screen.settings import ScreenSettings, load_settings
 from norouter_tui.screen.terminal import Input
 from norouter_tui.screen.texts import cells, translated, wrapped
+from norouter_tui.screen.views.manifest import merged
+from norouter_tui.screen.views.ports import rows_of
+from norouter_tui.screen.views.streams import COLUMNS
+from norouter_tui.screen.widgets.cells import age, fit, short, sparkline, trip
+from norouter_tui.screen.widgets.columns import GAP, place
 from tests.cli.values import host, listener
 from tests.tui import meshes
 
@@ -99,7 +99,7 @@ def test_history_is_walked_by_what_was_typed(tmp_path: Path) -> None:
 def test_settings_are_read_and_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     names, themes = ["quit", "freeze"], ["norouter-dark", "nord"]
-    assert load_settings(file, themes, names) == (Settings(), [])
+    assert load_settings(file, themes, names) == (ScreenSettings(), [])
     file.write_text(
         '[screen]\ntheme = "nord"\nrefresh = 1\nvi = false\n[keys]\nquit = "ctrl+q,Q"\n'
     )
@@ -111,7 +111,7 @@ def test_settings_are_read_and_what_is_wrong_is_told_with_its_line(tmp_path: Pat
         '[screen]\ntheme = "norrd"\nrefresh = 0\n[keys]\nquitt = "q"\nfreeze = 3\n[x]\n'
     )
     settings, problems = load_settings(file, themes, names)
-    assert settings == Settings()
+    assert settings == ScreenSettings()
     assert {(p.line, p.hint) for p in problems} == {
         (2, "did you mean nord?"),
         (3, "write seconds, from 0.1 to 10"),
@@ -151,13 +151,13 @@ def test_lines_to_copy_fit_what_they_are_for() -> None:
 
 def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
     side = Side()
-    side.add(Bytes("forth", b"a" * (LIMIT + 5)))
-    side.add(Bytes("forth", b"bc"))
+    side.add(Bytes("sent", b"a" * (LIMIT + 5)))
+    side.add(Bytes("sent", b"bc"))
     assert len(side.kept) == LIMIT and side.total == LIMIT + 7
     first, *_, last = side.hex_lines(80)
     assert first.plain.startswith(f"{16:08x}  61 61")
     assert last.plain.endswith("aaaaabc")
-    side.add(Bytes("forth", b"z", skipped=100))
+    side.add(Bytes("sent", b"z", skipped=100))
     assert [line.plain[:12] for line in side.hex_lines(80)] == []
     assert [line.plain for line in side.text_lines(80)] == ["z"]
 
@@ -177,8 +177,8 @@ def test_a_paste_is_text_from_its_first_character_to_its_last(step: int) -> None
 @pytest.mark.parametrize("width", [29, 31, 42, 43, 60, 75, 76, 200])
 def test_hex_shows_every_byte_in_the_room_there_is(width: int, before: int) -> None:
     side = Side()
-    side.add(Bytes("forth", b"", skipped=before))
-    side.add(Bytes("forth", bytes(range(48, 112))))
+    side.add(Bytes("sent", b"", skipped=before))
+    side.add(Bytes("sent", bytes(range(48, 112))))
     lines = list(side.hex_lines(width))
     assert all(line.cell_len <= width for line in lines)
     rows = [line.plain.split("  ")[1].split() for line in lines]

@@ -15,9 +15,9 @@ from norouter_core.engine.status import HostState
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
-from norouter_tui.exitcodes import ExitCode
+from norouter_tui.exit_codes import ExitCode
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.bridge import Bridge
+from norouter_tui.screen.bridge import EngineThread
 from tests.tui.driving import notes, rows, shown, until
 
 
@@ -28,8 +28,8 @@ def _mesh(target: int) -> MeshSpec:
     return MeshSpec((here, HostSpec("web", f"{net}.2", ("env",), options=options)))
 
 
-def _app(spec: MeshSpec, notes: list[Text] | None = None) -> tuple[NorouterApp, Bridge]:
-    bridge = Bridge(Document.empty(spec), interval=0.2, autosave=None)
+def _app(spec: MeshSpec, notes: list[Text] | None = None) -> tuple[NorouterApp, EngineThread]:
+    bridge = EngineThread(Document.empty(spec), interval=0.2, autosave=None)
     return NorouterApp(bridge, notes or ()), bridge
 
 
@@ -132,10 +132,10 @@ def test_a_fault_of_the_engine_ends_the_screen_with_it(monkeypatch: pytest.Monke
     async def play() -> None:
         app, bridge = _app(MeshSpec())
 
-        async def fall(self: Bridge, sampler: object) -> None:
+        async def fall(self: EngineThread, sampler: object) -> None:
             raise RuntimeError("a fault in the thread")
 
-        monkeypatch.setattr(Bridge, "_follow_snapshots", fall)
+        monkeypatch.setattr(EngineThread, "_follow_snapshots", fall)
         async with app.run_test(size=(80, 24)) as pilot:
             while not app._exit:
                 await pilot.pause(0.02)
@@ -149,7 +149,7 @@ def test_a_fault_of_the_engine_ends_the_screen_with_it(monkeypatch: pytest.Monke
 def test_the_mesh_is_saved(tmp_path: Path) -> None:
     async def play() -> None:
         file = tmp_path / "mesh.yaml"
-        bridge = Bridge(Document(str(file), MeshSpec(), None), interval=0.2, autosave=None)
+        bridge = EngineThread(Document(str(file), MeshSpec(), None), interval=0.2, autosave=None)
         app = NorouterApp(bridge)
         async with app.run_test(size=(100, 30)) as pilot:
             await until(pilot, lambda: app.main.snapshot is not None)
@@ -171,7 +171,7 @@ def test_the_end_says_what_became_of_unsaved_work(line: str, kept: bool, tmp_pat
     autosave = Autosave(tmp_path / "autosave")
 
     async def play() -> None:
-        bridge = Bridge(Document.empty(_mesh(9)), interval=0.2, autosave=autosave)
+        bridge = EngineThread(Document.empty(_mesh(9)), interval=0.2, autosave=autosave)
         app = NorouterApp(bridge)
         async with app.run_test() as pilot:
             changed = await bridge.run("host rm web", lambda _: None, confirmed=True)

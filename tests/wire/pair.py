@@ -26,7 +26,7 @@ def output(connection: Connection) -> bytes:
         sent: list[tuple[Stream, int]] = []
         turn = connection.outbox.fill(sent)
         for stream, _ in sent:
-            connection.left_backlog(stream)
+            connection.on_drained(stream)
         size = sum(map(len, connection.outbox.writing))
         out += b"".join(connection.outbox.writing)
         connection.outbox.written(size)

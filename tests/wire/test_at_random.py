@@ -58,7 +58,7 @@ class End:
         sent: list[tuple[Stream, int]] = []
         outbox.fill(sent)
         for stream, _ in sent:
-            self.connection.left_backlog(stream)
+            self.connection.on_drained(stream)
         data = b"".join(outbox.writing)[:most]
         outbox.written(len(data))
         self.on_the_way += data

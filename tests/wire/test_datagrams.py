@@ -161,7 +161,7 @@ def test_control_goes_first_and_eof_last() -> None:
 def test_a_flood_of_datagrams_takes_turns_with_bytes() -> None:
     connection = Connection(HUB)
     flood, bulk = connection.open(TARGET), connection.open({"target": ["a", 1]})
-    bulk.sending.left = MAX_WINDOW
+    bulk.sending.available = MAX_WINDOW
     output(connection)
     connection.send(bulk, bytes(4 * QUANTUM))
     for _ in range(4):

@@ -11,7 +11,7 @@ from norouter_core.wire.stream import Stream
 def open_stream(connection: Connection) -> Stream:
     stream = connection.open({"target": ["a", 1]})
     stream.state = "open"
-    stream.sending.left = MAX_WINDOW
+    stream.sending.available = MAX_WINDOW
     return stream
 
 
@@ -80,7 +80,7 @@ def test_control_goes_first_and_eof_after_its_data() -> None:
         sent: list[tuple[Stream, int]] = []
         connection.outbox.fill(sent)
         for each, _ in sent:
-            connection.left_backlog(each)
+            connection.on_drained(each)
         data = b"".join(connection.outbox.writing)
         connection.outbox.written(len(data))
         kinds += [kind for kind, _, _ in frames.Decoder().feed(memoryview(data))]
@@ -97,8 +97,8 @@ def test_two_turns_of_one_batch_count_as_one_and_end_the_stream_once() -> None:
     sent: list[tuple[Stream, int]] = []
     connection.outbox.fill(sent)
     assert sent == [(ending, QUANTUM + 1000), (other, QUANTUM + 1000)]
-    connection.left_backlog(ending)
-    connection.left_backlog(ending)
+    connection.on_drained(ending)
+    connection.on_drained(ending)
     connection.outbox.written(sum(map(len, connection.outbox.writing)))
     assert drained(connection) == [(frames.EOF, ending.id, 0)]
 

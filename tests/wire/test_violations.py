@@ -125,10 +125,10 @@ def test_an_offence_ends_the_link_with_its_code(name: str) -> None:
 def test_an_end_within_a_frame_is_told() -> None:
     side = Side("hub")
     side.receive([frame(frames.OPEN, 2, OPEN)[:-1]])
-    assert [type(event).__name__ for event in side.connection.receive_end()] == ["Broken"]
+    assert [type(event).__name__ for event in side.connection.receive_eof()] == ["Broken"]
     clean = Side("hub")
     clean.receive([frame(frames.OPEN, 2, OPEN)])
-    assert clean.connection.receive_end() == []
+    assert clean.connection.receive_eof() == []
 
 
 # Frames that are nearly right find more than noise does.

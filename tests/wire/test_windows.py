@@ -21,7 +21,7 @@ def run_full_speed(window: ReceiveWindow, seconds: float, rate: float, rtt: floa
     now, step = 100.0, rtt / 4
     for _ in range(int(seconds / step)):
         now += step
-        size = min(window.left, int(rate * step))
+        size = min(window.available, int(rate * step))
         if size:
             window.received(size)
             window.consumed(size, now, rtt)
@@ -30,7 +30,7 @@ def run_full_speed(window: ReceiveWindow, seconds: float, rate: float, rtt: floa
 def test_a_window_starts_at_256_kib_and_grows_to_what_the_path_takes() -> None:
     budget = Budget()
     window = ReceiveWindow(budget, EARLY_WINDOW)
-    assert window.widen() == START_WINDOW
+    assert window.grant() == START_WINDOW
     run_full_speed(window, 10, rate=50e6, rtt=0.1)
     assert 50e6 * 0.1 <= window.size <= 4 * 50e6 * 0.1
     assert budget.spent == window.size
@@ -89,8 +89,8 @@ def test_credit_adds_up(steps: list[tuple[bool, int, float]], rtt: float) -> Non
     for receives, size, passed in steps:
         now += passed
         if receives:
-            size = min(size, sender.left)
-            sender.left -= size
+            size = min(size, sender.available)
+            sender.available -= size
             window.received(size)
             held += size
         else:
@@ -99,12 +99,12 @@ def test_credit_adds_up(steps: list[tuple[bool, int, float]], rtt: float) -> Non
             credit = window.consumed(size, now, rtt)
             if credit:
                 sender.credited(credit)
-        assert window.left == sender.left
-        assert 0 <= window.left + held <= window.size <= MAX_WINDOW
+        assert window.available == sender.available
+        assert 0 <= window.available + held <= window.size <= MAX_WINDOW
         assert budget.spent == window.size
     if not held and steps:
         # With nothing held the sender must be able to go on, or it would wait for ever.
-        assert sender.left > 0
+        assert sender.available > 0
 
 
 def test_a_sender_beyond_its_window_is_a_violation() -> None:

@@ -79,9 +79,9 @@ class Opening:
 
     def check(self) -> None:
         assert (self.opener.violation, self.acceptor.violation) == (None, None)
-        assert self.near.sending.left == self.far.receiving.left
-        assert self.far.sending.left == self.near.receiving.left
-        held = self.far.receiving.left + self.held
+        assert self.near.sending.available == self.far.receiving.available
+        assert self.far.sending.available == self.near.receiving.available
+        held = self.far.receiving.available + self.held
         assert held <= self.far.receiving.size <= MAX_WINDOW
 
     def use_it_all(self) -> None:
@@ -125,7 +125,7 @@ def test_bytes_that_went_on_before_the_answer_are_credited_with_it() -> None:
     opening.consume(3000)
     opening.accept()
     opening.settle()
-    assert opening.near.sending.left == START_WINDOW
+    assert opening.near.sending.available == START_WINDOW
 
 
 def test_a_window_that_grew_before_the_answer_stays() -> None:
@@ -146,8 +146,8 @@ def test_credit_that_comes_before_opened_counts() -> None:
     side = Side(HUB)
     stream = side.connection.open(OPENINGS[HUB])
     side.receive([frames.credit_frame(stream.id, 1_000_000)])
-    assert stream.sending.left == EARLY_WINDOW + 1_000_000
+    assert stream.sending.available == EARLY_WINDOW + 1_000_000
     opened = b'{"peer":["a",1],"window":%d}' % START_WINDOW
     side.receive([frame(frames.OPENED, stream.id, opened)])
     assert side.violation is None
-    assert stream.sending.left == START_WINDOW + 1_000_000
+    assert stream.sending.available == START_WINDOW + 1_000_000

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from norouter_core.commands.grammar import Call
+from norouter_core.commands.parser import Call
 from norouter_core.manifest.checks import collisions
 from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.model import HostSpec, MeshSpec, Route
 
 
-class Refusal(Refused):
+class EditError(ValidationError):
     """An edit that cannot be. `argument` names the argument or option to blame, `number` which
     of its values; empty where none is."""
 
@@ -39,11 +39,11 @@ def host_of(spec: MeshSpec, name: str, argument: str = "host", number: int = 0) 
     """The host of that name or alias.
 
     Raises:
-        Refusal: there is none.
+        EditError: there is none.
     """
     host = spec.host(name)
     if host is None:
-        raise Refusal(f"there is no host {quoted(name)}", host_hint(spec, name), argument, number)
+        raise EditError(f"there is no host {quoted(name)}", host_hint(spec, name), argument, number)
     return host
 
 
@@ -60,7 +60,7 @@ def hosts_of(spec: MeshSpec, call: Call, argument: str = "host") -> list[HostSpe
     """The hosts that an argument names, each once.
 
     Raises:
-        Refusal: one of them is none.
+        EditError: one of them is none.
     """
     found = {}
     for number, name in enumerate(call.all(argument)):
@@ -72,36 +72,36 @@ def hosts_of(spec: MeshSpec, call: Call, argument: str = "host") -> list[HostSpe
 def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> None:
     """
     Raises:
-        Refusal: a host of the mesh has that name or alias already.
+        EditError: a host of the mesh has that name or alias already.
     """
     other = spec.host(name)
     if other is not None:
         hint = "names and aliases are unique in a mesh, whatever their case"
         message = f"the name {quoted(name)} is taken, by host {quoted(other.name)}"
-        raise Refusal(message, hint, argument, number)
+        raise EditError(message, hint, argument, number)
 
 
 def check_vip(spec: MeshSpec, vip: str, but: str = "") -> None:
     """
     Raises:
-        Refusal: a host other than `but` has that VIP.
+        EditError: a host other than `but` has that VIP.
     """
     for host in spec.hosts:
         if host.vip == vip and host.name != but:
             hint = "give this host another one, or leave vip out"
             message = f"the VIP {vip} is taken, by host {quoted(host.name)}"
-            raise Refusal(message, hint, "vip")
+            raise EditError(message, hint, "vip")
 
 
 def checked(spec: MeshSpec, argument: str = "") -> MeshSpec:
     """The spec, if no two listeners of it collide.
 
     Raises:
-        Refusal: two do; `argument` is what brought it about.
+        EditError: two do; `argument` is what brought it about.
     """
     for collision in collisions(spec):
         if not collision.harmless:
-            raise Refusal(collision.message, collision.hint, argument)
+            raise EditError(collision.message, collision.hint, argument)
     return spec
 
 

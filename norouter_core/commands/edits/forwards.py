@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from norouter_core.commands.edits.base import Refusal
-from norouter_core.commands.grammar import Call
+from norouter_core.commands.edits.base import EditError
+from norouter_core.commands.parser import Call
 from norouter_core.manifest.ports import taken_message
 from norouter_core.model import Forward
 
@@ -27,14 +27,14 @@ def added(
     """The ports with new ones after them; `owner` is whose they are.
 
     Raises:
-        Refusal: a listen port is taken.
+        EditError: a listen port is taken.
     """
     found = {key(forward): forward for forward in ports}
     for number, forward in enumerate(new):
         first = found.get(key(forward))
         if first is not None:
             hint = "publish it at another listen port, or use `port retarget`"
-            raise Refusal(taken_message(owner, first), hint, argument, number)
+            raise EditError(taken_message(owner, first), hint, argument, number)
         found[key(forward)] = forward
     return tuple(found.values())
 
@@ -43,7 +43,7 @@ def removed(ports: Sequence[Forward], call: Call, argument: str, owner: str) -> 
     """The ports without those that an argument names.
 
     Raises:
-        Refusal: one of them is not there.
+        EditError: one of them is not there.
     """
     found = {key(forward): forward for forward in ports}
     for number, wanted in enumerate(call.all(argument)):
@@ -55,8 +55,8 @@ def removed(ports: Sequence[Forward], call: Call, argument: str, owner: str) -> 
 
 def missing(
     ports: Sequence[Forward], wanted: Key, owner: str, argument: str, number: int = 0
-) -> Refusal:
+) -> EditError:
     listed = ", ".join(key_text(key(forward)) for forward in ports[:8])
     hint = f"it publishes {listed}" if listed else "it publishes none"
     message = f"{owner} does not publish port {key_text(wanted)}"
-    return Refusal(message, hint, argument, number)
+    return EditError(message, hint, argument, number)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from norouter_core.bootstrap.foresee import foresee
+from norouter_core.commands.argument_types import DEFAULT, OFF
 from norouter_core.commands.edits.base import (
     Edit,
-    Refusal,
+    EditError,
     check_name,
     check_vip,
     checked,
@@ -18,11 +18,11 @@ from norouter_core.commands.edits.base import (
     with_vias,
 )
 from norouter_core.commands.edits.forwards import added, removed
-from norouter_core.commands.grammar import Call
-from norouter_core.commands.kinds import DEFAULT, OFF
-from norouter_core.commands.pasted import adopted, inferred_name
-from norouter_core.commands.words import join
-from norouter_core.manifest.problems import Refused, quoted
+from norouter_core.commands.parser import Call
+from norouter_core.commands.tokenizer import join
+from norouter_core.exec_commands.lint import lint
+from norouter_core.exec_commands.pasted import adopted, inferred_name
+from norouter_core.manifest.problems import ValidationError, quoted
 from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
 from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec, StateDir
 
@@ -90,19 +90,21 @@ def set_host(spec: MeshSpec, call: Call) -> Edit:
     check_vip(spec, vip, but=host.name)
     words = call.all("cmd")
     if words and "here" in call:
-        raise Refusal("a host with a command is not this machine", "leave one of them out", "here")
+        raise EditError(
+            "a host with a command is not this machine", "leave one of them out", "here"
+        )
     cmd = None if "here" in call else _cmd(words) if words else host.cmd
     new = replace(host, vip=vip, cmd=cmd, aliases=aliases, options=_options(call, host.options))
-    if len(call.said) == 1:
-        raise Refusal(f"nothing is said of what to change of {host.name}", "see `help host set`")
+    if len(call.values) == 1:
+        raise EditError(f"nothing is said of what to change of {host.name}", "see `help host set`")
     after = with_vias(spec.with_host(new), spec, {})
     said = f"changed {host.name}{_foreseen(words, new.options.agent)}"
     return Edit(checked(after, "vip"), said, (host.name,), {"host": host.name})
 
 
 def set_template(spec: MeshSpec, call: Call) -> Edit:
-    if not call.said:
-        raise Refusal("nothing is said of what to change", "see `help template set`")
+    if not call.values:
+        raise EditError("nothing is said of what to change", "see `help template set`")
     template = spec.template or HostOptions()
     ports = removed(template.ports, call, "no-port", "the template")
     ports = added(ports, call.all("port"), "the template", "port")
@@ -137,7 +139,7 @@ def _inferred(spec: MeshSpec, words: Sequence[str]) -> str:
         return inferred_name(words, taken)
     if taken(LOCAL):
         hint = "write `host add NAME` for this machine once more, or give a command: -- CMD"
-        raise Refusal(f"the host {LOCAL}, this machine, is there already", hint)
+        raise EditError(f"the host {LOCAL}, this machine, is there already", hint)
     return LOCAL
 
 
@@ -151,15 +153,15 @@ def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
         return LOCAL_VIP
     try:
         return allot_vip(taken)
-    except Refused as refused:
-        raise Refusal(refused.message, refused.hint, "vip") from None
+    except ValidationError as refused:
+        raise EditError(refused.message, refused.hint, "vip") from None
 
 
 def _foreseen(words: Sequence[str], agent: AgentMode | None) -> str:
     """What is sure to go wrong with a command, as an addition to a message."""
     if not words:
         return ""
-    mistakes = foresee(tuple(words), agent or AgentMode.AUTO)
+    mistakes = lint(tuple(words), agent or AgentMode.AUTO)
     return "".join(f"; but {mistake.message} ({mistake.hint})" for mistake in mistakes[:1])
 
 
@@ -178,7 +180,7 @@ def _aliases(spec: MeshSpec, host: HostSpec, call: Call) -> tuple[str, ...]:
         if found is None:
             message = f"{host.name} has no alias {quoted(alias)}"
             hint = f"its aliases: {', '.join(aliases)}" if aliases else "it has no alias"
-            raise Refusal(message, hint, "no-alias", number)
+            raise EditError(message, hint, "no-alias", number)
         aliases.remove(found)
     lost = {alias.casefold() for alias in host.aliases} - {alias.casefold() for alias in aliases}
     for number, alias in enumerate(call.all("alias")):
@@ -194,7 +196,7 @@ def _check_unique(names: Sequence[str], argument: str) -> None:
     for name in names:
         if name.casefold() in seen:
             hint = "names and aliases are unique in a mesh, whatever their case"
-            raise Refusal(f"the name {quoted(name)} is said twice", hint, argument)
+            raise EditError(f"the name {quoted(name)} is said twice", hint, argument)
         seen.add(name.casefold())
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from norouter_core.commands.edits.base import Edit, Refusal, checked, host_hint, host_of
+from norouter_core.commands.edits.base import Edit, EditError, checked, host_hint, host_of
 from norouter_core.commands.edits.forwards import Key, added, key, key_text, missing, removed
-from norouter_core.commands.grammar import Call
+from norouter_core.commands.parser import Call
 from norouter_core.manifest.problems import quoted
 from norouter_core.manifest.values import parse_ip, strip_dot
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, ProxySpec, Route
@@ -43,7 +43,7 @@ def add_route(spec: MeshSpec, call: Call) -> Edit:
     at = call.get("at", len(spec.routes) + 1)
     if at > len(spec.routes) + 1:
         hint = f"write 1 to {len(spec.routes) + 1}, or leave it out"
-        raise Refusal(f"a route cannot have the number {at} here", hint, "at")
+        raise EditError(f"a route cannot have the number {at} here", hint, "at")
     routes = (*spec.routes[: at - 1], route, *spec.routes[at - 1 :])
     said = f"route {at}: {', '.join(route.to)} via {route.via}"
     return Edit(replace(spec, routes=routes), said, data={"route": at})
@@ -99,18 +99,18 @@ def _proxy(
     if proxy is not None:
         return replace(proxy, auth=call.get("auth"))
     if "auth" in call:
-        raise Refusal("a proxy that is off demands nothing", "leave --auth out", "auth")
+        raise EditError("a proxy that is off demands nothing", "leave --auth out", "auth")
     if own is None:
         hint = f"`proxy {kind} {host.name} IP:PORT` serves one"
         if inherited:
             hint = f"it is the template's: `template set --{kind} off`"
-        raise Refusal(f"{host.name} has no {kind} proxy of its own", hint, "address")
+        raise EditError(f"{host.name} has no {kind} proxy of its own", hint, "address")
     return None
 
 
 def _proxied(spec: MeshSpec, call: Call, host: HostSpec, kind: str) -> Edit:
     after = checked(spec.with_host(host), "address")
-    where = call.said["address"][0].text
+    where = call.values["address"][0].text
     return Edit(after, f"{kind} proxy of {host.name}: {where}", (host.name,))
 
 
@@ -124,7 +124,7 @@ def _check_own(
 ) -> None:
     """
     Raises:
-        Refusal: the port is the template's, not the host's own.
+        EditError: the port is the template's, not the host's own.
     """
     own = {key(forward) for forward in host.options.ports}
     inherited = {key(forward) for forward in spec.template.ports} if spec.template else set()
@@ -132,7 +132,7 @@ def _check_own(
         port = key_text(wanted)
         message = f"port {port} of {host.name} comes from the template"
         hint = f"`template set --no-port {port}` takes it from every host"
-        raise Refusal(message, hint, argument, number)
+        raise EditError(message, hint, argument, number)
 
 
 def _via(spec: MeshSpec, text: str) -> str:
@@ -140,7 +140,7 @@ def _via(spec: MeshSpec, text: str) -> str:
     by_vip = parse_ip(name) is not None and any(host.vip == name for host in spec.hosts)
     if spec.host(name) is None and not by_vip:
         message = f"via {quoted(text)} is no host, alias or VIP here"
-        raise Refusal(message, host_hint(spec, name), "via")
+        raise EditError(message, host_hint(spec, name), "via")
     return name
 
 
@@ -149,5 +149,5 @@ def _route(spec: MeshSpec, number: int, argument: str, place: int = 0) -> int:
     if number > len(spec.routes):
         count = len(spec.routes)
         hint = f"there are {count}: see `routes`" if count else "there are no routes"
-        raise Refusal(f"there is no route {number}", hint, argument, place)
+        raise EditError(f"there is no route {number}", hint, argument, place)
     return number - 1

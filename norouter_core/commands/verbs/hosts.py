@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from norouter_core.commands.kinds import Kind
+from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.verb import Argument, Option, Verb
 
-_HOST = Argument("host", Kind.HOST, "a host of the mesh, by its name or an alias")
+_HOST = Argument("host", ArgumentType.HOST, "a host of the mesh, by its name or an alias")
 
 _OPTIONS = (
-    Option("agent", Kind.AGENT, "how the agent gets there: auto, python, norouter", "HOW"),
-    Option("loopback", Kind.SWITCH, "whether its loopback serves the mesh's ports", "on|off"),
-    Option("dns", Kind.DNS, "the port of the mesh's DNS at its VIP, or off", "PORT|off"),
-    Option("etc-hosts", Kind.SWITCH, "whether its /etc/hosts is given the names", "on|off"),
-    Option("state-dir", Kind.FOLDER, "its folder for the names files, or off", "FOLDER"),
+    Option("agent", ArgumentType.AGENT, "how the agent gets there: auto, python, norouter", "HOW"),
+    Option(
+        "loopback", ArgumentType.SWITCH, "whether its loopback serves the mesh's ports", "on|off"
+    ),
+    Option("dns", ArgumentType.DNS, "the port of the mesh's DNS at its VIP, or off", "PORT|off"),
+    Option("etc-hosts", ArgumentType.SWITCH, "whether its /etc/hosts is given the names", "on|off"),
+    Option("state-dir", ArgumentType.FOLDER, "its folder for the names files, or off", "FOLDER"),
 )
 """What hosts and the template both have; `default` takes each back."""
 
@@ -25,13 +27,13 @@ HOSTS = (
 it is a host as well: stdin is then attached and a terminal taken off where that is needed. NAME and
 the VIP are inferred where they are left out. Without CMD the host is this machine.""",
         (
-            Argument("name", Kind.NAME, "what the mesh calls it", optional=True),
-            Argument("cmd", Kind.CMD, "the exec command", optional=True),
+            Argument("name", ArgumentType.NAME, "what the mesh calls it", optional=True),
+            Argument("cmd", ArgumentType.CMD, "the exec command", optional=True),
         ),
         (
-            Option("vip", Kind.VIP, "its address, of 127.0.0.0/8", "IP"),
-            Option("alias", Kind.NAME, "another name of it", "NAME", many=True),
-            Option("port", Kind.FORWARD, "a port to publish", "SPEC", many=True),
+            Option("vip", ArgumentType.VIP, "its address, of 127.0.0.0/8", "IP"),
+            Option("alias", ArgumentType.NAME, "another name of it", "NAME", many=True),
+            Option("port", ArgumentType.FORWARD, "a port to publish", "SPEC", many=True),
             *_OPTIONS,
         ),
         (("add",),),
@@ -45,7 +47,7 @@ the VIP are inferred where they are left out. Without CMD the host is this machi
     Verb(
         ("host", "rm"),
         "remove hosts, and the routes that lead through them",
-        arguments=(Argument("host", Kind.HOST, "a host of the mesh", many=True),),
+        arguments=(Argument("host", ArgumentType.HOST, "a host of the mesh", many=True),),
         aliases=(("host", "remove"), ("host", "delete"), ("rm",)),
         examples=("host rm app",),
         changes=True,
@@ -54,7 +56,7 @@ the VIP are inferred where they are left out. Without CMD the host is this machi
         ("host", "rename"),
         "give a host another name; routes follow",
         "The host is started anew, since its name is how the mesh knows it.",
-        (_HOST, Argument("name", Kind.NAME, "the new name")),
+        (_HOST, Argument("name", ArgumentType.NAME, "the new name")),
         examples=("host rename app shop",),
         changes=True,
         waits=True,
@@ -64,11 +66,11 @@ the VIP are inferred where they are left out. Without CMD the host is this machi
         "change a host: its command, VIP, aliases, options",
         "Another command starts the host anew; another VIP moves its ports. `default` takes an\n"
         "option back to what the template says, or norouter.",
-        (_HOST, Argument("cmd", Kind.CMD, "another exec command", optional=True)),
+        (_HOST, Argument("cmd", ArgumentType.CMD, "another exec command", optional=True)),
         (
-            Option("vip", Kind.VIP, "another address", "IP"),
-            Option("alias", Kind.NAME, "one more name of it", "NAME", many=True),
-            Option("no-alias", Kind.NAME, "an alias that it loses", "NAME", many=True),
+            Option("vip", ArgumentType.VIP, "another address", "IP"),
+            Option("alias", ArgumentType.NAME, "one more name of it", "NAME", many=True),
+            Option("no-alias", ArgumentType.NAME, "an alias that it loses", "NAME", many=True),
             *_OPTIONS,
             Option("here", None, "it is this machine: no command leads there"),
         ),
@@ -80,7 +82,7 @@ the VIP are inferred where they are left out. Without CMD the host is this machi
         ("host", "restart"),
         "start hosts anew, at once",
         "Also ends the waiting of a host that backs off, and the rest of one that has failed.",
-        (Argument("host", Kind.HOST, "a host of the mesh", many=True),),
+        (Argument("host", ArgumentType.HOST, "a host of the mesh", many=True),),
         aliases=(("restart",), ("reconnect",)),
         examples=("host restart app --wait",),
         waits=True,
@@ -88,13 +90,13 @@ the VIP are inferred where they are left out. Without CMD the host is this machi
     Verb(
         ("host", "stop"),
         "stop hosts until they are started again; they stay in the mesh",
-        arguments=(Argument("host", Kind.HOST, "a host of the mesh", many=True),),
+        arguments=(Argument("host", ArgumentType.HOST, "a host of the mesh", many=True),),
         examples=("host stop app",),
     ),
     Verb(
         ("host", "start"),
         "start hosts that were stopped",
-        arguments=(Argument("host", Kind.HOST, "a host of the mesh", many=True),),
+        arguments=(Argument("host", ArgumentType.HOST, "a host of the mesh", many=True),),
         examples=("host stop app", "host start app --wait"),
         waits=True,
     ),
@@ -103,11 +105,13 @@ the VIP are inferred where they are left out. Without CMD the host is this machi
         "change what every host has that says nothing else",
         arguments=(),
         options=(
-            Option("port", Kind.FORWARD, "a port of every host", "SPEC", many=True),
-            Option("no-port", Kind.PORT, "a port that the template loses", "PORT", many=True),
-            Option("http", Kind.ADDRESS, "an HTTP proxy on every host", "IP:PORT|off"),
-            Option("socks", Kind.ADDRESS, "a SOCKS proxy on every host", "IP:PORT|off"),
-            Option("auth", Kind.AUTH, "what the proxies set here demand", "USER:PASSWORD"),
+            Option("port", ArgumentType.FORWARD, "a port of every host", "SPEC", many=True),
+            Option(
+                "no-port", ArgumentType.PORT, "a port that the template loses", "PORT", many=True
+            ),
+            Option("http", ArgumentType.ADDRESS, "an HTTP proxy on every host", "IP:PORT|off"),
+            Option("socks", ArgumentType.ADDRESS, "a SOCKS proxy on every host", "IP:PORT|off"),
+            Option("auth", ArgumentType.AUTH, "what the proxies set here demand", "USER:PASSWORD"),
             *_OPTIONS,
         ),
         examples=("template set --etc-hosts off --agent python", "template set --port 2222:22"),

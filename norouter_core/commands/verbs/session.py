@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from norouter_core.commands.kinds import Kind
+from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.verb import Argument, Option, Verb
 
-_TIMES = (Argument("times", Kind.COUNT, "how many changes (1)", optional=True),)
+_TIMES = (Argument("times", ArgumentType.COUNT, "how many changes (1)", optional=True),)
 
 HISTORY = (
     Verb(
@@ -37,7 +37,14 @@ FILES = (
         ("save",),
         "write the manifest",
         "A file that was loaded keeps its comments, order and quoting.",
-        (Argument("file", Kind.FILE, "where; the session's own file if left out", optional=True),),
+        (
+            Argument(
+                "file",
+                ArgumentType.FILE,
+                "where; the session's own file if left out",
+                optional=True,
+            ),
+        ),
         (Option("force", None, "replace a file that is there"),),
         examples=("save {folder}/saved.yaml",),
     ),
@@ -45,7 +52,7 @@ FILES = (
         ("load",),
         "make the mesh that of a manifest",
         "What both have stays up. `undo` brings the old mesh back.",
-        (Argument("file", Kind.FILE, "a manifest"),),
+        (Argument("file", ArgumentType.FILE, "a manifest"),),
         (Option("keep", None, "`save` goes on to write to the session's own file"),),
         examples=("save {folder}/other.yaml", "load {folder}/other.yaml"),
         changes=True,
@@ -67,7 +74,7 @@ FILES = (
         ("recover",),
         "list unsaved work of sessions that ended, or bring it back",
         "Without a number, what there is; with one, the mesh becomes that one.",
-        (Argument("number", Kind.COUNT, "as the list shows it", optional=True),),
+        (Argument("number", ArgumentType.COUNT, "as the list shows it", optional=True),),
         (Option("drop", None, "forget it instead"),),
         examples=("recover",),
         changes=True,
@@ -79,7 +86,7 @@ SESSION = (
     Verb(
         ("help",),
         "all verbs, or one in full",
-        arguments=(Argument("verb", Kind.VERB, "a verb", optional=True, many=True),),
+        arguments=(Argument("verb", ArgumentType.VERB, "a verb", optional=True, many=True),),
         options=(Option("markdown", None, "the reference of all verbs"),),
         aliases=(("?",), ("h",)),
         examples=("help", "help host add"),

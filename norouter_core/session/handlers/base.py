@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from norouter_core.commands.edits import Refusal
+from norouter_core.commands.edits import EditError
 from norouter_core.commands.edits.base import host_of
-from norouter_core.commands.grammar import Call
-from norouter_core.commands.outcome import Emit, Failure, Outcome
+from norouter_core.commands.parser import Call
+from norouter_core.commands.results import Emit, Failure, Outcome
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.status import HostState, HostStatus, ListenerState
-from norouter_core.manifest.problems import Refused
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import HostSpec, MeshSpec
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def failed(message: str, hint: str = "", column: int = 0) -> Outcome:
     return Outcome(failure=Failure(message, column, hint))
 
 
-def refused(call: Call, refusal: Refused) -> Outcome:
+def refused(call: Call, refusal: ValidationError) -> Outcome:
     """An edit's refusal, at the place of the argument that is to blame."""
     column = 0
-    if isinstance(refusal, Refusal) and refusal.argument:
+    if isinstance(refusal, EditError) and refusal.argument:
         column = call.column(refusal.argument, refusal.number)
     return failed(refusal.message, refusal.hint, column)
 
@@ -57,7 +57,7 @@ def named(session: Session, call: Call, argument: str = "host", number: int = 0)
     """The host that an argument names.
 
     Raises:
-        Refusal: there is none.
+        EditError: there is none.
     """
     return host_of(session.spec, call.all(argument)[number], argument, number)
 

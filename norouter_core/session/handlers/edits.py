@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from norouter_core.commands.edits import EDITS
-from norouter_core.commands.outcome import Outcome
+from norouter_core.commands.results import Outcome
 from norouter_core.session.handlers.base import Handler, Request, waited
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from norouter_core.commands.edits import Edit
-from norouter_core.commands.outcome import Column, Outcome, Question, Table, Unit
+from norouter_core.commands.results import Column, Outcome, Question, Table, Unit
 from norouter_core.manifest import ManifestError
 from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Recovery
@@ -30,7 +30,7 @@ _RECOVERIES = (
 
 async def save(session: Session, request: Request) -> Outcome:
     force = "force" in request.call
-    return await session.whole(_save(session, request, request.call.get("file"), force))
+    return await session.run_exclusively(_save(session, request, request.call.get("file"), force))
 
 
 async def _save(session: Session, request: Request, path: str | None, force: bool) -> Outcome:
@@ -40,7 +40,7 @@ async def _save(session: Session, request: Request, path: str | None, force: boo
         hint = f"{error.hint} (`save --force`)" if error.can_force else error.hint
         return failed(error.message, hint, request.call.column("file"))
     session.history.mark_saved()
-    return Outcome(message=await session.noted(f"saved {saved}"), data={"path": saved})
+    return Outcome(message=await session.save_work(f"saved {saved}"), data={"path": saved})
 
 
 async def load(session: Session, request: Request) -> Outcome:
@@ -130,7 +130,7 @@ async def _bring_back(session: Session, request: Request, recovery: Recovery) ->
     edit, ask = Edit(recovery.spec, message), partial(_ask, session, _RECOVER)
     outcome = await session.change(request, lambda _: edit, adopt, ask)
     # Where the disk is full, say, that file is the only one that holds the work.
-    if outcome.ok and not await session.whole(session.keep_work()):
+    if outcome.ok and not await session.run_exclusively(session.keep_work()):
         await asyncio.to_thread(recovery.discard)
     return outcome
 
@@ -160,7 +160,7 @@ async def quit_session(session: Session, request: Request) -> Outcome:
     if "save" in request.call and "discard" in request.call:
         return failed("to save and to discard is too much", "leave one of them out")
     if "save" in request.call and session.unsaved:
-        outcome = await session.whole(_save(session, request, None, False))
+        outcome = await session.run_exclusively(_save(session, request, None, False))
         if not outcome.ok:
             return outcome
         return Outcome(message=outcome.message, ended=True)
@@ -174,7 +174,7 @@ async def quit_session(session: Session, request: Request) -> Outcome:
         return Outcome(question=Question(text, _unsaved(session)))
     if session.autosave is None or not session.keeps_work:
         return Outcome(message="the unsaved changes are gone", ended=True)
-    warning = await session.whole(session.keep_work())
+    warning = await session.run_exclusively(session.keep_work())
     kept = "the unsaved changes are kept: `recover` brings them back"
     return Outcome(message=warning or kept, ended=True)
 

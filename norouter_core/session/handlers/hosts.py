@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from norouter_core.commands.edits import Refusal
+from norouter_core.commands.edits import EditError
 from norouter_core.commands.edits.base import hosts_of
-from norouter_core.commands.outcome import Bytes, Column, Outcome, Question, Table, Unit
+from norouter_core.commands.results import Bytes, Column, Outcome, Question, Table, Unit
 from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
-from norouter_core.links.base import VerbError
+from norouter_core.links.base import OperationError
 from norouter_core.session.handlers.base import (
     PATIENCE,
     Handler,
@@ -44,7 +44,7 @@ async def _each(
     session: Session, request: Request, *, deed: Deed, done: str, cuts: bool
 ) -> Outcome:
     """Does something to each of the hosts named."""
-    outcome = await session.whole(_each_whole(session, request, deed, done, cuts))
+    outcome = await session.run_exclusively(_each_whole(session, request, deed, done, cuts))
     return await waited(session, request, outcome)
 
 
@@ -53,7 +53,7 @@ async def _each_whole(
 ) -> Outcome:
     try:
         names = [host.name for host in hosts_of(session.spec, request.call)]
-    except Refusal as refusal:
+    except EditError as refusal:
         return refused(request.call, refusal)
     if cuts and not request.confirmed:
         cut = _streams_of(session, names)
@@ -75,9 +75,9 @@ async def resolve(session: Session, request: Request) -> Outcome:
     try:
         host = named(session, request.call)
         addresses = await session.engine.resolve(host.name, name)
-    except Refusal as refusal:
+    except EditError as refusal:
         return refused(request.call, refusal)
-    except (VerbError, KeyError) as error:
+    except (OperationError, KeyError) as error:
         return failed(f"{host.name} does not resolve {name}: {_reason(error)}")
     rows = tuple({"name": name, "address": clean(address)} for address in addresses)
     request.emit(Table("addresses", (Column("name", "Name"), Column("address", "Address")), rows))
@@ -87,7 +87,7 @@ async def resolve(session: Session, request: Request) -> Outcome:
 async def ping(session: Session, request: Request) -> Outcome:
     try:
         host = named(session, request.call)
-    except Refusal as refusal:
+    except EditError as refusal:
         return refused(request.call, refusal)
     count: int = request.call.get("count", 4)
     trips: list[float] = []
@@ -96,7 +96,7 @@ async def ping(session: Session, request: Request) -> Outcome:
             await asyncio.sleep(_PAUSE)
         try:
             trips.append(await session.engine.ping(host.name))
-        except (VerbError, KeyError) as error:
+        except (OperationError, KeyError) as error:
             return failed(f"{host.name} does not answer: {_reason(error)}", "see `hosts`")
         row = {"number": number, "host": host.name, "round_trip": trips[-1]}
         request.emit(Table("round trips", _PING, (row,)))
@@ -104,14 +104,14 @@ async def ping(session: Session, request: Request) -> Outcome:
     return Outcome(data=data)
 
 
-def _reason(error: VerbError | KeyError) -> str:
-    return clean(error.reason) if isinstance(error, VerbError) else "it is no host any more"
+def _reason(error: OperationError | KeyError) -> str:
+    return clean(error.reason) if isinstance(error, OperationError) else "it is no host any more"
 
 
 async def execute(session: Session, request: Request) -> Outcome:
     try:
         host = named(session, request.call)
-    except Refusal as refusal:
+    except EditError as refusal:
         return refused(request.call, refusal)
 
     def told(source: str, data: bytes) -> None:
@@ -127,7 +127,7 @@ async def execute(session: Session, request: Request) -> Outcome:
 async def wait(session: Session, request: Request) -> Outcome:
     try:
         names = [host.name for host in hosts_of(session.spec, request.call)] or None
-    except Refusal as refusal:
+    except EditError as refusal:
         return refused(request.call, refusal)
     timeout = request.call.get("timeout", PATIENCE)
     failure = await until_ready(session.engine, names, timeout)

@@ -7,9 +7,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from norouter_core.commands import listing
-from norouter_core.commands.outcome import Bytes, Outcome
-from norouter_core.engine.tap import BACK, FORTH, CannotTap
-from norouter_core.links.base import VerbError
+from norouter_core.commands.results import Bytes, Outcome
+from norouter_core.engine.tap import RECEIVED, SENT, TapError
+from norouter_core.links.base import OperationError
 from norouter_core.session.handlers.base import Handler, Request, failed
 from norouter_core.text import clean
 
@@ -27,7 +27,7 @@ async def kill(session: Session, request: Request) -> Outcome:
     for number in numbers:
         try:
             await session.engine.kill_stream(number)
-        except VerbError as error:
+        except OperationError as error:
             silent.append(f"stream {number} may still be open: {clean(error.reason)}")
     if silent:
         return failed("; ".join(silent), "`host restart` ends whatever is open on a host")
@@ -39,13 +39,13 @@ async def show(session: Session, request: Request) -> Outcome:
     found = [stream for stream in session.engine.status().streams if stream.id == number]
     if not found:
         return no_stream(request, number)
-    request.emit(listing.one_stream(found[0], session.sampler.glance().streams.get(number)))
+    request.emit(listing.one_stream(found[0], session.sampler.latest().streams.get(number)))
     return Outcome()
 
 
 async def tap(session: Session, request: Request) -> Outcome:
     number = request.call.get("stream")
-    total = {FORTH: 0, BACK: 0}
+    total = {SENT: 0, RECEIVED: 0}
 
     def told(source: str, data: memoryview) -> None:
         total[source] += len(data)
@@ -58,10 +58,10 @@ async def tap(session: Session, request: Request) -> Outcome:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(request.call.get("for")):
                     await tapped.wait_ended()
-    except CannotTap as error:
+    except TapError as error:
         return failed(str(error), column=request.call.column("stream"))
     ended = f"stream {number} has ended: {tapped.reason}" if tapped.reason else ""
-    return Outcome(message=ended, data={"forth": total[FORTH], "back": total[BACK]})
+    return Outcome(message=ended, data={"sent": total[SENT], "received": total[RECEIVED]})
 
 
 def no_stream(request: Request, number: int, place: int = 0) -> Outcome:

@@ -14,9 +14,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from norouter_tui.plaintext import clean
-from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.output.text import clean
 from norouter_tui.screen.texts import content
+from norouter_tui.screen.widgets.keybar import KeyBar
 
 
 class Answer(NamedTuple):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from norouter_core.commands.pasted import adopted, is_exec_command
+from norouter_core.exec_commands.pasted import adopted, is_exec_command
 from norouter_core.model import split_cmd
-from norouter_tui.screen.dialogs.sentence import joined, split
+from norouter_tui.screen.dialogs.command_builder import joined, split
 
 
 def command_text(cmd: str | tuple[str, ...] | None) -> str:

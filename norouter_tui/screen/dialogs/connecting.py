@@ -14,16 +14,16 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from norouter_core.bootstrap.command import plan
 from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.exec_commands.start_plan import plan
 from norouter_core.model import AgentMode
 from norouter_core.session.client import Snapshot
-from norouter_tui.plaintext import clean, seconds
-from norouter_tui.screen.cells import fit
-from norouter_tui.screen.keybar import KeyBar
-from norouter_tui.screen.messages import Run
+from norouter_tui.output.text import clean, seconds
+from norouter_tui.screen.messages import RunCommand
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.texts import content, wrapped
+from norouter_tui.screen.widgets.cells import fit
+from norouter_tui.screen.widgets.keybar import KeyBar
 
 _LABEL = 44
 _SPINNER = "◐◓◑◒"
@@ -171,7 +171,7 @@ class Connecting(ModalScreen[str]):
 
     def action_retry(self) -> None:
         """Starts it anew."""
-        self.post_message(Run(f"host restart {word(self.host)}"))
+        self.post_message(RunCommand(f"host restart {word(self.host)}"))
 
     def action_edit(self) -> None:
         """Closes it for the host to be changed."""

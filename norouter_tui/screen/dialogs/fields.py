@@ -13,16 +13,16 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from norouter_core.commands.kinds import Kind, value
-from norouter_core.commands.outcome import Failure
-from norouter_core.commands.words import BadLine, words_of
-from norouter_core.manifest.problems import Refused
-from norouter_tui.plaintext import clean
-from norouter_tui.screen.filterbar import LONGEST
+from norouter_core.commands.argument_types import ArgumentType, convert
+from norouter_core.commands.results import Failure
+from norouter_core.commands.tokenizer import TokenError, tokenize
+from norouter_core.manifest.problems import ValidationError
+from norouter_tui.output.text import clean
+from norouter_tui.screen.widgets.filterbar import LONGEST
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """What a form asks for.
 
     `kind` is the rule of the vocabulary for it, of each of its words where there are `many`;
@@ -33,7 +33,7 @@ class Field:
     label: str
     value: str = ""
     hint: str = ""
-    kind: Kind | None = None
+    kind: ArgumentType | None = None
     many: bool = False
     needed: bool = False
     choices: tuple[str, ...] = ()
@@ -44,13 +44,13 @@ class Field:
         if not text.strip():
             return Failure(f"{self.label.lower()} is needed") if self.needed else None
         try:
-            words = [word.text for word in words_of(text)] if self.many else [text.strip()]
+            words = [word.text for word in tokenize(text)] if self.many else [text.strip()]
             for each in words:
                 if self.kind is not None:
-                    value(self.kind, each)
-        except BadLine as bad:
+                    convert(self.kind, each)
+        except TokenError as bad:
             return Failure(bad.message, bad.index + 1, bad.hint)
-        except Refused as refused:
+        except ValidationError as refused:
             return Failure(refused.message, hint=refused.hint)
         return None
 
@@ -98,7 +98,7 @@ def one_line(text: str) -> str:
 class FieldRow(Vertical):
     """One field. `dense`: the line below is there only while something is wrong."""
 
-    def __init__(self, field: Field, apply: str, *, dense: bool) -> None:
+    def __init__(self, field: FormField, apply: str, *, dense: bool) -> None:
         super().__init__(classes="field -dense" if dense else "field")
         self.field = field
         self._apply = apply

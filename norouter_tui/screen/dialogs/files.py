@@ -13,14 +13,14 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
-from norouter_core.commands.kinds import Kind
-from norouter_tui.plaintext import clean
+from norouter_core.commands.argument_types import ArgumentType
+from norouter_tui.output.text import clean
 from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.dialogs.fields import Field, FieldInput, FieldRow
-from norouter_tui.screen.dialogs.offers import Offers
-from norouter_tui.screen.dialogs.sentence import split
-from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.dialogs.command_builder import split
+from norouter_tui.screen.dialogs.fields import FieldInput, FieldRow, FormField
+from norouter_tui.screen.dialogs.suggestions import Suggestions
 from norouter_tui.screen.quoting import word
+from norouter_tui.screen.widgets.keybar import KeyBar
 
 
 class FileDialog(ModalScreen[str | None]):
@@ -51,12 +51,12 @@ class FileDialog(ModalScreen[str | None]):
         return self._verb == "save"
 
     def compose(self) -> ComposeResult:
-        field = Field("file", "File", self._path, kind=Kind.FILE, needed=True)
+        field = FormField("file", "File", self._path, kind=ArgumentType.FILE, needed=True)
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = "Save the mesh as" if self._saves else "Open a manifest"
             yield FieldRow(field, "Save" if self._saves else "Open", dense=True)
             yield Static(classes="effect file")
-            yield Offers()
+            yield Suggestions()
             yield KeyBar()
 
     @property
@@ -64,8 +64,8 @@ class FileDialog(ModalScreen[str | None]):
         return self.query_one(FieldRow)
 
     @property
-    def offers(self) -> Offers:
-        return self.query_one(Offers)
+    def offers(self) -> Suggestions:
+        return self.query_one(Suggestions)
 
     def on_mount(self) -> None:
         self.row.put(self._path)

@@ -13,14 +13,14 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from norouter_core.commands.outcome import Failure, Outcome
-from norouter_core.session.foresight import Foresight
-from norouter_core.session.names import history_name
-from norouter_tui.plaintext import clean, count
+from norouter_core.commands.results import Failure, Outcome
+from norouter_core.session.preview import Preview
+from norouter_core.session.redact import history_name
+from norouter_tui.output.text import clean, count
 from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.dialogs.fields import Field, FieldInput, FieldRow
-from norouter_tui.screen.dialogs.sentence import Sentence
-from norouter_tui.screen.keybar import KeyBar
+from norouter_tui.screen.dialogs.command_builder import Sentence
+from norouter_tui.screen.dialogs.fields import FieldInput, FieldRow, FormField
+from norouter_tui.screen.widgets.keybar import KeyBar
 
 Values = Mapping[str, str]
 _MARGIN = 0.9
@@ -52,12 +52,12 @@ class Form(ModalScreen[Outcome | None]):
     def __init__(self, backend: Backend) -> None:
         super().__init__()
         self.backend = backend
-        self._foreseen: tuple[tuple[str, ...], Foresight] | None = None
+        self._foreseen: tuple[tuple[str, ...], Preview] | None = None
         self._applying = False
 
     # -- what subclasses say ---------------------------------------------------------------
 
-    def fields(self) -> Sequence[Field]:
+    def fields(self) -> Sequence[FormField]:
         """What it asks for, from the top."""
         raise NotImplementedError
 
@@ -69,7 +69,7 @@ class Form(ModalScreen[Outcome | None]):
         """What is told while there is no effect to tell."""
         return self.idle
 
-    def foreseen(self, foresight: Foresight) -> None:
+    def foreseen(self, foresight: Preview) -> None:
         """Called with what the lines would do."""
 
     def blame(self, key: str, failure: Failure) -> str:
@@ -170,7 +170,7 @@ class Form(ModalScreen[Outcome | None]):
         """The lines that the form makes, once they have been told; None where it makes none."""
         wrong = dict(self._wrong_by_kind())
         lines: tuple[str, ...] = ()
-        foresight = Foresight()
+        foresight = Preview()
         said: Sequence[Sentence] = ()
         if not wrong:
             said = self.sentences(self.values)
@@ -197,7 +197,7 @@ class Form(ModalScreen[Outcome | None]):
         return bool(row.text) or self._applying
 
     def _tell_effect(
-        self, lines: Sequence[str], foresight: Foresight, wrong: Mapping[str, Failure]
+        self, lines: Sequence[str], foresight: Preview, wrong: Mapping[str, Failure]
     ) -> None:
         view = self.query_one(".effect", Static)
         named = {row.field.key for row in self.rows}
@@ -254,7 +254,7 @@ class Form(ModalScreen[Outcome | None]):
         self.dismiss(None)
 
 
-def _effect(foresight: Foresight) -> Content:
+def _effect(foresight: Preview) -> Content:
     """What would be, and what it costs."""
     told = Content.styled(f"✓ {clean('; '.join(foresight.messages))}", "$text-success")
     if not foresight.cuts:

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from norouter_core.commands.outcome import Outcome, Output, Question, Table
+from norouter_core.commands.results import Outcome, Output, Question, Table
 from norouter_core.engine.publications import Service
 from norouter_core.model import HostSpec
 from norouter_core.session.client import Snapshot
 from norouter_tui.demo.live import is_demo, play
-from norouter_tui.plaintext import clean, count
-from norouter_tui.screen.cells import age
-from norouter_tui.screen.confirm import changes
-from norouter_tui.screen.dialogs.adding import AddHost
+from norouter_tui.output.text import clean, count
+from norouter_tui.screen.dialogs.add_host import AddHost
 from norouter_tui.screen.dialogs.answers import Answer, Answers
+from norouter_tui.screen.dialogs.confirm import changes
 from norouter_tui.screen.dialogs.connecting import Connecting
+from norouter_tui.screen.dialogs.edit_host import EditHost
 from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.form import Form
-from norouter_tui.screen.dialogs.hosts import EditHost
 from norouter_tui.screen.dialogs.ports import AddPort, EditPort
 from norouter_tui.screen.dialogs.routes import RouteForm
 from norouter_tui.screen.dialogs.welcome import Welcome
-from norouter_tui.screen.hosts import HostRow
-from norouter_tui.screen.ports import PortRow
 from norouter_tui.screen.quoting import word
-from norouter_tui.screen.routes import RouteRow
+from norouter_tui.screen.views.hosts import HostRow
+from norouter_tui.screen.views.ports import PortRow
+from norouter_tui.screen.views.routes import RouteRow
+from norouter_tui.screen.widgets.cells import age
 
 if TYPE_CHECKING:
     from norouter_tui.screen.app import NorouterApp

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from textual import on
 from textual.widgets import Input
 
+from norouter_core.commands.argument_types import ArgumentType, convert
 from norouter_core.commands.edits.forwards import key as forward_key
 from norouter_core.commands.edits.forwards import key_text
-from norouter_core.commands.kinds import Kind, value
-from norouter_core.commands.outcome import Failure
-from norouter_core.manifest.problems import Refused
+from norouter_core.commands.results import Failure
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import Forward, HostSpec, MeshSpec
 from norouter_core.text import address_text
 from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.dialogs.fields import Field
+from norouter_tui.screen.dialogs.command_builder import Said, Sentence, sentence
+from norouter_tui.screen.dialogs.fields import FormField
 from norouter_tui.screen.dialogs.form import Form, Values
-from norouter_tui.screen.dialogs.sentence import Said, Sentence, sentence
 
 _TARGET_HINT = "what that host dials, HOST:PORT; 80 means 127.0.0.1:80"
 
@@ -33,8 +33,8 @@ def _blamed(key: str, listen: str, target: str) -> str:
     if key != "listen" or not listen:
         return key
     try:
-        value(Kind.FORWARD, _spec(listen, target))
-    except Refused:
+        convert(ArgumentType.FORWARD, _spec(listen, target))
+    except ValidationError:
         return "target"
     return "listen"
 
@@ -56,13 +56,15 @@ class AddPort(Form):
         self._host = host or next((h.name for h in spec.hosts if h.cmd), "")
         self.first = "listen" if self._host else ""
 
-    def fields(self) -> Sequence[Field]:
+    def fields(self) -> Sequence[FormField]:
         names = tuple(host.name for host in self._spec.hosts)
         hint = f"↑ ↓ {', '.join(names)}" if names else "there is no host yet"
         return (
-            Field("host", "Host", self._host, hint, needed=True, choices=names),
-            Field("listen", "Port", "", "at its VIP; 53/udp for UDP", Kind.PORT, needed=True),
-            Field("target", "Leads to", "", _TARGET_HINT),
+            FormField("host", "Host", self._host, hint, needed=True, choices=names),
+            FormField(
+                "listen", "Port", "", "at its VIP; 53/udp for UDP", ArgumentType.PORT, needed=True
+            ),
+            FormField("target", "Leads to", "", _TARGET_HINT),
         )
 
     @on(Input.Changed)
@@ -100,13 +102,13 @@ class EditPort(Form):
         self._old = key_text(forward_key(forward))
         self.heading = f"Port {self._old} of {host.name}"
 
-    def fields(self) -> Sequence[Field]:
+    def fields(self) -> Sequence[FormField]:
         forward = self._forward
         target = address_text((forward.host, forward.port))
         listen_hint = "at its VIP; 53/udp for UDP"
         return (
-            Field("target", "Leads to", target, _TARGET_HINT, needed=True),
-            Field("listen", "Port", self._old, listen_hint, Kind.PORT, needed=True),
+            FormField("target", "Leads to", target, _TARGET_HINT, needed=True),
+            FormField("listen", "Port", self._old, listen_hint, ArgumentType.PORT, needed=True),
         )
 
     def sentences(self, values: Values) -> Sequence[Sentence]:

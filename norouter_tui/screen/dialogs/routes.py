@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from norouter_core.commands.kinds import Kind
+from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.model import MeshSpec, Route
 from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.dialogs.fields import Field
+from norouter_tui.screen.dialogs.command_builder import (
+    Said,
+    Sentence,
+    joined,
+    option,
+    sentence,
+    split,
+)
+from norouter_tui.screen.dialogs.fields import FormField
 from norouter_tui.screen.dialogs.form import Form, Values
-from norouter_tui.screen.dialogs.sentence import Said, Sentence, joined, option, sentence, split
 
 
 class RouteForm(Form):
@@ -29,19 +36,38 @@ class RouteForm(Form):
         self.heading = "Add a route" if number is None else f"Route {number}"
         self.apply = "Add" if number is None else "Apply"
 
-    def fields(self) -> Sequence[Field]:
+    def fields(self) -> Sequence[FormField]:
         names = tuple(host.name for host in self._spec.hosts)
         route, last = self._route, len(self._spec.routes) + (self._number is None)
         via = route.via or next((h.name for h in self._spec.hosts if h.cmd), "")
         return (
-            Field("to", "To", joined(route.to), "names and networks: *.corp.example 10.0.0.0/8",
-                  Kind.TARGET, many=True, needed=True),
-            Field("via", "Through", via, f"↑ ↓ {', '.join(names)}", needed=True, choices=names),
-            Field("not", "But not to", joined(route.not_to), "what is left out of it; may be empty",
-                  Kind.TARGET, many=True),
-            Field("at", "Number", str(self._number or last),
-                  "the one with the higher number wins", Kind.ROUTE, needed=True),
-        )  # fmt: skip
+            FormField(
+                "to",
+                "To",
+                joined(route.to),
+                "names and networks: *.corp.example 10.0.0.0/8",
+                ArgumentType.TARGET,
+                many=True,
+                needed=True,
+            ),
+            FormField("via", "Through", via, f"↑ ↓ {', '.join(names)}", needed=True, choices=names),
+            FormField(
+                "not",
+                "But not to",
+                joined(route.not_to),
+                "what is left out of it; may be empty",
+                ArgumentType.TARGET,
+                many=True,
+            ),
+            FormField(
+                "at",
+                "Number",
+                str(self._number or last),
+                "the one with the higher number wins",
+                ArgumentType.ROUTE,
+                needed=True,
+            ),
+        )
 
     def sentences(self, values: Values) -> Sequence[Sentence]:
         targets = [Said(target, "to") for target in split(values["to"])]

@@ -12,8 +12,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from norouter_tui.screen.keybar import KeyBar
 from norouter_tui.screen.texts import content
+from norouter_tui.screen.widgets.keybar import KeyBar
 
 _KEYS = (
     ("a", "add a host", "docker exec -i web, ssh db, kubectl exec -i pod --"),

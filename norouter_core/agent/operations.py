@@ -1,0 +1,232 @@
+"""What an agent can do: listen, dial, resolve, read, write. Over a link, or within the hub for the
+machine that the hub runs on."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+
+from norouter_core.agent import files
+from norouter_core.agent.dial import Dial
+from norouter_core.agent.direct import DirectTable
+from norouter_core.agent.ends import join
+from norouter_core.agent.io import describe
+from norouter_core.agent.listen import Listener
+from norouter_core.agent.process_identity import owner
+from norouter_core.agent.resolve import Resolver
+from norouter_core.agent.splice import Splice, socket_of
+from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from norouter_core.agent.ends import End, Observer
+    from norouter_core.agent.io import Io
+    from norouter_core.agent.wire_end import WireEnd
+    from norouter_core.wire.messages import Json
+
+    class Offers(Protocol):
+        """Who is told of what arrives."""
+
+        def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+            """A client has connected: `end` is to be joined or reset."""
+            ...
+
+        def report(self, rows: list[list[Any]]) -> None:
+            """Changed direct streams, as rows of SPEC.md section 3."""
+            ...
+
+
+MAX_READ = 128 * 1024
+"""Bytes of a file that is read: as JSON, where one byte may take six, still a message."""
+
+
+class OperationError(Exception):
+    """A verb could not be done: `code` is a stable word, `reason` tells why."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Operations:
+    """One host's side of a mesh."""
+
+    def __init__(self, io: Io, offers: Offers) -> None:
+        self._io = io
+        self._offers = offers
+        self._resolver = Resolver(io)
+        self._listeners: dict[int, tuple[Listener | UdpListener, tuple[str, int, str]]] = {}
+        self._direct_to: dict[int, tuple[str, int] | None] = {}
+        self._table = DirectTable(io, offers.report)
+        self._blocks: set[tuple[str, str]] = set()
+        """Of files of others, by path and host name."""
+
+    def listen(
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: tuple[str, int] | None,
+        proto: str = "tcp",
+    ) -> Json:
+        """Binds an address under the hub's `number`; the address bound, as SPEC.md tells. `proto`
+        is `tcp` or `udp`.
+
+        Raises:
+            OperationError: `in-use`, `not-allowed` or `bind`.
+        """
+        known = self._listeners.get(number)
+        if known is not None and known[1] != (host, port, proto):
+            self.unlisten(number)
+            known = None
+        if known is None:
+            try:
+                listener = self._bind(number, host, port, proto)
+            except OSError as error:
+                codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
+                code = codes.get(error.errno or 0, "bind")
+                suffix = "" if proto == "tcp" else f"/{proto}"
+                raise OperationError(code, f"{host}:{port}{suffix}: {describe(error)}") from None
+            known = self._listeners[number] = (listener, (host, port, proto))
+        elif self._direct_to.get(number) != direct:
+            self._table.kill_listener(number, "unpublished", "the port was changed")
+        self._direct_to[number] = direct
+        bound = known[0]
+        return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
+
+    def _bind(self, number: int, host: str, port: int, proto: str) -> Listener | UdpListener:
+        if proto == "udp":
+            return UdpListener(
+                self._io, host, port, lambda client, peer: self._arrived(number, client, peer)
+            )
+        return Listener(
+            self._io,
+            host,
+            port,
+            lambda sock, peer: self._arrived(number, TcpEnd(self._io, sock), peer),
+        )
+
+    def unlisten(self, number: int) -> None:
+        """Stops to listen and ends the direct streams of that listener."""
+        known = self._listeners.pop(number, None)
+        if known is not None:
+            known[0].close()
+            self._table.kill_listener(number, "unpublished", "the port was taken away")
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> TcpEnd | UdpEnd:
+        """Joins `other` to a new end, of its kind, that is being connected to a target; the new
+        end."""
+        if other.datagrams:
+            return self._dial_udp(other, host, port, observer)
+        end = TcpEnd(self._io)
+        end.observer = observer
+        join(other, end)
+        # Joined first: a dial may fail at once, and its reset then has to reach `other`.
+        Dial(self._io, self._resolver, end, host, port)
+        return end
+
+    def _dial_udp(self, other: End, host: str, port: int, observer: Observer) -> UdpEnd:
+        end = UdpEnd(self._io)
+        end.observer = observer
+        join(other, end)
+        end.dial(self._resolver, host, port)
+        return end
+
+    def splice(
+        self, listener: int, client: WireEnd, target: WireEnd, accepted: Callable[[int], None]
+    ) -> None:
+        """Joins the sockets of two streams of the link, which the hub has joined, to each other
+        (`splice.Splice`). They are a direct stream from then on, whose number `accepted` is told
+        before anything is done.
+
+        Raises:
+            OperationError: `gone`, `unpublished` or `too-many`; nothing has been done then.
+        """
+        one, other = socket_of(client), socket_of(target)
+        if one is None or other is None or one is other or one.socket is None:
+            raise OperationError("gone", "the stream has ended")
+        if listener not in self._listeners:
+            raise OperationError("unpublished", "the port was taken away")
+        try:
+            name = one.socket.getpeername()
+        except OSError as error:
+            raise OperationError("gone", describe(error)) from None
+        stream = self._table.add(listener, (name[0], name[1]))
+        if stream is None:
+            raise OperationError("too-many", "too many streams are open here")
+        stream.take_over(one, other)
+        accepted(stream.number)
+        stream.splice = Splice(client, target)
+
+    def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
+        """Calls `done(addresses, error)`."""
+        self._resolver.resolve(name, done)
+
+    def read(self, path: str, limit: int) -> Json:
+        """Reads the beginning of a file as `files.read` does; `limit` is 1 to 128 KiB.
+
+        Raises:
+            OperationError: `no-file`, or `read`.
+        """
+        try:
+            expanded, text, more = files.read(path, max(1, min(limit, MAX_READ)))
+        except FileNotFoundError as error:
+            raise OperationError("no-file", f"{path}: {describe(error)}") from None
+        except OSError as error:
+            raise OperationError("read", f"{path}: {error.strerror or error}") from None
+        return {"path": expanded, "text": text, "more": more}
+
+    def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
+        """Writes a file as `files.write` does; a block belongs to this process and the host
+        `name`, and goes with them. What is somebody else's is not replaced: a folder that was
+        named by mistake (a home, `/etc`) loses nothing.
+
+        Raises:
+            OperationError: `write`.
+        """
+        try:
+            if mode == "replace" and files.is_others(path):
+                raise OperationError(
+                    "write", f"{path}: it is there, and was not written by norouter"
+                )
+            expanded, changed = files.write(path, text, mode, owner(name))
+        except OSError as error:
+            raise OperationError("write", f"{error.filename or path}: {describe(error)}") from None
+        except ValueError as error:
+            raise OperationError("write", str(error)) from None
+        if mode == "block":
+            self._blocks.add((expanded, name))
+        else:
+            self._blocks.discard((expanded, name))
+        return {"path": expanded, "changed": changed}
+
+    def kill(self, number: int) -> None:
+        """Resets a direct stream."""
+        self._table.kill(number, "killed", "killed")
+
+    def close(self) -> None:
+        """Takes every listener, direct stream and block away, and reports no more."""
+        for path, name in self._blocks:
+            with contextlib.suppress(OSError, ValueError):
+                files.write(path, "", "remove-block", owner(name))
+        self._blocks.clear()
+        for number in list(self._listeners):
+            self.unlisten(number)
+        self._table.close()
+
+    def _arrived(self, number: int, client: TcpEnd | UdpClient, peer: tuple[str, int]) -> None:
+        target = self._direct_to.get(number)
+        if target is None:
+            self._offers.offer(number, peer, client)
+            return
+        stream = self._table.add(number, peer)
+        if stream is None:
+            client.reset("too-many", "too many streams are open here")
+            return
+        stream.client, client.observer = client, stream
+        stream.target = self.dial(client, *target, stream)

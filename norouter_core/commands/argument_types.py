@@ -1,0 +1,167 @@
+"""What an argument may be: each kind is a type, its rule, and what completion looks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+from norouter_core.commands.units import parse_span
+from norouter_core.manifest.nodes import closest
+from norouter_core.manifest.ports import parse_forward
+from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.routes import parse_target
+from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
+from norouter_core.manifest.vips import parse_vip
+from norouter_core.model import AgentMode, DnsSpec, Forward, ProxySpec
+
+DEFAULT = "default"
+"""What takes an option of a host back to what the template, or norouter, says."""
+
+OFF = "off"
+
+
+class ArgumentType(StrEnum):
+    HOST = "host"
+    """A host of the mesh, by name or alias."""
+    NAME = "name"
+    """A new hostname."""
+    DNS_NAME = "dns-name"
+    """A name to look up."""
+    PORT = "port"
+    """A listen port that a host publishes, `8080` or `53/udp`."""
+    FORWARD = "forward"
+    """A new port forward, `LISTEN:HOST:PORT[/PROTO]`; `8080:80` and `80` mean 127.0.0.1."""
+    STREAM = "stream"
+    VIP = "vip"
+    ADDRESS = "address"
+    """`IP:PORT`, or `off`."""
+    AUTH = "auth"
+    FILE = "file"
+    ROUTE = "route"
+    """The number of a route, from 1."""
+    TARGET = "target"
+    """A network or a hostname glob."""
+    AGENT = "agent"
+    SWITCH = "switch"
+    """`on`, `off` or `default`."""
+    DNS = "dns"
+    """The port of a host's DNS, `off` or `default`."""
+    FOLDER = "folder"
+    """A folder of a host's, `off` or `default`."""
+    FILTER = "filter"
+    SECONDS = "seconds"
+    COUNT = "count"
+    VERB = "verb"
+    CMD = "cmd"
+    """The words of a command, after `--`."""
+
+
+def convert(kind: ArgumentType, text: str) -> Any:
+    """What a text means as an argument of that kind.
+
+    Raises:
+        ValidationError: it cannot be one. Whether a host, port or stream is there is not looked at.
+    """
+    return _RULES.get(kind, str)(text)
+
+
+def choices(kind: ArgumentType) -> tuple[str, ...]:
+    """The fixed words of a kind that has some."""
+    return _CHOICES.get(kind, ())
+
+
+def _name(text: str) -> str:
+    check_hostname(text)
+    return text
+
+
+def _forward(text: str) -> Forward:
+    body, slash, proto = text.partition("/")
+    short = re.fullmatch(r"(?:(\d+):)?(\d+)", body)
+    if short:
+        body = f"{short[1] or short[2]}:127.0.0.1:{short[2]}"
+    return parse_forward(body + slash + proto)
+
+
+def _published(text: str) -> tuple[int, str]:
+    number, slash, proto = text.partition("/")
+    if slash and proto.lower() not in ("tcp", "udp"):
+        raise ValidationError(f"the protocol {quoted(proto)} is not known", "write /tcp or /udp")
+    return parse_port(number, "listen port"), proto.lower() or "tcp"
+
+
+def _number(text: str, what: str) -> int:
+    digits = text.removeprefix("#")
+    if not re.fullmatch("[0-9]{1,18}", digits) or not int(digits):
+        raise ValidationError(f"{quoted(text)} is not {what}", "write a number from 1 on")
+    return int(digits)
+
+
+def _address(text: str) -> ProxySpec | None:
+    return None if text == OFF else parse_listen(text)
+
+
+def _auth(text: str) -> str:
+    check_auth(text)
+    return text
+
+
+def _agent(text: str) -> AgentMode | None:
+    return (
+        None if text == DEFAULT else AgentMode(_one_of(text, ArgumentType.AGENT, "a way to run it"))
+    )
+
+
+def _switch(text: str) -> bool | None:
+    return {"on": True, "off": False, DEFAULT: None}[_one_of(text, ArgumentType.SWITCH, "a switch")]
+
+
+def _dns(text: str) -> DnsSpec | None:
+    if text == DEFAULT:
+        return None
+    return DnsSpec(disable=True) if text == OFF else DnsSpec(port=parse_port(text, "port"))
+
+
+def _one_of(text: str, kind: ArgumentType, what: str) -> str:
+    words = choices(kind)
+    if text not in words:
+        guess = closest(text, words)
+        hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(words)}"
+        raise ValidationError(f"{quoted(text)} is not {what}", hint)
+    return text
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise ValidationError("the name of the file is empty", "name a file")
+    return text
+
+
+_CHOICES = {
+    ArgumentType.AGENT: (*(mode.value for mode in AgentMode), DEFAULT),
+    ArgumentType.SWITCH: ("on", "off", DEFAULT),
+    ArgumentType.FOLDER: (OFF, DEFAULT),
+    ArgumentType.DNS: (OFF, DEFAULT),
+    ArgumentType.ADDRESS: (OFF,),
+}
+
+_RULES: dict[ArgumentType, Callable[[str], Any]] = {
+    ArgumentType.NAME: _name,
+    ArgumentType.PORT: _published,
+    ArgumentType.FORWARD: _forward,
+    ArgumentType.STREAM: lambda text: _number(text, "the number of a stream"),
+    ArgumentType.ROUTE: lambda text: _number(text, "the number of a route"),
+    ArgumentType.COUNT: lambda text: _number(text, "a count"),
+    ArgumentType.VIP: lambda text: str(parse_vip(text)),
+    ArgumentType.ADDRESS: _address,
+    ArgumentType.AUTH: _auth,
+    ArgumentType.FILE: _file,
+    ArgumentType.FOLDER: _file,
+    ArgumentType.DNS: _dns,
+    ArgumentType.TARGET: parse_target,
+    ArgumentType.AGENT: _agent,
+    ArgumentType.SWITCH: _switch,
+    ArgumentType.SECONDS: parse_span,
+}

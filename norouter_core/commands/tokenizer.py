@@ -1,0 +1,199 @@
+"""A line into words, as a POSIX shell would split it, each with its place.
+
+Quotes and backslashes mean what they mean in `sh`; `;` and a newline part commands, and `#` at the
+beginning of a word begins a comment. Nothing is expanded: no variables, no globs, no pipes.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+MAX_LINE = 64 * 1024
+"""The longest command that is read, in characters."""
+
+_BLANK = " \t\r"
+_PART = ";\n"
+_DOUBLE_ESCAPES = '"\\$`\n'
+_UNSAYABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class TokenError(Exception):
+    """A line that cannot be read; `index` is where in it, counted from 0."""
+
+    def __init__(self, index: int, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.index, self.message, self.hint = index, message, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """`text` without its quotes; `start` and `end` are indices of the line it stands in."""
+
+    text: str
+    start: int
+    end: int
+    quoted: bool = False
+
+    def index(self, offset: int) -> int:
+        """Where the character `offset` of the text stands; the word's start where quotes and
+        backslashes are in between."""
+        return self.start if self.quoted else min(self.start + offset, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One command of a text: its words, where it begins there, and the text it stands in."""
+
+    words: tuple[Word, ...]
+    start: int
+    text: str = field(repr=False)
+
+    @property
+    def line(self) -> str:
+        """The command itself, ready for `Client.run`."""
+        return self.text[self.start : self.words[-1].end]
+
+    def place(self, column: int = 1) -> tuple[int, int]:
+        """The 1-based line and column, in the whole text, of a 1-based column of `line`."""
+        at = self.start + max(column, 1) - 1
+        before = self.text[:at]
+        return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
+
+
+def pieces(text: str) -> Iterator[Piece]:
+    """The commands of a text, parted by `;` and newlines; comments and blanks are left out.
+
+    Lazy: what stands before a mistake comes first.
+
+    Raises:
+        TokenError: a quote that is never closed, a character that no command can hold.
+    """
+    words: list[Word] = []
+    for word in _scan(text):
+        if word is not None:
+            words.append(word)
+        elif words:
+            yield Piece(tuple(words), words[0].start, text)
+            words = []
+    if words:
+        yield Piece(tuple(words), words[0].start, text)
+
+
+def tokenize(line: str) -> tuple[Word, ...]:
+    """The words of the one command that a line holds; none for a blank or a comment.
+
+    Raises:
+        TokenError: as `pieces`, and for a second command.
+    """
+    if len(line) > MAX_LINE:
+        raise TokenError(MAX_LINE, f"the line is longer than {MAX_LINE // 1024} KiB")
+    found = list(pieces(line))
+    if len(found) > 1:
+        hint = "give one command at a time, or put the `;` in quotes"
+        raise TokenError(found[1].start, "a second command begins here", hint)
+    return found[0].words if found else ()
+
+
+def join(words: Iterable[str]) -> str:
+    """Words as a line that is read back as the same words."""
+    return shlex.join(words)
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """What stands before a cursor: the words before the one it is at, and that one's beginning.
+    `comment`: nothing can be said here any more."""
+
+    words: tuple[Word, ...]
+    prefix: str
+    start: int
+    comment: bool = False
+
+
+def tail(line: str, cursor: int) -> Tail:
+    """The last command before the cursor, as far as it has been written. Never raises."""
+    text = line[: max(cursor, 0)]
+    for closing in ("", "'", '"'):
+        try:
+            scanned = list(_scan(text + closing))
+        except TokenError:
+            continue
+        last = [word for word in scanned if word is not None][-1:]
+        parted = bool(scanned) and scanned[-1] is None
+        begun = len(scanned) - 1 - scanned[::-1].index(None) if None in scanned else -1
+        words = tuple(word for word in scanned[begun + 1 :] if word is not None)
+        at_word = bool(last) and not parted and last[0].end >= len(text)
+        if at_word and words:
+            return Tail(words[:-1], words[-1].text, words[-1].start)
+        rest = text[last[0].end if last else 0 :]
+        comment = "#" in rest.rpartition("\n")[2]
+        return Tail(() if parted else words, "", len(text), comment=comment)
+    return Tail((), "", len(text), comment=True)
+
+
+def _scan(text: str) -> Iterator[Word | None]:
+    """Words, and None where a command ends."""
+    bad = _UNSAYABLE.search(text)
+    stop = bad.start() if bad else len(text)
+    at = 0
+    while at < stop:
+        char = text[at]
+        if char in _BLANK:
+            at += 1
+        elif char in _PART:
+            yield None
+            at += 1
+        elif char == "#":
+            end = text.find("\n", at)
+            at = len(text) if end < 0 else end
+        elif text.startswith("\\\n", at):
+            at += 2
+        else:
+            word = _word(text, at)
+            at = word.end
+            if at <= stop:
+                yield word
+    if bad:
+        what = "a NUL character" if bad[0] == "\0" else "half a surrogate pair"
+        raise TokenError(stop, f"the line holds {what}", "remove it")
+
+
+def _word(text: str, start: int) -> Word:
+    parts: list[str] = []
+    at, quoted = start, False
+    while at < len(text) and text[at] not in _BLANK + _PART:
+        char = text[at]
+        if char in "'\"":
+            part, at = _quoted(text, at)
+            quoted = True
+        elif char == "\\":
+            if at + 1 == len(text):
+                raise TokenError(
+                    at, "nothing follows the backslash", "write it twice to mean itself"
+                )
+            part, quoted = text[at + 1].replace("\n", ""), True
+            at += 2
+        else:
+            part = char
+            at += 1
+        parts.append(part)
+    return Word("".join(parts), start, at, quoted)
+
+
+def _quoted(text: str, start: int) -> tuple[str, int]:
+    quote, at = text[start], start + 1
+    parts: list[str] = []
+    while at < len(text):
+        char = text[at]
+        if char == quote:
+            return "".join(parts), at + 1
+        escaped = char == "\\" and quote == '"' and text[at + 1 : at + 2] in tuple(_DOUBLE_ESCAPES)
+        if escaped:
+            at += 1
+            char = text[at].replace("\n", "")
+        parts.append(char)
+        at += 1
+    raise TokenError(start, f"the quote {quote} is never closed", f"close it with another {quote}")

@@ -1,0 +1,41 @@
+"""Amounts as people write them: bytes, and lengths of time."""
+
+from __future__ import annotations
+
+import re
+
+from norouter_core.manifest.problems import ValidationError, quoted
+
+_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)")
+_BYTES = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SPANS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_size(text: str) -> float:
+    """A number of bytes: `500`, `1.5k`, `64KiB`, `1M`; every unit is a power of 1024.
+
+    Raises:
+        ValidationError: anything else.
+    """
+    found = _AMOUNT.fullmatch(text)
+    unit = found[2].lower().removesuffix("b").removesuffix("i") if found else None
+    if found is None or unit not in _BYTES:
+        raise ValidationError(
+            f"{quoted(text)} is not a number of bytes", "write 500, 64K, 1.5M or 2G"
+        )
+    return float(found[1]) * 1024.0 ** _BYTES[unit]
+
+
+def parse_span(text: str) -> float:
+    """Seconds: `10`, `10s`, `1.5m`, `2h`, `1d`, `300ms`.
+
+    Raises:
+        ValidationError: anything else.
+    """
+    found = _AMOUNT.fullmatch(text)
+    unit = found[2].lower() if found else None
+    if found is None or unit not in _SPANS:
+        raise ValidationError(
+            f"{quoted(text)} is not a length of time", "write 300ms, 10s, 5m, 2h or 1d"
+        )
+    return float(found[1]) * _SPANS[unit]

@@ -1,0 +1,171 @@
+"""The mesh's DNS: what the answers are made of, asked of the mesh's hosts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from norouter_core.agent.ends import End
+from norouter_core.dns.ask import ask_by_stream
+from norouter_core.dns.resolvconf import nameservers
+from norouter_core.dns.responder import LookupFailed, Lookups, Responder
+from norouter_core.dns.udp import ask_by_datagram, is_cut
+from norouter_core.dns.zone import Zone
+from norouter_core.engine.publications import Address
+from norouter_core.links.base import Link, OperationError
+from norouter_core.model import Host
+from norouter_core.routing.learned_addresses import LearnedAddresses
+from norouter_core.routing.table import RouteTable
+from norouter_core.text import address_text
+
+RESOLV_CONF = "/etc/resolv.conf"
+_MOST_CONF = 16 * 1024
+"""Bytes of a `resolv.conf` that are read."""
+_FRESH = 10.0
+"""Seconds that a `resolv.conf` is taken as it was read."""
+_PATIENCE = 2.0
+"""Seconds that one name server has, where there are others."""
+_UDP_PATIENCE = 1.0
+"""Seconds that one has to answer a datagram, before it is asked by TCP."""
+_RCODE = 0xF
+_ASK_THE_NEXT = frozenset((2, 4, 5))
+"""SERVFAIL, NOTIMP and REFUSED: what the system's resolver asks its next server for, too."""
+
+_log = logging.getLogger(__name__)
+
+
+class DnsContext(Protocol):
+    """What the service needs of the engine."""
+
+    @property
+    def routes(self) -> RouteTable: ...
+
+    def link(self, host: str) -> Link | None:
+        """A host's link, while it is up."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    """A host's name servers, as its `resolv.conf` said over that link."""
+
+    link: Link
+    until: float
+    servers: Sequence[Address]
+
+
+class DnsService:
+    """Answers for the whole mesh, over whatever carries the queries."""
+
+    def __init__(self, mesh: DnsContext, learnt: LearnedAddresses) -> None:
+        self._mesh = mesh
+        self._vips: frozenset[str] = frozenset()
+        self._servers: dict[str, _Servers] = {}
+        self._responder = Responder(
+            Zone(), Lookups(self._claimed, self._resolve, learnt.learn, self._forward)
+        )
+
+    def serve(self, hosts: Sequence[Host]) -> None:
+        """Answers for these hosts from now on."""
+        self._responder.zone = Zone(hosts)
+        self._vips = frozenset(host.vip for host in hosts)
+        self._servers.clear()
+
+    async def answer(self, query: bytes, host: str, transport: str) -> bytes | None:
+        """As `Responder.answer`; whatever goes wrong costs this one query and no more."""
+        try:
+            return await self._responder.answer(query, host, transport)
+        except Exception:
+            _log.exception("a DNS query at %s failed", host)
+            return None
+
+    # -- look-ups --------------------------------------------------------------------------
+
+    def _claimed(self, name: str, host: str) -> str | None:
+        return self._mesh.routes.claims(name, host)
+
+    async def _resolve(self, via: str, name: str) -> Sequence[str]:
+        try:
+            return await self._link(via).resolve(name)
+        except OperationError as error:
+            if error.code == "name":
+                return ()
+            raise LookupFailed(f"looking up {name} on {via}: {error.reason}") from None
+
+    async def _forward(self, host: str, query: bytes, transport: str) -> bytes:
+        link = self._link(host)
+        servers = await self._servers_of(host, link)
+        if not servers:
+            raise LookupFailed(f"{RESOLV_CONF} of {host} names no name server but the mesh itself")
+        failures = []
+        answer: bytes | None = None
+        for server in servers:
+            try:
+                async with asyncio.timeout(_PATIENCE if len(servers) > 1 else None):
+                    answer = await ask_name_server(link, server, query)
+            except TimeoutError:
+                failures.append(f"{address_text(server)}: no answer within {_PATIENCE:g} s")
+                continue
+            except (LookupFailed, OperationError, OSError, EOFError) as error:
+                failures.append(f"{address_text(server)}: {error}")
+                continue
+            if len(answer) > 3 and answer[3] & _RCODE not in _ASK_THE_NEXT:
+                break
+        if answer is None:
+            raise LookupFailed("; ".join(failures))
+        return answer
+
+    def _link(self, host: str) -> Link:
+        link = self._mesh.link(host)
+        if link is None:
+            raise LookupFailed(f"{host} is not up")
+        return link
+
+    async def _servers_of(self, host: str, link: Link) -> Sequence[Address]:
+        now = asyncio.get_running_loop().time()
+        known = self._servers.get(host)
+        if known is not None and known.link is link and now < known.until:
+            return known.servers
+        try:
+            text = await link.read(RESOLV_CONF, _MOST_CONF)
+        except OperationError as error:
+            if error.code != "no-file":
+                raise LookupFailed(error.reason) from None
+            text = ""
+        servers = nameservers(text, self._vips)
+        self._servers[host] = _Servers(link, now + _FRESH, servers)
+        return servers
+
+
+async def ask_name_server(link: Link, server: Address, query: bytes) -> bytes:
+    """The answer of a name server, asked from the link's host: by UDP, and by TCP where that gets
+    none, or not all of it.
+
+    Raises:
+        LookupFailed: none can be had by TCP either.
+    """
+
+    def dial(asking: End) -> End:
+        return link.dial(asking, *server, _Unobserved())
+
+    try:
+        async with asyncio.timeout(_UDP_PATIENCE):
+            answer = await ask_by_datagram(dial, query)
+        if not is_cut(answer):
+            return answer
+    except (TimeoutError, LookupFailed):
+        pass  # a datagram was lost, or none gets there: TCP tells what is wrong
+    return await ask_by_stream(dial, query)
+
+
+class _Unobserved:
+    """Look-ups of the hub's own are no streams of anybody's."""
+
+    def end_opened(self, end: End, peer: Address) -> None: ...
+
+    def end_half_closed(self, end: End) -> None: ...
+
+    def end_closed(self, end: End, code: str, reason: str) -> None: ...

@@ -1,0 +1,91 @@
+"""An exec command as somebody pasted it: is it one, what would the host be called."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+
+from norouter_core.exec_commands.command import ExecCommand
+from norouter_core.exec_commands.programs import GRAMMARS
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_PROGRAM = re.compile(r"[/\\]?([^/\\]+)$")
+_UNFIT = re.compile(r"[^a-z0-9-]+")
+_ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
+_LONGEST = 63
+_LEADING = frozenset({"exec", "run"})
+"""The verbs by which programs with verbs lead to what they hold."""
+
+
+def is_exec_command(words: Sequence[str]) -> bool:
+    """Whether words are a command that leads to a host, as far as its programs are known:
+    `docker exec web` is one, `docker ps` and `sudo ls` are none."""
+    if not begins_with_program(words):
+        return False
+    command = ExecCommand.parse(_with_env(words))
+    layer = command.layer()
+    if layer is None:
+        return not command.opaque
+    said = command.words[layer.at : layer.end]
+    return not layer.grammar.verbs or not _LEADING.isdisjoint(said)
+
+
+def begins_with_program(words: Sequence[str]) -> bool:
+    """Whether words begin with a program that is known from exec commands."""
+    words = words[len(_assignments(words)) :]
+    found = _PROGRAM.search(words[0]) if words else None
+    return found is not None and found[1].removesuffix(".exe") in GRAMMARS
+
+
+def adopted(words: Sequence[str]) -> tuple[str, ...]:
+    """A pasted command as a host needs it: stdin passed on, no terminal, no interactive shell
+    at its end, and variables in front of it set by `env`."""
+    words = _with_env(words)
+    command = ExecCommand.parse(words)
+    if command.shell_tail and command.layers:
+        command = ExecCommand.parse(shlex.split(command.before_shell()))
+    return tuple(shlex.split(command.mended())) or words
+
+
+def inferred_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
+    """A name for the host behind a command, one that is not `taken`: that of the container, pod
+    or host it aims at, made a hostname."""
+    command = ExecCommand.parse(tuple(words))
+    layer = command.layer()
+    target, program = (layer.target, layer.program) if layer else ("", "")
+    name = _label(target) or _label(program or (words[0] if words else "")) or "host"
+    if not re.search("[a-z]", name):
+        name = f"{_label(program) or 'host'}-{name}"
+    return _free(name, taken)
+
+
+def _free(name: str, taken: Callable[[str], bool]) -> str:
+    number, found = 2, name[:_LONGEST]
+    while taken(found):
+        suffix = f"-{number}"
+        found = name[: _LONGEST - len(suffix)] + suffix
+        number += 1
+    return found
+
+
+def _label(target: str) -> str:
+    """`ssh://me@db.example.com:22` is `db`, `deploy/web` is `web`, `remote:c1` is `c1`."""
+    rest = target.partition("://")[2] or target
+    rest = rest.rpartition("@")[2].rstrip("/").rpartition("/")[2]
+    if _ADDRESS.fullmatch(rest):
+        return _UNFIT.sub("-", rest.lower()).strip("-")
+    head, colon, last = rest.partition(":")
+    name = head if last.isdecimal() or not colon else last
+    return _UNFIT.sub("-", name.partition(".")[0].lower()).strip("-")[:_LONGEST].strip("-")
+
+
+def _with_env(words: Sequence[str]) -> tuple[str, ...]:
+    return ("env", *words) if _assignments(words) else tuple(words)
+
+
+def _assignments(words: Sequence[str]) -> Sequence[str]:
+    count = 0
+    while count < len(words) and _ASSIGNMENT.match(words[count]):
+        count += 1
+    return words[:count]

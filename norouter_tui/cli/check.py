@@ -1,0 +1,136 @@
+"""`norouter check`: every problem of a manifest, or what its mesh is."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TextIO
+
+from rich.text import Text
+
+from norouter_core import manifest
+from norouter_core.model import Host, MeshSpec, Route
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.advice import advise
+from norouter_tui.output.text import clean, count
+from norouter_tui.output.writers import painter
+
+Say = Callable[[Text], None]
+
+
+def check_file(file: str) -> ExitCode:
+    """Checks the manifest `file` ('-' is stdin) and tells on stdout what it found."""
+    say = sayer(sys.stdout)
+    loaded = load(file, say)
+    if loaded is None:
+        return ExitCode.USAGE
+    for line in describe(loaded.spec, loaded.name, len(loaded.warnings)):
+        say(line)
+    return ExitCode.OK
+
+
+def sayer(stream: TextIO) -> Say:
+    """A function that prints a line on `stream`, in colour where it is a terminal."""
+    paint = painter(stream)
+
+    def say(line: Text) -> None:
+        stream.write(paint(line) + "\n")
+        stream.flush()
+
+    return say
+
+
+def load(file: str, say: Say) -> manifest.Loaded | None:
+    """The manifest, or None when it has problems; these, and warnings, go through `say`.
+
+    The warnings of what is returned hold advice about the mesh, too.
+    """
+    try:
+        loaded = manifest.load_file(file)
+    except manifest.ManifestError as error:
+        _tell(map(_as_warning, error.warnings), "yellow", say)
+        _tell(error.problems, "bold red", say)
+        name = clean(error.problems[0].file)
+        say(Text(f"{name}: {count(len(error.problems), 'problem')}", style="bold"))
+        return None
+    loaded = replace(loaded, warnings=(*loaded.warnings, *advise(loaded.spec, loaded.name)))
+    _tell(map(_as_warning, loaded.warnings), "yellow", say)
+    return loaded
+
+
+def warning_lines(loaded: manifest.Loaded) -> list[Text]:
+    """What `load` has told of a manifest, for a screen that covers it."""
+    return problem_lines(loaded.warnings, warnings=True)
+
+
+def problem_lines(problems: Iterable[manifest.Problem], *, warnings: bool = False) -> list[Text]:
+    """Problems of a manifest, or warnings about it, for faces that show them by themselves."""
+    lines: list[Text] = []
+    if warnings:
+        _tell(map(_as_warning, problems), "yellow", lines.append)
+    else:
+        _tell(problems, "bold red", lines.append)
+    return lines
+
+
+def _as_warning(problem: manifest.Problem) -> manifest.Problem:
+    return replace(problem, message=f"warning: {problem.message}")
+
+
+def _tell(problems: Iterable[manifest.Problem], style: str, say: Say) -> None:
+    for problem in problems:
+        first, *rest = manifest.render(problem).splitlines()
+        say(Text(clean(first), style=style))
+        for line in rest:
+            say(Text(clean(line)))
+
+
+def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
+    """What the mesh of a manifest without errors is: its hosts, VIPs and published ports."""
+    hosts = list(spec.effective())
+    ports = sum(len(host.ports) for host in hosts)
+    facts = [count(len(hosts), "host"), count(ports, "port")]
+    if spec.routes:
+        facts.append(count(len(spec.routes), "route"))
+    verdict = (f"{clean(name)}: fine", "bold green")
+    if warnings:
+        verdict = (f"{clean(name)}: no errors, {count(warnings, 'warning')}", "bold yellow")
+    lines = [Text.assemble(verdict, f"; {', '.join(facts)}")]
+    width = max((len(clean(host.name)) for host in hosts), default=0)
+    for host in hosts:
+        lines += _describe_host(host, width)
+    return lines + [_describe_route(route) for route in spec.routes]
+
+
+def _describe_host(host: Host, width: int) -> list[Text]:
+    names = "".join(f", also {clean(alias)}" for alias in host.aliases)
+    where = "this machine" if host.argv is None else clean(shlex.join(host.argv))
+    head = Text.assemble(
+        "  ", (clean(host.name).ljust(width), "bold"), f"  {host.vip:<15}  {where}{names}"
+    )
+    ports = [
+        Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {clean(target)}")
+        for port in host.ports
+        for udp in ["/udp" if port.proto == "udp" else ""]
+        for target in [_target(port.host, port.port)]
+    ]
+    proxies = [
+        Text(
+            f"  {'':{width}}  {kind} proxy at {_target(proxy.listen_host, proxy.listen_port)}{asks}"
+        )
+        for kind, proxy in (("HTTP", host.http), ("SOCKS", host.socks))
+        if proxy is not None
+        for asks in [" (asks for user and password)" if proxy.auth else ""]
+    ]
+    return [head, *ports, *proxies]
+
+
+def _describe_route(route: Route) -> Text:
+    but = f", but not {', '.join(route.not_to)}" if route.not_to else ""
+    return Text(clean(f"  via {route.via}: {', '.join(route.to)}{but}"))
+
+
+def _target(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,121 @@
+"""Shows the outputs of a command as they come: the `Emit` of every face that writes lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+from rich.text import Text
+
+from norouter_core.commands.parser import parse_or_none, wants_json
+from norouter_core.commands.results import Bytes, Column, Outcome, Output, Table
+from norouter_core.session.client import Client
+from norouter_tui.output import writers
+from norouter_tui.output.hexdump import ByteFormat, ByteText
+from norouter_tui.output.rendering import json_lines, lines
+
+
+class Sink(Protocol):
+    """What is written on."""
+
+    @property
+    def width(self) -> int | None:
+        """Columns of a terminal; None for a pipe or a file."""
+        ...
+
+    def write(self, text: Text) -> None:
+        """Writes a part of a line, or a line with its newline."""
+        ...
+
+    def write_bytes(self, source: str, data: bytes) -> None:
+        """Writes bytes as they are; called only where `width` is None."""
+        ...
+
+
+class StreamSink:
+    """stdout and stderr, in colour where they are terminals that want it."""
+
+    def __init__(self) -> None:
+        self._paint = writers.painter(sys.stdout)
+
+    @property
+    def width(self) -> int | None:
+        return writers.make_console(sys.stdout).width if sys.stdout.isatty() else None
+
+    def write(self, text: Text) -> None:
+        sys.stdout.write(self._paint(text))
+        sys.stdout.flush()
+
+    def write_bytes(self, source: str, data: bytes) -> None:
+        stream = sys.stderr if source == "stderr" else sys.stdout
+        stream.flush()
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+
+class Display:
+    """Shows outputs on a paper; call it with each, and `close` it when the command has ended.
+
+    Args:
+        as_json: one JSON object a line, see `norouter_tui.output.rendering.json_lines`.
+        form: how tapped bytes are shown.
+    """
+
+    def __init__(
+        self, paper: Sink, *, as_json: bool = False, form: ByteFormat = ByteFormat.AUTO
+    ) -> None:
+        self._paper = paper
+        self._as_json = as_json
+        self._bytes = ByteText(form)
+        self._columns: tuple[Column, ...] = ()
+        self._layout: list[int] = []
+
+    def __call__(self, output: Output) -> None:
+        if self._as_json:
+            for line in json_lines(output):
+                self._paper.write(Text(line + "\n"))
+        elif isinstance(output, Bytes):
+            self._show_bytes(output)
+        else:
+            self.close()
+            for text in lines(output, self._paper.width, self._layout_of(output)):
+                self._paper.write(text.append("\n"))
+
+    def _layout_of(self, output: Output) -> list[int]:
+        """Tables of the same columns are one that grows: a log that is followed, say."""
+        columns = output.columns if isinstance(output, Table) else ()
+        if columns != self._columns:
+            self._columns, self._layout = columns, []
+        return self._layout
+
+    def _show_bytes(self, output: Bytes) -> None:
+        # What a command wrote goes through a pipe as it is; a tap has two directions to tell apart.
+        if self._paper.width is None and output.source in ("stdout", "stderr"):
+            self._paper.write_bytes(output.source, output.data)
+            return
+        for part in self._bytes.feed(output.source, output.data):
+            self._paper.write(part)
+
+    def close(self) -> None:
+        """Ends a line that bytes have left open."""
+        for part in self._bytes.close():
+            self._paper.write(part)
+
+
+async def run_shown(client: Client, line: str, paper: Sink, *, confirmed: bool = False) -> Outcome:
+    """Runs one command line and shows its output as it comes; how it ended is left to be told."""
+    display = Display(paper, as_json=wants_json(line), form=_form(line))
+    try:
+        return await client.run(line, display, confirmed=confirmed)
+    finally:
+        display.close()
+
+
+def _form(line: str) -> ByteFormat:
+    """How a line asks for bytes to be shown."""
+    call = parse_or_none(line)
+    if call is None or call.verb.name != "stream tap":
+        return ByteFormat.AUTO
+    return (
+        ByteFormat.HEX if "hex" in call else ByteFormat.TEXT if "text" in call else ByteFormat.AUTO
+    )

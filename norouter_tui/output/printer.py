@@ -1,0 +1,363 @@
+"""Events as lines for people: readiness on stdout, diagnostics on stderr."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from rich.text import Text
+
+from norouter_core.engine.events import (
+    Event,
+    HostChanged,
+    HostRemoved,
+    ListenerChanged,
+    ListenerRemoved,
+    Log,
+    Ready,
+    Stopped,
+    StreamClosed,
+    StreamOpened,
+)
+from norouter_core.engine.status import (
+    HostState,
+    HostStatus,
+    ListenerState,
+    ListenerStatus,
+    Status,
+    StreamStatus,
+)
+from norouter_core.exec_commands.problem import HostProblem
+from norouter_tui.output import hints
+from norouter_tui.output.text import clean, count, seconds, size
+
+Say = Callable[[Text], None]
+
+_DIGITS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
+_LOG_STYLES = {"warning": "yellow", "error": "bold red", "debug": "dim"}
+
+
+class Printer:
+    """Says what changed, once: it remembers how each host and listener stood.
+
+    Args:
+        out: takes readiness lines.
+        err: takes diagnostics.
+        debug: tell every change of state, every listener, every stream and every log line.
+        expected: how many hosts the mesh has. Once each of them is ready or has failed, what is
+            up of the mesh is told, even if it is never ready as a whole; 0 leaves that out.
+        again: how a host that has failed for good is tried again.
+        since: seconds since the epoch; hosts that have been ready from before that are no news.
+    """
+
+    def __init__(
+        self,
+        out: Say,
+        err: Say,
+        *,
+        debug: bool = False,
+        expected: int = 0,
+        again: str = "restart the run",
+        since: float = 0.0,
+    ) -> None:
+        self._out = out
+        self._err = err
+        self._debug = debug
+        self._expected = expected
+        self._again = again
+        self._since = since
+        self._hosts: dict[str, HostStatus] = {}
+        self._listeners: dict[tuple[str, str], ListenerStatus] = {}
+        self._published: list[str] = []
+        self._logged: dict[str, deque[str]] = {}
+        self._hinted = ("", "")
+        """The host and the reason of the port that failed last."""
+        self._told_up = False
+        self._moved = True
+        """Whether a host has been, or become, anything but ready since the mesh was."""
+
+    def know(self, status: Status) -> None:
+        """Takes how everything stands for told already: for who comes later than the mesh."""
+        self._hosts.update((host.name, host) for host in status.hosts)
+        self._listeners.update(((x.on_host, x.listen), x) for x in status.listeners)
+
+    def show(self, event: Event) -> None:
+        """Prints the lines that `event` is worth, if any."""
+        match event:
+            case HostChanged(host=host):
+                self._host(host)
+                self._up_in_part()
+            case ListenerChanged(listener=listener):
+                self._listener(listener)
+                self._up_in_part()
+            case Ready():
+                self._ready(event)
+            case Log():
+                self._log(event)
+            case HostRemoved(name=name):
+                self._forget(name)
+            case ListenerRemoved(on_host=on_host, listen=listen):
+                self._listeners.pop((on_host, listen), None)
+            case StreamOpened(stream=stream) | StreamClosed(stream=stream):
+                self._stream(stream)
+            case Stopped():
+                self._out(Text("stopped"))
+
+    def missed(self, number: int) -> None:
+        """Says that `number` events were lost because output was not read fast enough."""
+        self._err(Text(f"missed {count(number, 'event')}: output was not read fast enough"))
+
+    def _host(self, host: HostStatus) -> None:
+        before = self._hosts.get(host.name)
+        self._hosts[host.name] = host
+        if before is not None and before.state == host.state and before.attempt == host.attempt:
+            return
+        if before is None and host.state == HostState.READY and host.since < self._since:
+            return
+        self._moved = True
+        if host.state == HostState.READY:
+            self._out(_ready_line(host))
+        elif host.problem is not None and host.state in _TROUBLE:
+            self._trouble(host, before)
+        elif self._debug:
+            # A loss is told with its reason, which comes when the command has been seen out.
+            self._err(Text.assemble(_named(host.name), f" {host.state.value}"))
+
+    def _trouble(self, host: HostStatus, before: HostStatus | None) -> None:
+        assert host.problem is not None
+        told = before is not None and _same(before.problem, host.problem)
+        if not told:
+            lost = "lost: " if host.state == HostState.LOST else ""
+            problem = self._not_logged(host.name, host.problem)
+            for line in problem_lines(host.name, problem, lost):
+                self._err(line)
+        if host.state == HostState.FAILED:
+            name = clean(host.name)
+            self._err(Text(f"  {name} has failed for good; to try it again: {self._again}"))
+        elif host.retry_in is not None:
+            again = f"the same again (attempt {host.attempt}); " if told else ""
+            name = f"host {clean(host.name)}: " if told else "  "
+            self._err(Text(f"{name}{again}next try in {seconds(host.retry_in)}"))
+
+    def _not_logged(self, name: str, problem: HostProblem) -> HostProblem:
+        """The problem without the lines of stderr that were told as they came (with debug)."""
+        logged = self._logged.pop(name, ())
+        return replace(problem, stderr=tuple(x for x in problem.stderr if x not in logged))
+
+    def _listener(self, listener: ListenerStatus) -> None:
+        key = (listener.on_host, listener.listen)
+        before = self._listeners.get(key)
+        self._listeners[key] = listener
+        if before is not None and _standing(before) == _standing(listener):
+            return
+        failed = before is not None and before.state == ListenerState.FAILED
+        elsewhere = listener.bound not in ("", listener.listen)
+        if not (failed or elsewhere or self._debug or listener.state == ListenerState.FAILED):
+            return
+        host = self._hosts.get(listener.on_host)
+        hint = hints.hint(listener, host.agent if host else "")
+        line = Text.assemble(
+            "port ", (clean(listener.listen), "bold"), f" on {clean(listener.on_host)} "
+        )
+        if listener.state == ListenerState.FAILED:
+            line.append("failed", "bold red")
+            why = hints.reason(listener)
+            self._err(line.append(f": {why}"))
+            # Ports that fail together do so for one reason, which takes one remedy.
+            hinted, self._hinted = self._hinted, (listener.on_host, why)
+            if hint and hinted != self._hinted:
+                self._err(Text.assemble(("  hint: ", "bold"), hint))
+        elif listener.state != ListenerState.PENDING or self._debug:
+            line.append(listener.state.value, _LISTENER_STYLES[listener.state])
+            line.append(f" at {clean(listener.bound)}" if elsewhere else "")
+            note = hint or hints.reason(listener)
+            self._out(line.append(f" ({note})" if note else ""))
+
+    def _up_in_part(self) -> None:
+        """Tells once what is up, where the whole of the mesh is not."""
+        hosts = self._hosts.values()
+        if self._told_up or not self._expected or len(hosts) < self._expected:
+            return
+        ready = {host.name for host in hosts if host.state == HostState.READY}
+        settled = all(host.name in ready or host.state in _TROUBLE for host in hosts)
+        failed = len(ready) < len(hosts) or any(
+            x.state == ListenerState.FAILED for x in self._listeners.values()
+        )
+        pending = any(
+            x.on_host in ready and x.state == ListenerState.PENDING
+            for x in self._listeners.values()
+        )
+        if not ready or not settled or pending or not failed:
+            return
+        self._told_up = True
+        told = f": {len(ready)} of {count(len(hosts), 'host')} ready"
+        self._out(Text.assemble(("up in part", "bold yellow"), told))
+        self._tell_ports()
+
+    def _ready(self, event: Ready) -> None:
+        lines = published(list(self._hosts.values()), list(self._listeners.values()))
+        if not self._moved and lines == self._published:
+            return  # a change that stopped and started nothing
+        self._told_up, self._moved, self._hinted = True, False, ("", "")
+        told = f": {count(event.hosts, 'host')}"
+        # Who came later than a mesh has not been told of all its ports.
+        knows = len(self._listeners) >= event.listeners
+        told += f", {count(len(lines), 'port')}" if knows else ""
+        self._out(Text.assemble(("ready", "bold green"), told))
+        if knows:
+            self._tell_ports()
+
+    def _tell_ports(self) -> None:
+        lines = published(list(self._hosts.values()), list(self._listeners.values()))
+        if lines != self._published:
+            for line in lines:
+                self._out(Text(f"  {line}"))
+        self._published = lines
+
+    def _log(self, event: Log) -> None:
+        if event.level not in ("warning", "error") and not self._debug:
+            return
+        if event.host:
+            self._logged.setdefault(event.host, deque(maxlen=_REMEMBERED)).append(event.text)
+        line = Text(f"{clean(event.level)}: ", style=_LOG_STYLES.get(event.level, ""))
+        line.append(f"{clean(event.host)}: " if event.host else "", "bold")
+        self._err(line.append(clean(event.text), "none"))
+
+    def _forget(self, name: str) -> None:
+        self._hosts.pop(name, None)
+        self._moved = True
+        self._err(Text.assemble(_named(name), " removed"))
+
+    def _stream(self, stream: StreamStatus) -> None:
+        if self._debug:
+            self._err(Text(stream_line(stream), style="dim"))
+
+
+_REMEMBERED = 64
+"""Log lines of a host that its problem need not repeat."""
+_SERVED = (ListenerState.BOUND, ListenerState.SHARED)
+_TROUBLE = frozenset({HostState.LOST, HostState.BACKING_OFF, HostState.FAILED})
+_LISTENER_STYLES = {
+    ListenerState.BOUND: "green",
+    ListenerState.SHARED: "green",
+    ListenerState.PENDING: "dim",
+    ListenerState.FAILED: "bold red",
+}
+
+
+def problem_lines(name: str, problem: HostProblem, how: str = "") -> list[Text]:
+    """Everything a person needs to mend a host; `how` goes before the message."""
+    lines = [Text.assemble(_named(name), ": ", (how + clean(problem.message), "bold red"))]
+    if problem.command:
+        lines.append(Text(f"  command: {clean(problem.command)}"))
+    if problem.exit_status is not None:
+        lines.append(Text(f"  exit status: {_exit_status(problem.exit_status)}"))
+    told = problem.message
+    lines += [Text(f"  stderr: {clean(x)}") for x in problem.stderr if x.strip() not in told]
+    if problem.hint:
+        lines.append(Text.assemble(("  hint: ", "bold"), clean(problem.hint)))
+    return lines
+
+
+def not_ready_lines(status: Status, waited: float) -> list[Text]:
+    """What is still missing when the time for `--wait-ready` is over."""
+    lines = [Text(f"not ready within {seconds(waited)}:", style="bold red")]
+    for host in status.hosts:
+        if host.state != HostState.READY:
+            why = f": {clean(host.problem.message)}" if host.problem else ""
+            lines.append(Text.assemble("  ", _named(host.name), f" {host.state.value}{why}"))
+    for listener in status.listeners:
+        if listener.state in (ListenerState.PENDING, ListenerState.FAILED):
+            lines.append(_missing(listener))
+    return lines
+
+
+def _missing(listener: ListenerStatus) -> Text:
+    why = f": {hints.reason(listener)}" if listener.note else ""
+    where = f"port {clean(listener.listen)} on {clean(listener.on_host)}"
+    return Text(f"  {where} {listener.state.value}{why}")
+
+
+def published(hosts: list[HostStatus], listeners: list[ListenerStatus]) -> list[str]:
+    """One line for each published port, with the address to use on this machine.
+
+    That is where the port is bound by a host that is this machine (one without a command); in a
+    mesh without such a host it is the VIP, on every host of the mesh.
+    """
+    here = {host.name for host in hosts if not host.command}
+    ports: dict[str, list[ListenerStatus]] = {}
+    for listener in listeners:
+        if listener.service == "dns":
+            continue  # every vip has it
+        ports.setdefault(listener.listen, []).append(listener)
+    down = {host.name: host.state for host in hosts if host.state != HostState.READY}
+    return [_published(ports[listen], here, down) for listen in sorted(ports, key=_by_number)]
+
+
+def _by_number(listen: str) -> list[str]:
+    return [part.zfill(5) for part in listen.replace(":", ".").split(".")]
+
+
+def _published(
+    listeners: list[ListenerStatus], here: set[str], down: Mapping[str, HostState]
+) -> str:
+    """The line of one published port, out of its listeners on all hosts."""
+    bound = [x for x in listeners if x.state == ListenerState.BOUND]
+    # One that is shared stands for one that is bound; where that one failed, nobody listens.
+    serving = [x for x in listeners if bound and x.state in _SERVED]
+    local = next((x for x in serving if x.on_host in here), None)
+    one = local or (serving or listeners)[0]
+    address = clean((local and local.bound) or one.listen)
+    line = f"{address} -> {clean(one.to_host)}, {clean(one.target)}"
+    if one.to_host in down:
+        state = down[one.to_host]
+        how = "has failed" if state == HostState.FAILED else f"is {state.value}"
+        return f"{line} (not reachable: {clean(one.to_host)} {how})"
+    if not serving:
+        why = next((f": {hints.reason(x)}" for x in listeners if x.state not in _SERVED), "")
+        return f"{line} (not reachable: no host listens{why.rstrip(': ')})"
+    return line if local else f"{line} (on the hosts of the mesh)"
+
+
+def stream_line(stream: StreamStatus) -> str:
+    """A stream in one line, for a log."""
+    line = (
+        f"stream {stream.id} {stream.from_host} {stream.peer} -> {stream.listener} -> "
+        f"{stream.to_host} {stream.target} {stream.state.value}, "
+        f"{size(stream.bytes_sent)} sent, {size(stream.bytes_received)} received"
+    )
+    return clean(f"{line}: {stream.reason}" if stream.reason else line)
+
+
+def _ready_line(host: HostStatus) -> Text:
+    agent = f", {clean(host.agent)}" if host.agent else ""
+    return Text.assemble(_named(host.name), " ", ("ready", "green"), f": {host.vip}{agent}")
+
+
+def _named(name: str) -> Text:
+    return Text.assemble("host ", (clean(name), "bold"))
+
+
+def _same(one: HostProblem | None, other: HostProblem | None) -> bool:
+    """Whether a person would take two problems for the same: numbers (process ids, times) and
+    lines of stderr may differ."""
+    if one is None or other is None:
+        return False
+    words = (_DIGITS.sub("0", problem.message) for problem in (one, other))
+    return one.kind == other.kind and next(words) == next(words)
+
+
+def _standing(listener: ListenerStatus) -> tuple[ListenerState, str, str]:
+    return (listener.state, listener.bound, listener.note)
+
+
+def _exit_status(status: int) -> str:
+    if status >= 0:
+        return str(status)
+    try:
+        return f"{status} ({signal.Signals(-status).name})"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,80 @@
+"""`norouter attach`: the REPL on a mesh that runs in another process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import anyio
+import anyio.abc
+from rich.text import Text
+
+from norouter_core.control import RemoteClient, RunningMesh
+from norouter_core.control.remote import ControlLost
+from norouter_tui.cli.check import sayer
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.text import clean
+from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
+from norouter_tui.run.headless import run_async
+from norouter_tui.run.meshes import choose, lost_line
+from norouter_tui.run.remote_session import RemoteSession
+from norouter_tui.run.session_host import FrontEnd
+from norouter_tui.run.signals import ENDING, watch_signals
+
+
+def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
+    """Talks to a mesh until one has enough of it; the mesh runs on. The exit status.
+
+    Raises:
+        click.ClickException: no mesh runs, or several could be meant.
+    """
+    return run_async(Attach(wanted, commands, vi).main, uvloop=False)
+
+
+class Attach:
+    """A stay at a session that somebody else keeps."""
+
+    def __init__(self, wanted: str | None, commands: str | None, vi: bool) -> None:
+        self._wanted = wanted
+        self._commands = commands
+        self._vi = vi
+
+    async def main(self) -> int:
+        """Runs to the end; the exit status."""
+        engine = await choose(self._wanted)
+        work = self._work(engine)
+        status: int = ExitCode.INTERRUPTED
+        async with anyio.create_task_group() as tasks:
+            cancel = tasks.cancel_scope.cancel
+            if work.takes_interrupts:
+                await tasks.start(_watch_interrupts, work)
+                await tasks.start(watch_signals, cancel, cancel, ENDING)
+            else:
+                await tasks.start(watch_signals, cancel, cancel)
+            try:
+                async with RemoteClient(engine.path) as remote:
+                    status = await work.run(RemoteSession(remote, stays=True))
+            except ControlLost as lost:
+                sayer(sys.stderr)(lost_line(engine, lost))
+                status = ExitCode.MESH_FAILED
+            tasks.cancel_scope.cancel()
+        return status
+
+    def _work(self, engine: RunningMesh) -> FrontEnd:
+        if self._commands is not None:
+            return ScriptRun("-c", lines_in(self._commands))
+        if not sys.stdin.isatty():
+            return ScriptRun("<stdin>", lines_from(0))
+        from norouter_tui.repl.interactive import InteractiveRepl
+
+        told = f"attached to {clean(engine.name)} (pid {engine.pid}), which runs on when you quit"
+        return InteractiveRepl(vi=self._vi, notes=[Text(told, style="bold")])
+
+
+async def _watch_interrupts(
+    work: FrontEnd, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            work.interrupt()

@@ -1,0 +1,283 @@
+"""The REPL in a terminal: reads, runs, shows, and tells what happens meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TextIO, cast
+
+import anyio
+from prompt_toolkit.application import create_app_session, get_app_or_none
+from prompt_toolkit.enums import EditingMode
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import History
+from prompt_toolkit.key_binding.vi_state import InputMode
+from prompt_toolkit.output import create_output
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.text import Text
+
+from norouter_core.commands.parser import parse_or_none
+from norouter_core.commands.results import Failure, Outcome
+from norouter_core.control import ControlLost
+from norouter_core.session.client import Client, Summary
+from norouter_core.session.session import Session
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output import writers
+from norouter_tui.output.nonblocking import NonblockingFile
+from norouter_tui.output.printer import Printer
+from norouter_tui.output.rendering import failure_lines
+from norouter_tui.output.text import clean
+from norouter_tui.repl.history import history_path, open_history
+from norouter_tui.repl.notices import Notices
+from norouter_tui.repl.prompt import make_prompt
+from norouter_tui.repl.questions import Questions
+from norouter_tui.repl.recovery import offer_recovery
+from norouter_tui.repl.shell import run_shell
+from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
+from norouter_tui.repl.terminal import Terminal
+from norouter_tui.repl.toolbar import toolbar
+
+GREETING = "`help` lists the verbs, Tab completes, Ctrl-D quits."
+HOW_TO_QUIT = "to quit: Ctrl-D, or `quit`"
+_DRAIN = 1.0
+"""Seconds for the last output to be shown at the end."""
+REFRESH = 0.5
+"""Seconds between two looks at the totals."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStyle:
+    """How the REPL is to look."""
+
+    vi: bool = False
+    recovers: bool = False
+    """Offer the unsaved work of sessions that ended."""
+    notes: tuple[Text, ...] = ()
+    """Told at the beginning."""
+
+
+class Repl:
+    """One session at a terminal.
+
+    Args:
+        client: the session that is talked to.
+        terminal: where everything is written; on prompt_toolkit's own output.
+        history: what was typed before.
+    """
+
+    def __init__(
+        self, client: Client, terminal: Terminal, history: History, look: OutputStyle | None = None
+    ) -> None:
+        self._client = client
+        self._terminal = terminal
+        self._look = look or OutputStyle()
+        self._prompt = make_prompt(client, history, self._toolbar, vi=self._look.vi)
+        self._asking = Questions(client, terminal)
+        self._news = Notices(terminal.above)
+        self._summary: Summary | None = None
+        self._running: anyio.CancelScope | None = None
+        self._typed = ""
+        """What stands at the next prompt already."""
+        self._over: int | None = None
+        """The exit status, once the session is to end."""
+
+    async def run(self) -> int:
+        """Reads commands until the session ends; the exit status."""
+        with patch_stdout(raw=True):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._news.run)
+                tasks.start_soon(self._follow)
+                tasks.start_soon(self._watch_totals)
+                self._terminal.say(*self._look.notes, Text(GREETING))
+                if self._look.recovers:
+                    await offer_recovery(self._client, self._terminal)
+                while self._over is None:
+                    await self._turn()
+                tasks.cancel_scope.cancel()
+        return self._over or 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a command runs."""
+        return self._running is not None
+
+    def interrupt(self) -> None:
+        """What Ctrl-C asks for while the terminal is not in prompt_toolkit's hands."""
+        app = get_app_or_none()
+        if self._running is not None:
+            self._running.cancel()
+        elif app is not None and app.is_running and not app.is_done:
+            app.exit(exception=KeyboardInterrupt)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        typed, self._typed = self._typed, ""
+        try:
+            text = await self._prompt.prompt_async(
+                default=typed, set_exception_handler=False, handle_sigint=False
+            )
+        except KeyboardInterrupt:
+            if not self._prompt.default_buffer.text:
+                self._terminal.say(Text(HOW_TO_QUIT, style="dim"))
+        except EOFError:
+            if self._over is None:
+                await self._step(ScriptStep("quit", 1, 1, 0))
+        else:
+            await self._run_text(text)
+
+    async def _run_text(self, text: str) -> None:
+        """Runs what was typed or pasted; what follows a failure stands at the next prompt."""
+        many = len(lines_of(text.strip())) > 1
+        begun = 0
+        try:
+            for step in steps(text):
+                begun = step.start
+                if many:
+                    self._terminal.say(Text(f"> {'!' * step.shell}{step.line}", style="dim"))
+                if not await self._step(step):
+                    break
+                if self._over is not None:
+                    return
+            else:
+                return
+        except BadStep as bad:
+            place = lines_of(text)[bad.row - 1].rstrip("\n")
+            failure = Failure(bad.failure.message, bad.column, bad.failure.hint)
+            self._terminal.say(*failure_lines(failure, place))
+        if many:
+            self._typed = text[begun:]
+            self._terminal.say(Text("what was not done stands at the prompt", style="dim"))
+
+    # -- running ---------------------------------------------------------------------------
+
+    async def _step(self, step: ScriptStep) -> bool:
+        """Runs one command to its end; whether it was done."""
+        with anyio.CancelScope() as self._running:
+            try:
+                if step.shell:
+                    return await self._shell(step.line)
+                return await self._command(step.line)
+            finally:
+                self._running = None
+        self._terminal.say(Text("\ninterrupted", style="yellow"))
+        return False
+
+    async def _command(self, line: str) -> bool:
+        if _lasts(line):
+            self._terminal.say(Text("Ctrl-C ends it", style="dim"))
+        try:
+            outcome = await self._asking.run(line)
+        except ControlLost:
+            return False  # the end of the events tells
+        if outcome is None:
+            self._terminal.say(Text("nothing was changed", style="dim"))
+            return False
+        self._tell(line, outcome)
+        if outcome.ended:
+            self._over = outcome.status
+        return outcome.ok and outcome.status == 0
+
+    def _tell(self, line: str, outcome: Outcome) -> None:
+        if outcome.failure is not None:
+            self._terminal.say(*failure_lines(outcome.failure, line))
+        elif outcome.message:
+            self._terminal.say(Text(clean(outcome.message)))
+        elif outcome.status:
+            self._terminal.say(Text(f"exit status {outcome.status}", style="yellow"))
+
+    async def _shell(self, command: str) -> bool:
+        if not command:
+            hint = "such as: !curl -s http://127.0.42.101:8080/"
+            failure = Failure("a command for a shell of this machine follows the !", 0, hint)
+            self._terminal.say(*failure_lines(failure))
+            return False
+        async with self._terminal.lent():
+            status = await run_shell(command)
+        if status:
+            self._terminal.say(Text(f"exit status {status}", style="yellow"))
+        return status == 0
+
+    # -- meanwhile -------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        """Tells what happens, for as long as the session lasts."""
+        printer = Printer(
+            self._news.put, self._news.put, again="host restart NAME", since=time.time()
+        )
+        if isinstance(self._client, Session):
+            printer.know(self._client.engine.status())
+        async for event in self._client.events():
+            printer.show(event)
+        if self._over is None:
+            self._gone()
+
+    def _gone(self) -> None:
+        """The session has ended by itself."""
+        self._over = ExitCode.MESH_FAILED
+        self._news.put(Text("the session has ended", style="bold red"))
+        if self._running is not None:
+            self._running.cancel()
+        app = get_app_or_none()
+        if app is not None and app.is_running and not app.is_done:
+            app.exit(exception=EOFError)
+
+    async def _watch_totals(self) -> None:
+        with contextlib.suppress(ControlLost):
+            while True:
+                before, self._summary = self._summary, await self._client.summary()
+                if before != self._summary:
+                    self._prompt.app.invalidate()
+                await anyio.sleep(REFRESH)
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        return toolbar(self._summary, self._terminal.width, self._mode())
+
+    def _mode(self) -> str:
+        app = self._prompt.app
+        if app.editing_mode is not EditingMode.VI:
+            return ""
+        mode = app.vi_state.input_mode
+        return "normal" if mode is InputMode.NAVIGATION else mode.value.removeprefix("vi-")
+
+
+def _lasts(line: str) -> bool:
+    """Whether a command goes on until somebody has seen enough."""
+    call = parse_or_none(line)
+    if call is None or "for" in call:
+        return False
+    return call.verb.name == "stream tap" or "follow" in call
+
+
+class InteractiveRepl:
+    """A person at a terminal as the work of a session. For the arguments see `Look`."""
+
+    keeps_work = True
+    takes_interrupts = True
+
+    def __init__(
+        self, *, vi: bool = False, recovers: bool = False, notes: Iterable[Text] = ()
+    ) -> None:
+        self._look = OutputStyle(vi, recovers, tuple(notes))
+        self._repl: Repl | None = None
+
+    def interrupt(self) -> None:
+        if self._repl is not None:
+            self._repl.interrupt()
+
+    async def run(self, client: Client) -> int:
+        """Talks until the session is to end; the exit status."""
+        screen = NonblockingFile(sys.stdout.fileno(), sys.stdout.encoding)
+        output = create_output(stdout=cast(TextIO, screen))
+        with create_app_session(output=output):
+            terminal = Terminal(output, writers.painter(sys.stdout), screen.drain)
+            history = open_history(history_path())
+            self._repl = Repl(client, terminal, history, self._look)
+            try:
+                return await self._repl.run()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await screen.drain(_DRAIN)

@@ -1,0 +1,129 @@
+"""The last resort: a fault of this program becomes one line on stderr and a file to report."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from norouter_tui import __version__
+from norouter_tui.output.text import clean
+
+
+class CrashReporter:
+    """Writes tracebacks to a log file, or to stderr with `debug`; says so in one line."""
+
+    def __init__(self) -> None:
+        self.debug = False
+        self._told: set[str] = set()
+
+    def report(self, error: BaseException, where: str = "") -> None:
+        """Tells of `error`; the same error twice is told once."""
+        text = "".join(traceback.format_exception(error))
+        first = _innermost(error)
+        what = clean(f"{type(first).__name__}: {first}".strip(": "))
+        if what in self._told or len(self._told) > 100:
+            return
+        self._told.add(what)
+        self._tell(what, where, text)
+
+    def _tell(self, what: str, where: str, text: str) -> None:
+        place = f" in {clean(where)}" if where else ""
+        if self.debug:
+            _say(f"{text}norouter: internal error{place}: {what}")
+            return
+        path = _write_log(text)
+        kept = f"the traceback is in {path}" if path else "run it again with --debug"
+        _say(
+            f"norouter: internal error{place}: {what} - this is a fault of norouter, "
+            f"please report it to the project; {kept}"
+        )
+
+    def install(self) -> None:
+        """Takes over every place where Python would print a traceback by itself."""
+        threading.excepthook = self._on_thread
+        sys.unraisablehook = self._on_unraisable
+        sys.excepthook = self._on_exception
+        handler = logging.StreamHandler()
+        handler.setFormatter(_OneLine("norouter: %(levelname)s: %(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+    def watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Takes over the errors that an event loop would log with a traceback."""
+        loop.set_exception_handler(self._on_loop)
+
+    def _on_exception(
+        self, kind: type[BaseException], error: BaseException, tb: TracebackType | None
+    ) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            self.report(error)
+
+    def _on_thread(self, args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and args.exc_type is not SystemExit:
+            self.report(args.exc_value, args.thread.name if args.thread else "a thread")
+
+    def _on_unraisable(self, args: Any) -> None:
+        if args.exc_value is not None:
+            self.report(args.exc_value)
+
+    def _on_loop(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException):
+            self.report(error, str(context.get("message", "")))
+        elif self.debug:
+            _say(f"norouter: {clean(str(context.get('message', '')))}")
+
+
+class _OneLine(logging.Formatter):
+    """A record without its traceback; those belong in the crash log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info and record.exc_info[1] is not None:
+            reporter.report(record.exc_info[1])
+        record.exc_info, record.exc_text, record.stack_info = None, None, None
+        return clean(super().format(record))
+
+
+reporter = CrashReporter()
+"""The one of this process."""
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody is left to be told
+
+
+def _write_log(text: str) -> Path | None:
+    name = time.strftime(f"crash-%Y%m%d-%H%M%S-{os.getpid()}.log")
+    head = f"norouter {__version__}, Python {sys.version}, {sys.platform}\n\n"
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    nofollow = getattr(os, "O_NOFOLLOW", 0)  # the temporary folder is everybody's
+    for folder in (Path(state) / "norouter", Path(tempfile.gettempdir())):
+        path = folder / name
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | nofollow, 0o600)
+            with open(fd, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(head + text + "\n")
+        except OSError:
+            continue
+        return path
+    return None

@@ -1,0 +1,74 @@
+"""Command lines that a form makes, each word with the field that it comes from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from norouter_core.commands.tokenizer import TokenError, tokenize
+from norouter_tui.screen.quoting import word
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One word of a line, and the key of its field; empty for the verb's own words."""
+
+    text: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One command line."""
+
+    words: tuple[Said, ...]
+
+    @property
+    def line(self) -> str:
+        """As it is run."""
+        return " ".join(self._texts())
+
+    def key_at(self, column: int) -> str:
+        """The field to blame for what is wrong at a 1-based column; empty for none of them."""
+        end = 0
+        for said, text in zip(self.words, self._texts(), strict=True):
+            end += len(text) + 1
+            if column <= end:
+                return said.key
+        return self.words[-1].key if self.words else ""
+
+    def _texts(self) -> list[str]:
+        """The words with the quotes that they need: of what follows `--` none is an option."""
+        dashes = Said("--")
+        at = self.words.index(dashes) if dashes in self.words else len(self.words)
+        return [
+            said.text if not said.key else shlex.quote(said.text) if i > at else word(said.text)
+            for i, said in enumerate(self.words)
+        ]
+
+
+def sentence(verb: str, *words: Said | Iterable[Said]) -> Sentence:
+    """A line of a verb and what follows it."""
+    said = [Said(each) for each in verb.split()]
+    for each in words:
+        said += [each] if isinstance(each, Said) else each
+    return Sentence(tuple(said))
+
+
+def option(flag: str, text: str, key: str) -> tuple[Said, Said]:
+    """`--flag TEXT`."""
+    return Said(flag), Said(text, key)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The words of a field that holds several; in one piece where they cannot be told apart."""
+    try:
+        return tuple(word.text for word in tokenize(text))
+    except TokenError:
+        return (text,)
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words as a field shows them."""
+    return shlex.join(words)

@@ -1,0 +1,105 @@
+"""What a command gave back, over the screen, as it comes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+
+from norouter_core.commands.results import Bytes, Outcome, Output
+from norouter_tui.output.hexdump import ByteText
+from norouter_tui.output.rendering import lines as output_lines
+from norouter_tui.screen.texts import translated, wrapped
+from norouter_tui.screen.widgets.cells import tidy
+from norouter_tui.screen.widgets.keybar import KeyBar
+from norouter_tui.screen.widgets.textview import TextLine, TextView
+
+MOST = 5000
+"""Lines that are kept; the oldest go."""
+
+
+class OutputScreen(ModalScreen[None]):
+    """Shows the output of one command. Closing it ends a command that still runs."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "Close", key_display="esc", id="close"),
+    ]
+
+    def __init__(self, line: str, outputs: Iterable[Output], end: Callable[[], None]) -> None:
+        super().__init__()
+        self._line = line
+        self._first = list(outputs)
+        self._end = end
+        self._lines: deque[TextLine] = deque(maxlen=MOST)
+        self._numbers = 0
+        self._bytes = ByteText()
+        self._open = Text()
+        self._source = ""
+        self._outcome: Outcome | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog output") as dialog:
+            dialog.border_title = Content(tidy(self._line))
+            yield TextView()
+            yield KeyBar()
+
+    def on_mount(self) -> None:
+        self.query_one(TextView).focus()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.add(self._first)
+        if self._outcome is not None:
+            self._show_end(self._outcome)
+
+    def add(self, outputs: Iterable[Output]) -> None:
+        """Shows more."""
+        view = self.query_one(TextView)
+        width = max(20, view.scrollable_content_region.width - 1)
+        for output in outputs:
+            for text in self._texts(output, width):
+                for line in wrapped(translated(text), width):
+                    self._numbers += 1
+                    self._lines.append(TextLine(self._numbers, line))
+        # It grows with what comes, and never shrinks.
+        view.styles.height = max(3, min(len(self._lines), self.size.height * 3 // 4))
+        view.show_lines(self._lines)
+
+    def _texts(self, output: Output, width: int) -> Iterable[Text]:
+        if not isinstance(output, Bytes):
+            return output_lines(output, width)
+        self._source = output.source
+        texts = []
+        for part in self._bytes.feed(output.source, output.data):
+            self._open.append_text(part)
+            if self._open.plain.endswith("\n"):
+                texts.append(self._open[: len(self._open.plain) - 1])
+                self._open = Text()
+        return texts
+
+    def ended(self, outcome: Outcome) -> None:
+        """The command has ended: shows the last line, if it was left open, and how it ended."""
+        self._outcome = outcome
+        if self.is_mounted:
+            self._show_end(outcome)
+
+    def _show_end(self, outcome: Outcome) -> None:
+        if not self.is_attached:
+            return  # closed already
+        if self._open:
+            self.add((Bytes(self._source, b"\n"),))
+        failure = outcome.failure.message if outcome.failure is not None else ""
+        status = f"exit status {outcome.status}" if outcome.status else ""
+        self.query_one(".dialog").border_subtitle = Content(tidy(failure or status))
+
+    def action_close(self) -> None:
+        """Closes it."""
+        self._end()
+        self.dismiss()

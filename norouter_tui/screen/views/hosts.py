@@ -1,0 +1,175 @@
+"""The hosts: a card of a few lines for each, as tall as there is room for."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+from textual.reactive import reactive
+
+from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.session.client import Rate, Snapshot
+from norouter_tui.output.text import count
+from norouter_tui.screen.widgets.cells import (
+    HOST_LOOKS,
+    Cell,
+    fit,
+    plain,
+    rate_text,
+    sparkline,
+    tidy,
+    trip,
+)
+from norouter_tui.screen.widgets.lines import Face, LineView
+
+_TALLEST = 5
+"""Four lines and an empty one."""
+_SPARK = 14
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host as it stands, and its traffic."""
+
+    status: HostStatus
+    rate: Rate
+
+
+class HostList(LineView[HostRow]):
+    """The hosts in the order of the manifest."""
+
+    empty = "No hosts yet.\n\nPress a to add one."
+    tall = reactive(_TALLEST, init=False)
+    _ready_note = ""
+
+    def key_of(self, row: HostRow) -> Hashable:
+        return row.status.name
+
+    @property
+    def row_height(self) -> int:
+        return self.tall
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        """Shows the hosts of a snapshot."""
+        rates: Mapping[str, Rate] = snapshot.hosts
+        rows = [HostRow(host, rates.get(host.name, Rate())) for host in snapshot.status.hosts]
+        self._choose_height(len(rows))
+        self.show(rows)
+        hosts = snapshot.status.hosts
+        ready = sum(host.state is HostState.READY for host in hosts)
+        note = f"{ready} of {len(hosts)} ready" if hosts else ""
+        if note != self._ready_note:
+            self._ready_note = self.border_subtitle = note
+
+    def on_resize(self) -> None:
+        self._choose_height(len(self.rows))
+        super().on_resize()
+
+    def _choose_height(self, number: int) -> None:
+        room = self.scrollable_content_region.height // max(1, number)
+        tall = max(1, min(room, _TALLEST))
+        if tall == 1 and self._width < 60:
+            tall = 2
+        if tall != self.tall:
+            self.tall = tall
+            self._faces.clear()
+            self._resize_virtually()
+            self.refresh()
+
+    def face_of(self, row: HostRow, width: int) -> Face:
+        host = row.status
+        if self.tall == 1:
+            return (_one_line(row, width),)
+        lines = [_head(host, width)]
+        if self.tall >= 3:
+            lines.append(_where(host, width))
+        lines.append(_traffic(row, width) if _is_up(host) else _trouble(host, width))
+        if self.tall >= _TALLEST:
+            lines.append(_indented(tidy(host.command) or "this machine", "muted", width))
+        return lines
+
+
+def _is_up(host: HostStatus) -> bool:
+    return host.state is HostState.READY
+
+
+def _head(host: HostStatus, width: int) -> list[Cell]:
+    """Glyph and name at the left, the state's word at the right."""
+    look = HOST_LOOKS[host.state]
+    word = state_words(host)
+    name = fit(tidy(host.name), max(1, width - len(word) - 5))
+    return [
+        Cell(f" {look.glyph} ", look.style),
+        Cell(name, "strong"),
+        Cell(f" {word} ", look.style),
+    ]
+
+
+def state_words(host: HostStatus) -> str:
+    """The state, and in how many seconds it is tried again: `backing off 4 s`."""
+    word = HOST_LOOKS[host.state].word
+    return word if host.retry_in is None else f"{word} {max(0.0, host.retry_in):.0f} s"
+
+
+def _indented(text: str, style: str, width: int) -> list[Cell]:
+    return [Cell("   "), Cell(fit(text, max(1, width - 4)).rstrip(), style)]
+
+
+def _traffic(row: HostRow, width: int) -> list[Cell]:
+    rate = row.rate
+    text = [
+        Cell("   "),
+        Cell("↑ ", "faint"),
+        Cell(fit(rate_text(rate.sent), 8), "text" if rate.sent >= 0.5 else "muted"),
+        Cell("↓ ", "faint"),
+        Cell(fit(rate_text(rate.received), 8), "text" if rate.received >= 0.5 else "muted"),
+    ]
+    used = sum(len(cell.text) for cell in text)
+    wide = min(_SPARK, width - used - 1)
+    if wide >= 4:
+        pad = " " * (width - used - wide - 1)
+        text.append(Cell(pad + sparkline(rate.history, wide), "spark"))
+    return text
+
+
+def _trouble(host: HostStatus, width: int) -> list[Cell]:
+    if host.problem is None:
+        return _indented(_STEPS.get(host.state, ""), "muted", width)
+    attempt = f"try {host.attempt}: " if host.attempt > 1 else ""
+    return _indented(attempt + tidy(host.problem.message), "bad", width)
+
+
+_STEPS = {
+    HostState.STARTING: "the command was started",
+    HostState.BOOTSTRAPPING: "Python found, agent sent",
+    HostState.STOPPED: "by you; :host start starts it",
+}
+
+
+def _where(host: HostStatus, width: int) -> list[Cell]:
+    """The VIP at the left; at the right what there is room for of round trip and streams."""
+    left, right = f"   {host.vip}", ""
+    facts = [trip(host.round_trip), count(host.streams, "stream") if host.streams else ""]
+    for fact in filter(None, facts):
+        longer = f"{fact}  {right}" if right else fact
+        if len(left) + len(longer) + 2 <= width:
+            right = longer
+    pad = " " * max(1, width - len(left) - len(right) - 1)
+    return [Cell(left), Cell(pad + right, "muted")]
+
+
+def _one_line(row: HostRow, width: int) -> list[Cell]:
+    host = row.status
+    look = HOST_LOOKS[host.state]
+    cells = [
+        Cell(f" {look.glyph} ", look.style),
+        Cell(fit(tidy(host.name), 16) + " ", "strong"),
+        Cell(fit(state_words(host), 16), look.style),
+        Cell(fit(host.vip, 16), "text"),
+    ]
+    rest = width - sum(len(cell.text) for cell in cells)
+    if _is_up(host):
+        moved = f"↑ {rate_text(row.rate.sent)} ↓ {rate_text(row.rate.received)}"
+        return [*cells, Cell(fit(moved, max(1, rest)), "muted")]
+    message = host.problem.message if host.problem else ""
+    return [*cells, plain(fit(message, max(1, rest)), "bad")]

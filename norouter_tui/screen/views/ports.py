@@ -1,0 +1,191 @@
+"""The published ports and proxies: where each is reached, where it leads, how it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.widget import Widget
+
+from norouter_core.engine.publications import Service
+from norouter_core.engine.status import (
+    HostState,
+    HostStatus,
+    ListenerState,
+    ListenerStatus,
+)
+from norouter_core.session.client import Snapshot
+from norouter_tui.output import hints
+from norouter_tui.screen.quoting import word
+from norouter_tui.screen.views.base import View
+from norouter_tui.screen.widgets.cells import HOST_LOOKS, LISTENER_LOOKS, Cell, plain
+from norouter_tui.screen.widgets.columns import GridColumn
+from norouter_tui.screen.widgets.grid import Grid, sort_bindings
+
+
+@dataclass(frozen=True, slots=True)
+class PortRow:
+    """One published address, and how it stands on each host that listens there."""
+
+    listeners: tuple[ListenerStatus, ...]
+    here: str
+    """Where it is reached on this machine, `IP:PORT`; empty where it is not."""
+    target_host: HostStatus | None
+
+    @property
+    def one(self) -> ListenerStatus:
+        return self.listeners[0]
+
+    @property
+    def is_port(self) -> bool:
+        """Whether it is a port of a host, no proxy and no DNS."""
+        return self.one.service == Service.PORT
+
+    @property
+    def key(self) -> str:
+        """The address; a proxy's with its host, since two hosts may have one at their own."""
+        one = self.one
+        return f"{one.to_host} {one.listen}" if not self.is_port else one.listen
+
+    @property
+    def state(self) -> Cell:
+        """The worst of it, in a few words."""
+        target = self.target_host
+        failed = [x for x in self.listeners if x.state is ListenerState.FAILED]
+        if failed:
+            told = f"failed on {failed[0].on_host}: {hints.reason(failed[0])}"
+            return plain(f"{LISTENER_LOOKS[ListenerState.FAILED].glyph} {told}", "bad")
+        if target is not None and target.state is not HostState.READY:
+            look = HOST_LOOKS[target.state]
+            return plain(f"{look.glyph} {target.name} {look.word}", look.style)
+        if all(x.state is ListenerState.PENDING for x in self.listeners):
+            return Cell("◌ pending", "busy")
+        up = [x for x in self.listeners if x.state is not ListenerState.PENDING]
+        if len(up) > 1:
+            return Cell(f"● on {len(up)} hosts", "good")
+        return plain("● here" if self.here else f"● on {up[0].on_host}", "good")
+
+
+def rows_of(snapshot: Snapshot) -> list[PortRow]:
+    """A row for each published address, in the order of the hosts they lead to; DNS comes last."""
+    hosts = {host.name: host for host in snapshot.status.hosts}
+    by_key: dict[tuple[str, str], list[ListenerStatus]] = {}
+    for listener in snapshot.status.listeners:
+        by_key.setdefault((listener.to_host, listener.listen), []).append(listener)
+    order = {name: i for i, name in enumerate(hosts)}
+    rows = [PortRow(tuple(by_key[k]), _here(by_key[k], hosts), hosts.get(k[0])) for k in by_key]
+
+    def place(row: PortRow) -> tuple[bool, int, list[str]]:
+        one = row.one
+        of_host = order.get(one.to_host, len(order))
+        return one.service == Service.DNS, of_host, _numbers(one.listen)
+
+    return sorted(rows, key=place)
+
+
+def _numbers(address: str) -> list[str]:
+    return [part.zfill(5) for part in re.split("[.:/]", address)]
+
+
+def _here(listeners: Sequence[ListenerStatus], hosts: dict[str, HostStatus]) -> str:
+    for listener in listeners:
+        host = hosts.get(listener.on_host)
+        if host is not None and not host.command and listener.bound:
+            return listener.bound
+    return ""
+
+
+COLUMNS: tuple[GridColumn[PortRow], ...] = (
+    GridColumn(
+        "address",
+        "address",
+        lambda r: plain(r.here or r.one.listen, "strong" if r.here else "text"),
+        18,
+        most=22,
+        rank=0,
+        letter="A",
+        order=lambda r: _numbers(r.one.listen),
+    ),
+    GridColumn(
+        "host",
+        "host",
+        lambda r: plain(r.one.to_host),
+        8,
+        most=20,
+        rank=0,
+        letter="H",
+        order=lambda r: r.one.to_host,
+    ),
+    GridColumn(
+        "target",
+        "target",
+        lambda r: plain(r.one.target, "text" if r.is_port else "muted"),
+        12,
+        most=32,
+        rank=2,
+        letter="T",
+        order=lambda r: r.one.target,
+    ),
+    GridColumn(
+        "state",
+        "state",
+        lambda r: r.state,
+        14,
+        most=80,
+        rank=1,
+        letter="S",
+        order=lambda r: r.state.text,
+    ),
+)
+
+
+class PortGrid(Grid[PortRow]):
+    """The table itself."""
+
+    columns: ClassVar = COLUMNS
+    BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
+    empty = "Nothing is published yet.\n\n:port add HOST 8080:127.0.0.1:80"
+
+    def key_of(self, row: PortRow) -> Hashable:
+        return row.key
+
+
+class PortsView(View):
+    """The tab of the ports."""
+
+    title = "Ports"
+
+    def compose(self) -> ComposeResult:
+        yield PortGrid(id="ports-grid")
+
+    @property
+    def grid(self) -> PortGrid:
+        return self.query_one(PortGrid)
+
+    @property
+    def selected(self) -> PortRow | None:
+        return self.grid.selected
+
+    @property
+    def focus_target(self) -> Widget:
+        return self.grid
+
+    def number(self, snapshot: Snapshot) -> int | None:
+        listeners = snapshot.status.listeners
+        return len({(x.to_host, x.listen) for x in listeners if x.service != Service.DNS})
+
+    def delete_line(self) -> str:
+        row = self.grid.selected
+        if row is None:
+            return ""
+        host, port = word(row.one.to_host), row.one.listen.rpartition(":")[2]
+        if row.one.service in (Service.HTTP, Service.SOCKS):
+            return f"proxy {row.one.service} {host} off"
+        return f"port rm {host} {port}" if row.is_port else ""
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        self.grid.show(rows_of(snapshot))

@@ -1,0 +1,152 @@
+"""The routes: which names and networks the proxies reach through which host."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from norouter_core.engine.status import HostStatus
+from norouter_core.model import Route
+from norouter_core.session.client import Snapshot
+from norouter_tui.screen.messages import NothingToDo, RunCommand
+from norouter_tui.screen.views.base import View
+from norouter_tui.screen.widgets.cells import HOST_LOOKS, Cell, plain
+from norouter_tui.screen.widgets.columns import GridColumn
+from norouter_tui.screen.widgets.grid import Grid, sort_bindings
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """`number` counts from 1, in the order of the manifest: a later one wins."""
+
+    number: int
+    route: Route
+    host: HostStatus | None
+
+    @property
+    def state(self) -> Cell:
+        if self.host is None:
+            return Cell("✗ no such host", "bad")
+        look = HOST_LOOKS[self.host.state]
+        return Cell(f"{look.glyph} {look.word}", look.style)
+
+
+COLUMNS: tuple[GridColumn[RouteRow], ...] = (
+    GridColumn(
+        "number",
+        "#",
+        lambda r: Cell(str(r.number), "muted"),
+        3,
+        rank=0,
+        right=True,
+        letter="#",
+        order=lambda r: r.number,
+    ),
+    GridColumn(
+        "via",
+        "via",
+        lambda r: plain(r.route.via, "strong"),
+        8,
+        most=20,
+        rank=0,
+        letter="V",
+        order=lambda r: r.route.via,
+    ),
+    GridColumn(
+        "to",
+        "to",
+        lambda r: plain(", ".join(r.route.to)),
+        20,
+        most=60,
+        rank=0,
+        letter="T",
+        order=lambda r: r.route.to,
+    ),
+    GridColumn(
+        "not-to",
+        "not to",
+        lambda r: plain(", ".join(r.route.not_to) or "·", "muted"),
+        8,
+        most=40,
+        rank=2,
+        letter="N",
+        order=lambda r: r.route.not_to,
+    ),
+    GridColumn(
+        "state",
+        "state",
+        lambda r: r.state,
+        7,
+        most=15,
+        rank=1,
+        letter="S",
+        order=lambda r: r.state.text,
+    ),
+)
+
+
+class RouteGrid(Grid[RouteRow]):
+    """The table itself."""
+
+    columns: ClassVar = COLUMNS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *sort_bindings(COLUMNS),
+        Binding("shift+up,K", "reorder(-1)", "Move up", show=False, id="route-up"),
+        Binding("shift+down,J", "reorder(1)", "Move down", show=False, id="route-down"),
+    ]
+    empty = "No routes: the proxies reach the mesh alone,\nand the rest directly.\n\n" + (
+        ":route add bastion '*.internal' 10.0.0.0/8"
+    )
+
+    def key_of(self, row: RouteRow) -> Hashable:
+        return (row.number, row.route.via)
+
+    def action_reorder(self, by: int) -> None:
+        """Lets the route under the cursor come before, or after, the one beside it."""
+        row = self.selected
+        if row is None:
+            self.post_message(NothingToDo("route"))
+        elif 1 <= row.number + by <= len(self.rows):
+            self.post_message(RunCommand(f"route move {row.number} {row.number + by}"))
+            self.action_move(by)
+
+
+class RoutesView(View):
+    """The tab of the routes."""
+
+    title = "Routes"
+
+    def compose(self) -> ComposeResult:
+        yield RouteGrid(id="routes-grid")
+
+    @property
+    def grid(self) -> RouteGrid:
+        return self.query_one(RouteGrid)
+
+    @property
+    def selected(self) -> RouteRow | None:
+        return self.grid.selected
+
+    @property
+    def focus_target(self) -> Widget:
+        return self.grid
+
+    def number(self, snapshot: Snapshot) -> int | None:
+        return len(snapshot.spec.routes)
+
+    def delete_line(self) -> str:
+        row = self.grid.selected
+        return f"route rm {row.number}" if row else ""
+
+    def show_snapshot(self, snapshot: Snapshot) -> None:
+        hosts = {host.name: host for host in snapshot.status.hosts}
+        hosts |= {host.vip: host for host in snapshot.status.hosts}
+        self.grid.show(
+            RouteRow(number, route, hosts.get(route.via))
+            for number, route in enumerate(snapshot.spec.routes, 1)
+        )
