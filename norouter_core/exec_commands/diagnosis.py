@@ -1,8 +1,8 @@
 """From what was seen of a failed start to what a person is told.
 
 What is sure goes first: that the command could not be started, that our own line came back,
-what the shell there reported of its Pythons. Then come the clues, tables of what known programs
-print (`norouter_core.exec_commands.stderr_patterns.matching`), and last what stage, exit status and the shape
+what the shell there reported of its Pythons. Then come the tables of what known programs print
+(`norouter_core.exec_commands.stderr_patterns`), and last what stage, exit status and the shape
 of the command tell by themselves. Programs that speak the user's language are known by the shape
 of their lines and by exit statuses, never by `strerror`'s English.
 """
