@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from norouter_core.text import address_text
-
 VIP_POOL = "127.0.42.0/24"
 """Where VIPs are allotted from when a host names none."""
 
@@ -20,6 +18,12 @@ DEFAULT_STATE_DIR = "~/.norouter/agent"
 
 DEFAULT_DNS_PORT = 10053
 """Where the mesh's DNS listens at a VIP, as NoRouter has it."""
+
+
+def format_address(address: tuple[str, int]) -> str:
+    """Return `HOST:PORT`, with an IPv6 host in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class AgentMode(StrEnum):
@@ -48,7 +52,7 @@ class Forward:
 
     def __str__(self) -> str:
         suffix = "" if self.proto == "tcp" else f"/{self.proto}"
-        return f"{self.listen}:{address_text((self.host, self.port))}{suffix}"
+        return f"{self.listen}:{format_address((self.host, self.port))}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)

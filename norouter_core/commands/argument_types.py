@@ -10,11 +10,12 @@ from typing import Any
 from norouter_core.commands.units import parse_span
 from norouter_core.manifest.nodes import closest
 from norouter_core.manifest.ports import parse_forward
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.routes import parse_target
 from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
 from norouter_core.manifest.vips import parse_vip
 from norouter_core.model import AgentMode, DnsSpec, Forward, ProxySpec
+from norouter_core.sanitize import quote
 
 DEFAULT = "default"
 """What takes an option of a host back to what the template, or norouter, says."""
@@ -88,14 +89,14 @@ def _forward(text: str) -> Forward:
 def _published(text: str) -> tuple[int, str]:
     number, slash, proto = text.partition("/")
     if slash and proto.lower() not in ("tcp", "udp"):
-        raise ValidationError(f"the protocol {quoted(proto)} is not known", "write /tcp or /udp")
+        raise ValidationError(f"the protocol {quote(proto)} is not known", "write /tcp or /udp")
     return parse_port(number, "listen port"), proto.lower() or "tcp"
 
 
 def _number(text: str, what: str) -> int:
     digits = text.removeprefix("#")
     if not re.fullmatch("[0-9]{1,18}", digits) or not int(digits):
-        raise ValidationError(f"{quoted(text)} is not {what}", "write a number from 1 on")
+        raise ValidationError(f"{quote(text)} is not {what}", "write a number from 1 on")
     return int(digits)
 
 
@@ -129,7 +130,7 @@ def _one_of(text: str, kind: ArgumentType, what: str) -> str:
     if text not in words:
         guess = closest(text, words)
         hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(words)}"
-        raise ValidationError(f"{quoted(text)} is not {what}", hint)
+        raise ValidationError(f"{quote(text)} is not {what}", hint)
     return text
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from norouter_core.commands.tokenizer import TokenError, Word, tokenize
 from norouter_core.commands.units import parse_size, parse_span
 from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
+from norouter_core.sanitize import quote
 
 if TYPE_CHECKING:
     from norouter_core.engine.status import StreamStatus
@@ -72,7 +73,7 @@ def _rate(subject: Subject) -> float:
 
 def _count(text: str) -> float:
     if not re.fullmatch("[0-9]{1,18}", text):
-        raise ValidationError(f"{quoted(text)} is not a number", "write digits")
+        raise ValidationError(f"{quote(text)} is not a number", "write digits")
     return float(text)
 
 
@@ -180,7 +181,7 @@ def _term(text: str) -> Test:
             return _anywhere(text)  # an address: db:5432, fe80::1
         guess = closest(name, FIELDS)
         hint = f"did you mean {guess}?" if guess else f"fields: {', '.join(FIELDS)}"
-        raise _Wrong(0, f"streams have no field {quoted(name)}", hint)
+        raise _Wrong(0, f"streams have no field {quote(name)}", hint)
     at = found.start(3)
     if not said:
         raise _Wrong(at, f"{name} is compared with nothing", f"{name}: {field.about}")
@@ -218,7 +219,7 @@ def _text_test(name: str, field: FilterField, said: str, at: int) -> Test:
     if field.words and not wild and wanted not in field.words:
         guess = closest(wanted, field.words)
         hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(field.words)}"
-        raise _Wrong(at, f"no stream's {name} is {quoted(said)}", hint)
+        raise _Wrong(at, f"no stream's {name} is {quote(said)}", hint)
     pattern = re.sub(r"\[", "[[]", wanted)
 
     def test(subject: Subject) -> bool:

@@ -9,7 +9,7 @@ from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, GROUPS, VERBS
 from norouter_core.commands.results import Failure
 from norouter_core.commands.verb import Argument, Option, Verb
 from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.problems import quoted
+from norouter_core.sanitize import quote
 
 _INTRO = """\
 An exec command alone adds the host that it leads to: docker exec -i web.
@@ -50,7 +50,7 @@ def about(words: Sequence[str]) -> str | None:
 def unknown(words: Sequence[str], column: int) -> Failure:
     near = closest(" ".join(words), [" ".join(w) for w in BY_WORDS] + sorted(FIRST_WORDS))
     hint = f"did you mean help {near}?" if near else "`help` lists the verbs"
-    return Failure(f"there is no verb {quoted(' '.join(words))}", column, hint)
+    return Failure(f"there is no verb {quote(' '.join(words))}", column, hint)
 
 
 def overview() -> str:

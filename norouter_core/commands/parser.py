@@ -13,15 +13,17 @@ from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, LONGEST
 from norouter_core.commands.results import Failure
 from norouter_core.commands.tokenizer import TokenError, Word, tokenize
 from norouter_core.commands.verb import Argument, Option, Verb
+from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.pasted import begins_with_program, is_exec_command
 from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
+from norouter_core.sanitize import quote
 
 HELP = BY_WORDS["help",]
 _HOST_ADD = BY_WORDS["host", "add"]
 
 
-class ParseError(Exception):
+class ParseError(NorouterError):
     """A line that is no call."""
 
     def __init__(self, failure: Failure) -> None:
@@ -131,19 +133,19 @@ def _unknown(words: Sequence[Word]) -> ParseError:
         second = words[1]
         near = closest(second.text, seconds)
         hint = f"did you mean {first} {near}?" if near else f"one of: {', '.join(seconds)}"
-        message = f"there is no verb {quoted(f'{first} {second.text}')}"
+        message = f"there is no verb {quote(f'{first} {second.text}')}"
         return ParseError(Failure(message, second.start + 1, hint))
     if begins_with_program([word.text for word in words]):
-        message = f"{quoted(' '.join(word.text for word in words))} leads to no host"
+        message = f"{quote(' '.join(word.text for word in words))} leads to no host"
         hint = "an exec command does, such as `docker exec -i NAME` or `ssh NAME`"
         return ParseError(Failure(message, words[0].start + 1, hint))
     if first == "$":
         hint = "leave out the `$`, which is a shell's prompt"
-        return ParseError(Failure(f"there is no verb {quoted(first)}", words[0].start + 1, hint))
+        return ParseError(Failure(f"there is no verb {quote(first)}", words[0].start + 1, hint))
     names = sorted(FIRST_WORDS)
     near_names = difflib.get_close_matches(first[:64].lower(), names, n=1)
     hint = f"did you mean {near_names[0]}?" if near_names else "`help` lists the verbs"
-    return ParseError(Failure(f"there is no verb {quoted(first)}", words[0].start + 1, hint))
+    return ParseError(Failure(f"there is no verb {quote(first)}", words[0].start + 1, hint))
 
 
 class _Reading:
@@ -182,7 +184,7 @@ class _Reading:
         if option is None:
             near = closest(flag, self._options)
             hint = f"did you mean {near}?" if near else self._usage()
-            raise self._wrong(word, f"{self._verb.name} has no option {quoted(flag)}", hint)
+            raise self._wrong(word, f"{self._verb.name} has no option {quote(flag)}", hint)
         if option.name in self._said and not option.many:
             raise self._wrong(word, f"{flag} is said twice", "say it once")
         if option.type is None:
@@ -255,7 +257,7 @@ class _Reading:
             first = next(begins, None)
             word = word if first is None else self._words[first]
             hint = f"write `--` in front of the command: -- {word.text} ..."
-        return self._wrong(word, f"{quoted(word.text)} is one word too many", hint)
+        return self._wrong(word, f"{quote(word.text)} is one word too many", hint)
 
     def _missing(self, argument: Argument) -> ParseError:
         what = "`--` and a command" if argument.type is ArgumentType.CMD else argument.name.upper()

@@ -11,6 +11,8 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from norouter_core.errors import NorouterError
+
 MAX_LINE = 64 * 1024
 """The longest command that is read, in characters."""
 
@@ -20,7 +22,7 @@ _DOUBLE_ESCAPES = '"\\$`\n'
 _UNSAYABLE = re.compile("[\0\ud800-\udfff]")
 
 
-class TokenError(Exception):
+class TokenError(NorouterError):
     """A line that cannot be read; `index` is where in it, counted from 0."""
 
     def __init__(self, index: int, message: str, hint: str = "") -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
+from norouter_core.sanitize import quote
 
 _AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)")
 _BYTES = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
@@ -21,7 +22,7 @@ def parse_size(text: str) -> float:
     unit = found[2].lower().removesuffix("b").removesuffix("i") if found else None
     if found is None or unit not in _BYTES:
         raise ValidationError(
-            f"{quoted(text)} is not a number of bytes", "write 500, 64K, 1.5M or 2G"
+            f"{quote(text)} is not a number of bytes", "write 500, 64K, 1.5M or 2G"
         )
     return float(found[1]) * 1024.0 ** _BYTES[unit]
 
@@ -36,6 +37,6 @@ def parse_span(text: str) -> float:
     unit = found[2].lower() if found else None
     if found is None or unit not in _SPANS:
         raise ValidationError(
-            f"{quoted(text)} is not a length of time", "write 300ms, 10s, 5m, 2h or 1d"
+            f"{quote(text)} is not a length of time", "write 300ms, 10s, 5m, 2h or 1d"
         )
     return float(found[1]) * _SPANS[unit]

@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 from norouter_core.commands.results import Bytes, Completion, Diff, Lines, Outcome, Output, Table
 from norouter_core.engine import events
 from norouter_core.engine.events import Event
+from norouter_core.errors import NorouterError
 from norouter_core.session.client import Summary
 
 T = TypeVar("T")
 Json = dict[str, Any]
 
 
-class DecodeError(ValueError):
+class DecodeError(NorouterError, ValueError):
     """A JSON value of another shape than it should have; the message says where."""
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from norouter_core.control.codec import DecodeError, Json
+from norouter_core.errors import NorouterError
 
 MAX_LINE = 1 << 20
 """Bytes of a request's line, its newline included."""
@@ -13,7 +14,7 @@ MAX_ANSWER = 16 << 20
 """Bytes of a line of the server's: a table of 16,000 streams has some five million."""
 
 
-class LineTooLong(ValueError):
+class LineTooLong(NorouterError, ValueError):
     """A line over the limit: where the next one begins is not known."""
 
 

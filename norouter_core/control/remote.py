@@ -21,6 +21,7 @@ from norouter_core.control.codec import DecodeError, Json
 from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, decode, encode
 from norouter_core.control.peers import is_own, peer_uid
 from norouter_core.engine.events import Event
+from norouter_core.errors import NorouterError
 from norouter_core.session.client import Summary
 
 Take = Callable[[Json, asyncio.Future[Any]], None]
@@ -31,7 +32,7 @@ _EVENTS = 4096
 """Events that wait for a slow reader; the oldest go then."""
 
 
-class ControlLost(Exception):
+class ControlLost(NorouterError):
     """There is no connection to the engine (any more); the message tells why."""
 
 

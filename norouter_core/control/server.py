@@ -21,6 +21,7 @@ from norouter_core.control.discovery import sweep
 from norouter_core.control.request_runner import RequestRunner
 from norouter_core.control.requests import Id, Request
 from norouter_core.control.socket_paths import NoSocketDirectory, socket_path
+from norouter_core.errors import NorouterError
 from norouter_core.session.client import Client
 
 PROTOCOL = 1
@@ -29,7 +30,7 @@ _LAST_WORDS = 1.0
 """Seconds for clients to take their last answers at the end."""
 
 
-class ListenError(Exception):
+class ListenError(NorouterError):
     """There is no control socket; the message tells why, and what to do."""
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+from norouter_core.errors import NorouterError
+
 _LONGEST = 100
 """Bytes of a socket's path: `sun_path` has 104 on macOS and the BSDs, 108 on Linux."""
 _NAME = 40
@@ -21,7 +23,7 @@ _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 SUFFIX = ".sock"
 
 
-class NoSocketDirectory(Exception):
+class NoSocketDirectory(NorouterError):
     """There is no folder for a control socket; the message tells why, and what to do."""
 
 

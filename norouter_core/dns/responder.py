@@ -15,6 +15,7 @@ from dns.rdatatype import RdataType
 
 from norouter_core.dns import message
 from norouter_core.dns.zone import Zone, record
+from norouter_core.errors import NorouterError
 
 LEARNT_FOR = 600.0
 """Seconds that an address keeps its way: longer than its answer may be kept, since programs
@@ -23,7 +24,7 @@ _MAX_ADDRESSES = 32
 _HOSTNAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
-class LookupFailed(Exception):
+class LookupFailed(NorouterError):
     """A name could not be looked up (which is not: there is no such name); its text tells why."""
 
 

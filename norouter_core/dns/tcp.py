@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from norouter_core.agent.ends import End, join
 from norouter_core.dns.message import HEADER
+from norouter_core.errors import NorouterError
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -26,7 +27,7 @@ _FAREWELL = 2.0
 """Seconds that a client has to close its side once we have closed ours."""
 
 
-class BadLength(Exception):
+class BadLength(NorouterError):
     """What came is not DNS over TCP."""
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from norouter_core.agent.ends import End, join
 from norouter_core.engine.publications import Address, Publication
 from norouter_core.links.base import Link, OperationError
+from norouter_core.model import format_address
 from norouter_core.routing.table import RouteTable
-from norouter_core.text import address_text
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -101,7 +101,7 @@ class HostDialer:
         choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
         dialler = choice.decision.host
         published = self._mesh.publication(choice.published) if choice.published else None
-        self._reached(dialler, address_text((host, port)), published, other)
+        self._reached(dialler, format_address((host, port)), published, other)
         if choice.dial is None:
             return _refuse(other, choice.code, choice.reason)
         link = self._mesh.link(dialler)

@@ -16,10 +16,9 @@ from norouter_core.dns.udp import ask_by_datagram, is_cut
 from norouter_core.dns.zone import Zone
 from norouter_core.engine.publications import Address
 from norouter_core.links.base import Link, OperationError
-from norouter_core.model import Host
+from norouter_core.model import Host, format_address
 from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.table import RouteTable
-from norouter_core.text import address_text
 
 RESOLV_CONF = "/etc/resolv.conf"
 _MOST_CONF = 16 * 1024
@@ -107,10 +106,10 @@ class DnsService:
                 async with asyncio.timeout(_PATIENCE if len(servers) > 1 else None):
                     answer = await ask_name_server(link, server, query)
             except TimeoutError:
-                failures.append(f"{address_text(server)}: no answer within {_PATIENCE:g} s")
+                failures.append(f"{format_address(server)}: no answer within {_PATIENCE:g} s")
                 continue
             except (LookupFailed, OperationError, OSError, EOFError) as error:
-                failures.append(f"{address_text(server)}: {error}")
+                failures.append(f"{format_address(server)}: {error}")
                 continue
             if len(answer) > 3 and answer[3] & _RCODE not in _ASK_THE_NEXT:
                 break

@@ -37,6 +37,7 @@ from norouter_core.engine.splicing import cut
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
+from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link
 from norouter_core.links.stdio import Timing
@@ -48,7 +49,7 @@ _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """What a host that was ready may have become: nothing of it is left then."""
 
 
-class MeshFailed(Exception):
+class MeshFailed(NorouterError):
     """At least one host has failed for good; `problems` tells why, by host name."""
 
     def __init__(self, problems: dict[str, HostProblem]) -> None:

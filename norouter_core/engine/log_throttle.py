@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from norouter_core.engine.publications import Address, ListenAddress, Publication
-from norouter_core.text import address_text
+from norouter_core.model import format_address
 
 NOT_REACHED = frozenset(
     {"refused", "unreachable", "timeout", "name", "not-allowed", "gone", "too-many", "internal"}
@@ -33,7 +33,7 @@ class LogThrottle:
             return None
         return (
             f"{publication.target_text} was not reached: {reason} "
-            f"(client {address_text(peer)} on {from_host}, by {publication.listen_address.text()}"
+            f"(client {format_address(peer)} on {from_host}, by {publication.listen_address.text()}"
             f"{more})"
         )
 

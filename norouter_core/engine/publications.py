@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from norouter_core.model import Host
-from norouter_core.text import address_text
+from norouter_core.model import Host, format_address
 
 Address = tuple[str, int]
 """IP literal and port."""
@@ -30,7 +29,7 @@ class ListenAddress(NamedTuple):
         """`HOST:PORT` as every face shows it, with `/udp` where it is that; of another address
         where this is bound in truth, if one is given."""
         suffix = "" if self.proto == "tcp" else f"/{self.proto}"
-        return address_text(address or self.address) + suffix
+        return format_address(address or self.address) + suffix
 
 
 class Service(StrEnum):
@@ -68,7 +67,7 @@ class Publication:
 
     @property
     def target_text(self) -> str:
-        return _TITLES.get(self.service) or address_text(self.target)
+        return _TITLES.get(self.service) or format_address(self.target)
 
 
 @dataclass(frozen=True, slots=True)

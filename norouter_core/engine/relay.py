@@ -12,7 +12,7 @@ from norouter_core.agent.ends import End
 from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.engine.traffic import add, shares, status_again
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 from norouter_core.wire.errors import Violation
 from norouter_core.wire.limits import MAX_STREAMS
 
@@ -142,7 +142,7 @@ class RelayedStream:
                 return
         self.state = StreamState.CLOSED
         # The words may be an agent's own.
-        self.reason = clean(f"{code}: {reason}" if reason else code)
+        self.reason = strip_line(f"{code}: {reason}" if reason else code)
         self._on_closed(self)
 
 

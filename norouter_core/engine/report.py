@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 from norouter_core.wire.errors import Violation
 
 _TYPES = (int, int, str, int, int, int, str, str)
@@ -24,5 +24,7 @@ def direct_rows(rows: list[Any]) -> list[list[Any]]:
             raise Violation("json", "a direct stream that is not reported as it should be")
         counted = all(0 <= number <= _MOST for number in (row[0], row[4], row[5]))
         if row[6] not in _STATES or not counted or not 0 <= row[3] <= 65535:
-            raise Violation("json", f"a direct stream that cannot be, in state {clean(row[6])!r}")
-    return [[*row[:2], clean(row[2]), *row[3:7], clean(row[7])] for row in rows]
+            raise Violation(
+                "json", f"a direct stream that cannot be, in state {strip_line(row[6])!r}"
+            )
+    return [[*row[:2], strip_line(row[2]), *row[3:7], strip_line(row[7])] for row in rows]

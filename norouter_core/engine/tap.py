@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from norouter_core.agent.ends import End
+from norouter_core.errors import NorouterError
 
 if TYPE_CHECKING:
     from norouter_core.engine.relay import RelayedStream
@@ -21,7 +22,7 @@ Sink = Callable[[str, memoryview], None]
 called as they pass and must not block; one that raises is not called again."""
 
 
-class TapError(Exception):
+class TapError(NorouterError):
     """There is nothing to be seen of that stream; the message tells why."""
 
 

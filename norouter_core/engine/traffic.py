@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from norouter_core.engine.status import StreamStatus
-from norouter_core.text import address_text
+from norouter_core.model import format_address
 
 if TYPE_CHECKING:
     from norouter_core.engine.relay import LocalStream, RelayedStream
@@ -58,7 +58,7 @@ def _status(stream: RelayedStream | LocalStream) -> StreamStatus:
     return StreamStatus(
         id=stream.number,
         from_host=stream.from_host,
-        peer=address_text(stream.peer),
+        peer=format_address(stream.peer),
         to_host=stream.to_host,
         target=stream.target_text,
         listener=publication.listen_address.text(),

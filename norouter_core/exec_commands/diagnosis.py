@@ -18,7 +18,8 @@ from norouter_core.exec_commands.problem_kinds import PERMANENT, ProblemKind
 from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
 from norouter_core.exec_commands.stderr_patterns import engines, local, login
 from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, find
-from norouter_core.exec_commands.templates import clean, cut, without_echo, words_for
+from norouter_core.exec_commands.templates import cut, without_echo, words_for
+from norouter_core.sanitize import strip_lines
 
 __all__ = ["CLUES", "PERMANENT", "SHOWN_LINES", "ProblemKind", "diagnose"]
 
@@ -57,7 +58,7 @@ def diagnose(evidence: Evidence) -> HostProblem:
     Pure: looks at nothing but the evidence. Never raises. The lines kept are the last of stderr,
     or of stdout where stderr is empty (container runtimes complain there).
     """
-    stderr = tuple(line for text in evidence.stderr for line in clean(text).splitlines())
+    stderr = tuple(line for text in evidence.stderr for line in strip_lines(text).splitlines())
     stdout = _lines(evidence.stdout)
     case = Context(evidence, ExecCommand.parse(evidence.argv), stderr + stdout)
     finding = _finding(case)
@@ -102,9 +103,9 @@ def _clue(case: Context) -> Diagnosis | None:
 
 
 def _lines(stdout: bytes) -> tuple[str, ...]:
-    text = clean(stdout[-_STDOUT_READ:].decode("utf-8", "replace"))
+    text = strip_lines(stdout[-_STDOUT_READ:].decode("utf-8", "replace"))
     return tuple(line for line in text.splitlines() if line.strip())
 
 
 def _one_line(text: str) -> str:
-    return " ".join(clean(text).split())
+    return " ".join(strip_lines(text).split())

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 
 Word = tuple[str, str]
 
@@ -194,7 +194,7 @@ def _names(text: str) -> Iterator[Word]:
     for line in text.splitlines()[:MOST_NAMES]:
         name, _, told = line.strip().replace("\t", " ").partition(" ")
         if name and name.isprintable():
-            yield name.partition(",")[0], clean(told.strip())
+            yield name.partition(",")[0], strip_line(told.strip())
 
 
 def _aimed(words: Sequence[str]) -> bool:

@@ -15,9 +15,6 @@ _CHATTER = re.compile(
     r"|^Connection to \S+ closed|^command terminated with|^WARNING: Error loading config file"
     r"|^See '|^Run '|^To get more help|^@"
 )
-_CONTROL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
-)
 
 _ECHO_BEGINS = "for p in python3 "
 _ECHO_ENDS = "exit 3"
@@ -88,11 +85,6 @@ def _no_norouter(command: ExecCommand) -> str:
         f"set `agent: python` on the host, with the command `{shlex.join(words)}` (nothing of ours "
         "is needed there), or install this project's norouter there"
     )
-
-
-def clean(text: str) -> str:
-    """`text` without escape sequences and control characters; tabs and newlines stay."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def telling(lines: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.operations import OperationError
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 from norouter_core.wire.messages import field
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Hello:
         return cls(
             protocol=field(data, "protocol", int),
             features=frozenset(word for word in features if isinstance(word, str)),
-            **{key: clean(field(data, key, str)) for key in texts},
+            **{key: strip_line(field(data, key, str)) for key in texts},
         )
 
     @property

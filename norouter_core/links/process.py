@@ -18,7 +18,7 @@ import anyio.lowlevel
 from anyio.abc import Process
 
 from norouter_core.links import pumped
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 
 _KEPT_LINES = 40
 _LINE_LIMIT = 2000
@@ -101,7 +101,7 @@ class Child:
         self._line(partial, told)
 
     def _line(self, line: bytes, told: _Told) -> None:
-        text = clean(line.decode("utf-8", "replace")).strip()
+        text = strip_line(line.decode("utf-8", "replace")).strip()
         if text:
             self.stderr.append(text)
             told.line(text)

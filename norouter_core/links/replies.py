@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
 from norouter_core.wire.errors import Violation
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def bound(data: Json) -> tuple[str, int, bool]:
     """Of `listen`: host, port, and whether they are a fallback."""
     host, port = messages.address([data.get("host"), data.get("port")])
-    return clean(host), port, data.get("fallback") is True
+    return strip_line(host), port, data.get("fallback") is True
 
 
 def addresses(data: Json) -> list[str]:
@@ -26,7 +26,7 @@ def addresses(data: Json) -> list[str]:
     found = messages.field(data, "addresses", list)
     if not all(isinstance(address, str) for address in found):
         raise Violation("json", "an address that is not text")
-    return [clean(address) for address in found]
+    return [strip_line(address) for address in found]
 
 
 def text(data: Json) -> str:

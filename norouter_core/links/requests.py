@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from norouter_core.agent.operations import OperationError
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
 from norouter_core.wire.errors import Violation
 
@@ -70,7 +70,7 @@ class Requests:
             request.answer.set_result(request.parse(messages.field(body, "data", dict)))
         elif isinstance(error, dict):
             code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
-            request.answer.set_exception(OperationError(code, clean(reason)))
+            request.answer.set_exception(OperationError(code, strip_line(reason)))
         else:
             raise Violation("json", "'error' is not an object")
 

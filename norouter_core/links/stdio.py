@@ -21,13 +21,14 @@ from norouter_core.agent.wire_end import WireEnd
 from norouter_core.bootstrap import stage
 from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.handshake import AgentReady, HelloSearch, MarkerSearch, NoPython
+from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.exec_commands.start_plan import StartPlan
 from norouter_core.links import replies
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub, OperationError
 from norouter_core.links.process import Child, spawn
 from norouter_core.links.requests import Requests
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
 from norouter_core.wire.connection import BEHIND, HUB, Connection
 from norouter_core.wire.errors import Violation
@@ -54,7 +55,7 @@ class Timing:
     verb: float = 10.0
 
 
-class StartFailed(Exception):
+class StartFailed(NorouterError):
     """A host could not be started; `evidence` is for `norouter_core.bootstrap.diagnosis`."""
 
     def __init__(self, evidence: Evidence) -> None:
@@ -352,7 +353,7 @@ class StdioLink:
             raise Violation("stream", "a stream before the hello")
         listener = messages.field(detail, "listener", int)
         host, port = messages.address(detail.get("peer"))
-        self._hub.offer(listener, (clean(host), port), end)
+        self._hub.offer(listener, (strip_line(host), port), end)
 
     def link_down(self, reason: str, violation: Violation | None) -> None:
         if violation is not None:
@@ -363,7 +364,7 @@ class StdioLink:
         self._down.set()
 
 
-class _NotMet(Exception):
+class _NotMet(NorouterError):
     """The exchange before the link's first frame went wrong; `seen` goes into the evidence."""
 
     def __init__(self, **seen: Any) -> None:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from yaml.nodes import Node
 
 from norouter_core.manifest.hosts import HostDraft, OptionsDraft
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
 from norouter_core.model import Host, MeshSpec
+from norouter_core.sanitize import quote
 
 
 def check_names(drafts: list[HostDraft], report: Report) -> dict[str, None]:
@@ -26,7 +27,7 @@ def check_names(drafts: list[HostDraft], report: Report) -> dict[str, None]:
             if first is None:
                 found[name.casefold()] = node
                 continue
-            message = f"the name {quoted(name)} is taken, at {report.place(first)}"
+            message = f"the name {quote(name)} is taken, at {report.place(first)}"
             hint = "names and aliases are unique in a mesh, whatever their case"
             report.error(_other(node, first, draft), message, hint)
     return dict.fromkeys(found)
@@ -66,7 +67,7 @@ def allot_vips(drafts: list[HostDraft], report: Report) -> None:
         try:
             draft.vip = allot_vip(taken)
         except ValidationError as refused:
-            left = f"{len(missing) - done} hosts from {quoted(draft.name)} on state no VIP"
+            left = f"{len(missing) - done} hosts from {quote(draft.name)} on state no VIP"
             report.refuse(draft.key, refused, left)
             return
         taken.add(draft.vip)
@@ -102,7 +103,7 @@ def collisions(spec: MeshSpec) -> Iterator[Collision]:
     """Every collision in a spec that is valid otherwise."""
     hosts = list(spec.effective())
     published = {
-        (h.vip, forward.listen): f"a port of host {quoted(h.name)}"
+        (h.vip, forward.listen): f"a port of host {quote(h.name)}"
         for h in hosts
         for forward in h.ports
         if forward.proto == "tcp"
@@ -110,7 +111,7 @@ def collisions(spec: MeshSpec) -> Iterator[Collision]:
     for host in hosts:
         yield from _dns_collisions(host)
         if host.dns_port is not None:
-            name = f"the DNS of host {quoted(host.name)}"
+            name = f"the DNS of host {quote(host.name)}"
             published.setdefault((host.vip, host.dns_port), name)
     for host in hosts:
         own: dict[tuple[str, int], str] = {}
@@ -120,7 +121,7 @@ def collisions(spec: MeshSpec) -> Iterator[Collision]:
                 continue
             place = (proxy.listen_host, proxy.listen_port)
             if place in taken:
-                message = f"{key} of host {quoted(host.name)} listens at {place[0]}:{place[1]}"
+                message = f"{key} of host {quote(host.name)} listens at {place[0]}:{place[1]}"
                 message += f", where {taken[place]} listens already"
                 yield Collision(host.name, key, message, "choose another port")
             own[place] = f"its {key} proxy"
@@ -132,9 +133,9 @@ def _dns_collisions(host: Host) -> Iterator[Collision]:
         return
     hint = "give its DNS another port, dns: {port: 10054}, or none, dns: {disable: true}"
     if host.dns.port is not None:
-        message = f"the DNS of host {quoted(host.name)} has the port {host.dns_port}"
+        message = f"the DNS of host {quote(host.name)} has the port {host.dns_port}"
         message += ", which the host publishes itself"
         yield Collision(host.name, "dns", message, hint)
     else:
-        message = f"port {host.dns_port} of host {quoted(host.name)} takes the place of its DNS"
+        message = f"port {host.dns_port} of host {quote(host.name)} takes the place of its DNS"
         yield Collision(host.name, "ports", message, hint, harmless=True)

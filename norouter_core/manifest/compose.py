@@ -11,9 +11,10 @@ from yaml.error import Mark, MarkedYAMLError
 from yaml.events import AliasEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from norouter_core.manifest.problems import printable, quoted
+from norouter_core.errors import NorouterError
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.source import MAX_BYTES
+from norouter_core.sanitize import escape_all, quote
 
 MAX_DEPTH = 32
 """How deep values may nest, aliases followed; a manifest needs six levels."""
@@ -59,7 +60,7 @@ class _Measure(NamedTuple):
     height: int
 
 
-class _TooLarge(Exception):
+class _TooLarge(NorouterError):
     """A bound of ours was passed; `node` is where."""
 
     def __init__(self, index: int, message: str, hint: str) -> None:
@@ -97,7 +98,7 @@ class _Composer(yaml.SafeLoader):
             if node.tag not in _KNOWN_TAGS:
                 self.foreign.append(node)
         elif id(node) not in self._measures:
-            message = f"the anchor {quoted(str(event.anchor))} holds an alias of itself"
+            message = f"the anchor {quote(str(event.anchor))} holds an alias of itself"
             raise _TooLarge(at, message, "write the value out where it is needed")
         measure = self._measures[id(node)]
         _check_depth(self._depth + measure.height, at)
@@ -153,13 +154,13 @@ def compose(report: Report) -> Node | None:
     except Exception as error:
         # The parser lets stray errors through: ValueError for "\U00110000" or a %YAML
         # directive of 5000 digits, for example. A manifest must never crash its reader.
-        message = f"not YAML: {printable(str(error)[:200]) or type(error).__name__}"
+        message = f"not YAML: {escape_all(str(error)[:200]) or type(error).__name__}"
         report.error_at(composer.get_mark().index, message, _hint(str(error)))
         return None
     finally:
         composer.dispose()
     for node in composer.foreign:
-        message = f"the tag {quoted(_short(node.tag))} is not allowed: a manifest is plain data"
+        message = f"the tag {quote(_short(node.tag))} is not allowed: a manifest is plain data"
         report.error(node, message, "remove the tag")
     return None if composer.foreign else root
 
@@ -180,7 +181,7 @@ def _report_syntax(report: Report, error: MarkedYAMLError) -> None:
     found = re.match("found duplicate anchor '(.*)'", error.context or "")
     if found and error.context_mark:
         first = report.source.words(error.context_mark.index)
-        message = f"the anchor {quoted(found[1])} is stated twice, first at {first}"
+        message = f"the anchor {quote(found[1])} is stated twice, first at {first}"
         report.error_at(at, message, "give one of the two another name")
         return
     if _report_colon(report, error):
@@ -188,7 +189,9 @@ def _report_syntax(report: Report, error: MarkedYAMLError) -> None:
     problem, context = error.problem or "not understood", error.context or ""
     if "unexpected end of stream" in problem and error.context_mark:
         at = error.context_mark.index
-    message = f"not YAML: {printable(problem[:200])}{_context(report, context, error.context_mark)}"
+    message = (
+        f"not YAML: {escape_all(problem[:200])}{_context(report, context, error.context_mark)}"
+    )
     report.error_at(at, message, _hint(f"{context} {problem}"))
 
 
@@ -211,7 +214,7 @@ def _report_colon(report: Report, error: MarkedYAMLError) -> bool:
     key, _, value = line.strip().partition(" ")
     at = report.source.index_of_line(number) + len(line) - len(line.lstrip())
     wanted = f"{key}: {value.strip()}" if value else f"{key}:"
-    report.error_at(at, f"not YAML: no colon after {quoted(key)}", f"write `{wanted}`")
+    report.error_at(at, f"not YAML: no colon after {quote(key)}", f"write `{wanted}`")
     return True
 
 
@@ -226,7 +229,7 @@ def _context(report: Report, context: str, mark: Mark | None) -> str:
     if not context:
         return ""
     starts = f" that starts at {report.source.words(mark.index)}" if mark else ""
-    return f" ({printable(context)}{starts})"
+    return f" ({escape_all(context)}{starts})"
 
 
 def _hint(text: str) -> str:

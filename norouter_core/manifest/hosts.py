@@ -21,7 +21,7 @@ from norouter_core.manifest.nodes import (
     read_text,
 )
 from norouter_core.manifest.ports import read_ports
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
 from norouter_core.manifest.vips import parse_vip
@@ -34,6 +34,7 @@ from norouter_core.model import (
     StateDir,
     split_cmd,
 )
+from norouter_core.sanitize import quote
 
 OPTION_KEYS = ("ports", "http", "socks", "dns", "loopback", "stateDir", "writeEtcHosts", "agent")
 HOST_ONLY_KEYS = ("vip", "cmd", "aliases")
@@ -84,7 +85,7 @@ def read_template(node: Node, report: Report) -> OptionsDraft | None:
 
 
 def _read_host(name: str, key: Node, node: Node, report: Report) -> HostDraft:
-    where = f"host {quoted(name)}"
+    where = f"host {quote(name)}"
     draft = HostDraft(name, key)
     _check_name(name, key, report, "host name")
     if is_null(node):
@@ -146,9 +147,7 @@ def _split(text: str) -> tuple[str, ...] | None:
     except ValueError as error:
         reason = str(error)[:1].lower() + str(error)[1:]
         hint = "close the quotes, or write cmd as a list of words"
-        raise ValidationError(
-            f"{quoted(text)} cannot be split into words: {reason}", hint
-        ) from None
+        raise ValidationError(f"{quote(text)} cannot be split into words: {reason}", hint) from None
 
 
 def _read_aliases(node: Node, report: Report, where: str) -> list[tuple[str, Node]]:
@@ -199,7 +198,7 @@ def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
     text = read_text(listen, report, f"listen of {what}")
     proxy = _ruled(text, lambda t: parse_listen(t, auth), listen, report, f"listen of {what}")
     if proxy is not None and not _is_loopback(proxy):
-        message = f"{what} listens beyond loopback: {quoted(text or '')}"
+        message = f"{what} listens beyond loopback: {quote(text or '')}"
         hint = (
             "listen on 127.0.0.1" if auth else "listen on 127.0.0.1, or demand auth: USER:PASSWORD"
         )
@@ -254,7 +253,7 @@ def _parse_agent(text: str) -> AgentMode:
     if text not in modes:
         guess = closest(text, modes)
         hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(modes)}"
-        raise ValidationError(f"{quoted(text)} is not a way to run the agent", hint)
+        raise ValidationError(f"{quote(text)} is not a way to run the agent", hint)
     return AgentMode(text)
 
 

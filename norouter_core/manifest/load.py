@@ -12,11 +12,12 @@ from norouter_core.manifest.checks import allot_vips, check_listeners, check_nam
 from norouter_core.manifest.compose import compose
 from norouter_core.manifest.hosts import read_hosts, read_template
 from norouter_core.manifest.nodes import is_null, known_fields, read_table
-from norouter_core.manifest.problems import Problem, quoted
+from norouter_core.manifest.problems import Problem
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.routes import read_routes
 from norouter_core.manifest.source import MAX_BYTES, read_source, unreadable
 from norouter_core.model import MeshSpec
+from norouter_core.sanitize import quote
 
 _TOP_KEYS = ("hostTemplate", "hosts", "routes")
 
@@ -86,7 +87,7 @@ _HOSTS_HINT = "name the hosts of the mesh under `hosts:`"
 
 def _read_mesh(root: Node, report: Report) -> MeshSpec:
     if isinstance(root, ScalarNode):
-        message = f"this is no manifest but one text: {quoted(root.value)}"
+        message = f"this is no manifest but one text: {quote(root.value)}"
         report.error(root, message, "begin with `hosts:`, and below it, indented, name each host")
         return MeshSpec()
     table = read_table(root, report, "the manifest")

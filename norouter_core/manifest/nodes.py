@@ -11,8 +11,8 @@ from itertools import islice
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from norouter_core.manifest.compose import TAG, is_plain
-from norouter_core.manifest.problems import printable, quoted
 from norouter_core.manifest.report import Report
+from norouter_core.sanitize import escape_all, quote
 
 _NOUNS = {
     "str": "text",
@@ -56,10 +56,10 @@ def read_text(node: Node, report: Report, what: str) -> str | None:
         return None
     text: str = node.value
     if "\0" in text:
-        report.error(node, f"{what} holds a NUL character: {quoted(text)}", "remove it")
+        report.error(node, f"{what} holds a NUL character: {quote(text)}", "remove it")
         return None
     if any("\ud800" <= ch <= "\udfff" for ch in text):
-        report.error(node, f"{what} holds half a surrogate pair: {quoted(text)}", "remove it")
+        report.error(node, f"{what} holds half a surrogate pair: {quote(text)}", "remove it")
         return None
     return text
 
@@ -87,7 +87,7 @@ def read_items(node: Node, report: Report, what: str) -> list[Node]:
         return list(node.value)
     hint = "write one entry per line, each after `- `"
     if is_plain(node, "str") and len(node.value) < 60:
-        hint = f"write it as a list: [{quoted(node.value)}]"
+        hint = f"write it as a list: [{quote(node.value)}]"
     report.error(node, f"{what} must be a list, and this is {_seen(node)}", hint)
     return []
 
@@ -129,7 +129,7 @@ def _add_key(table: Table, field: MappingEntry, report: Report, what: str) -> No
 
 
 def _report_twice(report: Report, name: str, second: Node, first: Node) -> None:
-    message = f"the key {quoted(name)} is stated twice, first at {report.place(first)}"
+    message = f"the key {quote(name)} is stated twice, first at {report.place(first)}"
     report.error(second, message, "remove one of the two; YAML would silently keep the last")
 
 
@@ -149,7 +149,7 @@ def known_fields(table: Table, known: Iterable[str], report: Report, what: str) 
     names = tuple(known)
     for name, field in table.items():
         if name not in names:
-            message = f"unknown key {quoted(name)} in {what}: ignored"
+            message = f"unknown key {quote(name)} in {what}: ignored"
             report.warn(field.key, message, partial(_did_you_mean, name, names))
     return {k: f for k, f in table.items() if k in names and not is_null(f.value)}
 
@@ -165,7 +165,7 @@ def closest(name: str, names: Iterable[str]) -> str:
 def _did_you_mean(name: str, names: tuple[str, ...]) -> str:
     outer, dot, inner = name[:64].partition(".")
     if dot and outer in names:
-        return f"write `{outer}:` and, indented below it, `{printable(inner)}:`"
+        return f"write `{outer}:` and, indented below it, `{escape_all(inner)}:`"
     guess = closest(name, names)
     return f"did you mean {guess}?" if guess else f"known keys: {', '.join(names)}"
 
@@ -182,13 +182,13 @@ def _seen(node: Node) -> str:
         return noun
     if kind in ("int", "float") and ":" in node.value:
         noun = "a number in base 60"
-    return f"{noun}: {quoted(node.value)}"
+    return f"{noun}: {quote(node.value)}"
 
 
 def _table_hint(node: Node) -> str:
     key, _, value = node.value.partition(" ") if is_plain(node, "str") else ("", "", "")
     if value and len(node.value) < 60 and key.isidentifier():
-        return f"a key ends with a colon: write `{key}: {printable(value)}`"
+        return f"a key ends with a colon: write `{key}: {escape_all(value)}`"
     return "indent its keys below it, one `key: value` per line"
 
 
@@ -196,11 +196,11 @@ def _text_hint(node: Node) -> str:
     if is_null(node):
         return "give it a value, or remove it"
     if isinstance(node, ScalarNode):
-        return f"quote it: {quoted(node.value)}" if len(node.value) < 60 else "quote it"
+        return f"quote it: {quote(node.value)}" if len(node.value) < 60 else "quote it"
     if isinstance(node, MappingNode):
         pairs = node.value
         if len(pairs) == 1 and all(isinstance(part, ScalarNode) for part in pairs[0]):
             key, value = (part.value[:40] for part in pairs[0])
-            return f"leave no space after its colon: {quoted(f'{key}:{value}', 90)}"
+            return f"leave no space after its colon: {quote(f'{key}:{value}', 90)}"
         return "leave no space after its colons, or quote it as one text"
     return "write one text, without brackets or dashes"

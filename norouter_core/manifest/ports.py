@@ -5,10 +5,11 @@ from __future__ import annotations
 from yaml.nodes import Node
 
 from norouter_core.manifest.nodes import read_items, read_text
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.values import check_hostname, parse_ip, parse_port, strip_dot
 from norouter_core.model import Forward
+from norouter_core.sanitize import quote
 
 _FORM = "write LISTEN:HOST:PORT, such as 8080:127.0.0.1:80"
 
@@ -22,18 +23,18 @@ def parse_forward(text: str) -> Forward:
     """
     words = text.split()
     if words and "".join(words) != text:
-        raise ValidationError(f"{quoted(text)} holds a space", f"write {quoted(''.join(words))}")
+        raise ValidationError(f"{quote(text)} holds a space", f"write {quote(''.join(words))}")
     body, slash, proto = text.partition("/")
     if slash and proto.lower() not in ("tcp", "udp"):
-        message = f"{quoted(text)} asks for the protocol {quoted(proto)}"
+        message = f"{quote(text)} asks for the protocol {quote(proto)}"
         raise ValidationError(message, "write /udp, /tcp or nothing")
     listen, _, target = body.partition(":")
     host, colon, port = target.rpartition(":")
     if not colon:
-        raise ValidationError(f"{quoted(text)} is not a port forward", _short_hint(listen, target))
+        raise ValidationError(f"{quote(text)} is not a port forward", _short_hint(listen, target))
     if host.startswith("[") and not host.endswith("]"):
         raise ValidationError(
-            f"{quoted(text)} is not a port forward", "write 8080:[::1]:80 for IPv6"
+            f"{quote(text)} is not a port forward", "write 8080:[::1]:80 for IPv6"
         )
     return Forward(
         parse_port(listen, "listen port"),
@@ -80,17 +81,17 @@ def _short_hint(listen: str, target: str) -> str:
 
 def _parse_host(host: str, text: str) -> str:
     if not host:
-        raise ValidationError(f"{quoted(text)} names no host to dial", _FORM)
+        raise ValidationError(f"{quote(text)} names no host to dial", _FORM)
     bracketed = host.startswith("[")
     bare = host[1:-1] if bracketed else host
     address = parse_ip(bare)
     is_v6 = address is not None and address.version == 6
     if is_v6 and not bracketed:
-        raise ValidationError(f"IPv6 without brackets: {quoted(host)}", f"write [{host}]")
+        raise ValidationError(f"IPv6 without brackets: {quote(host)}", f"write [{host}]")
     if bracketed and not is_v6:
-        raise ValidationError(f"no IPv6 address in the brackets: {quoted(host)}", _FORM)
+        raise ValidationError(f"no IPv6 address in the brackets: {quote(host)}", _FORM)
     if address is None:
         if ":" in host:
-            raise ValidationError(f"{quoted(text)} is not a port forward", _FORM)
+            raise ValidationError(f"{quote(text)} is not a port forward", _FORM)
         check_hostname(strip_dot(host))
     return bare

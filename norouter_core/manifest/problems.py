@@ -5,6 +5,9 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
+from norouter_core.errors import NorouterError
+from norouter_core.sanitize import escape_all
+
 _WINDOW = 76
 """How many characters of a source line `render` shows."""
 
@@ -30,7 +33,7 @@ class Problem:
         return f"{place}: {self.message}"
 
 
-class ManifestError(Exception):
+class ManifestError(NorouterError):
     """A manifest that cannot be used.
 
     `problems` holds at least one error, sorted by place; `warnings` what was noticed besides.
@@ -42,25 +45,13 @@ class ManifestError(Exception):
         self.warnings = warnings
 
 
-class ValidationError(ValueError):
+class ValidationError(NorouterError, ValueError):
     """A value that breaks a rule; `message` says which, `hint` what to write instead."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message} ({hint})" if hint else message)
         self.message = message
         self.hint = hint
-
-
-def printable(text: str) -> str:
-    """`text` with everything a terminal would act upon or hide written as an escape."""
-    return "".join(
-        ch if ch.isprintable() else ch.encode("unicode_escape").decode("ascii") for ch in text
-    )
-
-
-def quoted(text: str, limit: int = 60) -> str:
-    """`text` in double quotes, printable, and cut to about `limit` characters."""
-    return f'"{printable(text[:limit])}{"..." if len(text) > limit else ""}"'
 
 
 def render(problem: Problem) -> str:
@@ -84,8 +75,8 @@ def _cut(line: str, at: int) -> tuple[str, int]:
     """The part of `line` around index `at`, and how many cells stand left of that index."""
     start = max(0, min(at - _WINDOW // 2, len(line) - _WINDOW))
     left, right = line[start:at], line[at : start + _WINDOW]
-    before = ("..." if start else "") + printable(left)
-    after = printable(right) + ("..." if start + _WINDOW < len(line) else "")
+    before = ("..." if start else "") + escape_all(left)
+    after = escape_all(right) + ("..." if start + _WINDOW < len(line) else "")
     return before + after, sum(map(_cells, before))
 
 

@@ -15,10 +15,11 @@ from norouter_core.manifest.nodes import (
     read_table,
     read_text,
 )
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.report import Report
 from norouter_core.manifest.values import check_hostname, parse_ip, strip_dot
 from norouter_core.model import Route
+from norouter_core.sanitize import quote
 
 _CLASS = re.compile(r"\[[!^]?[A-Za-z0-9_-]+\]")
 _ADDRESS_GLOB = re.compile(r"(?=.*[0-9])[0-9.*?]+")
@@ -66,7 +67,7 @@ def _read_via(node: Node, names: Collection[str], report: Report) -> str | None:
         guess = closest(via, names)
         return f"did you mean {guess}?" if guess else "name a host of this manifest, or its VIP"
 
-    report.error(node, f"via {quoted(text)} is no host, alias or VIP here", hint)
+    report.error(node, f"via {quote(text)} is no host, alias or VIP here", hint)
     return None
 
 
@@ -82,7 +83,7 @@ def _read_targets(node: Node, report: Report, what: str) -> tuple[str, ...]:
             report.refuse(item, refused, what)
             continue
         if "/" in target and _has_host_bits(text):
-            message = f"{what}: {quoted(text)} has bits set beyond its prefix; {target} is meant"
+            message = f"{what}: {quote(text)} has bits set beyond its prefix; {target} is meant"
             report.warn(item, message, f"write {target}")
         found.append(target)
     return tuple(found)
@@ -107,26 +108,26 @@ def parse_target(text: str) -> str:
     address = parse_ip(bare)
     if address is not None:
         hint = f"write {bare}/{address.max_prefixlen} for this one address"
-        raise ValidationError(f"{quoted(text)} is an address, not a network", hint)
+        raise ValidationError(f"{quote(text)} is an address, not a network", hint)
     return _parse_glob(text)
 
 
 def _parse_network(text: str) -> str:
     address, _, prefix = text.partition("/")
     if "://" in text:
-        raise ValidationError(f"{quoted(text)} is a URL", "write its hostname alone")
+        raise ValidationError(f"{quote(text)} is a URL", "write its hostname alone")
     if not prefix.isdecimal() or not prefix.isascii() or "%" in address:
-        raise ValidationError(f"{quoted(text)} is not a network", _TO_FORM)
+        raise ValidationError(f"{quote(text)} is not a network", _TO_FORM)
     try:
         return str(ipaddress.ip_network(text, strict=False))
     except ValueError:
-        raise ValidationError(f"{quoted(text)} is not a network", _TO_FORM) from None
+        raise ValidationError(f"{quote(text)} is not a network", _TO_FORM) from None
 
 
 def _parse_glob(text: str) -> str:
     glob = strip_dot(text)
     if _ADDRESS_GLOB.fullmatch(glob):
-        message = f"{quoted(text)} looks like addresses; a glob matches names only"
+        message = f"{quote(text)} looks like addresses; a glob matches names only"
         raise ValidationError(
             message, "write a range of addresses as a network, such as 10.0.0.0/16"
         )
@@ -135,6 +136,6 @@ def _parse_glob(text: str) -> str:
     try:
         check_hostname(sample)
     except ValidationError as refused:
-        message = f"{quoted(text)} is neither a network nor a hostname glob"
+        message = f"{quote(text)} is neither a network nor a hostname glob"
         raise ValidationError(message, refused.hint if sample == glob else _TO_FORM) from None
     return glob.replace("[^", "[!")

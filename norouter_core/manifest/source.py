@@ -8,7 +8,8 @@ from bisect import bisect_right
 from functools import cached_property
 from itertools import islice
 
-from norouter_core.manifest.problems import ManifestError, Problem, printable
+from norouter_core.manifest.problems import ManifestError, Problem
+from norouter_core.sanitize import escape_all
 
 MAX_BYTES = 1024 * 1024
 """The largest manifest that is read; room for some 10,000 hosts."""
@@ -28,7 +29,7 @@ class Source:
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text
-        self.name = printable(name)
+        self.name = escape_all(name)
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -76,7 +77,7 @@ class Source:
     def problem(self, index: int, message: str, hint: str = "") -> Problem:
         line, column = self.place(index)
         # Whatever a message quotes, here it becomes safe to print.
-        message, hint = printable(message), printable(hint)
+        message, hint = escape_all(message), escape_all(hint)
         return Problem(self.name, line, column, message, hint, self.line_at(index))
 
 
@@ -90,7 +91,7 @@ def read_source(data: str | bytes, name: str) -> Source:
     if len(data) > MAX_BYTES:
         message = f"the manifest is larger than {MAX_BYTES // 1024} KiB"
         hint = "split it up: one manifest per mesh; hostTemplate says once what all hosts share"
-        raise ManifestError((Problem(printable(name), 0, 0, message, hint),))
+        raise ManifestError((Problem(escape_all(name), 0, 0, message, hint),))
     text = _decode(data, name) if isinstance(data, bytes) else data
     source = Source(text.removeprefix("\ufeff"), name)
     if source.text.count("\0") * 3 > len(source.text):
@@ -112,8 +113,8 @@ def unreadable(name: str, error: Exception) -> ManifestError:
         hint = "check the path"
     elif isinstance(error, IsADirectoryError):
         hint = "name the manifest file inside it"
-    message = f"cannot read the manifest: {printable(reason)}"
-    return ManifestError((Problem(printable(name), 0, 0, message, hint),))
+    message = f"cannot read the manifest: {escape_all(reason)}"
+    return ManifestError((Problem(escape_all(name), 0, 0, message, hint),))
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from norouter_core.errors import NorouterError
+
 _BREAK = re.compile(r"\r\n|[\r\n]")
 
 
-class EditConflict(Exception):
+class EditConflict(NorouterError):
     """A change that cannot be made in place; the text is to be written anew."""
 
 

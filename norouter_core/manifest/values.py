@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import ProxySpec
+from norouter_core.sanitize import quote
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -26,10 +27,10 @@ def parse_port(text: str, what: str) -> int:
         ValidationError: anything else.
     """
     if not _DIGITS.fullmatch(text):
-        raise ValidationError(f"the {what} {quoted(text)} is not a number", "write 1 to 65535")
+        raise ValidationError(f"the {what} {quote(text)} is not a number", "write 1 to 65535")
     short = text.lstrip("0")
     if len(short) > 5 or not 1 <= int(short or "0") <= 65535:
-        raise ValidationError(f"the {what} {quoted(text)} is out of range", "write 1 to 65535")
+        raise ValidationError(f"the {what} {quote(text)} is out of range", "write 1 to 65535")
     return int(short)
 
 
@@ -53,17 +54,17 @@ def check_hostname(text: str) -> None:
     if not text:
         raise ValidationError("the name is empty")
     if not text.isascii():
-        message = f"the name {quoted(text)} holds characters outside ASCII"
+        message = f"the name {quote(text)} holds characters outside ASCII"
         raise ValidationError(message, "write an international name in its xn-- form")
     if len(text) > 253:
-        raise ValidationError(f"the name {quoted(text)} is longer than 253 characters")
+        raise ValidationError(f"the name {quote(text)} is longer than 253 characters")
     labels = text.split(".")
     for label in labels:
         if not _LABEL.fullmatch(label):
             hint = "use letters, digits, - and _; dots between parts of at most 63 characters"
-            raise ValidationError(f"{quoted(text)} is not a hostname", hint)
+            raise ValidationError(f"{quote(text)} is not a hostname", hint)
     if _NUMERIC.fullmatch(labels[-1]):
-        message = f"{quoted(text)} is neither an IP address nor a hostname"
+        message = f"{quote(text)} is neither an IP address nor a hostname"
         raise ValidationError(
             message, "a name must not end in a number: it would be read as an address"
         )
@@ -82,16 +83,16 @@ def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
     """
     host, colon, port = text.rpartition(":")
     if not colon:
-        raise ValidationError(f"{quoted(text)} is not IP:PORT", "for example 127.0.0.1:8080")
+        raise ValidationError(f"{quote(text)} is not IP:PORT", "for example 127.0.0.1:8080")
     number = parse_port(port, "port")
     bracketed = host.startswith("[") and host.endswith("]")
     address = parse_ip(host[1:-1] if bracketed else host)
     if not host:
         hint = f"127.0.0.1:{number} for this host alone, 0.0.0.0:{number} for every interface"
-        raise ValidationError(f"{quoted(text)} names no address", hint)
+        raise ValidationError(f"{quote(text)} names no address", hint)
     if address is None or bracketed != (address.version == 6):
         hint = "write an IP address, not a name, and IPv6 in brackets: 127.0.0.1:8080, [::1]:8080"
-        raise ValidationError(f"{quoted(text)} is not IP:PORT", hint)
+        raise ValidationError(f"{quote(text)} is not IP:PORT", hint)
     return ProxySpec(str(address), number, auth)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection
 
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import VIP_POOL
+from norouter_core.sanitize import quote
 
 _POOL = ipaddress.IPv4Network(VIP_POOL)
 LOCAL_VIP = str(_POOL[100])
@@ -24,7 +25,7 @@ def parse_vip(text: str) -> ipaddress.IPv4Address:
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
-        message = f"the VIP {quoted(text)} is not an IPv4 address"
+        message = f"the VIP {quote(text)} is not an IPv4 address"
         raise ValidationError(message, f"write one such as {_ORDER[0]}, or leave vip out") from None
     if address.is_unspecified or address.is_multicast or address.is_reserved:
         message = f"the VIP {address} is not an address that a host can have"

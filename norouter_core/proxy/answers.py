@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from norouter_core.text import address_text, clean
+from norouter_core.errors import NorouterError
+from norouter_core.model import format_address
+from norouter_core.sanitize import strip_line
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -25,7 +27,7 @@ _MEANING = {
 }
 
 
-class Refusal(Exception):
+class Refusal(NorouterError):
     """A request that is answered by the proxy itself."""
 
     def __init__(self, status: int, text: str, fields: Fields = ()) -> None:
@@ -41,7 +43,7 @@ def dial_failed(code: str, reason: str, host: str, port: int) -> Refusal:
     meaning = _MEANING.get(code, "the connection failed")
     detail = f" ({reason})" if reason else ""
     return Refusal(
-        _STATUS.get(code, 502), f"cannot reach {address_text((host, port))}: {meaning}{detail}"
+        _STATUS.get(code, 502), f"cannot reach {format_address((host, port))}: {meaning}{detail}"
     )
 
 
@@ -49,7 +51,7 @@ def answer(refusal: Refusal, *, close: bool, head_only: bool = False) -> bytes:
     """The whole answer. `close` announces that the connection ends after it; `head_only` is for
     an answer to HEAD."""
     # A reason may come from an agent, with anything in it that JSON can spell.
-    body = f"norouter: {clean(refusal.text)}\n".encode("utf-8", "replace")
+    body = f"norouter: {strip_line(refusal.text)}\n".encode("utf-8", "replace")
     lines = [
         f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
         "Content-Type: text/plain; charset=utf-8",

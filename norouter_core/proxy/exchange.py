@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import h11
 
+from norouter_core.errors import NorouterError
 from norouter_core.proxy import headers
 from norouter_core.proxy.head import MAX_HEAD
 from norouter_core.proxy.plan import RequestPlan
@@ -12,7 +13,7 @@ from norouter_core.proxy.port import LIMIT, Port, Upstream
 _PIECE = 64 * 1024
 
 
-class Broken(Exception):
+class Broken(NorouterError):
     """One of the two does not speak HTTP, or ended in the middle; the text says how."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import h11
 
 from norouter_core.agent.ends import End
+from norouter_core.model import format_address
 from norouter_core.proxy import headers
 from norouter_core.proxy.answers import Refusal, answer, dial_failed
 from norouter_core.proxy.auth import Credentials
@@ -17,7 +18,7 @@ from norouter_core.proxy.plan import RequestPlan, plan
 from norouter_core.proxy.port import Upstream
 from norouter_core.proxy.session import Session
 from norouter_core.proxy.settings import Dialer, ProxySettings
-from norouter_core.text import address_text, clean
+from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -219,7 +220,7 @@ class HttpSession(Session):
         if self._repeated(exchange):
             return
         plan = exchange.plan
-        text = f"{address_text((plan.host, plan.port))}: {text}"
+        text = f"{format_address((plan.host, plan.port))}: {text}"
         if not exchange.answer_begun:
             self._fail(exchange, Refusal(502, text))
             return
@@ -250,7 +251,7 @@ class HttpSession(Session):
     def _no_answer(self, plan: RequestPlan) -> Refusal:
         seconds = self.settings.idle_timeout
         return Refusal(
-            504, f"{address_text((plan.host, plan.port))} did not answer within {seconds:g} s"
+            504, f"{format_address((plan.host, plan.port))} did not answer within {seconds:g} s"
         )
 
     def _fail(self, exchange: Exchange, refusal: Refusal) -> None:
@@ -278,7 +279,7 @@ class HttpSession(Session):
         return read or not headers.has_body(request)
 
     def _log(self, text: str) -> None:
-        self.settings.log(f"http proxy: {clean(text)}")
+        self.settings.log(f"http proxy: {strip_line(text)}")
 
 
 def _first_line(request: h11.Request | None) -> str:

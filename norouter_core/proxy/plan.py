@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import h11
 
+from norouter_core.model import format_address
 from norouter_core.proxy import headers
 from norouter_core.proxy.answers import Refusal
 from norouter_core.proxy.auth import Credentials
 from norouter_core.proxy.target import TargetError, parse_authority
-from norouter_core.text import address_text
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
@@ -43,7 +43,7 @@ class RequestPlan:
         return h11.Request(method=self.request.method, target=self.target, headers=fields)
 
     def __str__(self) -> str:
-        return f"{self.request.method.decode('ascii')} {address_text((self.host, self.port))}"
+        return f"{self.request.method.decode('ascii')} {format_address((self.host, self.port))}"
 
 
 def plan(
@@ -102,7 +102,7 @@ def _absolute(request: h11.Request, address: tuple[str, int]) -> RequestPlan:
 def _wrong_form(text: str, address: tuple[str, int]) -> str:
     if not text.startswith("/") and text != "*":
         return f"{text!r} is not an address of the form http://HOST[:PORT]/PATH"
-    where = address_text(address) if address[1] else "ADDRESS:PORT"
+    where = format_address(address) if address[1] else "ADDRESS:PORT"
     return (
         "this is an HTTP proxy, not a web server: name it as the proxy of your client, "
         f"as in curl --proxy http://{where} http://HOST/ or http_proxy=http://{where}"

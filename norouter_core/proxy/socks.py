@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from norouter_core.agent.ends import End
+from norouter_core.model import format_address
 from norouter_core.proxy.auth import Credentials
 from norouter_core.proxy.handshake import Connect, Handshake, Reject, Send
 from norouter_core.proxy.session import Session
 from norouter_core.proxy.settings import Dialer, ProxySettings
-from norouter_core.text import address_text, clean
+from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -84,9 +85,9 @@ class SocksSession(Session):
             self.tunnel()
 
     def _failed(self, asked: Connect, code: str, reason: str) -> None:
-        self._log(f"{asked.kind} {address_text((asked.host, asked.port))}: {code}: {reason}")
+        self._log(f"{asked.kind} {format_address((asked.host, asked.port))}: {code}: {reason}")
         self.client.write(self._handshake.refused(code, reason))
         self.close()
 
     def _log(self, text: str) -> None:
-        self.settings.log(f"socks proxy: {clean(text)}")
+        self.settings.log(f"socks proxy: {strip_line(text)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from norouter_core.errors import NorouterError
+
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _ZONE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 # What an URL's "ends in a number" checker calls a number: resolvers read such names as addresses
@@ -13,7 +15,7 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
-class TargetError(ValueError):
+class TargetError(NorouterError, ValueError):
     """A target that nobody could reach; the text says why."""
 
 

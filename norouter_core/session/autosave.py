@@ -18,9 +18,10 @@ from typing import Any
 import platformdirs
 
 from norouter_core.agent.files import replace
+from norouter_core.errors import NorouterError
 from norouter_core.manifest import ManifestError, dump, load_text
-from norouter_core.manifest.problems import quoted
 from norouter_core.model import MeshSpec
+from norouter_core.sanitize import quote
 from norouter_core.session.lock_file import LockFile, is_locked
 
 _FORMAT = 1
@@ -29,7 +30,7 @@ _LARGEST = 8 * 1024 * 1024
 _UNREADABLE = (OSError, ValueError, ManifestError, OverflowError, RecursionError)
 
 
-class AutosaveFailed(Exception):
+class AutosaveFailed(NorouterError):
     """Work could not be kept or looked for; the text says why and what to do."""
 
 
@@ -96,7 +97,7 @@ class Autosave:
             self._running.acquire()
             replace(str(self._file), data, like=str(self._file), mode=0o600)
         except OSError as error:
-            message = f"unsaved work cannot be kept in {quoted(str(self.folder), 200)}"
+            message = f"unsaved work cannot be kept in {quote(str(self.folder), 200)}"
             raise AutosaveFailed(f"{message}: {error.strerror or error}; save soon") from None
 
     def clear(self) -> None:
@@ -163,9 +164,9 @@ def _a(kind: type[Any], said: dict[str, Any], key: str) -> Any:
 
 def _set_aside(file: Path, error: Exception) -> str:
     aside = file.with_suffix(".corrupt")
-    why = quoted(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
+    why = quote(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
     try:
         os.replace(file, aside)
     except OSError:
         aside = file
-    return f"the unsaved work in {quoted(str(aside), 200)} cannot be read: {why}; it stays there"
+    return f"the unsaved work in {quote(str(aside), 200)} cannot be read: {why}; it stays there"

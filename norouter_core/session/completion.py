@@ -12,7 +12,7 @@ from norouter_core.commands.edits.forwards import key, key_text
 from norouter_core.commands.results import Completion
 from norouter_core.commands.tokenizer import join
 from norouter_core.manifest.vips import allot_vip
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -54,7 +54,7 @@ def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[C
         seen.add(text)
         # `>` and `*` need no quotes here, and would look odd in them.
         plain = not set(text) & set(" \t'\"\\;#\n")
-        yield Completion(text if plain else join([text]), wanted.tail.start, clean(about))
+        yield Completion(text if plain else join([text]), wanted.tail.start, strip_line(about))
         if len(seen) == MOST:
             return
 

@@ -8,13 +8,14 @@ import os
 from pathlib import Path
 
 from norouter_core.agent.files import replace
+from norouter_core.errors import NorouterError
 from norouter_core.manifest import Loaded, ManifestError, Problem, dump, load_text
 from norouter_core.manifest.load import STDIN, read_data
-from norouter_core.manifest.problems import quoted
 from norouter_core.manifest.rewrite import rewrite
 from norouter_core.manifest.schema import modeline
 from norouter_core.manifest.source import read_source
 from norouter_core.model import MeshSpec
+from norouter_core.sanitize import quote
 
 _FORCE = "save it under another name, or force the save"
 _BOMS = (
@@ -24,7 +25,7 @@ _BOMS = (
 )
 
 
-class SaveFailed(Exception):
+class SaveFailed(NorouterError):
     """The file was not written; what was there is still there. `message` says why, `hint` what to
     do. `force` would help where `can_force`."""
 
@@ -169,9 +170,9 @@ def _has_secret(host: object) -> bool:
 
 def _in_the_way(target: str, own: bool) -> SaveFailed:
     if own:
-        message = f"{quoted(target, 200)} was changed by another program since it was loaded"
+        message = f"{quote(target, 200)} was changed by another program since it was loaded"
         return SaveFailed(message, f"load it again, {_FORCE}", can_force=True)
-    return SaveFailed(f"{quoted(target, 200)} is there already", _FORCE, can_force=True)
+    return SaveFailed(f"{quote(target, 200)} is there already", _FORCE, can_force=True)
 
 
 def _check_target(target: str) -> None:
@@ -179,7 +180,7 @@ def _check_target(target: str) -> None:
     Raises:
         SaveFailed: `target` is nothing that could be written to.
     """
-    name = quoted(target, 200)
+    name = quote(target, 200)
     if "\0" in target:
         raise SaveFailed(f"{name} is no file name", "leave the NUL out")
     if os.path.islink(target) and not os.path.exists(target):
@@ -190,7 +191,7 @@ def _check_target(target: str) -> None:
         raise SaveFailed(f"{name} is no regular file", "name another one")
     folder = os.path.dirname(target)
     if folder and not os.path.isdir(folder):
-        raise SaveFailed(f"there is no folder {quoted(folder, 200)}", "make it first")
+        raise SaveFailed(f"there is no folder {quote(folder, 200)}", "make it first")
 
 
 def _same(one: str, other: str) -> bool:
@@ -219,5 +220,5 @@ def _write(path: str, data: bytes, *, secret: bool) -> None:
 
 def _failed(path: str, error: OSError) -> SaveFailed:
     return SaveFailed(
-        f"cannot write {quoted(path, 200)}: {error.strerror or error}", "save it elsewhere"
+        f"cannot write {quote(path, 200)}: {error.strerror or error}", "save it elsewhere"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from norouter_core.text import clean
+from norouter_core.sanitize import strip_line
 
 _LONGEST = 120
 _SECRET = re.compile(r"""(--auth[=\s]+)(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+""")
@@ -12,5 +12,5 @@ _SECRET = re.compile(r"""(--auth[=\s]+)(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\
 
 def history_name(line: str) -> str:
     """A line as one short, printable text, without passwords."""
-    name = clean(" ".join(_SECRET.sub(r"\1***", line).split()))
+    name = strip_line(" ".join(_SECRET.sub(r"\1***", line).split()))
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 3]}..."

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from norouter_core import manifest
 from norouter_core.model import Host, MeshSpec, Route
+from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.advice import advise
-from norouter_tui.output.text import clean, count
+from norouter_tui.output.text import count
 from norouter_tui.output.writers import painter
 
 Say = Callable[[Text], None]
@@ -52,7 +53,7 @@ def load(file: str, say: Say) -> manifest.Loaded | None:
     except manifest.ManifestError as error:
         _tell(map(_as_warning, error.warnings), "yellow", say)
         _tell(error.problems, "bold red", say)
-        name = clean(error.problems[0].file)
+        name = escape(error.problems[0].file)
         say(Text(f"{name}: {count(len(error.problems), 'problem')}", style="bold"))
         return None
     loaded = replace(loaded, warnings=(*loaded.warnings, *advise(loaded.spec, loaded.name)))
@@ -82,9 +83,9 @@ def _as_warning(problem: manifest.Problem) -> manifest.Problem:
 def _tell(problems: Iterable[manifest.Problem], style: str, say: Say) -> None:
     for problem in problems:
         first, *rest = manifest.render(problem).splitlines()
-        say(Text(clean(first), style=style))
+        say(Text(escape(first), style=style))
         for line in rest:
-            say(Text(clean(line)))
+            say(Text(escape(line)))
 
 
 def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
@@ -94,24 +95,24 @@ def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
     facts = [count(len(hosts), "host"), count(ports, "port")]
     if spec.routes:
         facts.append(count(len(spec.routes), "route"))
-    verdict = (f"{clean(name)}: fine", "bold green")
+    verdict = (f"{escape(name)}: fine", "bold green")
     if warnings:
-        verdict = (f"{clean(name)}: no errors, {count(warnings, 'warning')}", "bold yellow")
+        verdict = (f"{escape(name)}: no errors, {count(warnings, 'warning')}", "bold yellow")
     lines = [Text.assemble(verdict, f"; {', '.join(facts)}")]
-    width = max((len(clean(host.name)) for host in hosts), default=0)
+    width = max((len(escape(host.name)) for host in hosts), default=0)
     for host in hosts:
         lines += _describe_host(host, width)
     return lines + [_describe_route(route) for route in spec.routes]
 
 
 def _describe_host(host: Host, width: int) -> list[Text]:
-    names = "".join(f", also {clean(alias)}" for alias in host.aliases)
-    where = "this machine" if host.argv is None else clean(shlex.join(host.argv))
+    names = "".join(f", also {escape(alias)}" for alias in host.aliases)
+    where = "this machine" if host.argv is None else escape(shlex.join(host.argv))
     head = Text.assemble(
-        "  ", (clean(host.name).ljust(width), "bold"), f"  {host.vip:<15}  {where}{names}"
+        "  ", (escape(host.name).ljust(width), "bold"), f"  {host.vip:<15}  {where}{names}"
     )
     ports = [
-        Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {clean(target)}")
+        Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {escape(target)}")
         for port in host.ports
         for udp in ["/udp" if port.proto == "udp" else ""]
         for target in [_target(port.host, port.port)]
@@ -129,7 +130,7 @@ def _describe_host(host: Host, width: int) -> list[Text]:
 
 def _describe_route(route: Route) -> Text:
     but = f", but not {', '.join(route.not_to)}" if route.not_to else ""
-    return Text(clean(f"  via {route.via}: {', '.join(route.to)}{but}"))
+    return Text(escape(f"  via {route.via}: {', '.join(route.to)}{but}"))
 
 
 def _target(host: str, port: int) -> str:

@@ -16,13 +16,13 @@ from norouter_core.commands.results import Outcome, Output, Question
 from norouter_core.commands.tokenizer import join
 from norouter_core.control import ControlLost, RemoteClient
 from norouter_core.control.codec import to_json
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_tui.cli.check import Say, sayer
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Display, StreamSink
 from norouter_tui.output.json_lines import encode
 from norouter_tui.output.rendering import diff_lines, failure_lines
-from norouter_tui.output.text import clean
 from norouter_tui.run.headless import run_async
 from norouter_tui.run.meshes import choose, lost_line
 from norouter_tui.run.remote_session import RemoteSession
@@ -91,7 +91,7 @@ class Ctl:
         return outcome
 
     async def _agreed(self, question: Question) -> bool:
-        for line in (*diff_lines(question.diff), Text(clean(question.text), style="bold")):
+        for line in (*diff_lines(question.diff), Text(escape(question.text), style="bold")):
             self._say(line)
         if self._as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
             return False
@@ -111,5 +111,5 @@ class Ctl:
         elif outcome.question is not None:
             self._say(Text("nothing was done: norouter ctl --yes ... agrees", style="yellow"))
         elif outcome.message and not self._as_json:
-            self._say(Text(clean(outcome.message)))
+            self._say(Text(escape(outcome.message)))
         return outcome.status if outcome.ok else outcome.status or ExitCode.MESH_FAILED

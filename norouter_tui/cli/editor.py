@@ -16,19 +16,20 @@ from types import FrameType
 
 from rich.text import Text
 
+from norouter_core.errors import NorouterError
 from norouter_core.manifest import Loaded
 from norouter_core.manifest.schema import modeline
+from norouter_core.sanitize import escape
 from norouter_tui.cli.check import Say, load, sayer
 from norouter_tui.cli.templates import example
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.output.text import clean
 from norouter_tui.run.headless import RunOptions, run_loaded
 
 _EDITORS = ("sensible-editor", "editor", "vi", "nano", "emacs")
 """Where neither VISUAL nor EDITOR names one."""
 
 
-class EditorFailed(Exception):
+class EditorFailed(NorouterError):
     """No editor could be started, or it ended with an error; the text says which."""
 
 
@@ -86,7 +87,7 @@ class _Session:
                 edit(self._path)
                 text = self._path.read_bytes()
             except (EditorFailed, OSError) as error:
-                self._say(Text(f"norouter: {clean(str(error))}", style="bold red"))
+                self._say(Text(f"norouter: {escape(str(error))}", style="bold red"))
                 return ExitCode.USAGE
             # Only the untouched example is not run: whoever looks at a mesh's manifest again
             # wants the mesh back.

@@ -14,11 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from norouter_core.engine.status import StreamStatus
-from norouter_tui.output.text import clean, seconds, size
+from norouter_core.errors import NorouterError
+from norouter_core.sanitize import escape
+from norouter_tui.output.text import seconds, size
 from norouter_tui.output.writers import make_console
 
 
-class CheckFailed(Exception):
+class CheckFailed(NorouterError):
     """A check of the demo that did not hold; its arguments are lines for a person."""
 
 
@@ -62,7 +64,7 @@ class Show:
 
     def failed(self, failure: CheckFailed) -> None:
         """The check that ends the demo."""
-        first, *rest = [clean(str(line)) for line in failure.args]
+        first, *rest = [escape(str(line)) for line in failure.args]
         self.console.print(Text.assemble(("FAILED ", "bold red"), first), soft_wrap=True)
         for line in rest:
             self.say(f"       {line}")
@@ -81,17 +83,17 @@ class Show:
 
     def _passed(self, what: str, took: float) -> None:
         self.passed += 1
-        line = Text.assemble(("ok     ", "bold green"), clean(what), (f"  {seconds(took)}", "dim"))
+        line = Text.assemble(("ok     ", "bold green"), escape(what), (f"  {seconds(took)}", "dim"))
         self.console.print(line, soft_wrap=True)
 
 
 def _cells(stream: StreamStatus) -> list[str]:
     way = "(direct)" if stream.direct else f"-> {stream.to_host}"
     cells = [str(stream.id), stream.listener, f"{stream.from_host} {way}"]
-    return [clean(cell) for cell in cells] + [
+    return [escape(cell) for cell in cells] + [
         size(stream.bytes_sent),
         size(stream.bytes_received),
-        clean(stream.reason or stream.state.value),
+        escape(stream.reason or stream.state.value),
     ]
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from rich.text import Text
 
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 
 _ROW = 16
 _MARKS = {"sent": ("> ", "cyan"), "received": ("< ", "magenta"), "stderr": ("", "red")}
@@ -69,7 +69,7 @@ class ByteText:
         text = text.replace("\r\n", "\n")
         ended = text.endswith("\n")
         if not _HARMLESS.fullmatch(text):
-            text = "\n".join(map(clean, text.split("\n")))
+            text = "\n".join(map(escape, text.split("\n")))
         if mark:
             inner = text[:-1] if ended else text
             text = inner.replace("\n", f"\n{mark}") + "\n" * ended

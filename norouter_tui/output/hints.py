@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from norouter_core.engine.status import ListenerState, ListenerStatus
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 
 _OWNERS = {
     "": ("ss -ltnp", "lsof -nP -iTCP:{port} -sTCP:LISTEN"),
@@ -13,7 +13,7 @@ _OWNERS = {
 
 def reason(listener: ListenerStatus) -> str:
     """Its note without the address, which stands beside it in every face."""
-    return clean(listener.note.removeprefix(f"{listener.listen}: "))
+    return escape(listener.note.removeprefix(f"{listener.listen}: "))
 
 
 def hint(listener: ListenerStatus, agent: str = "") -> str:
@@ -31,7 +31,7 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
         owner = _OWNERS[proto]
         first, second = owner if linux else owner[::-1]
         return (
-            f"see on {clean(listener.on_host)} who has it (`{first.format(port=port)}` or "
+            f"see on {escape(listener.on_host)} who has it (`{first.format(port=port)}` or "
             f"`{second.format(port=port)}`; `norouter ps` lists meshes of yours); it is tried "
             "again by itself"
         )
@@ -41,7 +41,7 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
 def _low_port(on_host: str, port: int, linux: bool) -> str:
     sysctl = f" or `sudo sysctl net.ipv4.ip_unprivileged_port_start={port}`" if linux else ""
     return (
-        f"a port below 1024 takes root{sysctl} on {clean(on_host)}: publish it at a listen port "
+        f"a port below 1024 takes root{sysctl} on {escape(on_host)}: publish it at a listen port "
         f"of 1024 or more, such as {port + 8000}"
     )
 
@@ -49,7 +49,7 @@ def _low_port(on_host: str, port: int, linux: bool) -> str:
 def _fallback(vip: str, linux: bool) -> str:
     commands = [f"sudo ip addr add {vip}/32 dev lo", f"sudo ifconfig lo0 alias {vip}"]
     command = commands[0] if linux else commands[1]
-    return f"{clean(vip)} is no address of that machine; to have it there: {command}"
+    return f"{escape(vip)} is no address of that machine; to have it there: {command}"
 
 
 def _parts(listen: str) -> tuple[str, int, str]:

@@ -31,8 +31,9 @@ from norouter_core.engine.status import (
     StreamStatus,
 )
 from norouter_core.exec_commands.problem import HostProblem
+from norouter_core.sanitize import escape
 from norouter_tui.output import hints
-from norouter_tui.output.text import clean, count, seconds, size
+from norouter_tui.output.text import count, seconds, size
 
 Say = Callable[[Text], None]
 
@@ -135,11 +136,11 @@ class Printer:
             for line in problem_lines(host.name, problem, lost):
                 self._err(line)
         if host.state == HostState.FAILED:
-            name = clean(host.name)
+            name = escape(host.name)
             self._err(Text(f"  {name} has failed for good; to try it again: {self._again}"))
         elif host.retry_in is not None:
             again = f"the same again (attempt {host.attempt}); " if told else ""
-            name = f"host {clean(host.name)}: " if told else "  "
+            name = f"host {escape(host.name)}: " if told else "  "
             self._err(Text(f"{name}{again}next try in {seconds(host.retry_in)}"))
 
     def _not_logged(self, name: str, problem: HostProblem) -> HostProblem:
@@ -160,7 +161,7 @@ class Printer:
         host = self._hosts.get(listener.on_host)
         hint = hints.hint(listener, host.agent if host else "")
         line = Text.assemble(
-            "port ", (clean(listener.listen), "bold"), f" on {clean(listener.on_host)} "
+            "port ", (escape(listener.listen), "bold"), f" on {escape(listener.on_host)} "
         )
         if listener.state == ListenerState.FAILED:
             line.append("failed", "bold red")
@@ -172,7 +173,7 @@ class Printer:
                 self._err(Text.assemble(("  hint: ", "bold"), hint))
         elif listener.state != ListenerState.PENDING or self._debug:
             line.append(listener.state.value, _LISTENER_STYLES[listener.state])
-            line.append(f" at {clean(listener.bound)}" if elsewhere else "")
+            line.append(f" at {escape(listener.bound)}" if elsewhere else "")
             note = hint or hints.reason(listener)
             self._out(line.append(f" ({note})" if note else ""))
 
@@ -222,9 +223,9 @@ class Printer:
             return
         if event.host:
             self._logged.setdefault(event.host, deque(maxlen=_REMEMBERED)).append(event.text)
-        line = Text(f"{clean(event.level)}: ", style=_LOG_STYLES.get(event.level, ""))
-        line.append(f"{clean(event.host)}: " if event.host else "", "bold")
-        self._err(line.append(clean(event.text), "none"))
+        line = Text(f"{escape(event.level)}: ", style=_LOG_STYLES.get(event.level, ""))
+        line.append(f"{escape(event.host)}: " if event.host else "", "bold")
+        self._err(line.append(escape(event.text), "none"))
 
     def _forget(self, name: str) -> None:
         self._hosts.pop(name, None)
@@ -250,15 +251,15 @@ _LISTENER_STYLES = {
 
 def problem_lines(name: str, problem: HostProblem, how: str = "") -> list[Text]:
     """Everything a person needs to mend a host; `how` goes before the message."""
-    lines = [Text.assemble(_named(name), ": ", (how + clean(problem.message), "bold red"))]
+    lines = [Text.assemble(_named(name), ": ", (how + escape(problem.message), "bold red"))]
     if problem.command:
-        lines.append(Text(f"  command: {clean(problem.command)}"))
+        lines.append(Text(f"  command: {escape(problem.command)}"))
     if problem.exit_status is not None:
         lines.append(Text(f"  exit status: {_exit_status(problem.exit_status)}"))
     told = problem.message
-    lines += [Text(f"  stderr: {clean(x)}") for x in problem.stderr if x.strip() not in told]
+    lines += [Text(f"  stderr: {escape(x)}") for x in problem.stderr if x.strip() not in told]
     if problem.hint:
-        lines.append(Text.assemble(("  hint: ", "bold"), clean(problem.hint)))
+        lines.append(Text.assemble(("  hint: ", "bold"), escape(problem.hint)))
     return lines
 
 
@@ -267,7 +268,7 @@ def not_ready_lines(status: Status, waited: float) -> list[Text]:
     lines = [Text(f"not ready within {seconds(waited)}:", style="bold red")]
     for host in status.hosts:
         if host.state != HostState.READY:
-            why = f": {clean(host.problem.message)}" if host.problem else ""
+            why = f": {escape(host.problem.message)}" if host.problem else ""
             lines.append(Text.assemble("  ", _named(host.name), f" {host.state.value}{why}"))
     for listener in status.listeners:
         if listener.state in (ListenerState.PENDING, ListenerState.FAILED):
@@ -277,7 +278,7 @@ def not_ready_lines(status: Status, waited: float) -> list[Text]:
 
 def _missing(listener: ListenerStatus) -> Text:
     why = f": {hints.reason(listener)}" if listener.note else ""
-    where = f"port {clean(listener.listen)} on {clean(listener.on_host)}"
+    where = f"port {escape(listener.listen)} on {escape(listener.on_host)}"
     return Text(f"  {where} {listener.state.value}{why}")
 
 
@@ -310,12 +311,12 @@ def _published(
     serving = [x for x in listeners if bound and x.state in _SERVED]
     local = next((x for x in serving if x.on_host in here), None)
     one = local or (serving or listeners)[0]
-    address = clean((local and local.bound) or one.listen)
-    line = f"{address} -> {clean(one.to_host)}, {clean(one.target)}"
+    address = escape((local and local.bound) or one.listen)
+    line = f"{address} -> {escape(one.to_host)}, {escape(one.target)}"
     if one.to_host in down:
         state = down[one.to_host]
         how = "has failed" if state == HostState.FAILED else f"is {state.value}"
-        return f"{line} (not reachable: {clean(one.to_host)} {how})"
+        return f"{line} (not reachable: {escape(one.to_host)} {how})"
     if not serving:
         why = next((f": {hints.reason(x)}" for x in listeners if x.state not in _SERVED), "")
         return f"{line} (not reachable: no host listens{why.rstrip(': ')})"
@@ -329,16 +330,16 @@ def stream_line(stream: StreamStatus) -> str:
         f"{stream.to_host} {stream.target} {stream.state.value}, "
         f"{size(stream.bytes_sent)} sent, {size(stream.bytes_received)} received"
     )
-    return clean(f"{line}: {stream.reason}" if stream.reason else line)
+    return escape(f"{line}: {stream.reason}" if stream.reason else line)
 
 
 def _ready_line(host: HostStatus) -> Text:
-    agent = f", {clean(host.agent)}" if host.agent else ""
+    agent = f", {escape(host.agent)}" if host.agent else ""
     return Text.assemble(_named(host.name), " ", ("ready", "green"), f": {host.vip}{agent}")
 
 
 def _named(name: str) -> Text:
-    return Text.assemble("host ", (clean(name), "bold"))
+    return Text.assemble("host ", (escape(name), "bold"))
 
 
 def _same(one: HostProblem | None, other: HostProblem | None) -> bool:

@@ -22,8 +22,9 @@ from norouter_core.commands.results import (
     Table,
     Unit,
 )
+from norouter_core.sanitize import escape
 from norouter_tui.output.json_lines import encode
-from norouter_tui.output.text import clean, count, seconds, size
+from norouter_tui.output.text import count, seconds, size
 
 MOST_ROWS = 500
 """More rows than anybody reads on a terminal; a pipe gets them all."""
@@ -49,7 +50,7 @@ def lines(
     """
     match output:
         case Lines(text=text):
-            return [Text(clean(line)) for line in text.split("\n")]
+            return [Text(escape(line)) for line in text.split("\n")]
         case Diff(text=text):
             return diff_lines(text)
         case Table():
@@ -58,7 +59,7 @@ def lines(
 
 def diff_lines(diff: str) -> list[Text]:
     """A unified diff, coloured; what was added or taken away is told by its sign as well."""
-    return [Text(clean(line), style=_diff_style(line)) for line in diff.splitlines()]
+    return [Text(escape(line), style=_diff_style(line)) for line in diff.splitlines()]
 
 
 def _diff_style(line: str) -> str:
@@ -80,7 +81,7 @@ def table_lines(table: Table, width: int | None, layout: list[int] | None = None
     if width is None:
         return _plain_rows(table.columns, rows, layout)
     if not rows:
-        return [Text(f"no {clean(table.name)}", style="dim")]
+        return [Text(f"no {escape(table.name)}", style="dim")]
     more = len(rows) - MOST_ROWS
     del rows[MOST_ROWS:]
     goes_on = bool(layout)
@@ -219,7 +220,7 @@ def cell(column: Column, value: Any) -> Text:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if number and column.unit in _FORMATS:
         return Text(_FORMATS[column.unit](value))
-    text = clean(_words(value))
+    text = escape(_words(value))
     style = _STATE_STYLES.get(text.partition(",")[0], "") if column.unit is Unit.STATE else ""
     return Text(text, style=style)
 
@@ -259,17 +260,17 @@ def failure_lines(failure: Failure, line: str = "", where: str = "") -> list[Tex
         line: the command as typed; its place is pointed at where the failure has one.
         where: goes before the message, `script.nr:3:7`, say.
     """
-    head = Text.assemble(f"{clean(where)}: " if where else "", (clean(failure.message), "red"))
+    head = Text.assemble(f"{escape(where)}: " if where else "", (escape(failure.message), "red"))
     told = [head]
     if failure.column and line:
         told += pointed(line, failure.column)
     if failure.hint:
-        told.append(Text.assemble(("  hint: ", "bold"), clean(failure.hint)))
+        told.append(Text.assemble(("  hint: ", "bold"), escape(failure.hint)))
     return told
 
 
 def pointed(line: str, column: int) -> list[Text]:
     """`line` and a caret below its 1-based `column`."""
-    before = clean(line[: column - 1]).replace("\t", " ")
-    shown = before + clean(line[column - 1 :]).replace("\t", " ")
+    before = escape(line[: column - 1]).replace("\t", " ")
+    shown = before + escape(line[column - 1 :]).replace("\t", " ")
     return [Text(f"  {shown}"), Text(f"  {' ' * cell_len(before)}^", style="bold red")]

@@ -1,31 +1,6 @@
-"""Text from hosts and manifests is hostile until it has been through `clean`."""
+"""Numbers and times as people read them."""
 
 from __future__ import annotations
-
-import unicodedata
-
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-# Cf holds the bidirectional overrides, which reorder what a terminal shows; Cs are halves of
-# surrogate pairs, which no output encoding can write.
-
-
-def clean(text: str) -> str:
-    """`text` with everything that could steer a terminal written as `\\x1b`, `\\u202e` ...
-
-    A newline is escaped too, so the result is one line; a tab stays.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_escape, text))
-
-
-def _escape(char: str) -> str:
-    if char == "\t" or unicodedata.category(char) not in _UNSAFE:
-        return char
-    code = ord(char)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def size(count: float) -> str:

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO, cast
 
+from norouter_core.errors import NorouterError
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
     from rich.console import Console
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO})
 
 
-class CannotWrite(OSError):
+class CannotWrite(NorouterError, OSError):
     """What is to be said cannot be written, for a full disk, say: no fault of the program."""
 
 

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from norouter_core.control import RemoteClient, RunningMesh
 from norouter_core.control.remote import ControlLost
+from norouter_core.sanitize import escape
 from norouter_tui.cli.check import sayer
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.output.text import clean
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
 from norouter_tui.run.headless import run_async
 from norouter_tui.run.meshes import choose, lost_line
@@ -67,7 +67,7 @@ class Attach:
             return ScriptRun("<stdin>", lines_from(0))
         from norouter_tui.repl.interactive import InteractiveRepl
 
-        told = f"attached to {clean(engine.name)} (pid {engine.pid}), which runs on when you quit"
+        told = f"attached to {escape(engine.name)} (pid {engine.pid}), which runs on when you quit"
         return InteractiveRepl(vi=self._vi, notes=[Text(told, style="bold")])
 
 

@@ -8,8 +8,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from norouter_core.control import ControlLost
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
-from norouter_tui.output.text import clean
 
 
 class ClientCompleter(Completer):
@@ -35,7 +35,7 @@ class ClientCompleter(Completer):
             return
         for found in completions:
             yield Completion(
-                clean(found.text),
+                escape(found.text),
                 start_position=min(0, found.start - cursor),
-                display_meta=clean(found.about),
+                display_meta=escape(found.about),
             )

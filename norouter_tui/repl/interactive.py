@@ -22,6 +22,7 @@ from rich.text import Text
 from norouter_core.commands.parser import parse_or_none
 from norouter_core.commands.results import Failure, Outcome
 from norouter_core.control import ControlLost
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Client, Summary
 from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
@@ -29,7 +30,6 @@ from norouter_tui.output import writers
 from norouter_tui.output.nonblocking import NonblockingFile
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.output.text import clean
 from norouter_tui.repl.history import history_path, open_history
 from norouter_tui.repl.notices import Notices
 from norouter_tui.repl.prompt import make_prompt
@@ -185,7 +185,7 @@ class Repl:
         if outcome.failure is not None:
             self._terminal.say(*failure_lines(outcome.failure, line))
         elif outcome.message:
-            self._terminal.say(Text(clean(outcome.message)))
+            self._terminal.say(Text(escape(outcome.message)))
         elif outcome.status:
             self._terminal.say(Text(f"exit status {outcome.status}", style="yellow"))
 

@@ -7,10 +7,10 @@ from rich.text import Text
 from norouter_core.commands.parser import ends_session
 from norouter_core.commands.results import Outcome, Question
 from norouter_core.commands.tokenizer import join
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_tui.output.display import run_shown
 from norouter_tui.output.rendering import diff_lines
-from norouter_tui.output.text import clean
 from norouter_tui.repl.prompt import ask, ask_file
 from norouter_tui.repl.terminal import Terminal
 
@@ -36,13 +36,13 @@ class Questions:
             self._terminal.say(*diff_lines(question.diff))
         if ends_session(line) and (await self._client.summary()).document.unsaved:
             return await self._quit(line, question)
-        self._terminal.say(Text(clean(question.text), style="bold"))
+        self._terminal.say(Text(escape(question.text), style="bold"))
         if await ask("[y/N]", _YES_NO, "n") == "n":
             return None
         return await self._confirmed(line)
 
     async def _quit(self, line: str, question: Question) -> Outcome | None:
-        self._terminal.say(Text(clean(question.text), style="bold"))
+        self._terminal.say(Text(escape(question.text), style="bold"))
         answer = await ask("[s]ave, [k]eep for `recover`, [d]iscard or [c]ancel?", _QUIT, "c")
         if answer == "c":
             return None
@@ -65,7 +65,7 @@ class Questions:
             line = join(["save", path])
         outcome = await run_shown(self._client, line, self._terminal)
         if outcome.ok and outcome.message:
-            self._terminal.say(Text(clean(outcome.message)))
+            self._terminal.say(Text(escape(outcome.message)))
         return outcome
 
     async def _confirmed(self, line: str) -> Outcome:

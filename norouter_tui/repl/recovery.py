@@ -9,10 +9,11 @@ from typing import Any
 from rich.text import Text
 
 from norouter_core.commands.results import Output, Table
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_tui.output.display import run_shown
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.output.text import clean, count, seconds
+from norouter_tui.output.text import count, seconds
 from norouter_tui.repl.prompt import ask
 from norouter_tui.repl.terminal import Terminal
 
@@ -53,14 +54,14 @@ async def _left(client: Client) -> list[Row]:
 
 async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]) -> Sequence[Row]:
     """What is left after the answer."""
-    where = f" to {clean(row['path'])}" if row["path"] else ""
+    where = f" to {escape(row['path'])}" if row["path"] else ""
     when = f"{seconds(row['age'])} ago"
     told = f"a session that has ended left unsaved changes{where}, the last one {when}:"
     terminal.say(Text(told, style="bold"))
     names = row["names"]
     if len(names) > _SHOWN:
         terminal.say(Text(f"  ... {count(len(names) - _SHOWN, 'command')} before these"))
-    terminal.say(*(Text(f"  {clean(name)}") for name in names[-_SHOWN:]))
+    terminal.say(*(Text(f"  {escape(name)}") for name in names[-_SHOWN:]))
     answer = await ask("[r]ecover, keep for [l]ater or [d]rop?", _ANSWERS, "l")
     if answer == "d":
         # What was typed before the question stood there must not be what loses the work.
@@ -72,5 +73,5 @@ async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]
     if outcome.failure is not None:
         terminal.say(*failure_lines(outcome.failure))
         return rows
-    terminal.say(Text(clean(outcome.message)))
+    terminal.say(Text(escape(outcome.message)))
     return [other for other in rows if other is not row]

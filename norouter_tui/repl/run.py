@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.text import Text
 
 from norouter_core.manifest import ManifestError
+from norouter_core.sanitize import escape
 from norouter_tui.cli.check import problem_lines, sayer
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.output.text import clean
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
 from norouter_tui.run.documents import notes_of, open_document
 from norouter_tui.run.headless import run_async
@@ -45,7 +45,7 @@ def run_repl(options: ReplOptions) -> int:
             say(line)
         return ExitCode.USAGE
     except OSError as error:
-        say(Text(f"{clean(str(error.filename))}: {error.strerror}", style="bold red"))
+        say(Text(f"{escape(str(error.filename))}: {error.strerror}", style="bold red"))
         return ExitCode.USAGE
     return run_async(SessionHost(document, work).main, uvloop=options.uvloop)
 

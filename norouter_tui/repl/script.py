@@ -12,6 +12,7 @@ import anyio
 from rich.text import Text
 
 from norouter_core.commands.results import Failure, Outcome
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_core.session.session import Session
 from norouter_tui.cli.check import Say, sayer
@@ -19,7 +20,6 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Sink, StreamSink, run_shown
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.output.text import clean
 from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
 
@@ -85,7 +85,7 @@ class Script:
         if failure is not None:
             self._fail(failure, *step.place(failure.column), line=step.line)
         elif outcome.message:
-            self._tell(Text(clean(outcome.message)))
+            self._tell(Text(escape(outcome.message)))
 
     def _fail(self, failure: Failure, row: int, column: int, line: str = "") -> None:
         where = f"{self._name}:{row}:{column}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from norouter_core.commands.results import Failure
 from norouter_core.commands.tokenizer import MAX_LINE, TokenError, pieces
+from norouter_core.errors import NorouterError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ScriptStep:
         return self.row + before.count("\n"), len(before) - before.rfind("\n")
 
 
-class BadStep(Exception):
+class BadStep(NorouterError):
     """What cannot be taken apart; nothing after it is read."""
 
     def __init__(self, failure: Failure, row: int, column: int) -> None:

@@ -7,8 +7,9 @@ import os
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from rich.cells import cell_len
 
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Summary
-from norouter_tui.output.text import clean, count, size
+from norouter_tui.output.text import count, size
 
 _BETWEEN = " | "
 
@@ -34,7 +35,7 @@ def toolbar(summary: Summary | None, width: int, mode: str = "") -> StyleAndText
 
 def _parts(summary: Summary) -> list[tuple[str, str]]:
     document = summary.document
-    name = clean(os.path.basename(document.path)) if document.path else "no file"
+    name = escape(os.path.basename(document.path)) if document.path else "no file"
     parts = [("class:unsaved", f"{name}, unsaved") if document.unsaved else ("", name)]
     all_ready = summary.ready == summary.hosts
     hosts = f"{summary.ready}/{count(summary.hosts, 'host')} ready"
@@ -45,5 +46,5 @@ def _parts(summary: Summary) -> list[tuple[str, str]]:
     rate = summary.rate
     parts.append(("", f"sent {size(rate.sent)}/s received {size(rate.received)}/s"))
     if document.undo:
-        parts.append(("", f"undo: {clean(document.undo)}"))
+        parts.append(("", f"undo: {escape(document.undo)}"))
     return parts

@@ -12,9 +12,9 @@ import anyio.abc
 from rich.text import Text
 
 from norouter_core.engine import Engine
+from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.printer import Say
-from norouter_tui.output.text import clean
 from norouter_tui.run.environment import host_aliases, variables
 
 PATIENCE = 60.0
@@ -95,7 +95,7 @@ class ChildCommand:
         return status if status >= 0 else 128 - status
 
     def _failed(self, error: OSError) -> int:
-        name = clean(self._argv[0])
+        name = escape(self._argv[0])
         self._diagnose(Text(f"cannot run {name}: {error.strerror or error}", style="bold red"))
         is_missing = isinstance(error, FileNotFoundError)
         return ExitCode.NO_COMMAND if is_missing else ExitCode.CANNOT_RUN
@@ -104,7 +104,7 @@ class ChildCommand:
 def missing(argv: tuple[str, ...]) -> tuple[ExitCode, str]:
     """Why a command cannot be run, as far as that can be told before its mesh is up, with the
     status to end with; `OK` if nothing is known against it."""
-    name = clean(argv[0])
+    name = escape(argv[0])
     if shutil.which(argv[0]) is not None:
         return ExitCode.OK, ""
     if os.path.exists(argv[0]):

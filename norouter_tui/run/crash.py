@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from norouter_core.sanitize import escape
 from norouter_tui import __version__
-from norouter_tui.output.text import clean
 
 
 class CrashReporter:
@@ -30,14 +30,14 @@ class CrashReporter:
         """Tells of `error`; the same error twice is told once."""
         text = "".join(traceback.format_exception(error))
         first = _innermost(error)
-        what = clean(f"{type(first).__name__}: {first}".strip(": "))
+        what = escape(f"{type(first).__name__}: {first}".strip(": "))
         if what in self._told or len(self._told) > 100:
             return
         self._told.add(what)
         self._tell(what, where, text)
 
     def _tell(self, what: str, where: str, text: str) -> None:
-        place = f" in {clean(where)}" if where else ""
+        place = f" in {escape(where)}" if where else ""
         if self.debug:
             _say(f"{text}norouter: internal error{place}: {what}")
             return
@@ -80,7 +80,7 @@ class CrashReporter:
         if isinstance(error, BaseException):
             self.report(error, str(context.get("message", "")))
         elif self.debug:
-            _say(f"norouter: {clean(str(context.get('message', '')))}")
+            _say(f"norouter: {escape(str(context.get('message', '')))}")
 
 
 class _OneLine(logging.Formatter):
@@ -90,7 +90,7 @@ class _OneLine(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             reporter.report(record.exc_info[1])
         record.exc_info, record.exc_text, record.stack_info = None, None, None
-        return clean(super().format(record))
+        return escape(super().format(record))
 
 
 reporter = CrashReporter()

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import platformdirs
 
+from norouter_core.errors import NorouterError
 from norouter_tui.exit_codes import ExitCode
 
 _KEPT_LOGS = 20
@@ -24,7 +25,7 @@ _TICK = 0.1
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-class DetachError(Exception):
+class DetachError(NorouterError):
     """There can be no run in the background here; the text says why."""
 
 

@@ -8,10 +8,10 @@ from rich.text import Text
 
 from norouter_core.commands.edits.hosts import new_mesh
 from norouter_core.manifest import ManifestError, Problem
+from norouter_core.sanitize import escape
 from norouter_core.session.document import Document
 from norouter_tui.cli.check import problem_lines
 from norouter_tui.output.advice import advise
-from norouter_tui.output.text import clean
 
 
 def open_document(file: str | None) -> Document:
@@ -36,5 +36,5 @@ def notes_of(document: Document) -> list[Text]:
     warnings = (*document.warnings, *advise(document.spec, name))
     notes = problem_lines(warnings, warnings=True)
     if document.path and not document.text:
-        notes.append(Text(f"{clean(document.path)} is new: `save` makes it"))
+        notes.append(Text(f"{escape(document.path)} is new: `save` makes it"))
     return notes

@@ -18,6 +18,7 @@ from norouter_core.engine import Engine, MeshFailed, Subscription
 from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
 from norouter_core.engine.status import HostState, Status
 from norouter_core.manifest import Loaded
+from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
@@ -26,7 +27,6 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.json_lines import JsonLines
 from norouter_tui.output.printer import Printer, Say, not_ready_lines
-from norouter_tui.output.text import clean
 from norouter_tui.run.child_command import PATIENCE, ChildCommand, missing
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.detach import DetachError, StartReport, detached
@@ -88,7 +88,7 @@ def run_file(file: str, options: RunOptions) -> int:
     if loaded is None:
         return ExitCode.USAGE
     if not loaded.spec.hosts:
-        text = f"{clean(loaded.name)}: there is no host to bring up, as warned of above"
+        text = f"{escape(loaded.name)}: there is no host to bring up, as warned of above"
         say(Text(text, style="bold red"))
         return ExitCode.USAGE
     readiness = Readiness("" if file == "-" else file, options.ready_file)
@@ -99,7 +99,7 @@ def run_file(file: str, options: RunOptions) -> int:
         name = os.path.basename(loaded.name).partition(".")[0]
         return detached(name, lambda report: _run(loaded, options, readiness, report))
     except (NotOurs, DetachError) as error:
-        say(Text(f"norouter: {clean(str(error))}", style="bold red"))
+        say(Text(f"norouter: {escape(str(error))}", style="bold red"))
         return ExitCode.USAGE
 
 
@@ -293,7 +293,7 @@ class HeadlessRun:
                 self._diagnose(line)
             self._end(ExitCode.NOT_READY)
         except MeshFailed as failed:
-            names = ", ".join(clean(name) for name in failed.problems)
+            names = ", ".join(escape(name) for name in failed.problems)
             self._diagnose(Text(f"not ready: {names} failed for good", style="bold red"))
             self._end(ExitCode.MESH_FAILED)
         else:
@@ -322,7 +322,7 @@ class HeadlessRun:
         try:
             readiness.ready(engine)
         except OSError as error:
-            text = f"cannot write the ready file: {clean(str(error))}"
+            text = f"cannot write the ready file: {escape(str(error))}"
             self._diagnose(Text(text, style="bold red"))
 
     def _give_up(self) -> None:

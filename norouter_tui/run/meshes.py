@@ -12,9 +12,9 @@ from rich.text import Text
 
 from norouter_core.commands.results import Column, Table, Unit
 from norouter_core.control import ControlLost, RunningMesh, discover
+from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Display, StreamSink
-from norouter_tui.output.text import clean
 
 _COLUMNS = (
     Column("pid", "PID", Unit.NUMBER),
@@ -34,7 +34,7 @@ def show_engines(*, as_json: bool) -> int:
     Display(StreamSink(), as_json=as_json)(table)
     for engine in engines:
         if engine.trouble:
-            click.echo(f"norouter: {engine.pid}: {clean(engine.trouble)}", err=True)
+            click.echo(f"norouter: {engine.pid}: {escape(engine.trouble)}", err=True)
     return ExitCode.OK
 
 
@@ -72,7 +72,7 @@ async def choose(wanted: str | None) -> RunningMesh:
     if wanted is None:
         raise click.ClickException("No mesh of yours runs. To bring one up: norouter run FILE")
     more = f" These run:\n{listed(engines)}" if engines else " None runs."
-    raise click.ClickException(f"No mesh of yours is {clean(wanted)}.{more}")
+    raise click.ClickException(f"No mesh of yours is {escape(wanted)}.{more}")
 
 
 def is_called(engine: RunningMesh, wanted: str) -> bool:
@@ -86,12 +86,12 @@ def is_called(engine: RunningMesh, wanted: str) -> bool:
 
 def lost_line(engine: RunningMesh, lost: ControlLost) -> Text:
     """That there is no talking to an engine (any more)."""
-    return Text(f"norouter: {clean(engine.name)}: {clean(str(lost))}", style="bold red")
+    return Text(f"norouter: {escape(engine.name)}: {escape(str(lost))}", style="bold red")
 
 
 def listed(engines: Sequence[RunningMesh]) -> str:
     """Engines, a line each."""
     return "\n".join(
-        f"  {engine.pid}  {clean(engine.name)}  {clean(engine.manifest)}".rstrip()
+        f"  {engine.pid}  {escape(engine.name)}  {escape(engine.manifest)}".rstrip()
         for engine in engines
     )

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from norouter_core.commands.tokenizer import join
 from norouter_core.control import ControlServer, ListenError
+from norouter_core.sanitize import escape
 from norouter_core.session.session import Session
 from norouter_tui.cli.check import Say, load
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.output.text import clean
 
 INTERVAL = 0.3
 """Seconds between two looks at a watched file, which is read once it has rested so long."""
@@ -32,7 +32,7 @@ async def controlled(session: Session, quits: Callable[[], None], say: Say) -> A
     try:
         await server.__aenter__()
     except ListenError as error:
-        text = f"no control socket, so no norouter ctl: {clean(str(error))}"
+        text = f"no control socket, so no norouter ctl: {escape(str(error))}"
         say(Text(text, style="yellow"))
         yield
         return
@@ -96,8 +96,8 @@ class Reloading:
             return
         path = self._session.document.path
         text = (
-            f"{clean(path)} has changed, and so has the mesh, unsaved: the file is not loaded "
-            f"(norouter ctl --yes load {clean(path)} does so all the same)"
+            f"{escape(path)} has changed, and so has the mesh, unsaved: the file is not loaded "
+            f"(norouter ctl --yes load {escape(path)} does so all the same)"
         )
         self._say(Text(text, style="yellow"))
 
@@ -114,7 +114,7 @@ class Reloading:
             for text in failure_lines(outcome.failure):
                 self._say(text)
         else:
-            self._say(Text(clean(outcome.message)))
+            self._say(Text(escape(outcome.message)))
 
     async def _rested(self) -> tuple[int, ...] | None:
         await anyio.sleep(INTERVAL)

@@ -12,8 +12,8 @@ import anyio
 import click
 
 from norouter_core.control import RunningMesh
+from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.output.text import clean
 from norouter_tui.run.meshes import choose
 
 PATIENCE = 15.0
@@ -48,7 +48,7 @@ def _end(engine: RunningMesh) -> int:
         else:
             click.echo(f"norouter: {engine.pid} does not end; try `kill -9`", err=True)
             return ExitCode.MESH_FAILED
-    click.echo(f"stopped: {clean(engine.name)} (pid {engine.pid})")
+    click.echo(f"stopped: {escape(engine.name)} (pid {engine.pid})")
     return ExitCode.OK
 
 

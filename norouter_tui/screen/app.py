@@ -19,10 +19,10 @@ from textual.screen import Screen
 from norouter_core.commands.results import Completion
 from norouter_core.engine.events import HostChanged
 from norouter_core.manifest import render
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.printer import Printer
-from norouter_tui.output.text import clean
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.signals import ENDING, watch_signals
 from norouter_tui.screen import actions
@@ -175,13 +175,13 @@ class NorouterApp(App[None]):
         self.backend.refresh_every(settings.refresh)
         for problem in problems:
             lines = render(problem).splitlines()
-            self.log_lines([Text(clean(line), "yellow") for line in lines])
-            text = "\n".join(map(clean, lines))
+            self.log_lines([Text(escape(line), "yellow") for line in lines])
+            text = "\n".join(map(escape, lines))
             self.notify(text, title="Settings", severity="warning", markup=False, timeout=8)
 
     def farewell(self) -> list[str]:
         """What the user is to know once the screen is gone."""
-        return [f"saved: {clean(self.saved)}"] if self.saved else []
+        return [f"saved: {escape(self.saved)}"] if self.saved else []
 
     # -- what is told ----------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class NorouterApp(App[None]):
     def _printed(self, event: events.Print) -> None:
         """What is printed under the screen, by the reporter of faults say, goes to the log."""
         lines = event.text.splitlines()
-        self.log_lines([Text(clean(line), "red" if event.stderr else "") for line in lines])
+        self.log_lines([Text(escape(line), "red" if event.stderr else "") for line in lines])
 
     def _say(self, line: Text) -> None:
         self._said.append(line)

@@ -9,8 +9,9 @@ from typing import Any
 from norouter_core.commands.parser import Call
 from norouter_core.manifest.checks import collisions
 from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import HostSpec, MeshSpec, Route
+from norouter_core.sanitize import quote
 
 
 class EditError(ValidationError):
@@ -43,7 +44,7 @@ def host_of(spec: MeshSpec, name: str, argument: str = "host", number: int = 0) 
     """
     host = spec.host(name)
     if host is None:
-        raise EditError(f"there is no host {quoted(name)}", host_hint(spec, name), argument, number)
+        raise EditError(f"there is no host {quote(name)}", host_hint(spec, name), argument, number)
     return host
 
 
@@ -77,7 +78,7 @@ def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> Non
     other = spec.host(name)
     if other is not None:
         hint = "names and aliases are unique in a mesh, whatever their case"
-        message = f"the name {quoted(name)} is taken, by host {quoted(other.name)}"
+        message = f"the name {quote(name)} is taken, by host {quote(other.name)}"
         raise EditError(message, hint, argument, number)
 
 
@@ -89,7 +90,7 @@ def check_vip(spec: MeshSpec, vip: str, but: str = "") -> None:
     for host in spec.hosts:
         if host.vip == vip and host.name != but:
             hint = "give this host another one, or leave vip out"
-            message = f"the VIP {vip} is taken, by host {quoted(host.name)}"
+            message = f"the VIP {vip} is taken, by host {quote(host.name)}"
             raise EditError(message, hint, "vip")
 
 

@@ -22,9 +22,10 @@ from norouter_core.commands.parser import Call
 from norouter_core.commands.tokenizer import join
 from norouter_core.exec_commands.lint import lint
 from norouter_core.exec_commands.pasted import adopted, inferred_name
-from norouter_core.manifest.problems import ValidationError, quoted
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
 from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec, StateDir
+from norouter_core.sanitize import quote
 
 LOCAL = "local"
 """What this machine is called where nothing else is said."""
@@ -178,7 +179,7 @@ def _aliases(spec: MeshSpec, host: HostSpec, call: Call) -> tuple[str, ...]:
     for number, alias in enumerate(call.all("no-alias")):
         found = next((known for known in aliases if known.casefold() == alias.casefold()), None)
         if found is None:
-            message = f"{host.name} has no alias {quoted(alias)}"
+            message = f"{host.name} has no alias {quote(alias)}"
             hint = f"its aliases: {', '.join(aliases)}" if aliases else "it has no alias"
             raise EditError(message, hint, "no-alias", number)
         aliases.remove(found)
@@ -196,7 +197,7 @@ def _check_unique(names: Sequence[str], argument: str) -> None:
     for name in names:
         if name.casefold() in seen:
             hint = "names and aliases are unique in a mesh, whatever their case"
-            raise EditError(f"the name {quoted(name)} is said twice", hint, argument)
+            raise EditError(f"the name {quote(name)} is said twice", hint, argument)
         seen.add(name.casefold())
 
 

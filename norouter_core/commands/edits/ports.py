@@ -8,14 +8,14 @@ from dataclasses import replace
 from norouter_core.commands.edits.base import Edit, EditError, checked, host_hint, host_of
 from norouter_core.commands.edits.forwards import Key, added, key, key_text, missing, removed
 from norouter_core.commands.parser import Call
-from norouter_core.manifest.problems import quoted
 from norouter_core.manifest.values import parse_ip, strip_dot
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, ProxySpec, Route
+from norouter_core.sanitize import quote
 
 
 def add_ports(spec: MeshSpec, call: Call) -> Edit:
     host, new = host_of(spec, call.get("host")), call.all("spec")
-    ports = added(host.options.ports, new, f"host {quoted(host.name)}", "spec")
+    ports = added(host.options.ports, new, f"host {quote(host.name)}", "spec")
     said = f"{host.name} publishes {', '.join(map(str, new))} at {host.vip}"
     return Edit(checked(_with_ports(spec, host, ports), "spec"), said, (host.name,))
 
@@ -139,7 +139,7 @@ def _via(spec: MeshSpec, text: str) -> str:
     name = strip_dot(text)
     by_vip = parse_ip(name) is not None and any(host.vip == name for host in spec.hosts)
     if spec.host(name) is None and not by_vip:
-        message = f"via {quoted(text)} is no host, alias or VIP here"
+        message = f"via {quote(text)} is no host, alias or VIP here"
         raise EditError(message, host_hint(spec, name), "via")
     return name
 

@@ -13,6 +13,7 @@ from norouter_core.commands.results import Bytes, Column, Outcome, Question, Tab
 from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.links.base import OperationError
+from norouter_core.sanitize import strip_line
 from norouter_core.session.handlers.base import (
     PATIENCE,
     Handler,
@@ -23,7 +24,6 @@ from norouter_core.session.handlers.base import (
     until_ready,
     waited,
 )
-from norouter_core.text import clean
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -79,7 +79,7 @@ async def resolve(session: Session, request: Request) -> Outcome:
         return refused(request.call, refusal)
     except (OperationError, KeyError) as error:
         return failed(f"{host.name} does not resolve {name}: {_reason(error)}")
-    rows = tuple({"name": name, "address": clean(address)} for address in addresses)
+    rows = tuple({"name": name, "address": strip_line(address)} for address in addresses)
     request.emit(Table("addresses", (Column("name", "Name"), Column("address", "Address")), rows))
     return Outcome(data={"addresses": [row["address"] for row in rows]})
 
@@ -105,7 +105,9 @@ async def ping(session: Session, request: Request) -> Outcome:
 
 
 def _reason(error: OperationError | KeyError) -> str:
-    return clean(error.reason) if isinstance(error, OperationError) else "it is no host any more"
+    return (
+        strip_line(error.reason) if isinstance(error, OperationError) else "it is no host any more"
+    )
 
 
 async def execute(session: Session, request: Request) -> Outcome:

@@ -10,8 +10,8 @@ from norouter_core.commands import listing
 from norouter_core.commands.results import Bytes, Outcome
 from norouter_core.engine.tap import RECEIVED, SENT, TapError
 from norouter_core.links.base import OperationError
+from norouter_core.sanitize import strip_line
 from norouter_core.session.handlers.base import Handler, Request, failed
-from norouter_core.text import clean
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -28,7 +28,7 @@ async def kill(session: Session, request: Request) -> Outcome:
         try:
             await session.engine.kill_stream(number)
         except OperationError as error:
-            silent.append(f"stream {number} may still be open: {clean(error.reason)}")
+            silent.append(f"stream {number} may still be open: {strip_line(error.reason)}")
     if silent:
         return failed("; ".join(silent), "`host restart` ends whatever is open on a host")
     return Outcome(message=f"killed {', '.join(map(str, numbers))}", data={"killed": [*numbers]})

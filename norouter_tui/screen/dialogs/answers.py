@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 from norouter_tui.screen.texts import content
 from norouter_tui.screen.widgets.keybar import KeyBar
 
@@ -64,8 +64,8 @@ class Answers(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog answers") as dialog:
-            dialog.border_title = Content(clean(self._heading))
-            yield Static(Content("\n".join(map(clean, self._text.splitlines()))))
+            dialog.border_title = Content(escape(self._heading))
+            yield Static(Content("\n".join(map(escape, self._text.splitlines()))))
             if self._details:
                 with VerticalScroll(classes="diff"):
                     yield Static(content(self._details))

@@ -17,8 +17,9 @@ from textual.widgets import Static
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.exec_commands.start_plan import plan
 from norouter_core.model import AgentMode
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
-from norouter_tui.output.text import clean, seconds
+from norouter_tui.output.text import seconds
 from norouter_tui.screen.messages import RunCommand
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.texts import content, wrapped
@@ -74,7 +75,7 @@ class Progress:
         if self.is_ready and self.ended is not None:
             ready = max(0.0, self.ended - self.began)
             answered = ready if answered is None else answered
-        agent = clean(self.status.agent) if self.status is not None and self.is_ready else ""
+        agent = escape(self.status.agent) if self.status is not None and self.is_ready else ""
         last = (f"ready: {agent}" if agent else "ready", ready)
         if self.installed:
             return [("start the command", began), ("reach norouter there", ready), last]
@@ -118,7 +119,7 @@ class Connecting(ModalScreen[str]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog connecting") as dialog:
-            dialog.border_title = Content(clean(self.host))
+            dialog.border_title = Content(escape(self.host))
             with VerticalScroll(classes="steps", can_focus=False):
                 yield Static(classes="told")
             yield KeyBar()
@@ -203,7 +204,7 @@ def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterat
     if status is None:
         yield Text("The mesh is about to start it.", "dim")
         return
-    yield Text.assemble((fit(clean(status.command) or "this machine", width).rstrip(), "bold"))
+    yield Text.assemble((fit(escape(status.command) or "this machine", width).rstrip(), "bold"))
     if short and progress.failed:
         yield from _failure(status, width)
         return
@@ -255,12 +256,12 @@ def _failure(status: HostStatus, width: int) -> Iterator[Text]:
     """The cause, what the command said, what to do."""
     problem = status.problem
     assert problem is not None
-    yield from wrapped(Text(clean(problem.message), "bad"), width)
+    yield from wrapped(Text(escape(problem.message), "bad"), width)
     said = [line for line in problem.stderr if line.strip() not in problem.message]
     for line in said[-_STDERR:]:
-        yield Text(fit(f"  {clean(line)}", width).rstrip(), "muted")
+        yield Text(fit(f"  {escape(line)}", width).rstrip(), "muted")
     if problem.hint:
-        yield from wrapped(Text(f"→ {clean(problem.hint)}", "accent"), width)
+        yield from wrapped(Text(f"→ {escape(problem.hint)}", "accent"), width)
     if status.retry_in is not None:
         again = f"Tried again in {seconds(max(0.0, status.retry_in))}, {status.attempt} so far."
         yield Text(again, "busy")

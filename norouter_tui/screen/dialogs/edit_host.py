@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from norouter_core.commands.argument_types import DEFAULT, OFF, ArgumentType, choices
 from norouter_core.commands.results import Failure
-from norouter_core.model import DnsSpec, HostOptions, HostSpec, ProxySpec, StateDir
-from norouter_core.text import address_text
+from norouter_core.model import DnsSpec, HostOptions, HostSpec, ProxySpec, StateDir, format_address
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import Said, Sentence, option, sentence, split
 from norouter_tui.screen.dialogs.commands import command_text, command_words
@@ -172,7 +171,7 @@ def _switch(on: bool | None) -> str:
 
 
 def _address(proxy: ProxySpec | None) -> str:
-    return OFF if proxy is None else address_text((proxy.listen_host, proxy.listen_port))
+    return OFF if proxy is None else format_address((proxy.listen_host, proxy.listen_port))
 
 
 def _auth(proxy: ProxySpec | None) -> str:

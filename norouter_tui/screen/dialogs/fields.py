@@ -17,7 +17,7 @@ from norouter_core.commands.argument_types import ArgumentType, convert
 from norouter_core.commands.results import Failure
 from norouter_core.commands.tokenizer import TokenError, tokenize
 from norouter_core.manifest.problems import ValidationError
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 from norouter_tui.screen.widgets.filterbar import LONGEST
 
 
@@ -127,14 +127,14 @@ class FieldRow(Vertical):
 
     def infer(self, text: str) -> None:
         """Shows what it will be where nothing is typed."""
-        self.input.placeholder = clean(text)
+        self.input.placeholder = escape(text)
 
     def show_wrong(self, failure: Failure | None) -> None:
         """Says what is wrong below the line; the hint where nothing is."""
         text = ""
         if failure is not None:
-            text = clean(failure.message)
-            longer = f"{text}; {clean(failure.hint)}"
+            text = escape(failure.message)
+            longer = f"{text}; {escape(failure.hint)}"
             if failure.hint and len(longer) <= self.query_one(".below").size.width:
                 text = longer
         if text != self._wrong:

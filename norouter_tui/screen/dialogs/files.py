@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from norouter_core.commands.argument_types import ArgumentType
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import split
 from norouter_tui.screen.dialogs.fields import FieldInput, FieldRow, FormField
@@ -158,7 +158,7 @@ def _saving(path: str, own: str) -> tuple[str, str, bool]:
     if os.path.isdir(full):
         return "this is a folder", "$text-error", False
     if not os.path.isdir(folder):
-        return f"there is no folder {clean(folder)}", "$text-error", False
+        return f"there is no folder {escape(folder)}", "$text-error", False
     if _same(path, own):
         return "its own file: comments, order and quoting stay", "$text-success", True
     if os.path.exists(full):

@@ -14,9 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from norouter_core.commands.results import Failure, Outcome
+from norouter_core.sanitize import escape
 from norouter_core.session.preview import Preview
 from norouter_core.session.redact import history_name
-from norouter_tui.output.text import clean, count
+from norouter_tui.output.text import count
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import Sentence
 from norouter_tui.screen.dialogs.fields import FieldInput, FieldRow, FormField
@@ -80,7 +81,7 @@ class Form(ModalScreen[Outcome | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog form") as dialog:
-            dialog.border_title = Content(clean(self.heading))
+            dialog.border_title = Content(escape(self.heading))
             with VerticalScroll(classes="fields", can_focus=False):
                 for field in self.fields():
                     yield FieldRow(field, self.apply, dense=self.dense)
@@ -207,7 +208,7 @@ class Form(ModalScreen[Outcome | None]):
         command = Content.styled(":" + history_name("; ".join(lines)), "$foreground-muted")
         elsewhere = next((wrong[key] for key in wrong if key not in named), None)
         if elsewhere is not None:
-            told = Content.styled(f"✗ {clean(elsewhere.message)}", "$text-error")
+            told = Content.styled(f"✗ {escape(elsewhere.message)}", "$text-error")
         elif wrong:
             told = Content("")
         elif not foresight.changes:
@@ -241,7 +242,7 @@ class Form(ModalScreen[Outcome | None]):
         if outcome.failure is None:
             self.dismiss(outcome)
             return
-        text = f"✗ {clean(outcome.failure.message)}"
+        text = f"✗ {escape(outcome.failure.message)}"
         self.query_one(".effect", Static).update(Content.styled(text, "$text-error"))
 
     def _to_the_wrong(self) -> None:
@@ -256,7 +257,7 @@ class Form(ModalScreen[Outcome | None]):
 
 def _effect(foresight: Preview) -> Content:
     """What would be, and what it costs."""
-    told = Content.styled(f"✓ {clean('; '.join(foresight.messages))}", "$text-success")
+    told = Content.styled(f"✓ {escape('; '.join(foresight.messages))}", "$text-success")
     if not foresight.cuts:
         return told
     shown = ", ".join(f"{number}" for number in foresight.cuts[:8])

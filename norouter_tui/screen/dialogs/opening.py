@@ -12,9 +12,10 @@ from rich.text import Text
 from norouter_core.commands.results import Outcome, Output, Question, Table
 from norouter_core.engine.publications import Service
 from norouter_core.model import HostSpec
+from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
 from norouter_tui.demo.live import is_demo, play
-from norouter_tui.output.text import clean, count
+from norouter_tui.output.text import count
 from norouter_tui.screen.dialogs.add_host import AddHost
 from norouter_tui.screen.dialogs.answers import Answer, Answers
 from norouter_tui.screen.dialogs.confirm import changes
@@ -89,7 +90,7 @@ class Dialogs:
         """Adds a host, and shows how it comes up."""
         outcome = await self._app.push_screen_wait(AddHost(self._app.backend))
         if outcome is not None:
-            self._app.log_lines([Text(clean(outcome.message))])
+            self._app.log_lines([Text(escape(outcome.message))])
             await self._follow(str(outcome.data["host"]))
 
     async def _follow(self, name: str) -> None:
@@ -128,7 +129,7 @@ class Dialogs:
         snapshot = self._snapshot
         host = snapshot.spec.host(name) if snapshot is not None else None
         if host is None:
-            self._nothing(f"There is no host {clean(name)} any more.")
+            self._nothing(f"There is no host {escape(name)} any more.")
             return None
         return await self._ask(EditHost(self._app.backend, host, first))
 
@@ -185,7 +186,7 @@ class Dialogs:
             self._nothing("Nothing is unsaved.")
             return
         diff = await self._app.runner.text_of("diff")
-        where = clean(snapshot.document.path) or "the beginning"
+        where = escape(snapshot.document.path) or "the beginning"
         question = Question(f"Back to {where}? This is taken back, and undo brings it again:", diff)
         if await self._app.runner.agreed(question):
             await self._app.runner.run("revert")
@@ -260,7 +261,7 @@ class Dialogs:
             await play(self._app.backend.change, self._demo_addresses)
         except OSError as error:
             text = f"this machine refused something that the demo needs: {error}"
-            self._app.notify(clean(text), severity="error", markup=False)
+            self._app.notify(escape(text), severity="error", markup=False)
 
     async def _demo_addresses(self, names: Sequence[str]) -> dict[str, str]:
         """Where the hosts of the demo are reached from here, once all of them are."""
@@ -278,7 +279,7 @@ def _absolute(path: str) -> str:
 
 
 def _recovery(row: Mapping[str, Any]) -> Answers:
-    where = f" to {clean(row['path'])}" if row["path"] else ""
+    where = f" to {escape(row['path'])}" if row["path"] else ""
     text = f"A session ended {age(row['age'])} ago with unsaved changes{where}:"
-    names = [Text(f"  {clean(name)}") for name in row["names"]]
+    names = [Text(f"  {escape(name)}") for name in row["names"]]
     return Answers("Unsaved work", text, _RECOVERY, names, "Later")

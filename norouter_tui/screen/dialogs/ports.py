@@ -12,8 +12,7 @@ from norouter_core.commands.edits.forwards import key as forward_key
 from norouter_core.commands.edits.forwards import key_text
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.model import Forward, HostSpec, MeshSpec
-from norouter_core.text import address_text
+from norouter_core.model import Forward, HostSpec, MeshSpec, format_address
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import Said, Sentence, sentence
 from norouter_tui.screen.dialogs.fields import FormField
@@ -104,7 +103,7 @@ class EditPort(Form):
 
     def fields(self) -> Sequence[FormField]:
         forward = self._forward
-        target = address_text((forward.host, forward.port))
+        target = format_address((forward.host, forward.port))
         listen_hint = "at its VIP; 53/udp for UDP"
         return (
             FormField("target", "Leads to", target, _TARGET_HINT, needed=True),

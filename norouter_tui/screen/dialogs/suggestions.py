@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 from norouter_tui.screen.widgets.cells import fit
 
 _MOST = 200
@@ -49,7 +49,7 @@ class Suggestions(OptionList, can_focus=False):
         wide = min(_WIDEST, max(len(text) for text in self._texts))
         self.clear_options()
         self.add_options(
-            Option(Content.assemble(fit(clean(text), wide), "  ", (clean(about), "dim")))
+            Option(Content.assemble(fit(escape(text), wide), "  ", (escape(about), "dim")))
             for text, about in offered
         )
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from norouter_core.engine.status import HostState, ListenerState, StreamState
-from norouter_tui.output.text import clean
+from norouter_core.sanitize import escape
 
 NOTHING = "·"
 """Stands for zero and for nothing known, so that a column of them stays calm."""
@@ -26,8 +26,8 @@ class Cell(NamedTuple):
 
 
 def tidy(text: str) -> str:
-    """A stranger's text, clean (see `plaintext`), and without tabs, whose width nobody knows."""
-    return clean(text).replace("\t", " ")
+    """Return untrusted text, escaped, without tabs, whose width depends on the column."""
+    return escape(text).replace("\t", " ")
 
 
 def plain(text: str, style: str = "text") -> Cell:
