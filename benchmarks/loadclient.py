@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from benchmarks import loads
-from benchmarks.protocol import LoadError
+from benchmarks.protocol import LoadError, Proxy
 
 
 class Client:
@@ -32,6 +32,8 @@ class Client:
         address = (host, port)
         if load in ("idle", "stalled", "humming"):
             return getattr(self._held, load)(address, *rest)
+        if rest and isinstance(rest[-1], list):
+            rest[-1] = Proxy(*rest[-1])
         return _LOADS[load](address, *rest)
 
 

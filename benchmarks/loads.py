@@ -22,9 +22,11 @@ from benchmarks.protocol import (
     TOUCH,
     Address,
     LoadError,
+    Proxy,
     ask,
     check_answer,
     open_stream,
+    pass_proxy,
     receive_exactly,
 )
 
@@ -34,7 +36,9 @@ _BUFFER = bytearray(CHUNK)
 """One for all streams: what arrives is counted, not kept."""
 
 
-def bulk(address: Address, direction: str, streams: int, size: int) -> dict[str, float]:
+def bulk(
+    address: Address, direction: str, streams: int, size: int, proxy: Proxy | None = None
+) -> dict[str, float]:
     """Move `size` bytes over `streams` connections in equal parts, all at once.
 
     `direction` is `down` (server to client; timed to the client's EOF) or `up` (timed to the
@@ -48,7 +52,7 @@ def bulk(address: Address, direction: str, streams: int, size: int) -> dict[str,
     """
     mode, mover = (SOURCE, _pull) if direction == "down" else (SINK, _push)
     part = size // streams
-    socks = [open_stream(address, mode) for _ in range(streams)]
+    socks = [open_stream(address, mode, proxy) for _ in range(streams)]
     try:
         took = _take_turns({sock: mover(sock, part) for sock in socks})
     finally:
@@ -123,8 +127,9 @@ def pingpong(address: Address, count: int, size: int = 64) -> list[float]:
     return trips[-count:]
 
 
-def connections(address: Address, count: int, at_once: int) -> float:
-    """Connect, send a byte, receive a byte, close: `count` times. Seconds for all of them.
+def connections(address: Address, count: int, at_once: int, proxy: Proxy | None = None) -> float:
+    """Connect, through `proxy` if there is one, send a byte, receive a byte, and close, `count`
+    times; return the seconds for all of them.
 
     Raises:
         LoadError: nothing moved for `PATIENCE` seconds.
@@ -133,16 +138,18 @@ def connections(address: Address, count: int, at_once: int) -> float:
     start = time.perf_counter()
     if at_once == 1:
         for _ in range(count):
-            _touch(address)
+            _touch(address, proxy)
     else:
-        _Crowd(address, count, at_once).run()
+        _Crowd(address, count, at_once, proxy).run()
     return time.perf_counter() - start
 
 
-def _touch(address: Address) -> None:
+def _touch(address: Address, proxy: Proxy | None) -> None:
     # Five system calls and no more; whoever runs the client limits how long it may take.
     with socket.socket() as sock:
-        sock.connect(address)
+        sock.connect(address if proxy is None else (proxy.host, proxy.port))
+        if proxy is not None:
+            pass_proxy(sock, proxy, address)
         sock.send(TOUCH)
         check_answer(sock, TOUCH)
 
@@ -150,9 +157,14 @@ def _touch(address: Address) -> None:
 class _Crowd:
     """Keeps `at_once` connections going in one selector loop until `count` are done."""
 
-    def __init__(self, address: Address, count: int, at_once: int) -> None:
+    def __init__(
+        self, address: Address, count: int, at_once: int, proxy: Proxy | None = None
+    ) -> None:
         self._selector = selectors.DefaultSelector()
         self._address = address
+        self._proxy = proxy
+        self._answers: dict[socket.socket, bytes] = {}
+        """What a proxy has answered so far."""
         self._left = count
         self._at_once = at_once
 
@@ -178,8 +190,28 @@ class _Crowd:
         self._left -= 1
         sock = socket.socket()
         sock.setblocking(False)
-        sock.connect_ex(self._address)
-        self._selector.register(sock, selectors.EVENT_WRITE, self._ask)
+        proxy = self._proxy
+        sock.connect_ex(self._address if proxy is None else (proxy.host, proxy.port))
+        first = self._ask if proxy is None else self._ask_proxy
+        self._selector.register(sock, selectors.EVENT_WRITE, first)
+
+    def _ask_proxy(self, sock: socket.socket) -> None:
+        assert self._proxy is not None
+        sock.send(self._proxy.request(self._address))
+        self._answers[sock] = b""
+        self._selector.modify(sock, selectors.EVENT_READ, self._hear_proxy)
+
+    def _hear_proxy(self, sock: socket.socket) -> None:
+        assert self._proxy is not None
+        wanted = self._proxy.answer
+        piece = sock.recv(len(wanted) - len(self._answers[sock]))
+        answer = self._answers[sock] + piece
+        if not piece or not wanted.startswith(answer):
+            raise LoadError(f"the proxy answered {answer!r}")
+        self._answers[sock] = answer
+        if answer == wanted:
+            del self._answers[sock]
+            self._ask(sock)
 
     def _ask(self, sock: socket.socket) -> None:
         sock.send(TOUCH)

@@ -20,7 +20,17 @@ from benchmarks.results import (
     percentile,
 )
 
-MEASURES = ("bulk", "fairness", "cpu", "pingpong", "connections", "memory", "stalled", "start")
+MEASURES = (
+    "bulk",
+    "fairness",
+    "cpu",
+    "pingpong",
+    "connections",
+    "proxies",
+    "memory",
+    "stalled",
+    "start",
+)
 
 _STEADY, _GROWTH, _WORK = 1.0, 0.25, 0.1
 """A forwarder has settled when for so many seconds it grew by less than that many MiB and worked
@@ -55,7 +65,7 @@ class Bench:
         """All measures of the plan. Runs go round the paths, so that a change in the machine's
         mood meets all of them."""
         only = self._plan.only
-        if only & {"bulk", "fairness", "cpu", "pingpong", "connections"}:
+        if only & {"bulk", "fairness", "cpu", "pingpong", "connections", "proxies"}:
             with self._shared_forwarders() as standing:
                 self._loads(standing)
         forwarding = [path for path in self._paths if path.fresh]
@@ -97,6 +107,8 @@ class Bench:
             for at_once in (1, 32):
                 load = _at_once(self._connections, at_once)
                 self._round(f"connections, {at_once} at once", standing, load)
+        if "proxies" in plan.only:
+            self._round("proxies", standing, self._proxies)
 
     def _round(
         self,
@@ -159,6 +171,21 @@ class Bench:
         count = self._plan.connections * (1 if at_once == 1 else 2)
         seconds = path.client.run("connections", *forwarder.address, count, at_once)
         self.results.add(f"connections.{at_once}", path.name, count / seconds)
+
+    def _proxies(self, path: Path, forwarder: Forwarder) -> None:
+        for proxy in forwarder.proxies.get(path.name, ()):
+            by = [proxy.kind, proxy.host, proxy.port]
+            for direction in ("down", "up"):
+                took = path.client.run(
+                    "bulk", *forwarder.address, direction, 1, self._plan.size, by
+                )
+                speed = took["bytes"] / MIB / took["last"]
+                self.results.add(f"proxy.{proxy.kind}.bulk.{direction}", path.name, speed)
+            for at_once in (1, 32):
+                count = self._plan.connections * (1 if at_once == 1 else 2)
+                seconds = path.client.run("connections", *forwarder.address, count, at_once, by)
+                row = f"proxy.{proxy.kind}.connections.{at_once}"
+                self.results.add(row, path.name, count / seconds)
 
     def _memory(self, path: Path, forwarder: Forwarder) -> None:
         self._add_memory("idle", path, forwarder)

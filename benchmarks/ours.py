@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,14 @@ import psutil
 
 from benchmarks.paths import START_LIMIT, Forwarder, free_port, running
 from benchmarks.processes import Ends, descendants, end, is_agent, split
-from benchmarks.protocol import Address, LoadError
+from benchmarks.protocol import Address, LoadError, Proxy
 from benchmarks.workers import ClientProcess
 
+Proxies = Mapping[str, tuple[Proxy, ...]]
+
+_CLIENTS = {"ours": "local", "ours-rr": "b"}
+"""The host that has the client of a path."""
+_KEYS = {"connect": "http", "socks5": "socks"}
 _VIPS = {"local": "127.0.42.100", "a": "127.0.42.101", "b": "127.0.42.102"}
 
 
@@ -39,16 +44,21 @@ class Mesh:
     target: Address
     options: tuple[str, ...] = ()
 
-    def argv(self, folder: str, port: int, *options: str) -> list[str]:
+    def argv(
+        self, folder: str, port: int, *options: str, proxies: Proxies | None = None
+    ) -> list[str]:
         """The command line of a headless run; the manifest is written into `folder`."""
-        file = self.manifest(folder, port)
+        file = self.manifest(folder, port, proxies)
         return [self.program, "run", file, "--headless", *options, *self.options]
 
-    def manifest(self, folder: str, port: int) -> str:
+    def manifest(self, folder: str, port: int, proxies: Proxies | None = None) -> str:
         """Writes the manifest into `folder`; its path. JSON is YAML."""
         hosts: dict[str, dict[str, object]] = {"local": {"vip": _VIPS["local"]}}
         for name, enter in self.remotes.items():
             hosts[name] = {"vip": _VIPS[name], "cmd": list(enter)}
+        for path, served in (proxies or {}).items():
+            for proxy in served:
+                hosts[_CLIENTS[path]][_KEYS[proxy.kind]] = {"listen": f"{proxy.host}:{proxy.port}"}
         hosts["a"]["ports"] = [f"{port}:{self.target[0]}:{self.target[1]}"]
         file = Path(folder, "mesh.yaml")
         file.write_text(json.dumps({"hosts": hosts}))
@@ -57,11 +67,16 @@ class Mesh:
 
 class _Hub:
     def __init__(
-        self, process: subprocess.Popen[bytes], address: Address, first_byte: float
+        self,
+        process: subprocess.Popen[bytes],
+        address: Address,
+        first_byte: float,
+        proxies: Proxies,
     ) -> None:
         self._hub = psutil.Process(process.pid)
         self.address = address
         self.first_byte = first_byte
+        self.proxies = proxies
 
     def ends(self) -> Ends:
         agents, others = split(descendants(self._hub.pid), is_agent)
@@ -76,9 +91,14 @@ def mesh_forward(mesh: Mesh, client: ClientProcess) -> Iterator[Forwarder]:
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         address = (_VIPS["a"], free_port(_VIPS["a"]))
-        argv = mesh.argv(folder, address[1])
+        proxies = {
+            path: tuple(Proxy(kind, "127.0.0.1", free_port()) for kind in _KEYS)
+            for path, host in _CLIENTS.items()
+            if host == "local" or host in mesh.remotes
+        }
+        argv = mesh.argv(folder, address[1], proxies=proxies)
         with running(argv, "norouter", client, address) as (process, first_byte):
-            yield _Hub(process, address, first_byte)
+            yield _Hub(process, address, first_byte, proxies)
 
 
 def agent_start(mesh: Mesh) -> float:

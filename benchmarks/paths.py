@@ -7,13 +7,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.processes import Ends, end
-from benchmarks.protocol import Address, LoadError
+from benchmarks.protocol import Address, LoadError, Proxy
 from benchmarks.workers import ClientProcess, ServerProcess
 
 START_LIMIT = 20.0
@@ -28,6 +28,8 @@ class Forwarder(Protocol):
 
     address: Address
     first_byte: float
+    proxies: Mapping[str, tuple[Proxy, ...]]
+    """By the name of a path, the proxies that its client can use to reach `address`."""
 
     def ends(self) -> Ends:
         """Its processes now."""
@@ -54,6 +56,7 @@ class Direct:
     """No forwarder at all."""
 
     first_byte = 0.0
+    proxies: Mapping[str, tuple[Proxy, ...]] = {}
 
     def __init__(self, address: Address) -> None:
         self.address = address

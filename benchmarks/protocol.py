@@ -16,6 +16,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from dataclasses import dataclass
 
 ECHO, SOURCE, SINK, TOUCH, STALL = b"e", b"s", b"k", b"t", b"z"
 
@@ -28,6 +29,29 @@ PATIENCE = 60.0
 """Seconds after which a blocked socket gives up."""
 
 Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy that connections are made through; `kind` is `connect` (HTTP) or `socks5`."""
+
+    kind: str
+    host: str
+    port: int
+
+    def request(self, target: Address) -> bytes:
+        """Return all that a client sends to reach `target`, in one go."""
+        if self.kind == "connect":
+            name = "{}:{}".format(*target)
+            return f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode()
+        return b"\5\1\0\5\1\0\1" + socket.inet_aton(target[0]) + target[1].to_bytes(2, "big")
+
+    @property
+    def answer(self) -> bytes:
+        """What the proxy says once the target is reached."""
+        if self.kind == "connect":
+            return b"HTTP/1.1 200 Connection established\r\n\r\n"
+        return b"\5\0\5\0\0\1" + bytes(6)
 
 
 class LoadError(Exception):
@@ -65,14 +89,14 @@ def receive_exactly(sock: socket.socket, view: memoryview) -> None:
         got += more
 
 
-def open_stream(address: Address, mode: bytes) -> socket.socket:
-    """A connection in `mode`, answered for by the server.
+def open_stream(address: Address, mode: bytes, proxy: Proxy | None = None) -> socket.socket:
+    """A connection in `mode`, answered for by the server; through `proxy`, if there is one.
 
     Raises:
         LoadError: the server's answer is another byte, or none.
         OSError: the connection failed.
     """
-    sock = ask(address, mode)
+    sock = ask(address, mode, proxy)
     try:
         check_answer(sock, mode)
     except BaseException:
@@ -81,17 +105,33 @@ def open_stream(address: Address, mode: bytes) -> socket.socket:
     return sock
 
 
-def ask(address: Address, mode: bytes) -> socket.socket:
+def ask(address: Address, mode: bytes, proxy: Proxy | None = None) -> socket.socket:
     """A connection on which `mode` was asked for; see `check_answer`."""
-    sock = socket.create_connection(address, timeout=PATIENCE)
+    near = address if proxy is None else (proxy.host, proxy.port)
+    sock = socket.create_connection(near, timeout=PATIENCE)
     try:
         be_patient(sock)
         no_delay(sock)
+        if proxy is not None:
+            pass_proxy(sock, proxy, address)
         sock.sendall(mode)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def pass_proxy(sock: socket.socket, proxy: Proxy, target: Address) -> None:
+    """Have `proxy`, which the socket is connected to, reach `target`.
+
+    Raises:
+        LoadError: it does not answer as it should.
+    """
+    sock.send(proxy.request(target))
+    answer = bytearray(len(proxy.answer))
+    receive_exactly(sock, memoryview(answer))
+    if answer != proxy.answer:
+        raise LoadError(f"the proxy answered {bytes(answer)!r}")
 
 
 def check_answer(sock: socket.socket, mode: bytes) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 NOROUTER_CONNECTIONS = {1: 410.0, 32: 1100.0}
 """Connections per second of NoRouter 0.6.5 on a two-core machine, by how many at once."""
 
+PROXIES = {"connect": "CONNECT", "socks5": "SOCKS5"}
+"""Kinds of proxies, and how the table calls them."""
+
 STREAMS = (1, 8, 64)
 FAIR_STREAMS = 64
 CPU_STREAMS = (1, 64)
@@ -45,11 +48,24 @@ def rows() -> list[Row]:
             found.append(Row(f"cpu.{direction}.{streams}", label, "s/GiB"))
     found += [Row(f"pingpong.p{p}", f"ping-pong 64 bytes, p{p}", "us") for p in (50, 99)]
     found += [Row(f"connections.{n}", f"connections, {n} at once", "1/s") for n in (1, 32)]
+    found += _proxy_rows()
     found += _memory_rows()
     found += [
         Row("start.agent", "command's start to agent ready", "ms", ratio=False),
         Row("start.first", "program's start to first byte", "ms"),
     ]
+    return found
+
+
+def _proxy_rows() -> list[Row]:
+    found = []
+    for kind, title in PROXIES.items():
+        for direction in ("down", "up"):
+            label = f"bulk {direction} through {title}"
+            found.append(Row(f"proxy.{kind}.bulk.{direction}", label, "MiB/s"))
+        for at_once in (1, 32):
+            label = f"connections through {title}, {at_once} at once"
+            found.append(Row(f"proxy.{kind}.connections.{at_once}", label, "1/s"))
     return found
 
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,7 @@ import psutil
 from benchmarks.loads import first_connection
 from benchmarks.paths import Forwarder, free_port, running
 from benchmarks.processes import Ends, descendants, end
-from benchmarks.protocol import Address, LoadError
+from benchmarks.protocol import Address, LoadError, Proxy
 from benchmarks.workers import ClientProcess
 
 GCM = "aes128-gcm@openssh.com"
@@ -134,6 +134,7 @@ class SshForward:
         self._sshd = sshd
         self.address: Address = ("127.0.0.1", port)
         self.first_byte = first_byte
+        self.proxies: Mapping[str, tuple[Proxy, ...]] = {}
 
     def ends(self) -> Ends:
         return Ends(near=[self._process], far=self._sshd.sessions().far)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from benchmarks.protocol import (
     STALL,
     Address,
     LoadError,
+    Proxy,
     check_answer,
     open_stream,
 )
 from benchmarks.workers import ClientProcess, ServerProcess
+from tests.proxy.real import proxying
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +72,31 @@ def test_connections(address: Address, at_once: int) -> None:
     assert loads.connections(address, 20, at_once) > 0
 
 
-@pytest.mark.parametrize("at_once", [1, 4])
+async def _through_a_proxy(address: Address, kind: str) -> None:
+    async with proxying("http" if kind == "connect" else "socks") as served:
+        proxy = Proxy(kind, *served.address)
+        for direction in ("down", "up"):
+            took = await asyncio.to_thread(loads.bulk, address, direction, 2, 600_000, proxy)
+            assert took["bytes"] == 600_000
+        for at_once in (1, 4):
+            assert await asyncio.to_thread(loads.connections, address, 12, at_once, proxy) > 0
+        assert set(served.dialled) == {address}
+
+
+@pytest.mark.parametrize("kind", ["connect", "socks5"])
+def test_loads_pass_a_proxy(address: Address, kind: str) -> None:
+    asyncio.run(_through_a_proxy(address, kind))
+
+
+def test_a_proxy_that_is_none_is_an_error(address: Address) -> None:
+    for kind in ("connect", "socks5"):
+        with pytest.raises((LoadError, ConnectionError)):
+            loads.connections(address, 4, 1, Proxy(kind, *address))
+        with pytest.raises((LoadError, ConnectionError)):
+            loads.connections(address, 4, 4, Proxy(kind, *address))
+
+
+@pytest.mark.parametrize("at_once", [1, 7])
 def test_refused_connections_are_an_error(at_once: int) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
