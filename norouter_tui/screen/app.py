@@ -32,7 +32,7 @@ from norouter_tui.screen.dialogs.connecting import Connecting
 from norouter_tui.screen.dialogs.help import HelpScreen, key_lines
 from norouter_tui.screen.dialogs.opening import Dialogs
 from norouter_tui.screen.history import History
-from norouter_tui.screen.main import MainScreen
+from norouter_tui.screen.main_screen import MainScreen
 from norouter_tui.screen.messages import (
     EngineEnded,
     EventsArrived,

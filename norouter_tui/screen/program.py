@@ -20,7 +20,7 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.documents import notes_of, open_document
 from norouter_tui.screen.app import NorouterApp, Opening
-from norouter_tui.screen.bridge import EngineThread
+from norouter_tui.screen.engine_thread import EngineThread
 from norouter_tui.screen.history import History, history_path
 from norouter_tui.screen.settings import settings_path
 

@@ -20,9 +20,8 @@ from norouter_core.commands.results import (
 from norouter_core.model import MeshSpec
 from norouter_tui.screen import editing
 from norouter_tui.screen.copying import ready_lines
-from norouter_tui.screen.dialogs.choose import Choose
-from norouter_tui.screen.dialogs.confirm import Confirm
 from norouter_tui.screen.dialogs.output import OutputScreen
+from norouter_tui.screen.dialogs.questions import Choose, Confirm
 from norouter_tui.screen.dialogs.tap import TapScreen
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.widgets.cells import fit, tidy

@@ -12,9 +12,9 @@ from textual.widgets import Static
 from norouter_core.session.client import DocumentState
 from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.dialogs.form import Form
-from tests.tui import dialog_scenes as scenes
-from tests.tui import meshes
-from tests.tui.still import StillBackend
+from tests.tui import dialog_states as scenes
+from tests.tui import snapshots
+from tests.tui.canned_client import StillBackend
 
 Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
 
@@ -28,7 +28,7 @@ def play_dialog(
         backend = StillBackend(scenes.answer)
         backend.known = scenes.KNOWN
         app = NorouterApp(backend, opening=opening)
-        snapshot = meshes.snapshot(**more)
+        snapshot = snapshots.snapshot(**more)
         backend.spec = snapshot.spec
         async with app.run_test(size=(100, 36)) as pilot:
             await scenes.play(pilot, keys, snapshot)

@@ -16,10 +16,10 @@ from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.session.document import Document
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.bridge import EngineThread
 from norouter_tui.screen.dialogs.connecting import Connecting
-from tests.tui.dialog_scenes import press
-from tests.tui.driving import shown, until
+from norouter_tui.screen.engine_thread import EngineThread
+from tests.tui.app_driver import shown, until
+from tests.tui.dialog_states import press
 
 
 def _states(app: NorouterApp) -> list[HostState]:

@@ -11,13 +11,12 @@ from textual.pilot import Pilot
 from norouter_core.commands.parser import parse
 from norouter_core.commands.results import Completion, Outcome
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.dialogs.answers import Answers
 from norouter_tui.screen.dialogs.command_builder import Said, sentence
 from norouter_tui.screen.dialogs.files import FileDialog
-from norouter_tui.screen.dialogs.welcome import Welcome
+from norouter_tui.screen.dialogs.questions import Answers, Welcome
+from tests.tui.app_driver import notes, shown, until
+from tests.tui.canned_client import StillBackend
 from tests.tui.dialogs import NEW, is_closed, play_dialog, press
-from tests.tui.driving import notes, shown, until
-from tests.tui.still import StillBackend
 
 Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
 

@@ -11,18 +11,17 @@ from textual.pilot import Pilot
 from norouter_core.commands.results import Completion
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.dialogs.add_host import AddHost
 from norouter_tui.screen.dialogs.connecting import Connecting
-from norouter_tui.screen.dialogs.edit_host import EditHost
 from norouter_tui.screen.dialogs.form import Form
+from norouter_tui.screen.dialogs.hosts import AddHost, EditHost
 from norouter_tui.screen.dialogs.ports import AddPort
-from norouter_tui.screen.dialogs.welcome import Welcome
+from norouter_tui.screen.dialogs.questions import Welcome
 from norouter_tui.screen.messages import SnapshotArrived
-from tests.tui import dialog_scenes as scenes
-from tests.tui import meshes
+from tests.tui import dialog_states as scenes
+from tests.tui import snapshots
+from tests.tui.app_driver import notes, shown, until
+from tests.tui.canned_client import StillBackend
 from tests.tui.dialogs import below, is_closed, is_open, play_dialog, press
-from tests.tui.driving import notes, shown, until
-from tests.tui.still import StillBackend
 
 Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
 
@@ -297,7 +296,7 @@ def test_everything_of_a_host_is_changed_as_one_change() -> None:
             "host rename web front",
         )
 
-    play_dialog(play, ("e",), mesh=mesh, of_hosts=(meshes.hosts()[1],))
+    play_dialog(play, ("e",), mesh=mesh, of_hosts=(snapshots.hosts()[1],))
 
 
 def test_a_host_form_left_as_it_is_changes_nothing() -> None:

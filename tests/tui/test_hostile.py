@@ -17,9 +17,9 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import EventsArrived, SnapshotArrived
 from tests.cli.values import host, listener, stream
-from tests.tui import meshes
-from tests.tui.driving import shown, until
-from tests.tui.still import StillBackend
+from tests.tui import snapshots
+from tests.tui.app_driver import shown, until
+from tests.tui.canned_client import StillBackend
 
 NAMES = (
     "\x1b[2J\x1b]0;title\x07",
@@ -35,12 +35,12 @@ NAMES = (
 
 
 def _hostile(name: str) -> Snapshot:
-    problem = replace(meshes.DENIED, message=name, hint=name, stderr=(name,), command=name)
+    problem = replace(snapshots.DENIED, message=name, hint=name, stderr=(name,), command=name)
     hosts = [
         host(name, command=name, agent=name, problem=problem, state=state, retry_in=1.0)
         for state in (HostState.BACKING_OFF, HostState.FAILED)
     ]
-    return meshes.snapshot(
+    return snapshots.snapshot(
         of_hosts=hosts,
         of_streams=[stream(from_host=name, to_host=name, target=name, peer=name, listener=name)],
         of_listeners=[listener(name, to_host=name, listen=name, target=name, note=name, bound="")],
@@ -79,7 +79,7 @@ def test_sizes_from_nothing_to_much_and_back() -> None:
     async def play() -> None:
         app = NorouterApp(StillBackend())
         async with app.run_test(size=(140, 45)) as pilot:
-            app.post_message(SnapshotArrived(meshes.snapshot(of_streams=meshes.streams(300))))
+            app.post_message(SnapshotArrived(snapshots.snapshot(of_streams=snapshots.streams(300))))
             await pilot.press("1", "end", "enter")
             for size in ((40, 10), (1, 1), (80, 24), (12, 3), (300, 80), (40, 10), (140, 45)):
                 await pilot.resize_terminal(*size)
@@ -95,7 +95,7 @@ def test_much_pasted_text_is_cut_and_costs_nothing() -> None:
     async def play() -> None:
         app = NorouterApp(StillBackend())
         async with app.run_test(size=(80, 24)) as pilot:
-            app.post_message(SnapshotArrived(meshes.snapshot()))
+            app.post_message(SnapshotArrived(snapshots.snapshot()))
             for key in ("colon", "escape", "1", "slash"):
                 await pilot.press(key)
                 focused = app.focused

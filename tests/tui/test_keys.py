@@ -14,15 +14,14 @@ from textual.pilot import Pilot
 from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Question
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.dialogs.answers import Answers
-from norouter_tui.screen.dialogs.confirm import Confirm
 from norouter_tui.screen.dialogs.help import HelpScreen
+from norouter_tui.screen.dialogs.questions import Answers, Confirm
 from norouter_tui.screen.messages import SnapshotArrived
+from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.streams import StreamGrid
-from norouter_tui.screen.widgets.detail import DetailPane
-from tests.tui import meshes, scenes
-from tests.tui.driving import notes, rows, shown, until
-from tests.tui.still import Answer, StillBackend
+from tests.tui import screen_states, snapshots
+from tests.tui.app_driver import notes, rows, shown, until
+from tests.tui.canned_client import Answer, StillBackend
 
 Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
 
@@ -40,7 +39,7 @@ def _play(
         app = NorouterApp(backend, settings=settings)
         app.animation_level = "none"
         async with app.run_test(size=size) as pilot:
-            app.post_message(SnapshotArrived(snapshot or meshes.snapshot()))
+            app.post_message(SnapshotArrived(snapshot or snapshots.snapshot()))
             await pilot.pause()
             await play(app, pilot, backend)
         assert app.fault is None
@@ -110,12 +109,12 @@ def test_streams_are_sorted_and_the_cursor_stays_on_its_row() -> None:
         await pilot.press("T")
         assert [row.status.to_host for row in grid.rows][:3] == ["bastion"] * 3
         assert "by to ▲" in shown(app)
-        fewer = meshes.snapshot(of_streams=meshes.streams(5)[1:])
+        fewer = snapshots.snapshot(of_streams=snapshots.streams(5)[1:])
         app.post_message(SnapshotArrived(fewer))
         await pilot.pause()
         assert grid.selected is not None and grid.selected.status.id == 3
         # The row under the cursor goes: the cursor stays where it is.
-        gone = meshes.snapshot(of_streams=[s for s in meshes.streams(5) if s.id != 3])
+        gone = snapshots.snapshot(of_streams=[s for s in snapshots.streams(5) if s.id != 3])
         app.post_message(SnapshotArrived(gone))
         await pilot.pause()
         assert grid.selected is not None
@@ -156,11 +155,11 @@ def test_a_filter_works_as_it_is_typed_and_says_what_is_wrong() -> None:
 def test_a_frozen_table_counts_what_is_new() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
         await pilot.press("1", "f")
-        app.post_message(SnapshotArrived(scenes.later()))
+        app.post_message(SnapshotArrived(screen_states.later()))
         await until(pilot, lambda: "frozen, 3 new" in shown(app))
         assert len(_ids(app)) == 9
         await pilot.press("f")
-        app.post_message(SnapshotArrived(scenes.later()))
+        app.post_message(SnapshotArrived(screen_states.later()))
         await until(pilot, lambda: len(_ids(app)) == 12)
 
     _play(play)
@@ -260,7 +259,7 @@ def test_bytes_are_looked_at_as_text_and_as_hex() -> None:
         await pilot.press("escape")
         assert app.screen is app.main
 
-    _play(play, answer=scenes.answer)
+    _play(play, answer=screen_states.answer)
 
 
 def test_a_ready_line_is_copied() -> None:
@@ -293,7 +292,7 @@ def test_the_manifest_is_edited_and_applied_once_what_differs_was_seen(
         await pilot.press("y")
         await until(pilot, lambda: any(x.startswith("load --keep /") for x in backend.ran))
 
-    _play(play, answer=scenes.answer)
+    _play(play, answer=screen_states.answer)
 
 
 def test_quitting_asks_the_session_and_a_second_time_ends_at_once() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import pytest_textual_snapshot  # type: ignore[import-untyped]  # it ships without types
 
-from tests.tui import dialog_scenes
-from tests.tui.scenes import SCENES, Scene
+from tests.tui import dialog_states
+from tests.tui.screen_states import SCENES, Scene
 
 FOLDER = Path(__file__).parents[2] / "snapshots"
 
@@ -36,14 +36,14 @@ def _in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _EVERY = [
     pytest.param(scene, size, id=f"{scene.name}-{size[0]}x{size[1]}")
-    for scene in (*SCENES, *dialog_scenes.SCENES)
+    for scene in (*SCENES, *dialog_states.SCENES)
     for size in scene.sizes
 ]
 
 
 @pytest.mark.parametrize(("scene", "size"), _EVERY)
 def test_it_looks_as_ever(
-    scene: Scene | dialog_scenes.Scene,
+    scene: Scene | dialog_states.Scene,
     size: tuple[int, int],
     snap_compare: Any,
     monkeypatch: pytest.MonkeyPatch,

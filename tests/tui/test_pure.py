@@ -19,14 +19,22 @@ from norouter_tui.screen.dialogs.tap import Side
 from norouter_tui.screen.history import History
 from norouter_tui.screen.settings import ScreenSettings, load_settings
 from norouter_tui.screen.terminal import Input
-from norouter_tui.screen.texts import cells, translated, wrapped
 from norouter_tui.screen.views.manifest import merged
 from norouter_tui.screen.views.ports import rows_of
 from norouter_tui.screen.views.streams import COLUMNS
-from norouter_tui.screen.widgets.cells import age, fit, short, sparkline, trip
-from norouter_tui.screen.widgets.columns import GAP, place
+from norouter_tui.screen.widgets.cells import (
+    age,
+    cells,
+    fit,
+    short,
+    sparkline,
+    translated,
+    trip,
+    wrapped,
+)
+from norouter_tui.screen.widgets.grid import GAP, place
 from tests.cli.values import host, listener
-from tests.tui import meshes
+from tests.tui import snapshots
 
 
 @pytest.mark.parametrize(
@@ -142,7 +150,7 @@ def test_lines_to_copy_fit_what_they_are_for() -> None:
                  target="SOCKS proxy", service="socks"),
     ]  # fmt: skip
     here = host("local", command="", vip="127.0.42.100")
-    snapshot = meshes.snapshot(of_hosts=[here, host()], of_listeners=ports, mesh=mesh)
+    snapshot = snapshots.snapshot(of_hosts=[here, host()], of_listeners=ports, mesh=mesh)
     proxy, udp, ssh = (ready_lines(row, snapshot)[0] for row in rows_of(snapshot))
     assert ssh == "ssh -p 2222 127.0.42.101"
     assert udp == "nc -u 127.0.42.101 53"
@@ -195,8 +203,8 @@ def test_texts_keep_their_colours_when_they_are_wrapped() -> None:
 
 
 def test_a_port_tells_the_worst_of_its_hosts() -> None:
-    states = [row.state.text for row in rows_of(meshes.snapshot())]
+    states = [row.state.text for row in rows_of(snapshots.snapshot())]
     assert states == ["● here", "● on 3 hosts", *states[2:3], "↻ db backing off"]
     assert "Address already in use" in states[2]
     down = [replace(host(), state=HostState.FAILED)]
-    assert rows_of(meshes.snapshot(of_hosts=down))[0].target_host is not None
+    assert rows_of(snapshots.snapshot(of_hosts=down))[0].target_host is not None

@@ -17,8 +17,8 @@ from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.bridge import EngineThread
-from tests.tui.driving import notes, rows, shown, until
+from norouter_tui.screen.engine_thread import EngineThread
+from tests.tui.app_driver import notes, rows, shown, until
 
 
 def _mesh(target: int) -> MeshSpec:

@@ -22,8 +22,7 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.output.text import seconds
 from norouter_tui.screen.messages import RunCommand
 from norouter_tui.screen.quoting import word
-from norouter_tui.screen.texts import content, wrapped
-from norouter_tui.screen.widgets.cells import fit
+from norouter_tui.screen.widgets.cells import content, fit, wrapped
 from norouter_tui.screen.widgets.keybar import KeyBar
 
 _LABEL = 44

@@ -17,10 +17,10 @@ from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.sanitize import escape
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import split
-from norouter_tui.screen.dialogs.fields import FieldInput, FieldRow, FormField
-from norouter_tui.screen.dialogs.suggestions import Suggestions
+from norouter_tui.screen.dialogs.form import FieldInput, FieldRow, FormField
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.widgets.keybar import KeyBar
+from norouter_tui.screen.widgets.suggestions import Suggestions
 
 
 class FileDialog(ModalScreen[str | None]):

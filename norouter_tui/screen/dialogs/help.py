@@ -14,8 +14,7 @@ from textual.screen import ModalScreen, Screen
 
 from norouter_tui.screen.widgets.cells import fit
 from norouter_tui.screen.widgets.keybar import KeyBar
-from norouter_tui.screen.widgets.lines import LineView
-from norouter_tui.screen.widgets.textview import TextLine, TextView
+from norouter_tui.screen.widgets.lines import LineView, TextLine, TextView
 
 _EVERYWHERE = "Everywhere"
 _LIST = "In this list"

@@ -16,16 +16,13 @@ from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
 from norouter_tui.demo.live import is_demo, play
 from norouter_tui.output.text import count
-from norouter_tui.screen.dialogs.add_host import AddHost
-from norouter_tui.screen.dialogs.answers import Answer, Answers
-from norouter_tui.screen.dialogs.confirm import changes
 from norouter_tui.screen.dialogs.connecting import Connecting
-from norouter_tui.screen.dialogs.edit_host import EditHost
 from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.form import Form
+from norouter_tui.screen.dialogs.hosts import AddHost, EditHost
 from norouter_tui.screen.dialogs.ports import AddPort, EditPort
+from norouter_tui.screen.dialogs.questions import Answer, Answers, Welcome, changes
 from norouter_tui.screen.dialogs.routes import RouteForm
-from norouter_tui.screen.dialogs.welcome import Welcome
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.views.hosts import HostRow
 from norouter_tui.screen.views.ports import PortRow

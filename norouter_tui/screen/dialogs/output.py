@@ -16,10 +16,9 @@ from textual.screen import ModalScreen
 from norouter_core.commands.results import Bytes, Outcome, Output
 from norouter_tui.output.hexdump import ByteText
 from norouter_tui.output.rendering import lines as output_lines
-from norouter_tui.screen.texts import translated, wrapped
-from norouter_tui.screen.widgets.cells import tidy
+from norouter_tui.screen.widgets.cells import tidy, translated, wrapped
 from norouter_tui.screen.widgets.keybar import KeyBar
-from norouter_tui.screen.widgets.textview import TextLine, TextView
+from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 MOST = 5000
 """Lines that are kept; the oldest go."""

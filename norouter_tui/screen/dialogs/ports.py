@@ -15,8 +15,7 @@ from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import Forward, HostSpec, MeshSpec, format_address
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import Said, Sentence, sentence
-from norouter_tui.screen.dialogs.fields import FormField
-from norouter_tui.screen.dialogs.form import Form, Values
+from norouter_tui.screen.dialogs.form import Form, FormField, Values
 
 _TARGET_HINT = "what that host dials, HOST:PORT; 80 means 127.0.0.1:80"
 

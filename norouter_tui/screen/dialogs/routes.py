@@ -15,8 +15,7 @@ from norouter_tui.screen.dialogs.command_builder import (
     sentence,
     split,
 )
-from norouter_tui.screen.dialogs.fields import FormField
-from norouter_tui.screen.dialogs.form import Form, Values
+from norouter_tui.screen.dialogs.form import Form, FormField, Values
 
 
 class RouteForm(Form):

@@ -19,7 +19,7 @@ from norouter_core.engine.tap import LIMIT, RECEIVED, SENT
 from norouter_tui.output.text import size
 from norouter_tui.screen.widgets.cells import tidy
 from norouter_tui.screen.widgets.keybar import KeyBar
-from norouter_tui.screen.widgets.textview import TextLine, TextView
+from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 REFRESH = 0.2
 """Seconds between two looks at what has passed: bytes come faster than anybody reads."""

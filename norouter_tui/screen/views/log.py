@@ -16,10 +16,10 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from norouter_core.session.client import Snapshot
-from norouter_tui.screen.texts import translated, wrapped
 from norouter_tui.screen.views.base import View
+from norouter_tui.screen.widgets.cells import translated, wrapped
 from norouter_tui.screen.widgets.filterbar import FilterBar
-from norouter_tui.screen.widgets.textview import TextLine, TextView
+from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 MOST = 2000
 """Entries that are kept; the oldest go."""

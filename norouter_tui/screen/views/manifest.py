@@ -14,10 +14,9 @@ from textual.widget import Widget
 from norouter_core.model import MeshSpec
 from norouter_core.session.client import DocumentState, Snapshot
 from norouter_tui.output.text import count
-from norouter_tui.screen.texts import wrapped
 from norouter_tui.screen.views.base import View
-from norouter_tui.screen.widgets.cells import tidy
-from norouter_tui.screen.widgets.textview import TextLine, TextView
+from norouter_tui.screen.widgets.cells import tidy, wrapped
+from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 _STYLES = {"+": "good", "-": "bad", " ": "text"}

@@ -23,8 +23,7 @@ from norouter_tui.output import hints
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import HOST_LOOKS, LISTENER_LOOKS, Cell, plain
-from norouter_tui.screen.widgets.columns import GridColumn
-from norouter_tui.screen.widgets.grid import Grid, sort_bindings
+from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.screen.messages import NothingToDo, RunCommand
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import HOST_LOOKS, Cell, plain
-from norouter_tui.screen.widgets.columns import GridColumn
-from norouter_tui.screen.widgets.grid import Grid, sort_bindings
+from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,8 @@ from norouter_tui.screen.widgets.cells import (
     sparkline,
     tidy,
 )
-from norouter_tui.screen.widgets.columns import GridColumn
 from norouter_tui.screen.widgets.filterbar import FilterBar
-from norouter_tui.screen.widgets.grid import Grid, sort_bindings
+from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from norouter_core.session.client import DocumentState, Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import SnapshotArrived
 from norouter_tui.screen.views.log import LogEntry, LogView
-from tests.tui import meshes
-from tests.tui.still import StillBackend
+from tests.tui import snapshots
+from tests.tui.canned_client import StillBackend
 
 MANIFEST = """\
 hosts:
@@ -92,19 +92,19 @@ def answer(line: str, confirmed: bool) -> tuple[Outcome, Sequence[Output]]:
 
 def many() -> Snapshot:
     """500 streams."""
-    return meshes.snapshot(of_streams=meshes.streams(500))
+    return snapshots.snapshot(of_streams=snapshots.streams(500))
 
 
 def empty() -> Snapshot:
     """Nothing at all."""
-    return meshes.snapshot(
+    return snapshots.snapshot(
         of_hosts=(), of_streams=(), of_listeners=(), mesh=MeshSpec(), document=DocumentState()
     )
 
 
 def later() -> Snapshot:
     """Three streams more than at first."""
-    return meshes.snapshot(of_streams=meshes.streams(12))
+    return snapshots.snapshot(of_streams=snapshots.streams(12))
 
 
 LOG = (
@@ -124,7 +124,7 @@ class Scene:
 
     name: str
     keys: tuple[str, ...] = ()
-    snapshot: Callable[[], Snapshot] = meshes.snapshot
+    snapshot: Callable[[], Snapshot] = snapshots.snapshot
     then: Callable[[], Snapshot] | None = None
     """A later snapshot, that comes after the keys."""
     theme: str = "norouter-dark"
@@ -146,7 +146,7 @@ class Scene:
         await pilot.pause()
         for field in app.main.query(Input):
             field.cursor_blink = False
-        app.main.query_one(LogView).add(LogEntry(meshes.NOW, line) for line in LOG)
+        app.main.query_one(LogView).add(LogEntry(snapshots.NOW, line) for line in LOG)
         app.post_message(SnapshotArrived(self.snapshot()))
         await pilot.pause()
         for key in self.keys:

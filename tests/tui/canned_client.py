@@ -8,7 +8,7 @@ from typing import Any
 from norouter_core.commands.results import Completion, Emit, Outcome, Output
 from norouter_core.model import MeshSpec
 from norouter_core.session.preview import Preview, preview
-from tests.tui import meshes
+from tests.tui import snapshots
 
 Answer = Callable[[str, bool], tuple[Outcome, Sequence[Output]]]
 
@@ -22,7 +22,7 @@ class StillBackend:
         self.left = 0
         self.killed = 0
         self.completions: Sequence[Completion] = ()
-        self.spec: MeshSpec = meshes.spec()
+        self.spec: MeshSpec = snapshots.spec()
         self.cuts: tuple[int, ...] = ()
         self.known: Sequence[tuple[str, str]] = ()
         self.changed: list[tuple[str, ...]] = []

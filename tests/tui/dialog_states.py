@@ -17,8 +17,8 @@ from norouter_core.session.client import DocumentState, Rate, Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import SnapshotArrived
 from tests.cli.values import host
-from tests.tui import meshes
-from tests.tui.still import StillBackend
+from tests.tui import snapshots
+from tests.tui.canned_client import StillBackend
 
 KNOWN = (
     ("docker exec -i web", "container nginx:1.27"),
@@ -103,14 +103,14 @@ def coming(state: HostState, since: float, **more: Any) -> Snapshot:
         vip="127.0.42.105",
         command="docker exec -i shop",
         state=state,
-        since=meshes.NOW + since,
+        since=snapshots.NOW + since,
         round_trip=None,
         agent="Python 3.12.4, Linux x86_64" if state is HostState.READY else "",
         **more,
     )
-    spec = meshes.spec().with_host(HostSpec("shop", "127.0.42.105", "docker exec -i shop"))
-    before = meshes.snapshot(mesh=spec, of_hosts=(*meshes.hosts(), status))
-    return replace(before, at=meshes.NOW + since + 0.3)
+    spec = snapshots.spec().with_host(HostSpec("shop", "127.0.42.105", "docker exec -i shop"))
+    before = snapshots.snapshot(mesh=spec, of_hosts=(*snapshots.hosts(), status))
+    return replace(before, at=snapshots.NOW + since + 0.3)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Scene:
 
     name: str
     keys: Keys
-    snapshot: Callable[[], Snapshot] = meshes.snapshot
+    snapshot: Callable[[], Snapshot] = snapshots.snapshot
     then: tuple[Callable[[], Snapshot], ...] = ()
     cuts: tuple[int, ...] = ()
     opening: Any = None
@@ -143,13 +143,13 @@ class Scene:
 
 def unsaved_new() -> Snapshot:
     """A mesh that has no file yet."""
-    return meshes.snapshot(document=DocumentState("", True, "port add web 9100", ""))
+    return snapshots.snapshot(document=DocumentState("", True, "port add web 9100", ""))
 
 
 def first() -> Snapshot:
     """What a session without a manifest begins with."""
-    here = replace(meshes.hosts()[0], streams=0)
-    nothing = meshes.snapshot(mesh=new_mesh(), of_hosts=(here,), of_streams=(), of_listeners=())
+    here = replace(snapshots.hosts()[0], streams=0)
+    nothing = snapshots.snapshot(mesh=new_mesh(), of_hosts=(here,), of_streams=(), of_listeners=())
     return replace(nothing, document=DocumentState(), hosts={}, total=Rate())
 
 
@@ -167,7 +167,7 @@ def ready() -> Snapshot:
 
 def failed() -> Snapshot:
     problem = replace(
-        meshes.DENIED,
+        snapshots.DENIED,
         message="docker: the container shop is not running",
         hint="start it: docker start shop",
         stderr=(

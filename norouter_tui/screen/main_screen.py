@@ -16,13 +16,13 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.screen.history import History
 from norouter_tui.screen.messages import NothingToDo, RunCommand
 from norouter_tui.screen.quoting import word
+from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.hosts import HostList
-from norouter_tui.screen.widgets.detail import DetailPane
+from norouter_tui.screen.views.tabs import TABS, Tabs
 from norouter_tui.screen.widgets.header import TotalsBar
 from norouter_tui.screen.widgets.keybar import KeyBar
 from norouter_tui.screen.widgets.lines import LineView
 from norouter_tui.screen.widgets.prompt import CommandLine, Complete
-from norouter_tui.screen.widgets.tabs import TABS, Tabs
 
 
 class MainScreen(Screen[None]):

@@ -1,11 +1,13 @@
-"""All that is known of one host, port, route or stream, as labelled lines."""
+"""The pane below the tabs: all that is known of what is under the cursor, live."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from rich.text import Text
+from textual.content import Content
 
 from norouter_core.commands.filters import way
 from norouter_core.engine.status import HostState, ListenerState
@@ -25,7 +27,10 @@ from norouter_tui.screen.widgets.cells import (
     age,
     sparkline,
     tidy,
+    translated,
+    wrapped,
 )
+from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 _LABEL = 12
 INDENT = _LABEL + 1
@@ -35,7 +40,7 @@ _SPARK = 40
 Row = HostRow | PortRow | RouteRow | StreamRow
 
 
-def title(row: Row) -> str:
+def row_title(row: Row) -> str:
     """What is described, in a few words."""
     match row:
         case HostRow():
@@ -49,7 +54,7 @@ def title(row: Row) -> str:
             return f"Stream {row.status.id}"
 
 
-def lines(row: Row, snapshot: Snapshot) -> list[Text]:
+def describe(row: Row, snapshot: Snapshot) -> list[Text]:
     """The description; styles by the names of `themes.STYLES`."""
     match row:
         case HostRow():
@@ -139,3 +144,36 @@ def _stream(row: StreamRow) -> Iterator[Text]:
     yield _fact("", (sparkline(row.rate.history, _SPARK).strip(), "spark"))
     if stream.direct:
         yield Text(" Served on the host itself: its bytes do not come by here.", "muted")
+
+
+class DetailPane(TextView):
+    """Hidden until something is chosen; Escape hides it again."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._described: tuple[Row, Snapshot] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is in sight."""
+        return self.has_class("-open")
+
+    def describe(self, row: Row | None, snapshot: Snapshot) -> None:
+        """Shows all of a row; nothing for None."""
+        self._described = None if row is None else (row, snapshot)
+        name = "Detail" if row is None else row_title(row)
+        self.border_title = Content(name)
+        self._fill()
+
+    def _fill(self) -> None:
+        width = self.scrollable_content_region.width - 1
+        if self._described is None or width < 1:
+            self.show(())
+            return
+        texts = map(translated, describe(*self._described))
+        lines = [line for text in texts for line in wrapped(text, width, INDENT)]
+        self.show(TextLine(number, line) for number, line in enumerate(lines))
+
+    def on_resize(self) -> None:
+        self._fill()
+        super().on_resize()
