@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Any
 
 VIP_POOL = "127.0.42.0/24"
 """Where VIPs are allotted from when a host names none."""
@@ -80,15 +81,19 @@ class DnsSpec:
     disable: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
-    """What a host and the host template can both say. None means "not said here"."""
+    """What both a host and the host template may set. None means "not set here".
+
+    `norouter_core.manifest.options` has a row for each field: its key, type and description.
+    """
 
     ports: tuple[Forward, ...] = ()
     http: ProxySpec | None = None
     socks: ProxySpec | None = None
     dns: DnsSpec | None = None
-    loopback_disable: bool | None = None
+    loopback: bool | None = None
+    """Whether the mesh's ports are served at the VIPs on this host."""
     state_dir: StateDir | None = None
     write_etc_hosts: bool | None = None
     agent: AgentMode | None = None
@@ -118,19 +123,17 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
-    """One host with the template merged in: what the engine makes so."""
+class Host(HostOptions):
+    """A host with the template merged in, and the defaults of what neither sets."""
 
     name: str
     vip: str
     argv: tuple[str, ...] | None
     """The exec command split into words; None is this machine."""
     aliases: tuple[str, ...] = ()
-    ports: tuple[Forward, ...] = ()
-    http: ProxySpec | None = None
-    socks: ProxySpec | None = None
+    _: KW_ONLY
     dns: DnsSpec = field(default_factory=DnsSpec)
-    loopback_disable: bool = False
+    loopback: bool = True
     state_dir: StateDir = field(default_factory=StateDir)
     write_etc_hosts: bool = False
     agent: AgentMode = AgentMode.AUTO
@@ -198,23 +201,13 @@ def split_cmd(cmd: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 def _merge(host: HostSpec, template: HostOptions) -> Host:
     own = host.options
+    merged: dict[str, Any] = {}
+    for option in fields(HostOptions):
+        value = getattr(own, option.name)
+        value = getattr(template, option.name) if value is None else value
+        if value is not None:
+            merged[option.name] = value
     taken = {(forward.listen, forward.proto) for forward in own.ports}
     inherited = tuple(f for f in template.ports if (f.listen, f.proto) not in taken)
-    return Host(
-        name=host.name,
-        vip=host.vip,
-        argv=split_cmd(host.cmd),
-        aliases=host.aliases,
-        ports=own.ports + inherited,
-        http=own.http or template.http,
-        socks=own.socks or template.socks,
-        dns=own.dns or template.dns or DnsSpec(),
-        loopback_disable=_first(own.loopback_disable, template.loopback_disable, False),
-        state_dir=own.state_dir or template.state_dir or StateDir(),
-        write_etc_hosts=_first(own.write_etc_hosts, template.write_etc_hosts, False),
-        agent=own.agent or template.agent or AgentMode.AUTO,
-    )
-
-
-def _first(*choices: bool | None) -> bool:
-    return next(choice for choice in choices if choice is not None)
+    merged["ports"] = own.ports + inherited
+    return Host(host.name, host.vip, split_cmd(host.cmd), host.aliases, **merged)

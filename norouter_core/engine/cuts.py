@@ -17,7 +17,7 @@ def cuts(
     hosts = list(after)
     was, will = ({host.name: host for host in each} for each in (before, hosts))
     ending = {name for name, host in was.items() if name not in will or _anew(host, will[name])}
-    unlistened = {n for n, h in will.items() if h.loopback_disable and n in was}
+    unlistened = {n for n, h in will.items() if not h.loopback and n in was}
     kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
     for stream in streams:
         through = stream.publication

@@ -136,7 +136,7 @@ def assign_listeners(
     proxies in `served` are wanted by their own hosts alone.
     """
     hosts = list(hosts)
-    listening = [host for host in hosts if not host.loopback_disable]
+    listening = [host for host in hosts if host.loopback]
     groups: dict[object, set[str]] = {}
     for host in hosts:
         if host.name in namespaces:

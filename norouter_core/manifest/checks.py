@@ -115,7 +115,7 @@ def collisions(spec: MeshSpec) -> Iterator[Collision]:
             published.setdefault((host.vip, host.dns_port), name)
     for host in hosts:
         own: dict[tuple[str, int], str] = {}
-        taken = ChainMap(own, {} if host.loopback_disable else published)
+        taken = ChainMap(own, published if host.loopback else {})
         for key, proxy in (("http", host.http), ("socks", host.socks)):
             if proxy is None:
                 continue

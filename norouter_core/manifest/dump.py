@@ -116,8 +116,8 @@ def _options(options: HostOptions) -> dict[str, Any]:
             said[key] = _proxy(proxy)
     if options.dns is not None:
         said["dns"] = _only(port=options.dns.port, disable=options.dns.disable)
-    if options.loopback_disable is not None:
-        said["loopback"] = {"disable": options.loopback_disable}
+    if options.loopback is not None:
+        said["loopback"] = {"disable": not options.loopback}
     if options.state_dir is not None:
         path, disable = options.state_dir.path, options.state_dir.disable
         said["stateDir"] = _only(pathOnAgent=path and _Quoted(path), disable=disable)

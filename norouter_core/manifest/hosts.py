@@ -174,7 +174,7 @@ def _read_options(
         http=get("http", _read_proxy),
         socks=get("socks", _read_proxy),
         dns=get("dns", _read_dns),
-        loopback_disable=get("loopback", _read_loopback),
+        loopback=get("loopback", _read_loopback),
         state_dir=get("stateDir", _read_state_dir),
         write_etc_hosts=get("writeEtcHosts", read_flag),
         agent=get("agent", _read_agent),
@@ -226,7 +226,8 @@ def _read_loopback(node: Node, report: Report, what: str) -> bool | None:
     fields = known_fields(read_table(node, report, what) or {}, ("disable",), report, what)
     if "disable" not in fields:
         return None
-    return read_flag(fields["disable"].value, report, f"disable of {what}")
+    flag = read_flag(fields["disable"].value, report, f"disable of {what}")
+    return None if flag is None else not flag
 
 
 def _read_state_dir(node: Node, report: Report, what: str) -> StateDir | None:

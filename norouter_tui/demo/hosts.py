@@ -46,7 +46,7 @@ class SimulatedHost:
         command = ("sh", str(self.folder / "exec"), self.name)
         # All of them share this machine's loopback, where one that listens for itself would be
         # served without crossing its link: so `here` listens, and every byte crosses a link.
-        options = HostOptions(ports=(forward,), loopback_disable=True)
+        options = HostOptions(ports=(forward,), loopback=False)
         return HostSpec(self.name, self.vip, command, options=options)
 
     def pid(self) -> int:

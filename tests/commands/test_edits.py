@@ -152,7 +152,7 @@ def test_routes_follow_a_vip_and_an_alias_that_goes() -> None:
 def test_options_are_set_and_taken_back() -> None:
     spec = built(WEB, "host set web --agent python --loopback off --etc-hosts on --state-dir ~/x")
     options = spec.hosts[-1].options
-    assert (options.agent, options.loopback_disable) == (AgentMode.PYTHON, True)
+    assert (options.agent, options.loopback) == (AgentMode.PYTHON, False)
     assert options.write_etc_hosts is True
     assert options.state_dir is not None
     words = "--agent default --loopback default --etc-hosts default --state-dir default"

@@ -1,7 +1,7 @@
 """Meshes on this machine's loopback: hosts are `env ... sh`, addresses never meet another test's.
 
 Hosts that share a network namespace serve their own VIP themselves. So a host that is to be
-reached over the hub gets `loopback_disable`: another host then binds its VIP (`relayed`).
+reached over the hub gets `loopback=False`: another host then binds its VIP (`relayed`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def host(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> Host
 
 def relayed(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
     """A host that is reached over the hub only."""
-    options = HostOptions(ports=ports, dns=NO_DNS, loopback_disable=True)
+    options = HostOptions(ports=ports, dns=NO_DNS, loopback=False)
     return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
 
 

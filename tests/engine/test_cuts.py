@@ -46,7 +46,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         {"relayed", "proxied"},
     ),
     "a direct port gone": (lambda spec, port: with_ports(spec, "own"), {"direct"}),
-    "no loopback": (lambda spec, port: changed(spec, "own", loopback_disable=True), {"direct"}),
+    "no loopback": (lambda spec, port: changed(spec, "own", loopback=False), {"direct"}),
     "the proxy gone": (lambda spec, port: changed(spec, "hub", http=None), {"proxied"}),
     "the host gone": (lambda spec, port: spec.without_host("web"), {"relayed", "proxied"}),
     "another command": (

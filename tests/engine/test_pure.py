@@ -86,7 +86,7 @@ def test_ready_is_reached_over_a_start_only() -> None:
 
 def made(name: str, vip: str, *listen: int, disable: bool = False) -> Host:
     ports = tuple(Forward(port, "127.0.0.1", port) for port in listen)
-    return Host(name, vip, None, ports=ports, dns=NO_DNS, loopback_disable=disable)
+    return Host(name, vip, None, ports=ports, dns=NO_DNS, loopback=not disable)
 
 
 A = made("a", "127.0.42.1", 80)

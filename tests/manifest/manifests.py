@@ -103,7 +103,7 @@ def options(base: int) -> st.SearchStrategy[HostOptions]:
         http=st.none() | st.builds(ProxySpec, st.just("127.0.0.1"), st.just(base), auths),
         socks=st.none() | st.builds(ProxySpec, st.just("::1"), st.just(base), auths),
         dns=st.none() | dns_specs(base),
-        loopback_disable=st.none() | st.booleans(),
+        loopback=st.none() | st.booleans(),
         state_dir=st.none() | st.builds(StateDir, st.none() | filled, st.none() | st.booleans()),
         write_etc_hosts=st.none() | st.booleans(),
         agent=st.none() | st.sampled_from(AgentMode),

@@ -57,7 +57,7 @@ def test_every_key_is_read() -> None:
         http=ProxySpec("127.0.0.1", 18080, "alice:se:cret"),
         socks=ProxySpec("::1", 18081),
         dns=DnsSpec(5353, False),
-        loopback_disable=True,
+        loopback=False,
         state_dir=StateDir("~/x ${HOME}", False),
         write_etc_hosts=False,
         agent=AgentMode.NOROUTER,

@@ -11,7 +11,7 @@ from tests.engine.meshes import local
 from tests.session.sessions import talk
 
 WEB = HostSpec(
-    "web", "127.0.42.101", "ssh web", options=HostOptions((Forward(80, "127.0.0.1", 80),))
+    "web", "127.0.42.101", "ssh web", options=HostOptions(ports=(Forward(80, "127.0.0.1", 80),))
 )
 MESH = MeshSpec((WEB,), (Route("web", ("*.a",)), Route("web", ("*.b",))))
 

@@ -24,7 +24,7 @@ from tests.tui.app_driver import notes, rows, shown, until
 def _mesh(target: int) -> MeshSpec:
     net = f"127.{random.randint(50, 250)}.{random.randint(0, 255)}"
     options = HostOptions(ports=(Forward(18080, "127.0.0.1", target),))
-    here = HostSpec("local", f"{net}.1", options=HostOptions(loopback_disable=True))
+    here = HostSpec("local", f"{net}.1", options=HostOptions(loopback=False))
     return MeshSpec((here, HostSpec("web", f"{net}.2", ("env",), options=options)))
 
 

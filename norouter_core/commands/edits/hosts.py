@@ -205,8 +205,7 @@ def _options(call: Call, options: HostOptions) -> HostOptions:
     if "agent" in call:
         options = replace(options, agent=call.get("agent"))
     if "loopback" in call:
-        on = call.get("loopback")
-        options = replace(options, loopback_disable=None if on is None else not on)
+        options = replace(options, loopback=call.get("loopback"))
     if "dns" in call:
         options = replace(options, dns=call.get("dns"))
     if "etc-hosts" in call:

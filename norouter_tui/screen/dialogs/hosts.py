@@ -10,7 +10,7 @@ from textual.widgets import Input, OptionList
 
 from norouter_core.commands.argument_types import DEFAULT, OFF, ArgumentType, choices
 from norouter_core.commands.results import Failure
-from norouter_core.model import DnsSpec, HostOptions, HostSpec, ProxySpec, StateDir, format_address
+from norouter_core.model import DnsSpec, HostSpec, ProxySpec, StateDir, format_address
 from norouter_core.session.preview import Preview
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import (
@@ -176,7 +176,11 @@ class EditHost(Form):
                 choices=choices(ArgumentType.AGENT),
             ),
             FormField(
-                "loopback", "Loopback", _loopback(options), kind=ArgumentType.SWITCH, choices=switch
+                "loopback",
+                "Loopback",
+                _switch(options.loopback),
+                kind=ArgumentType.SWITCH,
+                choices=switch,
             ),
             FormField("http", "HTTP proxy", _address(options.http), kind=ArgumentType.ADDRESS),
             FormField(
@@ -283,11 +287,6 @@ class EditHost(Form):
 
     def blame(self, key: str, failure: Failure) -> str:
         return key or "cmd"
-
-
-def _loopback(options: HostOptions) -> str:
-    disabled = options.loopback_disable
-    return _switch(None if disabled is None else not disabled)
 
 
 def _switch(on: bool | None) -> str:
