@@ -1,12 +1,13 @@
-"""Everything that a key does, by its name: so each is an entry of the palette and a `:` command."""
+"""The actions of the keys by name, so that each is also in the palette and a `:` command."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from textual.app import App
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
@@ -14,15 +15,13 @@ from textual.markup import escape
 
 from norouter_core.commands.registry import FIRST_WORDS, VERBS
 from norouter_core.commands.results import Completion
+from norouter_tui.screen.main_screen import MainScreen, main_screen
 from norouter_tui.screen.views.base import View
-
-if TYPE_CHECKING:
-    from norouter_tui.screen.app import NorouterApp
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What one key does, and where. `keys` are those of the live key map."""
+    """What a key does, and on which node. `keys` are the user's own, if configured."""
 
     name: str
     about: str
@@ -30,53 +29,68 @@ class Action:
     node: DOMNode
     binding: Binding
 
+    @property
+    def view(self) -> View | None:
+        """The tab that the action belongs to."""
+        view = self.node if isinstance(self.node, View) else self.node.parent
+        return view if isinstance(view, View) else None
 
-UNSAID = frozenset(
+
+KEYS_ONLY = frozenset(
     {"command", "palette", "interrupt", "up", "down", "page-up", "page-down", "first", "last"}
 )
 """Bindings that make no sense as a command."""
 
 
-def every(app: NorouterApp) -> list[Action]:
-    """All deeds of the main screen and its tabs, each once."""
+def all_actions(app: App[Any]) -> list[Action]:
+    """Return the actions of the app, the main screen and its tabs, each once."""
     found: dict[str, Action] = {}
-    main = app.main
+    main = main_screen(app)
     views = list(main.query(View))
     nodes: list[DOMNode] = [main.hosts, main, app, *views, *(v.focus_target for v in views)]
     for node in nodes:
-        for _, binding in node._bindings:
+        for binding in _bindings(node):
             name = binding.id
-            if name and binding.description and name not in UNSAID and name not in found:
-                keys = app.get_key_display(binding)
+            if name and binding.description and name not in KEYS_ONLY and name not in found:
+                keys = _key_display(app, main, binding)
                 found[name] = Action(name, binding.description, keys, node, binding)
     return list(found.values())
 
 
-async def do(app: NorouterApp, line: str) -> bool:
-    """Does what `line` names, if it is a deed's name or `theme NAME`; whether it was one."""
+def _bindings(node: DOMNode) -> Iterator[Binding]:
+    for kind in type(node).__mro__:
+        yield from Binding.make_bindings(kind.__dict__.get("BINDINGS", ()))
+
+
+def _key_display(app: App[Any], main: MainScreen, binding: Binding) -> str:
+    key = main.keymap.get(binding.id or "", "").partition(",")[0]
+    return app.get_key_display(binding.with_key(key, None) if key else binding)
+
+
+async def run_action_line(app: App[Any], line: str) -> bool:
+    """Run the action that `line` names, or `theme NAME`; return whether it is one."""
     first, _, rest = line.strip().partition(" ")
     if first in FIRST_WORDS:
         return False
     if first == "theme":
         choose_theme(app, rest.strip())
         return True
-    deed = next((deed for deed in every(app) if deed.name == line.strip()), None)
-    if deed is None:
+    action = next((action for action in all_actions(app) if action.name == line.strip()), None)
+    if action is None:
         return False
-    await perform(app, deed)
+    await perform(app, action)
     return True
 
 
-async def perform(app: NorouterApp, deed: Action) -> None:
-    """Does it, in the tab where it belongs."""
-    view = deed.node if isinstance(deed.node, View) else deed.node.parent
-    if isinstance(view, View) and view.id is not None:
-        app.main.action_tab(view.id)
-    await app.run_action(deed.binding.action, deed.node)
+async def perform(app: App[Any], action: Action) -> None:
+    """Run an action, in the tab that it belongs to."""
+    if action.view is not None and action.view.id is not None:
+        main_screen(app).action_tab(action.view.id)
+    await app.run_action(action.binding.action, action.node)
 
 
-def choose_theme(app: NorouterApp, name: str) -> None:
-    """Changes the theme; lists them where there is none of that name."""
+def choose_theme(app: App[Any], name: str) -> None:
+    """Change the theme, or list the themes if there is none called `name`."""
     if name in app.available_themes:
         app.theme = name
         return
@@ -84,49 +98,48 @@ def choose_theme(app: NorouterApp, name: str) -> None:
     app.notify(f"Themes: {names}", title=f"No theme {name}" if name else "", markup=False)
 
 
-def completions(app: NorouterApp, line: str) -> list[Completion]:
-    """Deeds and themes that `line` may become."""
+def complete_action(app: App[Any], line: str) -> list[Completion]:
+    """Return the actions and themes that complete `line`."""
     if line.startswith("theme "):
         names = sorted(app.available_themes)
         return [Completion(n, 6) for n in names if n.startswith(line[6:].lstrip())]
-    mine = (deed for deed in every(app) if deed.name not in FIRST_WORDS)
-    found = [Completion(deed.name, 0, f"{deed.about} ({deed.keys})") for deed in mine]
+    mine = (action for action in all_actions(app) if action.name not in FIRST_WORDS)
+    found = [Completion(action.name, 0, _label(action)) for action in mine]
     found.append(Completion("theme", 0, "change the colours"))
     return [completion for completion in found if line and completion.text.startswith(line)]
 
 
 class ActionProvider(Provider):
-    """The palette's entries: what the keys do."""
+    """Offers the actions and the verbs in the palette."""
 
     async def discover(self) -> Hits:
-        """What is offered before anything is typed."""
-        for shown, about, act in self._entries():
-            yield DiscoveryHit(shown, act, help=about)
+        """Offer everything before anything is typed."""
+        for label, about, act in self._entries():
+            yield DiscoveryHit(label, act, help=about)
 
     async def search(self, query: str) -> Hits:
-        """What matches."""
+        """Offer what matches the query."""
         matcher = self.matcher(query)
-        for shown, about, act in self._entries():
-            score = matcher.match(shown)
+        for label, about, act in self._entries():
+            score = matcher.match(label)
             if score > 0:
-                yield Hit(score, matcher.highlight(shown), act, help=about)
+                yield Hit(score, matcher.highlight(label), act, help=about)
 
     def _entries(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-        """What is shown, a line about it, what it does: the keys first, then the verbs, which open
-        the command line."""
-        app: NorouterApp = self.app  # type: ignore[assignment]  # it is no other app's
-        for deed in every(app):
-            yield _shown(deed), _where(deed), partial(perform, app, deed)
+        """Yield label, help text and effect: the keys first, then the verbs, which open the
+        command line."""
+        for action in all_actions(self.app):
+            yield _label(action), _where(action), partial(perform, self.app, action)
+        main = main_screen(self.app)
         for verb in VERBS:
             line = " ".join(verb.words)
-            yield f":{line}", escape(verb.about), partial(app.main.action_command, f"{line} ")
+            yield f":{line}", escape(verb.about), partial(main.action_command, f"{line} ")
 
 
-def _shown(deed: Action) -> str:
-    return f"{deed.about} ({deed.keys})"
+def _label(action: Action) -> str:
+    return f"{action.about} ({action.keys})"
 
 
-def _where(deed: Action) -> str:
-    view = deed.node if isinstance(deed.node, View) else deed.node.parent
-    place = f"in the tab {view.title}" if isinstance(view, View) else "everywhere"
-    return escape(f":{deed.name}, {place}")
+def _where(action: Action) -> str:
+    place = f"in the {action.view.title} tab" if action.view is not None else "everywhere"
+    return escape(f":{action.name}, {place}")

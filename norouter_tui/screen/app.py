@@ -32,7 +32,7 @@ from norouter_tui.screen.dialogs.connecting import Connecting
 from norouter_tui.screen.dialogs.help import HelpScreen, key_lines
 from norouter_tui.screen.dialogs.opening import Dialogs
 from norouter_tui.screen.history import History
-from norouter_tui.screen.main_screen import MainScreen
+from norouter_tui.screen.main_screen import MainScreen, main_screen
 from norouter_tui.screen.messages import (
     EngineEnded,
     EventsArrived,
@@ -43,7 +43,7 @@ from norouter_tui.screen.messages import (
 )
 from norouter_tui.screen.runner import Runner
 from norouter_tui.screen.settings import load_settings
-from norouter_tui.screen.terminal import Terminal
+from norouter_tui.screen.terminal import TerminalDriver
 from norouter_tui.screen.themes import DARK, THEMES
 from norouter_tui.screen.views.log import LogEntry, LogView
 from norouter_tui.screen.views.manifest import ManifestView
@@ -84,7 +84,7 @@ class NorouterApp(App[None]):
         settings: Path | None = None,
         opening: Opening | None = None,
     ) -> None:
-        super().__init__(driver_class=Terminal)
+        super().__init__(driver_class=TerminalDriver)
         self.backend = backend
         self.fault: BaseException | None = None
         """What ended the app, if that was a fault of this program."""
@@ -115,14 +115,12 @@ class NorouterApp(App[None]):
     async def _complete(self, line: str, cursor: int) -> Sequence[Completion]:
         """What may stand there: words of the vocabulary, and the deeds of this screen."""
         found = await self.backend.complete(line, cursor)
-        return [*found, *actions.completions(self, line[:cursor])]
+        return [*found, *actions.complete_action(self, line[:cursor])]
 
     @property
     def main(self) -> MainScreen:
         """The main screen, whatever stands over it."""
-        screen = self.screen_stack[0]
-        assert isinstance(screen, MainScreen)
-        return screen
+        return main_screen(self)
 
     @on(MainScreen.Shown)
     def _main_shown(self) -> None:
@@ -168,9 +166,10 @@ class NorouterApp(App[None]):
             await tasks.start(watch_signals, self.interrupt, self.end_at_once, numbers)
 
     def _apply_settings(self, file: Path) -> None:
-        names = [deed.name for deed in actions.every(self)] + list(actions.UNSAID)
+        names = [action.name for action in actions.all_actions(self)] + list(actions.KEYS_ONLY)
         settings, problems = load_settings(file, self.available_themes, names)
         self.theme = settings.theme
+        self.main.keymap = settings.keymap
         self.set_keymap(settings.keymap)
         self.backend.refresh_every(settings.refresh)
         for problem in problems:
@@ -233,7 +232,7 @@ class NorouterApp(App[None]):
     @work(group="commands")
     async def run_line(self, line: str, *, typed: bool = False, ask: str = "") -> None:
         """Runs a command line, of the vocabulary or a deed of this screen's own."""
-        if not await actions.do(self, line):
+        if not await actions.run_action_line(self, line):
             await self.runner.run(line, typed=typed, ask=ask)
 
     @on(TapWanted)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
@@ -69,6 +70,8 @@ class MainScreen(Screen[None]):
         self._complete = complete
         self._history = history
         self.snapshot: Snapshot | None = None
+        self.keymap: Mapping[str, str] = {}
+        """The user's own keys, by the id of the binding."""
         self.add_class("-on-hosts")
 
     def compose(self) -> ComposeResult:
@@ -205,3 +208,10 @@ class MainScreen(Screen[None]):
             self.set_focus(self.hosts)
         else:
             self.set_focus(self.work.current.focus_target)
+
+
+def main_screen(app: App[Any]) -> MainScreen:
+    """Return the main screen of `app`, whatever is on top of it."""
+    screen = app.screen_stack[0]
+    assert isinstance(screen, MainScreen)
+    return screen

@@ -1,4 +1,9 @@
-"""The terminal: what is drawn on it, what is typed and pasted into it."""
+"""The terminal driver: survives a terminal that goes away, and reads pastes as plain text.
+
+This module is the only one that uses parts of Textual that are not documented: the name of the
+driver for POSIX terminals, its `_file`, and the parser that it feeds. `pyproject.toml` pins Textual
+to the major version they were checked with.
+"""
 
 from __future__ import annotations
 
@@ -16,55 +21,59 @@ from textual.message import Message
 from norouter_tui.output import writers
 
 _ESC = "\x1b"
-_PASTE, _PASTED = f"{_ESC}[200~", f"{_ESC}[201~"
-"""What a terminal puts around a paste."""
+_PASTE_START, _PASTE_END = f"{_ESC}[200~", f"{_ESC}[201~"
+"""The marks that a terminal puts around a paste."""
 
 
-class Input(XTermParser):
-    """Textual's parser, but what is pasted is text from its first character to its last.
+class InputParser:
+    """Turns what the terminal sends into Textual's events.
 
-    Textual takes 32 characters after each escape character of a paste for keys that were pressed.
+    Escape characters inside a paste become spaces first: Textual's parser would take up to 32
+    characters after each of them for keys that were pressed.
     """
 
     def __init__(self, debug: bool = False) -> None:
-        super().__init__(debug)
-        self._pasting = False
+        self._parser = XTermParser(debug)
+        self._in_paste = False
         self._held = ""
 
     def feed(self, data: str) -> Iterable[Message]:
-        """The events of what was read."""
-        plain = self._plain(data)
-        return super().feed(plain) if plain or not data else ()
+        """Return the events that `data` completes."""
+        safe = self._without_pasted_escapes(data)
+        return self._parser.feed(safe) if safe else ()
 
-    def _plain(self, data: str) -> str:
-        """The same, with blanks for the escape characters of pastes."""
+    def tick(self) -> Iterable[Message]:
+        """Return the events that were waiting for more input and have waited long enough."""
+        return self._parser.tick()
+
+    def _without_pasted_escapes(self, data: str) -> str:
         rest, self._held = self._held + data, ""
         parts = []
         while rest:
-            text, mark, rest = rest.partition(_PASTED if self._pasting else _PASTE)
-            if self._pasting:
+            text, mark, rest = rest.partition(_PASTE_END if self._in_paste else _PASTE_START)
+            if self._in_paste:
                 if not mark:
-                    text = self._hold(text)
+                    text = self._hold_partial_mark(text)
                 text = text.replace(_ESC, " ")
             parts += [text, mark]
-            self._pasting ^= bool(mark)
+            self._in_paste ^= bool(mark)
         return "".join(parts)
 
-    def _hold(self, text: str) -> str:
-        """Keeps back what may be the begin of the mark of a paste's end; the text before it."""
+    def _hold_partial_mark(self, text: str) -> str:
+        """Keep what may be the start of the end mark for the next read; return the rest."""
         at = text.rfind(_ESC)
-        if at >= 0 and _PASTED.startswith(text[at:]):
+        if at >= 0 and _PASTE_END.startswith(text[at:]):
             text, self._held = text[:at], text[at:]
         return text
 
 
-class Terminal(LinuxDriver):
-    """Textual's own, but once the terminal has gone, what is drawn on it is dropped.
+class TerminalDriver(LinuxDriver):
+    """Textual's driver for POSIX terminals, made robust.
 
-    Textual's thread that writes would end with the first write that fails, and the app would wait
-    for that thread without end: a terminal that closes would leave the program behind. What is
-    drawn is UTF-8, as are the keys that are read, whatever the locale says; bytes that are none end
-    nothing.
+    Once the terminal has gone, output is dropped. Textual's writer thread would end with the first
+    write that fails, the app would wait for it forever, and a closed terminal would leave the
+    program behind. Output and keys are UTF-8 whatever the locale is, and invalid bytes in the
+    input are replaced.
     """
 
     def __init__(self, app: App[Any], **more: Any) -> None:
@@ -72,8 +81,8 @@ class Terminal(LinuxDriver):
         self._file = writers.drawing()
 
     def run_input_thread(self) -> None:
-        """Reads until the driver is stopped, or the terminal has gone."""
-        keys, decoder = Input(self._debug), codecs.getincrementaldecoder("utf-8")("replace")
+        """Read until the driver stops or the terminal has gone."""
+        parser, decoder = InputParser(self._debug), codecs.getincrementaldecoder("utf-8")("replace")
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
@@ -85,9 +94,9 @@ class Terminal(LinuxDriver):
                     if not data:
                         return
                     if text := decoder.decode(data):
-                        self._tell(keys.feed(text))
-                self._tell(keys.tick())
+                        self._process(parser.feed(text))
+                self._process(parser.tick())
 
-    def _tell(self, messages: Iterable[Message]) -> None:
+    def _process(self, messages: Iterable[Message]) -> None:
         for message in messages:
             self.process_message(message)

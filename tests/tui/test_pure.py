@@ -18,7 +18,7 @@ from norouter_tui.screen.copying import ready_lines
 from norouter_tui.screen.dialogs.tap import Side
 from norouter_tui.screen.history import History
 from norouter_tui.screen.settings import ScreenSettings, load_settings
-from norouter_tui.screen.terminal import Input
+from norouter_tui.screen.terminal import InputParser
 from norouter_tui.screen.views.manifest import merged
 from norouter_tui.screen.views.ports import rows_of
 from norouter_tui.screen.views.streams import COLUMNS
@@ -174,11 +174,11 @@ def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
 def test_a_paste_is_text_from_its_first_character_to_its_last(step: int) -> None:
     pasted = "a\x1b[31mb\x1b\x1b[20q\x1b[A" + "x" * 40 + "\x1b"
     read = f"k\x1b[200~{pasted}\x1b[201~\x1b[A"
-    keys = Input()
+    parser = InputParser()
     pieces = [read[:7], *(read[at : at + step] for at in range(7, len(read), step))]
-    told = [event for piece in pieces for event in keys.feed(piece)]
-    assert [event.key for event in told if isinstance(event, Key)] == ["k", "up"]
-    assert [e.text for e in told if isinstance(e, Paste)] == [pasted.replace("\x1b", " ")]
+    events = [event for piece in pieces for event in parser.feed(piece)]
+    assert [event.key for event in events if isinstance(event, Key)] == ["k", "up"]
+    assert [e.text for e in events if isinstance(e, Paste)] == [pasted.replace("\x1b", " ")]
 
 
 @pytest.mark.parametrize("before", [0, 1 << 36])

@@ -54,10 +54,10 @@ class FileDialog(ModalScreen[str | None]):
         field = FormField("file", "File", self._path, kind=ArgumentType.FILE, needed=True)
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = "Save the mesh as" if self._saves else "Open a manifest"
-            yield FieldRow(field, "Save" if self._saves else "Open", dense=True)
+            yield FieldRow(field, dense=True)
             yield Static(classes="effect file")
             yield Suggestions()
-            yield KeyBar()
+            yield KeyBar({"form-apply": "Save" if self._saves else "Open"})
 
     @property
     def row(self) -> FieldRow:

@@ -69,6 +69,7 @@ class FieldInput(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "walk(-1)", "Before", show=False, id="field-before"),
         Binding("down", "walk(1)", "Next", show=False, id="field-after"),
+        Binding("enter", "submit", "Apply", key_display="enter", id="form-apply"),
     ]
 
     class Walked(Message):
@@ -78,16 +79,14 @@ class FieldInput(Input):
             super().__init__()
             self.by = by
 
-    def __init__(self, apply: str, **more: Any) -> None:
+    def __init__(self, **more: Any) -> None:
         super().__init__(max_length=LONGEST, compact=True, select_on_focus=False, **more)
-        bound = self._bindings.key_to_bindings
-        bound["enter"] = [Binding("enter", "submit", apply, key_display="enter", id="form-apply")]
 
     def action_walk(self, by: int) -> None:
         """Goes through what is offered, or to another field."""
         self.post_message(self.Walked(by))
 
-    def _on_paste(self, event: events.Paste) -> None:
+    def on_paste(self, event: events.Paste) -> None:
         event.stop()
         event.prevent_default()
         text = one_line(event.text)
@@ -106,17 +105,16 @@ def one_line(text: str) -> str:
 class FieldRow(Vertical):
     """One field. `dense`: the line below is there only while something is wrong."""
 
-    def __init__(self, field: FormField, apply: str, *, dense: bool) -> None:
+    def __init__(self, field: FormField, *, dense: bool) -> None:
         super().__init__(classes="field -dense" if dense else "field")
         self.field = field
-        self._apply = apply
         self._wrong = ""
 
     def compose(self) -> ComposeResult:
         field = self.field
         with Horizontal(classes="line"):
             yield Label(Content(field.label), classes="label")
-            yield FieldInput(self._apply, value=field.value, password=field.secret)
+            yield FieldInput(value=field.value, password=field.secret)
         yield Static(Content(field.hint), classes="below")
 
     @property
@@ -212,10 +210,10 @@ class Form(ModalScreen[Outcome | None]):
             dialog.border_title = Content(escape(self.heading))
             with VerticalScroll(classes="fields", can_focus=False):
                 for field in self.fields():
-                    yield FieldRow(field, self.apply, dense=self.dense)
+                    yield FieldRow(field, dense=self.dense)
             yield from self.compose_more()
             yield Static(classes="effect")
-            yield KeyBar()
+            yield KeyBar({"form-apply": self.apply})
 
     def compose_more(self) -> ComposeResult:
         """What stands below the fields."""

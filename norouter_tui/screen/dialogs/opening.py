@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
+from textual.binding import BindingType
 
 from norouter_core.commands.results import Outcome, Output, Question, Table
 from norouter_core.engine.publications import Service
@@ -21,7 +22,13 @@ from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.form import Form
 from norouter_tui.screen.dialogs.hosts import AddHost, EditHost
 from norouter_tui.screen.dialogs.ports import AddPort, EditPort
-from norouter_tui.screen.dialogs.questions import Answer, Answers, Welcome, changes
+from norouter_tui.screen.dialogs.questions import (
+    Answer,
+    Answers,
+    Welcome,
+    answer_bindings,
+    diff_body,
+)
 from norouter_tui.screen.dialogs.routes import RouteForm
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.views.hosts import HostRow
@@ -33,16 +40,31 @@ if TYPE_CHECKING:
     from norouter_tui.screen.app import NorouterApp
 
 _NEW_FILE = "mesh.yaml"
-_RECOVERY = (
-    Answer("r", "recover", "Recover"),
-    Answer("l", "later", "Keep for later"),
-    Answer("d", "drop", "Forget it"),
-)
-_LEAVING = (
-    Answer("s", "save", "Save"),
-    Answer("k", "keep", "Keep for later"),
-    Answer("d", "discard", "Discard"),
-)
+
+
+class RecoverQuestion(Answers):
+    """Offers unsaved work of a session that crashed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = answer_bindings(
+        (
+            Answer("r", "recover", "Recover"),
+            Answer("l", "later", "Keep for later"),
+            Answer("d", "drop", "Delete"),
+        ),
+        cancel="Later",
+    )
+
+
+class UnsavedQuestion(Answers):
+    """Asks what to do with unsaved changes when the session ends."""
+
+    BINDINGS: ClassVar[list[BindingType]] = answer_bindings(
+        (
+            Answer("s", "save", "Save"),
+            Answer("k", "keep", "Keep for later"),
+            Answer("d", "discard", "Discard"),
+        )
+    )
 
 
 class Dialogs:
@@ -195,9 +217,9 @@ class Dialogs:
         snapshot = self._snapshot
         if snapshot is not None and is_demo(snapshot.spec):
             return "quit --discard"
-        details = changes(question.diff)
+        details = diff_body(question.diff)
         text = "The session has changes that are not saved."
-        ask = Answers("Quit", text, _LEAVING, details)
+        ask = UnsavedQuestion("Quit", text, details)
         match await self._app.push_screen_wait(ask):
             case "save":
                 path = snapshot.document.path if snapshot is not None else ""
@@ -275,8 +297,8 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path) if path else ""
 
 
-def _recovery(row: Mapping[str, Any]) -> Answers:
+def _recovery(row: Mapping[str, Any]) -> RecoverQuestion:
     where = f" to {escape(row['path'])}" if row["path"] else ""
     text = f"A session ended {age(row['age'])} ago with unsaved changes{where}:"
     names = [Text(f"  {escape(name)}") for name in row["names"]]
-    return Answers("Unsaved work", text, _RECOVERY, names, "Later")
+    return RecoverQuestion("Unsaved work", text, names)

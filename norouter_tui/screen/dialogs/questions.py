@@ -1,12 +1,12 @@
-"""A question over the screen: what would happen, and two answers."""
+"""Questions over the screen: yes or no, one of several answers, one of several lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -22,20 +22,20 @@ from norouter_tui.screen.widgets.cells import content, tidy
 from norouter_tui.screen.widgets.keybar import KeyBar
 
 
-def changes(diff: str) -> list[Text]:
-    """A diff without the names of its files: there is one manifest only."""
+def diff_body(diff: str) -> list[Text]:
+    """Return the lines of a diff without its file names: there is only one manifest."""
     return [line for line in diff_lines(diff) if not line.plain.startswith(("--- ", "+++ "))]
 
 
 class Confirm(ModalScreen[bool]):
-    """Asks; its result is True for yes."""
+    """Asks a yes-or-no question; the result is True for yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,enter", "answer(True)", "Yes", key_display="y", id="yes"),
         Binding("n,escape,q", "answer(False)", "No", key_display="n", id="no"),
     ]
 
-    def __init__(self, question: Question, title: str = "Sure?") -> None:
+    def __init__(self, question: Question, title: str = "Are you sure?") -> None:
         super().__init__()
         self._question = question
         self._title = title
@@ -46,56 +46,51 @@ class Confirm(ModalScreen[bool]):
             yield Static(Content("\n".join(map(tidy, self._question.text.splitlines()))))
             if self._question.diff:
                 with VerticalScroll(classes="diff"):
-                    yield Static(content(changes(self._question.diff)))
+                    yield Static(content(diff_body(self._question.diff)))
             yield KeyBar()
 
     def action_answer(self, yes: bool) -> None:
-        """Closes the question."""
+        """Close the question."""
         self.dismiss(yes)
 
 
 class Answer(NamedTuple):
-    """`word` is the result; the first answer is that of Enter."""
+    """An answer: its key, the word that the question returns, and its label."""
 
     key: str
     word: str
-    about: str
+    label: str
+
+
+def answer_bindings(answers: Iterable[Answer], cancel: str = "Cancel") -> list[BindingType]:
+    """Return the bindings of an `Answers` dialog. Enter gives the first answer, Escape none."""
+    bindings: list[BindingType] = []
+    for key, word, label in answers:
+        keys = key if bindings else f"{key},enter"
+        action = f"answer('{word}')"
+        bindings.append(Binding(keys, action, label, key_display=key, id=f"answer-{word}"))
+    leave = Binding("escape", "answer('')", cancel, key_display="esc", id="answer-cancel")
+    return [*bindings, leave]
 
 
 class Answers(ModalScreen[str]):
-    """Asks; its result is the word of the answer, empty for Escape.
+    """Asks a question with several answers; subclasses bind them with `answer_bindings`.
+
+    The result is the word of the answer, or an empty string for Escape.
 
     Args:
-        details: lines below the question, scrolled where there are many.
+        title: the title of the dialog.
+        text: the question.
+        details: lines below the question, which scroll if there are many.
     """
 
     VERTICAL_BREAKPOINTS = [(0, "-short"), (17, "-tall")]
 
-    def __init__(
-        self,
-        title: str,
-        text: str,
-        answers: Sequence[Answer],
-        details: Sequence[Text] = (),
-        cancel: str = "Cancel",
-    ) -> None:
+    def __init__(self, title: str, text: str, details: Sequence[Text] = ()) -> None:
         super().__init__()
         self._heading = title
         self._text = text
         self._details = details
-        for i, answer in enumerate(answers):
-            keys = f"{answer.key},enter" if i == 0 else answer.key
-            binding = Binding(
-                keys,
-                f"answer('{answer.word}')",
-                answer.about,
-                key_display=answer.key,
-                id=f"answer-{answer.word}",
-            )
-            for each in Binding.make_bindings([binding]):
-                self._bindings.key_to_bindings[each.key] = [each]
-        leave = Binding("escape", "answer('')", cancel, key_display="esc", id="answer-cancel")
-        self._bindings.key_to_bindings["escape"] = [leave]
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog answers") as dialog:
@@ -106,17 +101,17 @@ class Answers(ModalScreen[str]):
                     yield Static(content(self._details))
             yield KeyBar()
 
-    def on_resize(self, event: events.Resize) -> None:
+    def on_resize(self) -> None:
         for diff in self.query(".diff"):
             diff.styles.max_height = max(1, min(16, int(self.size.height * 0.9) - 9))
 
     def action_answer(self, word: str) -> None:
-        """Closes it."""
+        """Close the question."""
         self.dismiss(word)
 
 
 class Choose(ModalScreen[int | None]):
-    """Its result is the index of the line, or None."""
+    """Offers lines to choose from; the result is the index of the chosen one, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "cancel", "Close", key_display="esc", id="choose-cancel"),
@@ -139,19 +134,22 @@ class Choose(ModalScreen[int | None]):
         self.dismiss(event.option_index)
 
     def action_cancel(self) -> None:
-        """Chooses nothing."""
+        """Choose nothing."""
         self.dismiss(None)
 
 
-_KEYS = (
+_FIRST_STEPS = (
     ("a", "add a host", "docker exec -i web, ssh db, kubectl exec -i pod --"),
     ("t", "try the demo mesh", "three simulated hosts and some traffic between them"),
-    ("o", "open a manifest", "a mesh that was saved, here or by NoRouter"),
+    ("o", "open a manifest", "a mesh that you saved here or wrote for NoRouter"),
 )
 
 
 class Welcome(ModalScreen[str]):
-    """Its result is what to begin with: `add`, `demo`, `open` or nothing."""
+    """Greets a user who started without a manifest.
+
+    The result is what to start with: `add`, `demo`, `open` or an empty string.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a,enter", "begin('add')", "Add a host", key_display="a", id="welcome-add"),
@@ -167,23 +165,22 @@ class Welcome(ModalScreen[str]):
             yield Static()
             yield KeyBar()
 
-    def on_resize(self, event: events.Resize) -> None:
-        self.query_one(Static).update(content(_lines(short=self.size.height < 17)))
+    def on_resize(self) -> None:
+        lines = list(_welcome_lines(short=self.size.height < 17))
+        self.query_one(Static).update(content(lines))
 
     def action_begin(self, word: str) -> None:
-        """Closes it."""
+        """Close the dialog."""
         self.dismiss(word)
 
 
-def _lines(*, short: bool) -> list[Text]:
-    lines: list[Text] = []
+def _welcome_lines(*, short: bool) -> Iterable[Text]:
     if not short:
-        lines.append(Text("Hosts, containers and pods in one mesh, over the commands that", "bold"))
-        lines.append(Text("lead to them. No VPN, no root, nothing to install there.", "bold"))
-    for key, name, about in _KEYS:
+        yield Text("Joins hosts, containers and pods into one mesh, over the commands", "bold")
+        yield Text("that reach them. No VPN, no root, nothing to install there.", "bold")
+    for key, name, about in _FIRST_STEPS:
         if not short:
-            lines.append(Text(""))
-        lines.append(Text.assemble((f"  {key}  ", "accent"), (name, "bold")))
+            yield Text("")
+        yield Text.assemble((f"  {key}  ", "accent"), (name, "bold"))
         if not short:
-            lines.append(Text(f"     {about}", "muted"))
-    return lines
+            yield Text(f"     {about}", "muted")

@@ -1,6 +1,8 @@
-"""The line at the bottom: the keys that work where the focus is, as many as there is room for."""
+"""The keys that work where the focus is, as many as fit."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from textual import events
 from textual.binding import Binding
@@ -13,19 +15,24 @@ _LAST = "help"
 
 
 class KeyBar(Widget):
-    """Made from the live key map: what a user has bound otherwise is shown so. Can be clicked."""
+    """Shows the active key bindings, with the user's own keys; a click presses the key.
 
-    def __init__(self) -> None:
+    Args:
+        labels: labels by the id of the binding, where the binding's own description will not do.
+    """
+
+    def __init__(self, labels: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        self._labels = labels or {}
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
+        self.screen.bindings_updated_signal.subscribe(self, self._on_bindings_updated)
 
-    def _bindings_changed(self, screen: Screen[object]) -> None:
+    def _on_bindings_updated(self, screen: Screen[object]) -> None:
         self.refresh()
 
-    def _shown(self) -> tuple[list[Binding], Binding | None]:
+    def _visible_bindings(self) -> tuple[list[Binding], Binding | None]:
         found: dict[str, Binding] = {}
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -36,7 +43,7 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        bindings, last = self._shown()
+        bindings, last = self._visible_bindings()
         self._places = []
         tail = self._words(last) if last is not None else []
         room = width - _cells(tail) - 1
@@ -57,9 +64,10 @@ class KeyBar(Widget):
 
     def _words(self, binding: Binding) -> list[tuple[str, str]]:
         key = self.app.get_key_display(binding)
+        label = self._labels.get(binding.id or "", binding.description)
         return [
             (f" {key}", "bold $footer-key-foreground"),
-            (f" {binding.description} ", "$foreground-muted"),
+            (f" {label} ", "$foreground-muted"),
         ]
 
     def on_click(self, event: events.Click) -> None:
