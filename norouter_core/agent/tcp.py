@@ -167,10 +167,23 @@ class TcpEnd(End):
             if self.closed:
                 return
             room = other.room()
-        # Without room the other end calls `wake`; until then the kernel holds what comes.
-        self._watch_reading(room > 0)
         if room <= 0:
+            # The other end calls `wake`; until then the kernel holds what comes.
+            self._watch_reading(False)
             self._io.watch_unread(self)
+        elif self._send_error is not None:
+            self._read_on()
+        elif status := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            # The reset came behind these bytes, and there may be more of them.
+            self._send_failed(OSError(status, os.strerror(status)), self._out.size)
+        else:
+            self._watch_reading(True)
+
+    def _read_on(self) -> None:
+        """Read up to the end of a socket that has failed, without its readiness: uvloop stops
+        watching a descriptor at its first error, after one last call of each callback."""
+        self._watch_reading(False)
+        self._io.loop.call_soon(self._read)
 
     def _got_eof(self) -> None:
         self._watch_reading(False)
@@ -238,8 +251,8 @@ class TcpEnd(End):
         # the reset.
         self._send_error = error
         self._other().consumed(unsent)
-        if not self.closed and not self._reading:
-            self._read()
+        if not self.closed:
+            self._read_on()
 
     def _end_if_due(self) -> None:
         if self._want_end and not self._out.size and not self._sent_end and self.socket is not None:

@@ -115,6 +115,10 @@ class UdpEnd(DatagramEnd):
     def _troubled(self, error: OSError) -> None:
         if error.errno in _NOBODY:
             self._fail(reset_code(error), describe(error))
+        elif self.socket is not None and not isinstance(error, BlockingIOError):
+            # uvloop stops watching a descriptor at its first error, be it of one datagram.
+            self._io.loop.remove_reader(self.socket.fileno())
+            self._io.loop.add_reader(self.socket.fileno(), self._read)
 
     def _fail(self, code: str, reason: str) -> None:
         if not self.closed:

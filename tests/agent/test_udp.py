@@ -8,12 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from norouter_core.agent import udp
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
 from norouter_core.agent.operations import Operations
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
 from tests.agent.agents import Watcher
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
+from tests.loops import on_each_loop
 from tests.servers import Address, eventually
 
 pytestmark = pytest.mark.anyio
@@ -177,6 +179,31 @@ async def test_a_target_is_asked_and_answers(name: str) -> None:
             assert end.bytes_in == 60_003
             end.end()
             assert played.ended == ("closed", "") and await seen.outcome() == ("closed", "")
+
+
+@on_each_loop
+async def test_an_error_of_one_datagram_does_not_deafen_its_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A router's "fragmentation needed" is such an error; a refusal stands in for it here."""
+    monkeypatch.setattr(udp, "_NOBODY", frozenset())
+    seen: list[OSError] = []
+    troubled = UdpEnd._troubled
+
+    def seeing(end: UdpEnd, error: OSError) -> None:
+        seen.append(error)
+        troubled(end, error)
+
+    monkeypatch.setattr(UdpEnd, "_troubled", seeing)
+    port = unused_udp_port()
+    with dialled("127.0.0.1", port) as (played, end, _):
+        played.says(b"to nobody")
+        refused = ConnectionRefusedError
+        await eventually(lambda: any(isinstance(e, refused) for e in seen), "the error comes")
+        assert end.socket is not None
+        with UdpPeer(port=port) as target:
+            target.send_to(b"hello", end.socket.getsockname())
+            await eventually(lambda: played.got == [b"hello"], "the datagram comes", 5)
 
 
 async def test_a_target_where_nobody_is_is_told() -> None:
