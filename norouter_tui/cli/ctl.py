@@ -23,10 +23,9 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Display, StreamSink
 from norouter_tui.output.json_lines import encode
 from norouter_tui.output.rendering import diff_lines, failure_lines
-from norouter_tui.run.headless import run_async
 from norouter_tui.run.meshes import choose, lost_line
+from norouter_tui.run.process import run_async, watch_signals
 from norouter_tui.run.remote_session import RemoteSession
-from norouter_tui.run.signals import watch_signals
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,6 @@ from norouter_tui.exit_codes import ExitCode
 def run_demo(*, uvloop: bool = True) -> ExitCode:
     """Runs the demo; `MESH_FAILED` if a check failed."""
     from norouter_tui.demo.story import tell_story
-    from norouter_tui.run.headless import run_async
+    from norouter_tui.run.process import run_async
 
     return run_async(tell_story, uvloop=uvloop)

@@ -23,7 +23,7 @@ from norouter_tui.output.printer import problem_lines
 from norouter_tui.output.text import count, seconds, size
 from norouter_tui.program_name import called
 from norouter_tui.run.crash import reporter
-from norouter_tui.run.signals import watch_signals
+from norouter_tui.run.process import watch_signals
 
 BULK = 64 * 1024 * 1024
 

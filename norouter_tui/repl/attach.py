@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
-import anyio.abc
 from rich.text import Text
 
 from norouter_core.control import RemoteClient, RunningMesh
@@ -15,11 +15,12 @@ from norouter_core.sanitize import escape
 from norouter_tui.cli.check import sayer
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
-from norouter_tui.run.headless import run_async
 from norouter_tui.run.meshes import choose, lost_line
+from norouter_tui.run.process import run_async, watch_signals
 from norouter_tui.run.remote_session import RemoteSession
-from norouter_tui.run.session_host import FrontEnd
-from norouter_tui.run.signals import ENDING, watch_signals
+
+if TYPE_CHECKING:
+    from norouter_tui.repl.interactive import InteractiveRepl
 
 
 def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
@@ -46,11 +47,8 @@ class Attach:
         status: int = ExitCode.INTERRUPTED
         async with anyio.create_task_group() as tasks:
             cancel = tasks.cancel_scope.cancel
-            if work.takes_interrupts:
-                await tasks.start(_watch_interrupts, work)
-                await tasks.start(watch_signals, cancel, cancel, ENDING)
-            else:
-                await tasks.start(watch_signals, cancel, cancel)
+            watch = partial(watch_signals, intercept=lambda number: work.on_signal(number) is None)
+            await tasks.start(watch, cancel, cancel, work.signals)
             try:
                 async with RemoteClient(engine.path) as remote:
                     status = await work.run(RemoteSession(remote, stays=True))
@@ -60,7 +58,7 @@ class Attach:
             tasks.cancel_scope.cancel()
         return status
 
-    def _work(self, engine: RunningMesh) -> FrontEnd:
+    def _work(self, engine: RunningMesh) -> ScriptRun | InteractiveRepl:
         if self._commands is not None:
             return ScriptRun("-c", lines_in(self._commands))
         if not sys.stdin.isatty():
@@ -69,12 +67,3 @@ class Attach:
 
         told = f"attached to {escape(engine.name)} (pid {engine.pid}), which runs on when you quit"
         return InteractiveRepl(vi=self._vi, notes=[Text(told, style="bold")])
-
-
-async def _watch_interrupts(
-    work: FrontEnd, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT) as signals:
-        task_status.started()
-        async for _ in signals:
-            work.interrupt()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -39,6 +40,7 @@ from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
 from norouter_tui.repl.terminal import Terminal
 from norouter_tui.repl.toolbar import toolbar
+from norouter_tui.run.process import TERMINATING
 
 GREETING = "`help` lists the verbs, Tab completes, Ctrl-D quits."
 HOW_TO_QUIT = "to quit: Ctrl-D, or `quit`"
@@ -256,7 +258,7 @@ class InteractiveRepl:
     """A person at a terminal as the work of a session. For the arguments see `Look`."""
 
     keeps_work = True
-    takes_interrupts = True
+    signals = (signal.SIGINT, *TERMINATING)
 
     def __init__(
         self, *, vi: bool = False, recovers: bool = False, notes: Iterable[Text] = ()
@@ -264,9 +266,12 @@ class InteractiveRepl:
         self._look = OutputStyle(vi, recovers, tuple(notes))
         self._repl: Repl | None = None
 
-    def interrupt(self) -> None:
-        if self._repl is not None:
+    def on_signal(self, number: signal.Signals) -> int | None:
+        """SIGINT ends a command while the REPL runs; other signals end the session."""
+        if number is signal.SIGINT and self._repl is not None:
             self._repl.interrupt()
+            return None
+        return ExitCode.OK
 
     async def run(self, client: Client) -> int:
         """Talks until the session is to end; the exit status."""
@@ -279,5 +284,6 @@ class InteractiveRepl:
             try:
                 return await self._repl.run()
             finally:
+                self._repl = None
                 with anyio.CancelScope(shield=True):
                     await screen.drain(_DRAIN)

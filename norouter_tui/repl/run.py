@@ -10,11 +10,12 @@ from rich.text import Text
 
 from norouter_core.manifest import ManifestError
 from norouter_core.sanitize import escape
+from norouter_core.session.autosave import Autosave
 from norouter_tui.cli.check import problem_lines, sayer
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
 from norouter_tui.run.documents import notes_of, open_document
-from norouter_tui.run.headless import run_async
+from norouter_tui.run.process import run_async
 from norouter_tui.run.session_host import FrontEnd, SessionHost
 
 
@@ -47,7 +48,8 @@ def run_repl(options: ReplOptions) -> int:
     except OSError as error:
         say(Text(f"{escape(str(error.filename))}: {error.strerror}", style="bold red"))
         return ExitCode.USAGE
-    return run_async(SessionHost(document, work).main, uvloop=options.uvloop)
+    host = SessionHost(document, work, say, autosave=Autosave())
+    return run_async(host.run, uvloop=options.uvloop)
 
 
 def _work(options: ReplOptions, notes: tuple[Text, ...]) -> FrontEnd:

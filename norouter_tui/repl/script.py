@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
 import time
@@ -22,6 +23,7 @@ from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
 from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
+from norouter_tui.run.process import STOPPING
 
 _CHUNK = 1 << 16
 _LONGEST = 1 << 20
@@ -98,15 +100,16 @@ class ScriptRun:
     failed and what happened meanwhile is told on stderr."""
 
     keeps_work = False
-    takes_interrupts = False
+    signals = STOPPING
 
     def __init__(self, name: str, lines: AsyncIterator[str], notes: Iterable[Text] = ()) -> None:
         self._name = name
         self._lines = lines
         self._notes = notes
 
-    def interrupt(self) -> None:
-        raise NotImplementedError("a script is ended by an interrupt")
+    def on_signal(self, number: signal.Signals) -> int:
+        """Return the exit status of a script that a signal has cut short."""
+        return ExitCode.INTERRUPTED
 
     async def run(self, client: Client) -> int:
         """Runs the script; the exit status."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
 
 import anyio
 import anyio.abc
@@ -39,30 +38,16 @@ class ChildCommand:
         self._manifest = manifest
         self._diagnose = diagnose
         self._process: anyio.abc.Process | None = None
-
-    async def watch(
-        self,
-        end: Callable[[int], None],
-        end_at_once: Callable[[], None],
-        *,
-        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-    ) -> None:
-        """Passes signals on to the command; before it has started they `end` the run, with 128 and
-        their number, and after that they `end_at_once`. Meant for `TaskGroup.start`."""
         known = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
-        # What is ignored from the beginning, as nohup has it, the command is to ignore as well.
-        numbers = [each for each in known if signal.getsignal(each) is not signal.SIG_IGN]
-        with anyio.open_signal_receiver(*numbers) as signals:
-            task_status.started()
-            is_asked = False
-            async for number in signals:
-                if self._process is not None and self._process.returncode is None:
-                    self._forward(self._process, number)
-                elif self._process is not None or is_asked:
-                    end_at_once()
-                else:
-                    is_asked = True
-                    end(128 + number)
+        # The command inherits the signals that nohup, say, has made this process ignore.
+        self.signals = tuple(x for x in known if signal.getsignal(x) is not signal.SIG_IGN)
+
+    def on_signal(self, number: signal.Signals) -> int | None:
+        """Pass a signal on to the command while it runs, or return the status to stop with."""
+        if self._process is None or self._process.returncode is not None:
+            return 128 + number
+        self._forward(self._process, number)
+        return None
 
     def _forward(self, process: anyio.abc.Process, number: signal.Signals) -> None:
         if number.name in _FROM_KEYS and _is_in_foreground():

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import importlib.util
 import os
+import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Protocol
 
 import anyio
 import anyio.abc
 from rich.text import Text
 
-from norouter_core.engine import Engine, MeshFailed, Subscription
+from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
 from norouter_core.engine.status import HostState, Status
 from norouter_core.manifest import Loaded
@@ -28,21 +27,17 @@ from norouter_tui.output import writers
 from norouter_tui.output.json_lines import JsonLines
 from norouter_tui.output.printer import Printer, Say, not_ready_lines
 from norouter_tui.run.child_command import PATIENCE, ChildCommand, missing
-from norouter_tui.run.crash import reporter
 from norouter_tui.run.detach import DetachError, StartReport, detached
 from norouter_tui.run.environment import with_proxy
+from norouter_tui.run.process import STOPPING, run_async
 from norouter_tui.run.readiness import NotOurs, Readiness
-from norouter_tui.run.reload import Reloading, controlled
-from norouter_tui.run.signals import watch_signals
+from norouter_tui.run.reload import Reloading
+from norouter_tui.run.session_host import SessionHost
 
-_PATIENCE = 1.0
-"""Seconds of an orderly stop after which a person is told of the other way."""
-_DRAIN = 2.0
-"""Seconds for the last events to be shown once the engine has stopped."""
-_AT_ONCE = 0.5
-"""Seconds for the rest of the stop once the exec commands have been killed."""
-
-T = TypeVar("T")
+_CLOSE_TIMEOUT = 2.0
+"""Seconds for a slow terminal to take the last lines."""
+_EXIT_TIMEOUT = 0.25
+"""The same for each of stdout and stderr after a second signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,43 +122,40 @@ def run_loaded(
         reopen: a line on stdin stops the mesh in order.
         readiness: told when the mesh is ready.
     """
-    document = _document(loaded, options)
     out, err = writers.open_writers()
     paint_out, paint_err = writers.painter(sys.stdout), writers.painter(sys.stderr)
 
     def diagnose(line: Text) -> None:
         err.put(paint_err(line))
 
-    def tell(line: Text) -> None:
+    def show(line: Text) -> None:
         out.put(paint_out(line))
-
-    tells = diagnose if options.command else tell  # stdout is the command's then
-    told = _nowhere if options.as_json or options.quiet else tells
-    printer = Printer(told, diagnose, debug=options.debug, expected=len(document.spec.hosts))
-    faces: list[EventSink] = [printer]
-    if options.as_json:
-        faces.append(JsonLines(out.put))
 
     def settle() -> None:
         for writer in (out, err):
             writer.drain()
 
-    def leave() -> NoReturn:
+    def close(timeout: float) -> None:
         for writer in (out, err):
-            writer.close(_AT_ONCE / 2)
-        os._exit(ExitCode.INTERRUPTED)
+            writer.close(timeout)
 
-    run = HeadlessRun(document, options, faces, diagnose, leave, reopen=reopen)
-    run.readiness = readiness
+    document = _document(loaded, options)
+    command = ChildCommand(options.command, loaded.name, diagnose) if options.command else None
+    shows = diagnose if command else show  # stdout belongs to the command then
+    quiet = options.as_json or options.quiet
+    hosts = len(document.spec.hosts)
+    printer = Printer(_nowhere if quiet else shows, diagnose, debug=options.debug, expected=hosts)
+    sinks: list[EventSink] = [printer]
+    if options.as_json:
+        sinks.append(JsonLines(out.put))
     if readiness is not None:
         readiness.settle = settle
-    if options.command:
-        run.command = ChildCommand(options.command, loaded.name, diagnose)
+    run = HeadlessRun(options, sinks, diagnose, command=command, readiness=readiness, reopen=reopen)
+    host = run.host(document, lambda: close(_EXIT_TIMEOUT))
     try:
-        return run_async(run.main, uvloop=options.uvloop), run.returned
+        return run_async(host.run, uvloop=options.uvloop), run.has_returned
     finally:
-        for writer in (out, err):
-            writer.close()
+        close(_CLOSE_TIMEOUT)
 
 
 def _document(loaded: Loaded, options: RunOptions) -> Document:
@@ -173,116 +165,80 @@ def _document(loaded: Loaded, options: RunOptions) -> Document:
     return Document.of(loaded)
 
 
-def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
-    """`anyio.run` on uvloop where it is installed and wanted, with no traceback from the loop."""
-
-    async def watched() -> T:
-        reporter.watch_loop(asyncio.get_running_loop())
-        return await main()
-
-    fast = uvloop and importlib.util.find_spec("uvloop") is not None
-    return anyio.run(watched, backend_options={"use_uvloop": fast})
-
-
 class HeadlessRun:
-    """One run of a mesh, from `apply` to the orderly stop.
+    """A mesh without a user: brings it up, shows its events, runs the command, reloads.
 
     Args:
-        document: the mesh.
         options: see `RunOptions`.
-        faces: shown every event, in order.
+        sinks: each is shown every event, in order.
         diagnose: takes lines about the run itself.
-        leave: ends the process, whatever still runs in it.
-        reopen: a line on stdin ends the run, and `returned` is True then.
+        command: ends the run when it ends.
+        readiness: learns when the mesh is ready.
+        reopen: whether a line on stdin ends the run and sets `has_returned`.
     """
+
+    keeps_work = True
 
     def __init__(
         self,
-        document: Document,
         options: RunOptions,
-        faces: list[EventSink],
+        sinks: list[EventSink],
         diagnose: Say,
-        leave: Callable[[], NoReturn],
         *,
+        command: ChildCommand | None = None,
+        readiness: Readiness | None = None,
         reopen: bool = False,
     ) -> None:
-        self.returned = False
-        self.readiness: Readiness | None = None
-        self.command: ChildCommand | None = None
-        self._reopen = reopen
-        self._document = document
+        self.has_returned = False
+        self.signals = STOPPING if command is None else command.signals
         self._options = options
-        self._faces = faces
+        self._sinks = sinks
         self._diagnose = diagnose
-        self._leave = leave
-        self._engine: Engine | None = None
-        self._over = anyio.Event()
-        self._shown = anyio.Event()
-        self._code: int = ExitCode.OK
+        self._command = command
+        self._readiness = readiness
+        self._reopen = reopen
+        self._host: SessionHost
 
-    async def main(self) -> int:
-        """Runs to the end and returns how it ended."""
+    def host(self, document: Document, before_exit: Callable[[], None]) -> SessionHost:
+        """Return what runs the mesh of `document` for this front end."""
+        self._host = SessionHost(
+            document,
+            self,
+            self._diagnose,
+            autosave=Autosave(),
+            control=self._options.control,
+            observe=self._show,
+            before_exit=before_exit,
+        )
+        return self._host
+
+    def on_signal(self, number: signal.Signals) -> int | None:
+        """Leave signals to the command; without one they stop the run."""
+        return ExitCode.OK if self._command is None else self._command.on_signal(number)
+
+    async def run(self, session: Session) -> int:
+        """Run until something ends the mesh; return the exit status."""
+        reloading = Reloading(session, self._diagnose, self._host.stop)
         async with anyio.create_task_group() as tasks:
-            if self.command is not None:
-                await tasks.start(self.command.watch, self._end, self._end_at_once)
-            else:
-                await tasks.start(watch_signals, lambda: self._end(ExitCode.OK), self._end_at_once)
-            async with Engine() as engine:
-                self._engine = engine
-                streams = self._options.as_json or self._options.debug
-                tasks.start_soon(self._show, engine, engine.subscribe(streams=streams))
-                async with (
-                    Session(engine, self._document, autosave=Autosave()) as session,
-                    anyio.create_task_group() as work,
-                ):
-                    work.start_soon(self._bring_up, engine)
-                    work.start_soon(self._steer, session)
-                    if self._reopen:
-                        work.start_soon(self._await_return)
-                    await self._over.wait()
-                    work.cancel_scope.cancel()
-                tasks.start_soon(self._explain_wait)
-            with anyio.move_on_after(_DRAIN):
-                await self._shown.wait()
-            tasks.cancel_scope.cancel()
-        return self._code
-
-    def _end(self, code: int) -> None:
-        """The first reason to end is the one that counts."""
-        if not self._over.is_set():
-            self._code = code
-            self._over.set()
-
-    async def _await_return(self) -> None:
-        if await writers.line_read(0) and not self._over.is_set():
-            self.returned = True
-            self._end(ExitCode.OK)
-
-    def _end_at_once(self) -> None:
-        """A second signal: nothing is waited for any more, and a child that cannot be killed (it
-        is another user's, say) holds nothing up."""
-        self._code = ExitCode.INTERRUPTED
-        self._diagnose(Text("ended at once, by a second signal: the exec commands were killed"))
-        if self._engine is not None:
-            self._engine.kill_now()
-        asyncio.get_running_loop().call_later(_AT_ONCE, self._leave)
-
-    async def _explain_wait(self) -> None:
-        await anyio.sleep(_PATIENCE)
-        self._diagnose(Text("stopping takes its time; a second SIGINT (Ctrl-C) ends it at once"))
-
-    async def _steer(self, session: Session) -> None:
-        reloading = Reloading(session, self._diagnose, lambda: self._end(ExitCode.OK))
-        async with anyio.create_task_group() as tasks:
-            if self.command is None:  # else that signal is the command's
+            if self._command is None:  # else SIGHUP is for the command
                 tasks.start_soon(reloading.on_signal)
             if self._options.watch and session.document.path:
                 tasks.start_soon(reloading.on_change)
-            if self._options.control:
-                async with controlled(session, lambda: self._end(ExitCode.OK), self._diagnose):
-                    await anyio.sleep_forever()
+            if self._reopen:
+                tasks.start_soon(self._await_return)
+            status = await self._bring_up(session.engine)
+            if status is None:
+                await anyio.sleep_forever()
+            tasks.cancel_scope.cancel()
+        return status or ExitCode.OK
 
-    async def _bring_up(self, engine: Engine) -> None:
+    async def _await_return(self) -> None:
+        if await writers.line_read(0):
+            self.has_returned = True
+            self._host.stop()
+
+    async def _bring_up(self, engine: Engine) -> int | None:
+        """Return the exit status if the mesh does not come up, or once the command has ended."""
         wait = self._options.ready_timeout
         try:
             with anyio.fail_after(wait):
@@ -291,34 +247,38 @@ class HeadlessRun:
         except TimeoutError:
             for line in not_ready_lines(engine.status(), wait or 0):
                 self._diagnose(line)
-            self._end(ExitCode.NOT_READY)
+            return ExitCode.NOT_READY
         except MeshFailed as failed:
             names = ", ".join(escape(name) for name in failed.problems)
             self._diagnose(Text(f"not ready: {names} failed for good", style="bold red"))
-            self._end(ExitCode.MESH_FAILED)
-        else:
-            if self.command is not None:
-                self._end(await self.command.run(engine))
+            return ExitCode.MESH_FAILED
+        return None if self._command is None else await self._command.run(engine)
 
-    async def _show(self, engine: Engine, events: Subscription) -> None:
+    async def _show(
+        self,
+        engine: Engine,
+        *,
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        events = engine.subscribe(streams=self._options.as_json or self._options.debug)
+        task_status.started()
         missed = 0
         with events:
             async for event in events:
                 if events.dropped > missed:
-                    for face in self._faces:
-                        face.missed(events.dropped - missed)
+                    for sink in self._sinks:
+                        sink.missed(events.dropped - missed)
                     missed = events.dropped
-                for face in self._faces:
-                    face.show(event)
-                if isinstance(event, Ready) and self.readiness is not None:
-                    self._tell_ready(self.readiness, engine)
+                for sink in self._sinks:
+                    sink.show(event)
+                if isinstance(event, Ready) and self._readiness is not None:
+                    self._announce_ready(self._readiness, engine)
                 if isinstance(event, HostChanged) and all_failed(engine.status()):
                     self._give_up()
                 if isinstance(event, Stopped):
                     break
-        self._shown.set()
 
-    def _tell_ready(self, readiness: Readiness, engine: Engine) -> None:
+    def _announce_ready(self, readiness: Readiness, engine: Engine) -> None:
         try:
             readiness.ready(engine)
         except OSError as error:
@@ -326,9 +286,9 @@ class HeadlessRun:
             self._diagnose(Text(text, style="bold red"))
 
     def _give_up(self) -> None:
-        if not self._over.is_set():
+        if not self._host.is_stopping:
             self._diagnose(Text("every host with a command has failed for good", style="bold red"))
-        self._end(ExitCode.MESH_FAILED)
+        self._host.stop(ExitCode.MESH_FAILED)
 
 
 def all_failed(status: Status) -> bool:

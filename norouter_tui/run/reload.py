@@ -1,12 +1,11 @@
-"""What steers a run from outside: its control socket, and a manifest that changes."""
+"""Reload a manifest that has changed."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import anyio
 from rich.text import Text
 
 from norouter_core.commands.tokenizer import join
-from norouter_core.control import ControlServer, ListenError
 from norouter_core.sanitize import escape
 from norouter_core.session.session import Session
 from norouter_tui.cli.check import Say, load
@@ -22,24 +20,6 @@ from norouter_tui.output.rendering import failure_lines
 
 INTERVAL = 0.3
 """Seconds between two looks at a watched file, which is read once it has rested so long."""
-
-
-@asynccontextmanager
-async def controlled(session: Session, quits: Callable[[], None], say: Say) -> AsyncIterator[None]:
-    """Opens a session's control socket, for `norouter ctl` and `attach`. That there is none is told
-    and no more: the mesh does without."""
-    server = ControlServer(session, manifest=session.document.path, quits=quits)
-    try:
-        await server.__aenter__()
-    except ListenError as error:
-        text = f"no control socket, so no norouter ctl: {escape(str(error))}"
-        say(Text(text, style="yellow"))
-        yield
-        return
-    try:
-        yield
-    finally:
-        await server.__aexit__(None, None, None)
 
 
 class Reloading:

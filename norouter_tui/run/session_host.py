@@ -1,126 +1,225 @@
-"""The whole life of a session: its engine, what talks to it, the signals that end it."""
+"""The life of a session, from its engine to the orderly stop: the same for every front end."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-import sys
-from typing import NoReturn, Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NoReturn, Protocol
 
 import anyio
 import anyio.abc
 from rich.text import Text
 
+from norouter_core.control import ControlServer, ListenError
 from norouter_core.engine import Engine
+from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
-from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
-from norouter_tui.cli.check import sayer
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.run.reload import controlled
-from norouter_tui.run.signals import ENDING, watch_signals
+from norouter_tui.run.process import watch_signals
 
-_PATIENCE = 1.0
-"""Seconds of an orderly stop after which a person is told of the other way."""
-_AT_ONCE = 0.5
+_EXPLAIN_AFTER = 1.0
+"""Seconds of an orderly stop after which the user learns how to cut it short."""
+_OBSERVE_TIMEOUT = 2.0
+"""Seconds for the front end to show the last events once the engine has stopped."""
+_EXIT_TIMEOUT = 0.5
 """Seconds for the rest of the stop once the exec commands have been killed."""
+
+Say = Callable[[Text], None]
+
+
+@asynccontextmanager
+async def controlled(session: Session, quits: Callable[[], None], say: Say) -> AsyncIterator[None]:
+    """Open a session's control socket, for `norouter ctl` and `attach`.
+
+    If that is not possible, `say` gets the reason, and the mesh runs without it.
+    """
+    server = ControlServer(session, manifest=session.document.path, quits=quits)
+    try:
+        await server.__aenter__()
+    except ListenError as error:
+        text = f"no control socket, so norouter ctl and attach do not work: {error}"
+        say(Text(escape(text), style="yellow"))
+        yield
+        return
+    try:
+        yield
+    finally:
+        await server.__aexit__(None, None, None)
 
 
 class FrontEnd(Protocol):
-    """What talks to a session: a person at a terminal, or a script."""
+    """What a session runs for: a user at a terminal, a script, a child command."""
 
     @property
     def keeps_work(self) -> bool:
-        """Whether unsaved changes outlive the session."""
+        """Whether unsaved changes outlive the session, for `recover`."""
         ...
 
     @property
-    def takes_interrupts(self) -> bool:
-        """Whether SIGINT is for what runs in the session, by `interrupt`, not for its end."""
+    def signals(self) -> tuple[signal.Signals, ...]:
+        """The signals that it or its host handles; none in a thread other than the main one."""
         ...
 
-    def interrupt(self) -> None: ...
+    def on_signal(self, number: signal.Signals) -> int | None:
+        """Handle a signal, or return the exit status with which it stops the session."""
+        ...
 
-    async def run(self, client: Client) -> int:
-        """Works until all is done; the exit status. Cancelling ends it in order."""
+    async def run(self, session: Session) -> int:
+        """Work until all is done and return the exit status. A stop cancels it."""
         ...
 
 
 class SessionHost:
-    """Runs an engine with a session for as long as there is work, or until a signal ends it.
+    """Owns a session and all that it needs: engine, autosave, control socket, signals.
+
+    The first signal, a `quit` over the control socket or `stop` end it in order; a second signal
+    ends the process at once.
 
     Args:
         document: the session's.
-        work: see `Work`.
+        front_end: see `FrontEnd`.
+        say: takes lines about the session itself.
+        autosave: keeps unsaved work; None keeps none.
+        control: whether to open a control socket.
+        observe: shows what happens until the engine has stopped. Started by `TaskGroup.start`
+            before the mesh comes up: a subscription made before `started()` misses no event.
+        before_exit: called before a second signal ends the process; must not block for long.
     """
 
-    def __init__(self, document: Document, work: FrontEnd) -> None:
+    def __init__(
+        self,
+        document: Document,
+        front_end: FrontEnd,
+        say: Say,
+        *,
+        autosave: Autosave | None = None,
+        control: bool = True,
+        observe: Callable[..., Coroutine[Any, Any, None]] | None = None,
+        before_exit: Callable[[], None] = lambda: None,
+    ) -> None:
         self._document = document
-        self._work = work
-        self._scope: anyio.CancelScope
+        self._front_end = front_end
+        self._say = say
+        self._autosave = autosave
+        self._control = control
+        self._observe = observe
+        self._before_exit = before_exit
         self._engine: Engine | None = None
-        self._stopping = False
-        # A script that is interrupted has not done its work; a person is done at any time.
-        self._status_of_signal = ExitCode.OK if work.takes_interrupts else ExitCode.INTERRUPTED
-        self._say = sayer(sys.stderr)
+        self._work: anyio.CancelScope | None = None
+        self._status: int | None = None
+        self._signal_status: int = ExitCode.OK
+        self.has_kept_work = False
+        """Whether the session has left unsaved work for `recover`; known once it has ended."""
 
-    async def main(self) -> int:
-        """Runs to the end and returns the exit status; nothing of the mesh is left then."""
-        status: int | None = None
-        self._scope = anyio.CancelScope()
+    async def run(self) -> int:
+        """Run to the end and return the exit status; nothing of the mesh is left then."""
+        if self._status is not None:
+            return self._status
         async with anyio.create_task_group() as tasks:
-            if self._work.takes_interrupts:
-                await tasks.start(self._watch_interrupts)
-                await tasks.start(watch_signals, self._end, self._end_at_once, ENDING)
-            else:
-                await tasks.start(watch_signals, self._end, self._end_at_once)
+            if self._front_end.signals:
+                await tasks.start(self._watch_signals)
+            is_shown = anyio.Event()
             async with Engine() as engine:
                 self._engine = engine
-                autosave = Autosave()
-                async with Session(engine, self._document, autosave=autosave) as session:
-                    session.keeps_work = self._work.keeps_work
-                    async with controlled(session, self._quit, self._say):
-                        with self._scope:
-                            status = await self._work.run(session)
-                    if status is None and session.unsaved and session.keeps_work:
-                        self._say(Text("unsaved changes are kept: `recover` brings them back"))
-                self._stopping = True
-                tasks.start_soon(self._explain_wait)
+                await tasks.start(self._show, engine, is_shown)
+                await self._run_session(engine)
+                if self._front_end.signals:
+                    tasks.start_soon(self._explain_wait)
+            with anyio.move_on_after(_OBSERVE_TIMEOUT):
+                await is_shown.wait()
             tasks.cancel_scope.cancel()
-        return self._status_of_signal if status is None else status
+        assert self._status is not None
+        return self._status
 
-    def _end(self) -> None:
-        self._scope.cancel()
+    async def _run_session(self, engine: Engine) -> None:
+        has_finished = False
+        async with Session(engine, self._document, autosave=self._autosave) as session:
+            session.keeps_work = self._front_end.keeps_work
+            async with AsyncExitStack() as stack:
+                if self._control:
+                    await stack.enter_async_context(controlled(session, self.stop, self._say))
+                with anyio.CancelScope() as self._work:
+                    if self._status is not None:
+                        self._work.cancel()
+                    status = await self._front_end.run(session)
+                    has_finished = True
+                    self.stop(status)
+            keeps = self._autosave is not None and session.keeps_work
+            self.has_kept_work = keeps and session.unsaved
+        if self.has_kept_work and not has_finished:
+            self._say(Text("unsaved changes are kept; to restore them, run `recover`"))
 
-    def _quit(self) -> None:
-        """Somebody else asked for the end, by the control socket."""
-        self._status_of_signal = ExitCode.OK
-        self._scope.cancel()
-
-    async def _watch_interrupts(
-        self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    async def _show(
+        self,
+        engine: Engine,
+        is_shown: anyio.Event,
+        *,
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+        if self._observe is None:
             task_status.started()
-            async for _ in signals:
-                if self._stopping:
-                    self._end_at_once()
-                else:
-                    self._work.interrupt()
+        else:
+            await self._observe(engine, task_status=task_status)
+        is_shown.set()
 
-    def _end_at_once(self) -> None:
-        """Nothing is waited for any more, and a child that cannot be killed holds nothing up."""
-        self._say(Text("ended at once: the exec commands were killed"))
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the session is to end, or has ended."""
+        return self._status is not None
+
+    def stop(self, status: int = ExitCode.OK) -> None:
+        """Begin the orderly stop. The first call decides the exit status."""
+        if self._status is None:
+            self._status = status
+            if self._work is not None:
+                self._work.cancel()
+
+    def kill_commands(self) -> None:
+        """Kill the exec commands instead of waiting for their orderly stop."""
         if self._engine is not None:
             self._engine.kill_now()
-        asyncio.get_running_loop().call_later(_AT_ONCE, _leave)
+
+    # -- signals ---------------------------------------------------------------------------
+
+    async def _watch_signals(
+        self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        await watch_signals(
+            self._on_first_signal,
+            self._end_at_once,
+            self._front_end.signals,
+            intercept=self._intercept,
+            task_status=task_status,
+        )
+
+    def _intercept(self, number: signal.Signals) -> bool:
+        status = self._front_end.on_signal(number)
+        if status is not None:
+            self._signal_status = status
+        return status is None
+
+    def _on_first_signal(self) -> None:
+        if self._status is None:
+            self.stop(self._signal_status)
+        else:
+            self._end_at_once()
+
+    def _end_at_once(self) -> None:
+        """Wait for nothing more, not even for a child that cannot be killed."""
+        self._status = ExitCode.INTERRUPTED
+        self._say(Text("interrupted while stopping: killed the exec commands"))
+        self.kill_commands()
+        asyncio.get_running_loop().call_later(_EXIT_TIMEOUT, self._exit)
+
+    def _exit(self) -> NoReturn:
+        self._before_exit()
+        os._exit(ExitCode.INTERRUPTED)
 
     async def _explain_wait(self) -> None:
-        await anyio.sleep(_PATIENCE)
-        self._say(Text("stopping takes its time; Ctrl-C ends it at once"))
-
-
-def _leave() -> NoReturn:
-    os._exit(ExitCode.INTERRUPTED)
+        await anyio.sleep(_EXPLAIN_AFTER)
+        self._say(Text("still stopping; press Ctrl-C (or send SIGINT) to end at once"))

@@ -24,7 +24,7 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.printer import Printer
 from norouter_tui.run.crash import reporter
-from norouter_tui.run.signals import ENDING, watch_signals
+from norouter_tui.run.process import TERMINATING, watch_signals
 from norouter_tui.screen import actions
 from norouter_tui.screen.actions import ActionProvider
 from norouter_tui.screen.backend import Backend
@@ -161,7 +161,7 @@ class NorouterApp(App[None]):
 
     @work(group="signals")
     async def _watch_signals(self) -> None:
-        numbers = (signal.SIGINT, *ENDING)
+        numbers = (signal.SIGINT, *TERMINATING)
         async with anyio.create_task_group() as tasks:
             await tasks.start(watch_signals, self.interrupt, self.end_at_once, numbers)
 

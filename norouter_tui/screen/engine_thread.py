@@ -23,8 +23,8 @@ from norouter_core.session.document import Document
 from norouter_core.session.preview import Preview, apply_lines, preview
 from norouter_core.session.sampler import INTERVAL, Sampler
 from norouter_core.session.session import Session
-from norouter_tui.run.headless import run_async
-from norouter_tui.run.reload import controlled
+from norouter_tui.run.process import run_async
+from norouter_tui.run.session_host import controlled
 from norouter_tui.screen.backend import Screen
 from norouter_tui.screen.messages import EngineEnded, EventsArrived, SnapshotArrived
 

@@ -23,7 +23,7 @@ LOOP_BREAKS = """
 import asyncio
 from norouter_tui.output import writers as stdio
 from norouter_tui.run.crash import reporter
-from norouter_tui.run.headless import run_async
+from norouter_tui.run.process import run_async
 stdio.install(); reporter.install()
 async def broken(): raise RuntimeError("in a task")
 async def main():

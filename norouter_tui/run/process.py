@@ -1,0 +1,73 @@
+"""The process of a run: its event loop, and the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import signal
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import anyio.abc
+
+from norouter_tui.run.crash import reporter
+
+TERMINATING = (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+"""The signals that end a program in which SIGINT ends a command."""
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a program which has no other use for SIGINT."""
+
+T = TypeVar("T")
+
+
+def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
+    """Run `main` as `anyio.run` does, on uvloop if it is installed and wanted.
+
+    Errors that only the event loop sees go to the crash reporter.
+    """
+
+    async def watched() -> T:
+        reporter.watch_loop(asyncio.get_running_loop())
+        return await main()
+
+    fast = uvloop and importlib.util.find_spec("uvloop") is not None
+    return anyio.run(watched, backend_options={"use_uvloop": fast})
+
+
+def _ignore_none(number: signal.Signals) -> bool:
+    return False
+
+
+async def watch_signals(
+    first: Callable[[], None],
+    again: Callable[[], None],
+    numbers: tuple[signal.Signals, ...] = STOPPING,
+    *,
+    intercept: Callable[[signal.Signals], bool] = _ignore_none,
+    task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Call `first` at the first of the signals `numbers` and `again` at the second.
+
+    A third ends the process by the default action, even if the event loop is stuck. Start it with
+    `TaskGroup.start`.
+
+    Args:
+        intercept: sees each signal first; one for which it returns True does not count.
+    """
+    has_stopped = False
+    try:
+        with anyio.open_signal_receiver(*numbers) as signals:
+            task_status.started()
+            async for number in signals:
+                if intercept(number):
+                    continue
+                if has_stopped:
+                    break
+                has_stopped = True
+                first()
+    finally:
+        # After the first signal, the rest of the stop must not meet a KeyboardInterrupt.
+        for number in numbers if has_stopped else ():
+            signal.signal(number, signal.SIG_DFL)
+    again()
