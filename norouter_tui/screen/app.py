@@ -36,10 +36,10 @@ from norouter_tui.screen.main_screen import MainScreen, main_screen
 from norouter_tui.screen.messages import (
     EngineEnded,
     EventsArrived,
-    NothingToDo,
+    NothingSelected,
     RunCommand,
     SnapshotArrived,
-    TapWanted,
+    TapStream,
 )
 from norouter_tui.screen.runner import Runner
 from norouter_tui.screen.settings import load_settings
@@ -225,8 +225,8 @@ class NorouterApp(App[None]):
     def _run_wanted(self, event: RunCommand) -> None:
         self.run_line(event.line, typed=event.typed, ask=event.ask)
 
-    @on(NothingToDo)
-    def _nothing(self, event: NothingToDo) -> None:
+    @on(NothingSelected)
+    def _nothing(self, event: NothingSelected) -> None:
         self.notify(f"There is no {event.noun} here.", severity="warning")
 
     @work(group="commands")
@@ -235,12 +235,12 @@ class NorouterApp(App[None]):
         if not await actions.run_action_line(self, line):
             await self.runner.run(line, typed=typed, ask=ask)
 
-    @on(TapWanted)
+    @on(TapStream)
     @work(group="tap", exclusive=True)
-    async def _tap_wanted(self, event: TapWanted) -> None:
+    async def _tap_wanted(self, event: TapStream) -> None:
         await self.runner.tap(event.stream, event.way)
 
-    @on(ManifestView.Wanted)
+    @on(ManifestView.TextsNeeded)
     @work(group="manifest", exclusive=True)
     async def _manifest_wanted(self) -> None:
         diff = await self.runner.text_of("diff")

@@ -1,4 +1,4 @@
-"""Lines that are ready to be pasted into a shell: how to try, or use, what is under the cursor."""
+"""Commands to copy into a shell, to try or use what is under the cursor."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CLIENTS = {
     6379: "redis-cli -h {host} -p {port}",
     27017: "mongosh mongodb://{host}:{port}",
 }
-"""What speaks with the port that is dialled, by its number; all else is taken for HTTP."""
+"""The client for a target port; everything else is assumed to be HTTP."""
 _SECURE = (443, 8443, 6443)
 
 
-def ready_lines(row: Row, snapshot: Snapshot) -> list[str]:
-    """Lines to copy, the likeliest first."""
+def copy_lines(row: Row, snapshot: Snapshot) -> list[str]:
+    """Return the lines to copy for a row, the most likely first."""
     match row:
         case PortRow():
             return list(_port(row, snapshot))
@@ -89,7 +89,7 @@ def _login(host: Host | None, service: Service) -> str:
 
 
 def _some_port(snapshot: Snapshot) -> str:
-    """A page of the mesh, by the name of its host."""
+    """Return the URL of a port in the mesh, by the name of its host."""
     for host in snapshot.spec.effective():
         for port in host.ports:
             if port.proto == "tcp":

@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.history import History
-from norouter_tui.screen.messages import NothingToDo, RunCommand
+from norouter_tui.screen.messages import NothingSelected, RunCommand
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.hosts import HostList
@@ -167,13 +167,13 @@ class MainScreen(Screen[None]):
         """Runs a command on the host under the cursor."""
         row = self.hosts.selected
         self.post_message(
-            RunCommand(f"{verb} {word(row.status.name)}") if row else NothingToDo("host")
+            RunCommand(f"{verb} {word(row.status.name)}") if row else NothingSelected("host")
         )
 
     def action_delete(self) -> None:
         """Deletes what is under the cursor; `undo` brings it back."""
         line = self.hosts_line() if self.hosts.has_focus else self.work.current.delete_line()
-        self.post_message(RunCommand(line) if line else NothingToDo("entry to delete"))
+        self.post_message(RunCommand(line) if line else NothingSelected("entry to delete"))
 
     def hosts_line(self) -> str:
         """The command that deletes the host under the cursor; empty without one."""

@@ -52,7 +52,7 @@ class EngineEnded(Message):
         self.fault = fault
 
 
-class NothingToDo(Message):
+class NothingSelected(Message):
     """There is nothing for a key to act on; `noun` says what is missing."""
 
     def __init__(self, noun: str) -> None:
@@ -60,7 +60,7 @@ class NothingToDo(Message):
         self.noun = noun
 
 
-class TapWanted(Message):
+class TapStream(Message):
     """The bytes of a stream are to be looked at; `way` tells from where to where it leads."""
 
     def __init__(self, stream: int, way: str) -> None:

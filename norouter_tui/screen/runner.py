@@ -19,19 +19,19 @@ from norouter_core.commands.results import (
 )
 from norouter_core.model import MeshSpec
 from norouter_tui.screen import editing
-from norouter_tui.screen.copying import ready_lines
+from norouter_tui.screen.copying import copy_lines
 from norouter_tui.screen.dialogs.output import OutputScreen
 from norouter_tui.screen.dialogs.questions import Choose, Confirm
 from norouter_tui.screen.dialogs.tap import TapScreen
 from norouter_tui.screen.quoting import word
-from norouter_tui.screen.widgets.cells import fit, tidy
+from norouter_tui.screen.widgets.cells import escape_line, fit
 from norouter_tui.screen.widgets.header import TotalsBar
 
 if TYPE_CHECKING:
     from norouter_tui.screen.app import NorouterApp
 
 
-_PATIENCE = 0.4
+_NOTE_DELAY = 0.4
 """Seconds that a command may take without a word about it."""
 
 
@@ -44,9 +44,9 @@ class Runner:
     async def run(self, line: str, *, typed: bool = False, ask: str = "") -> Outcome | None:
         """Runs a command line: asks what is to be asked, shows what it gives, tells how it ended.
         None where the user did not want it."""
-        if ask and not await self.agreed(Question(ask)):
+        if ask and not await self.confirm(Question(ask)):
             return None
-        shown = _Shown(self._app, line)
+        shown = _OutputTarget(self._app, line)
         outcome = await self._noted(line, shown.put, bool(ask))
         if outcome.question is not None:
             line = await self._answered(line, outcome.question)
@@ -54,7 +54,7 @@ class Runner:
                 return None
             outcome = await self._noted(line, shown.put, True)
         shown.finish(outcome)
-        self.tell(line, outcome, typed=typed)
+        self.report(line, outcome, typed=typed)
         return outcome
 
     async def _noted(self, line: str, emit: Emit, confirmed: bool) -> Outcome:
@@ -62,9 +62,9 @@ class Runner:
         bar = self._app.main.query_one(TotalsBar)
 
         def note() -> None:
-            bar.note = f"running: {fit(tidy(line), 30).rstrip()}"
+            bar.note = f"running: {fit(escape_line(line), 30).rstrip()}"
 
-        timer = self._app.set_timer(_PATIENCE, note)
+        timer = self._app.set_timer(_NOTE_DELAY, note)
         try:
             return await self._app.backend.run(line, emit, confirmed=confirmed)
         finally:
@@ -75,31 +75,33 @@ class Runner:
         """The line that is to be run now that the user was asked; empty for none."""
         if ends_session(line):
             return await self._app.dialogs.leaving(question)
-        return line if await self.agreed(question) else ""
+        return line if await self.confirm(question) else ""
 
-    async def agreed(self, question: Question) -> bool:
+    async def confirm(self, question: Question) -> bool:
         """What the user answers."""
         answer = await self._app.push_screen_wait(Confirm(question))
         return bool(answer)
 
-    def tell(self, line: str, outcome: Outcome, *, typed: bool = False) -> None:
+    def report(self, line: str, outcome: Outcome, *, typed: bool = False) -> None:
         """Tells how a command ended."""
         if outcome.failure is not None:
-            text = Text.assemble((tidy(line), "bold"), ": ", (tidy(outcome.failure.message), "red"))
+            text = Text.assemble(
+                (escape_line(line), "bold"), ": ", (escape_line(outcome.failure.message), "red")
+            )
             self._app.log_lines([text])
-            self._tell_failure(line, outcome.failure, typed)
+            self._report_failure(line, outcome.failure, typed)
         elif outcome.message:
-            self._app.log_lines([Text(tidy(outcome.message))])
-            self._app.notify(tidy(outcome.message), markup=False)
+            self._app.log_lines([Text(escape_line(outcome.message))])
+            self._app.notify(escape_line(outcome.message), markup=False)
         self._app.saved = str(outcome.data.get("path", self._app.saved))
         if outcome.ended:
             self._app.leave()
 
-    def _tell_failure(self, line: str, failure: Failure, typed: bool) -> None:
+    def _report_failure(self, line: str, failure: Failure, typed: bool) -> None:
         if typed and self._app.screen is self._app.main:
-            self._app.main.command_line.refused(line, failure)
+            self._app.main.command_line.show_failure(line, failure)
             return
-        text = f"{tidy(failure.message)}\n{tidy(failure.hint)}".strip()
+        text = f"{escape_line(failure.message)}\n{escape_line(failure.hint)}".strip()
         self._app.notify(text, severity="error", markup=False, timeout=8)
 
     async def tap(self, stream: int, way: str) -> None:
@@ -122,7 +124,7 @@ class Runner:
     async def copy(self) -> None:
         """Puts a line about what is under the cursor into the clipboard; asks which."""
         row, snapshot = self._app.main.chosen, self._app.main.snapshot
-        lines = ready_lines(row, snapshot) if row is not None and snapshot is not None else []
+        lines = copy_lines(row, snapshot) if row is not None and snapshot is not None else []
         lines = [line for line in dict.fromkeys(lines) if line]
         if not lines:
             self._app.notify("There is nothing to copy here.", severity="warning")
@@ -130,7 +132,7 @@ class Runner:
         at = await self._app.push_screen_wait(Choose("Copy", lines)) if len(lines) > 1 else 0
         if at is not None:
             self._app.copy_to_clipboard(lines[at])
-            self._app.notify(tidy(lines[at]), title="Copied", markup=False)
+            self._app.notify(escape_line(lines[at]), title="Copied", markup=False)
 
     async def edit(self) -> None:
         """The manifest in the user's editor; what he made of it, once he has seen what differs."""
@@ -144,12 +146,14 @@ class Runner:
                 with self._app.suspend():
                     after, failure = editing.edited(path)
                 if failure:
-                    self._app.notify(tidy(failure), severity="error", markup=False, timeout=8)
+                    self._app.notify(
+                        escape_line(failure), severity="error", markup=False, timeout=8
+                    )
                     return
                 if not await self._mend(after, snapshot.spec):
                     break
             if editing.problems(after, snapshot.spec) == "":
-                if await self.agreed(editing.question(before, after)):
+                if await self.confirm(editing.question(before, after)):
                     await self.run(f"load --keep {word(str(path))}")
 
     async def _mend(self, text: str, spec: MeshSpec) -> bool:
@@ -159,10 +163,10 @@ class Runner:
             self._app.notify("Nothing was changed.")
         if not wrong:
             return False
-        return await self.agreed(Question(f"{wrong}\n\nEdit it again?"))
+        return await self.confirm(Question(f"{wrong}\n\nEdit it again?"))
 
 
-class _Shown:
+class _OutputTarget:
     """Where the output of one command goes: over the screen, from the first of it on."""
 
     def __init__(self, app: NorouterApp, line: str) -> None:

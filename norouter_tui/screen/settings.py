@@ -1,4 +1,4 @@
-"""The user's settings: colours, keys, how often the screen is refreshed. A file of his, optional.
+"""The user's settings, an optional file: theme, keys, and how often the screen is refreshed.
 
 ```toml
 [screen]
@@ -7,7 +7,7 @@ refresh = 0.4            # seconds
 vi = true                # h j k l g G beside the arrows
 
 [keys]
-quit = "ctrl+q"          # names as `?` and the palette show them
+quit = "ctrl+q"          # names as the palette (Ctrl+P) shows them
 freeze = "f,space"
 ```
 """
@@ -28,11 +28,11 @@ from norouter_core.manifest.nodes import closest
 from norouter_tui.screen.themes import DARK
 
 REFRESH = 0.4
-FASTEST, SLOWEST = 0.1, 10.0
-"""Seconds between two refreshes: what may be asked for."""
+MIN_REFRESH, MAX_REFRESH = 0.1, 10.0
+"""The shortest and the longest refresh interval, in seconds."""
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[^\s,+]|[a-z][a-z0-9_]*)")
-_PLACE = re.compile(r"\(at line (\d+), column (\d+)\)")
-_LARGEST = 64 * 1024
+_POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
+_MAX_BYTES = 64 * 1024
 
 WITHOUT_VI = {
     "up": "up",
@@ -44,12 +44,12 @@ WITHOUT_VI = {
     "go-hosts": "left",
     "go-tab": "right",
 }
-"""The bindings that have letters of vi, without these."""
+"""The keys of the bindings that also have vi letters, without the letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenSettings:
-    """What the user wants; `keys` are Textual keys by the name of the binding."""
+    """The settings; `keys` are Textual keys by the id of the binding."""
 
     theme: str = DARK
     refresh: float = REFRESH
@@ -58,37 +58,38 @@ class ScreenSettings:
 
     @property
     def keymap(self) -> dict[str, str]:
-        """For `App.set_keymap`."""
+        """Return the keys for `App.set_keymap`."""
         return {**({} if self.vi else WITHOUT_VI), **self.keys}
 
 
 def settings_path() -> Path:
-    """Where the file is, if there is one."""
+    """Return the path of the file, which need not exist."""
     return platformdirs.user_config_path("norouter") / "config.toml"
 
 
 def load_settings(
     path: Path, themes: Collection[str], bindings: Collection[str]
 ) -> tuple[ScreenSettings, list[Problem]]:
-    """The settings in a file, and what is wrong with it; what is wrong is left as it is by itself.
+    """Return the settings in a file, and its problems; a setting with a problem has no effect.
 
     Args:
-        themes: the names that `theme` may have.
-        bindings: the names that may stand in `[keys]`.
+        path: the file.
+        themes: the names that `theme` accepts.
+        bindings: the names that `[keys]` accepts.
     """
     try:
-        data = path.read_bytes()[:_LARGEST]
+        data = path.read_bytes()[:_MAX_BYTES]
         reader = _Reader(str(path), data.decode(), themes, bindings)
     except FileNotFoundError:
         return ScreenSettings(), []
     except (OSError, UnicodeDecodeError) as error:
-        told = f"the settings cannot be read: {error}"
-        return ScreenSettings(), [Problem(str(path), 0, 0, told, "mend it, or move it away")]
+        message = f"cannot read the settings: {error}"
+        return ScreenSettings(), [Problem(str(path), 0, 0, message, "fix or remove the file")]
     return reader.read(), reader.problems
 
 
 class _Reader:
-    """Reads one text."""
+    """Reads the text of a settings file."""
 
     def __init__(
         self, file: str, text: str, themes: Collection[str], bindings: Collection[str]
@@ -101,73 +102,77 @@ class _Reader:
 
     def read(self) -> ScreenSettings:
         try:
-            said = tomllib.loads(self._text)
+            table = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
-            message, hint = str(error), 'strings stand in quotes: theme = "norouter-light"'
-            place = _PLACE.search(message)
-            line, column = (int(place[1]), int(place[2])) if place else (0, 0)
-            message = _PLACE.sub("", message).strip()
+            message, hint = str(error), 'put strings in quotes: theme = "norouter-light"'
+            position = _POSITION.search(message)
+            line, column = (int(position[1]), int(position[2])) if position else (0, 0)
+            message = _POSITION.sub("", message).strip()
             self.problems.append(Problem(self._file, line, column, message, hint))
             return ScreenSettings()
-        for name in said.keys() - {"screen", "keys"}:
-            self._wrong(name, f"there is no table [{name}]", "there are [screen] and [keys]")
-        screen, keys = self._table(said, "screen"), self._table(said, "keys")
+        for name in table.keys() - {"screen", "keys"}:
+            self._add_problem(name, f"unknown table [{name}]", "known tables: [screen] and [keys]")
+        screen, keys = self._table(table, "screen"), self._table(table, "keys")
         for name in screen.keys() - {"theme", "refresh", "vi"}:
-            self._wrong(name, f"[screen] has no {name}", "it has theme, refresh and vi")
+            self._add_problem(
+                name, f"unknown setting {name} in [screen]", "known settings: theme, refresh and vi"
+            )
         return ScreenSettings(
-            theme=self._value(screen, "theme", DARK, self._is_theme),
-            refresh=float(self._value(screen, "refresh", REFRESH, self._is_interval)),
-            vi=self._value(screen, "vi", True, self._is_switch),
+            theme=self._value(screen, "theme", DARK, self._theme_hint),
+            refresh=float(self._value(screen, "refresh", REFRESH, self._interval_hint)),
+            vi=self._value(screen, "vi", True, self._switch_hint),
             keys={name: key for name, key in keys.items() if self._is_binding(name, key)},
         )
 
-    def _table(self, said: Mapping[str, Any], name: str) -> dict[str, Any]:
-        found = said.get(name, {})
+    def _table(self, tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+        found = tables.get(name, {})
         if isinstance(found, dict):
             return found
-        self._wrong(name, f"{name} is no table", f"write [{name}] on a line of its own")
+        self._add_problem(name, f"{name} must be a table", f"write [{name}] on a line of its own")
         return {}
 
     def _value(
-        self, table: Mapping[str, Any], name: str, otherwise: Any, sound: Callable[[Any], str]
+        self, table: Mapping[str, Any], name: str, default: Any, hint_for: Callable[[Any], str]
     ) -> Any:
         if name not in table:
-            return otherwise
-        hint = sound(table[name])
+            return default
+        hint = hint_for(table[name])
         if not hint:
             return table[name]
-        self._wrong(name, f"{name} cannot be {table[name]!r}", hint)
-        return otherwise
+        self._add_problem(name, f"invalid {name}: {table[name]!r}", hint)
+        return default
 
-    def _is_theme(self, value: Any) -> str:
+    # These return an empty string for a valid value.
+
+    def _theme_hint(self, value: Any) -> str:
         if value in self._themes:
             return ""
         guess = closest(str(value), self._themes)
         return f"did you mean {guess}?" if guess else f"themes: {', '.join(sorted(self._themes))}"
 
-    def _is_interval(self, value: Any) -> str:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and FASTEST <= value <= SLOWEST:
+    def _interval_hint(self, value: Any) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and MIN_REFRESH <= value <= MAX_REFRESH:
             return ""
-        return f"write seconds, from {FASTEST} to {SLOWEST:.0f}"
+        return f"give seconds from {MIN_REFRESH} to {MAX_REFRESH:.0f}"
 
-    def _is_switch(self, value: Any) -> str:
-        return "" if isinstance(value, bool) else "write true or false"
+    def _switch_hint(self, value: Any) -> str:
+        return "" if isinstance(value, bool) else "must be true or false"
 
     def _is_binding(self, name: str, key: Any) -> bool:
         if name not in self._bindings:
             guess = closest(name, self._bindings)
-            hint = f"did you mean {guess}?" if guess else "the palette (ctrl+p) shows the names"
-            self._wrong(name, f"no key is called {name}", hint)
+            hint = f"did you mean {guess}?" if guess else "the palette (Ctrl+P) lists the names"
+            self._add_problem(name, f"unknown action {name} in [keys]", hint)
             return False
         if not isinstance(key, str) or not all(_KEY.fullmatch(k) for k in key.split(",")):
             hint = 'write "x", "ctrl+x", "f5" or "x,y"'
-            self._wrong(name, f"{name} cannot be {key!r}", hint)
+            self._add_problem(name, f"invalid key for {name}: {key!r}", hint)
             return False
         return True
 
-    def _wrong(self, name: str, message: str, hint: str) -> None:
-        """A problem with what stands under `name`, wherever that is."""
+    def _add_problem(self, name: str, message: str, hint: str) -> None:
+        """Add a problem with the setting `name`, at the line where it is."""
         pattern = rf"^\s*(?:\[\s*)?[\"']?{re.escape(name)}\b"
         found = re.search(pattern, self._text, re.MULTILINE)
         line = self._text.count("\n", 0, found.start() + 1) + 1 if found else 0

@@ -1,4 +1,4 @@
-"""The colours: three themes of our own beside Textual's, and the styles that lines are drawn in."""
+"""Three themes in addition to Textual's own, and the names of the styles of drawn lines."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ THEMES = (
         },
     ),
 )
-"""In the order in which they are offered; the first is where nothing else was chosen."""
+"""In the order they are listed; the first is the default."""
 
 STYLES = frozenset(
     {
@@ -101,4 +101,4 @@ STYLES = frozenset(
         "line--cursor-blurred",
     }
 )
-"""Component classes of everything that is drawn line by line; styled once, in `style.tcss`."""
+"""Component classes of everything that is drawn line by line; `style.tcss` styles them."""

@@ -235,7 +235,7 @@ def test_the_keys_are_listed_from_the_live_key_map(tmp_path: Path) -> None:
     file.write_text('[screen]\nvi = false\n[keys]\nfreeze = "z"\nnosuch = "x"\n')
 
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await until(pilot, lambda: "no key is called nosuch" in notes(app))
+        await until(pilot, lambda: "unknown action nosuch" in notes(app))
         await pilot.press("1", "question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         keys = {line.split()[0]: line for line in shown(app).splitlines() if "Freeze" in line}

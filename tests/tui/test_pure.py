@@ -14,25 +14,25 @@ from norouter_core.commands.results import Bytes
 from norouter_core.engine.status import HostState
 from norouter_core.engine.tap import LIMIT
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
-from norouter_tui.screen.copying import ready_lines
-from norouter_tui.screen.dialogs.tap import Side
+from norouter_tui.screen.copying import copy_lines
+from norouter_tui.screen.dialogs.tap import Direction
 from norouter_tui.screen.history import History
 from norouter_tui.screen.settings import ScreenSettings, load_settings
 from norouter_tui.screen.terminal import InputParser
-from norouter_tui.screen.views.manifest import merged
+from norouter_tui.screen.views.manifest import merge_diff
 from norouter_tui.screen.views.ports import rows_of
 from norouter_tui.screen.views.streams import COLUMNS
 from norouter_tui.screen.widgets.cells import (
     age,
-    cells,
     fit,
-    short,
+    round_trip_text,
+    short_size,
     sparkline,
-    translated,
-    trip,
-    wrapped,
+    to_cells,
+    with_named_styles,
+    wrap,
 )
-from norouter_tui.screen.widgets.grid import GAP, place
+from norouter_tui.screen.widgets.grid import GAP, fit_columns
 from tests.cli.values import host, listener
 from tests.tui import snapshots
 
@@ -41,14 +41,14 @@ from tests.tui import snapshots
     "number", [0, 1, 999, 1000, 1023, 1024, 99_999, 10**6, 10**9, 2**50, 2**60]
 )
 def test_bytes_fit_into_five_cells(number: int) -> None:
-    assert len(short(number)) <= 5
+    assert len(short_size(number)) <= 5
 
 
 def test_times_fit_into_their_cells() -> None:
     assert [age(s) for s in (-1, 0, 59.7, 60, 3599, 3600, 86400 * 400)] == [
         "0s", "0s", "59s", "1m", "59m", "1h", "400d",
     ]  # fmt: skip
-    assert [trip(s) for s in (None, 0.00084, 0.35, 1.5, 70)] == [
+    assert [round_trip_text(s) for s in (None, 0.00084, 0.35, 1.5, 70)] == [
         "", "0.8 ms", "350 ms", "1.5 s", "70 s",
     ]  # fmt: skip
 
@@ -69,13 +69,13 @@ def test_a_sparkline_is_as_wide_as_asked_and_a_trickle_is_low() -> None:
 @pytest.mark.parametrize("room", range(0, 240, 7))
 def test_columns_never_overlap_and_more_room_never_shows_fewer(room: int) -> None:
     wanted = [30] * len(COLUMNS)
-    placed = place(COLUMNS, wanted, room)
+    placed = fit_columns(COLUMNS, wanted, room)
     assert [p.left for p in placed] == sorted(p.left for p in placed)
     for one, other in zip(placed, placed[1:], strict=False):
         assert one.left + one.width + GAP == other.left
     assert not placed or placed[-1].left + placed[-1].width <= room
     assert {p.column.key for p in placed} <= {
-        p.column.key for p in place(COLUMNS, wanted, room + 7)
+        p.column.key for p in fit_columns(COLUMNS, wanted, room + 7)
     }
 
 
@@ -84,10 +84,10 @@ def test_a_diff_is_merged_into_the_text_it_leads_to() -> None:
         "--- a\n+++ b\n@@ -1,3 +1,3 @@\n one\n-two\n+zwei\n three\n@@ -8,2 +8,1 @@\n eight\n-nine"
     )
     text = "one\nzwei\nthree\n4\n5\n6\n7\neight\n"
-    rows = [(row.number, row.sign, row.text) for row in merged(text, diff)]
+    rows = [(row.number, row.sign, row.text) for row in merge_diff(text, diff)]
     assert rows[:4] == [(1, " ", "one"), (None, "-", "two"), (2, "+", "zwei"), (3, " ", "three")]
     assert rows[-2:] == [(8, " ", "eight"), (None, "-", "nine")]
-    assert all(row.sign == " " for row in merged(text, ""))
+    assert all(row.sign == " " for row in merge_diff(text, ""))
 
 
 def test_history_is_walked_by_what_was_typed(tmp_path: Path) -> None:
@@ -122,10 +122,10 @@ def test_settings_are_read_and_what_is_wrong_is_told_with_its_line(tmp_path: Pat
     assert settings == ScreenSettings()
     assert {(p.line, p.hint) for p in problems} == {
         (2, "did you mean nord?"),
-        (3, "write seconds, from 0.1 to 10"),
+        (3, "give seconds from 0.1 to 10"),
         (5, "did you mean quit?"),
         (6, 'write "x", "ctrl+x", "f5" or "x,y"'),
-        (7, "there are [screen] and [keys]"),
+        (7, "known tables: [screen] and [keys]"),
     }
     file.write_text("[screen]\ntheme = nord\n")
     assert [p.line for p in load_settings(file, themes, names)[1]] == [2]
@@ -151,14 +151,14 @@ def test_lines_to_copy_fit_what_they_are_for() -> None:
     ]  # fmt: skip
     here = host("local", command="", vip="127.0.42.100")
     snapshot = snapshots.snapshot(of_hosts=[here, host()], of_listeners=ports, mesh=mesh)
-    proxy, udp, ssh = (ready_lines(row, snapshot)[0] for row in rows_of(snapshot))
+    proxy, udp, ssh = (copy_lines(row, snapshot)[0] for row in rows_of(snapshot))
     assert ssh == "ssh -p 2222 127.0.42.101"
     assert udp == "nc -u 127.0.42.101 53"
     assert proxy.startswith("curl --proxy 'socks5h://ann:geheim 1@127.0.0.1:1080'")
 
 
 def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
-    side = Side()
+    side = Direction()
     side.add(Bytes("sent", b"a" * (LIMIT + 5)))
     side.add(Bytes("sent", b"bc"))
     assert len(side.kept) == LIMIT and side.total == LIMIT + 7
@@ -184,7 +184,7 @@ def test_a_paste_is_text_from_its_first_character_to_its_last(step: int) -> None
 @pytest.mark.parametrize("before", [0, 1 << 36])
 @pytest.mark.parametrize("width", [29, 31, 42, 43, 60, 75, 76, 200])
 def test_hex_shows_every_byte_in_the_room_there_is(width: int, before: int) -> None:
-    side = Side()
+    side = Direction()
     side.add(Bytes("sent", b"", skipped=before))
     side.add(Bytes("sent", bytes(range(48, 112))))
     lines = list(side.hex_lines(width))
@@ -194,11 +194,13 @@ def test_hex_shows_every_byte_in_the_room_there_is(width: int, before: int) -> N
 
 
 def test_texts_keep_their_colours_when_they_are_wrapped() -> None:
-    text = translated(Text.assemble("host ", ("db", "bold"), ": ", ("no " * 30, "bold red")))
-    lines = wrapped(text, 30)
+    text = with_named_styles(Text.assemble("host ", ("db", "bold"), ": ", ("no " * 30, "bold red")))
+    lines = wrap(text, 30)
     assert all(line.cell_len <= 30 for line in lines)
-    assert all(style == "bad" for line in lines[1:] for part, style in cells(line) if part.strip())
-    plain = "".join("".join(part for part, _ in cells(line)) for line in lines)
+    assert all(
+        style == "bad" for line in lines[1:] for part, style in to_cells(line) if part.strip()
+    )
+    plain = "".join("".join(part for part, _ in to_cells(line)) for line in lines)
     assert plain.replace(" ", "") == text.plain.replace(" ", "")
 
 

@@ -72,7 +72,7 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
         person.keys("t")
         person.shows("Nothing has passed this way")
         client.sendall(b"and more\n")
-        person.shows("← back  9 B")
+        person.shows("← received  9 B")
         person.keys("h")
         person.shows("61 6e 64 20 6d 6f 72 65")
         person.keys("Escape")
@@ -80,7 +80,7 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
         person.resize(60, 16)
         person.resize(110, 40)
         person.keys("x")
-        person.shows("Both of its ends are reset.")
+        person.shows("This resets both of its ends.")
         person.keys("y")
         with pytest.raises(ConnectionResetError):
             while client.recv(100):

@@ -22,7 +22,7 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.output.text import seconds
 from norouter_tui.screen.messages import RunCommand
 from norouter_tui.screen.quoting import word
-from norouter_tui.screen.widgets.cells import content, fit, wrapped
+from norouter_tui.screen.widgets.cells import fit, to_content, wrap
 from norouter_tui.screen.widgets.keybar import KeyBar
 
 _LABEL = 44
@@ -160,7 +160,7 @@ class Connecting(ModalScreen[str]):
     def _draw(self) -> None:
         width = min(_WIDTH, max(16, self.size.width * 96 // 100 - 8))
         lines = list(_lines(self._progress, self._now, width, short=self.size.height < 17))
-        self.query_one(".told", Static).update(content(lines))
+        self.query_one(".told", Static).update(to_content(lines))
         self.refresh_bindings()
 
     # -- what its keys do ------------------------------------------------------------------
@@ -255,12 +255,12 @@ def _failure(status: HostStatus, width: int) -> Iterator[Text]:
     """The cause, what the command said, what to do."""
     problem = status.problem
     assert problem is not None
-    yield from wrapped(Text(escape(problem.message), "bad"), width)
+    yield from wrap(Text(escape(problem.message), "bad"), width)
     said = [line for line in problem.stderr if line.strip() not in problem.message]
     for line in said[-_STDERR:]:
         yield Text(fit(f"  {escape(line)}", width).rstrip(), "muted")
     if problem.hint:
-        yield from wrapped(Text(f"→ {escape(problem.hint)}", "accent"), width)
+        yield from wrap(Text(f"→ {escape(problem.hint)}", "accent"), width)
     if status.retry_in is not None:
         again = f"Tried again in {seconds(max(0.0, status.retry_in))}, {status.attempt} so far."
         yield Text(again, "busy")

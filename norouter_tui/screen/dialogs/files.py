@@ -51,7 +51,7 @@ class FileDialog(ModalScreen[str | None]):
         return self._verb == "save"
 
     def compose(self) -> ComposeResult:
-        field = FormField("file", "File", self._path, kind=ArgumentType.FILE, needed=True)
+        field = FormField("file", "File", self._path, kind=ArgumentType.FILE, required=True)
         with Vertical(classes="dialog form") as dialog:
             dialog.border_title = "Save the mesh as" if self._saves else "Open a manifest"
             yield FieldRow(field, dense=True)
@@ -78,7 +78,7 @@ class FileDialog(ModalScreen[str | None]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self._look(event.value, listing=not self.offers.is_taking(event.value))
+        self._look(event.value, listing=not self.offers.is_taken(event.value))
 
     @work(exclusive=True, group="completion")
     async def _look(self, text: str, *, listing: bool) -> None:
@@ -91,16 +91,16 @@ class FileDialog(ModalScreen[str | None]):
             found = await self._backend.complete(line, len(line))
             start = len(self._verb) + 1
             texts = [(_plain(c.text), c.about) for c in found if c.start >= start]
-            self.offers.offer(texts, "no such files" if text else "")
+            self.offers.show_suggestions(texts, "no such files" if text else "")
 
     def _tell(self, path: str) -> None:
         told, style, self._good = _saving(path, self._own) if self._saves else _loading(path)
         self.query_one(".effect", Static).update(Content.styled(told, style))
 
-    @on(FieldInput.Walked)
-    def _walked(self, event: FieldInput.Walked) -> None:
+    @on(FieldInput.Stepped)
+    def _walked(self, event: FieldInput.Stepped) -> None:
         event.stop()
-        taken = self.offers.walk(event.by)
+        taken = self.offers.step(event.by)
         if taken is not None:
             self.row.put(taken)
 
@@ -112,10 +112,10 @@ class FileDialog(ModalScreen[str | None]):
     def action_complete(self) -> None:
         """Takes the next of what is offered; looks into a folder that was taken."""
         text = self.row.text
-        if text.endswith("/") and self.offers.is_taking(text):
+        if text.endswith("/") and self.offers.is_taken(text):
             self._look(text, listing=True)
             return
-        taken = self.offers.walk(1)
+        taken = self.offers.step(1)
         if taken is not None:
             self.row.put(taken)
 

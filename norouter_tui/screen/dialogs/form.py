@@ -25,7 +25,7 @@ from norouter_core.session.redact import history_name
 from norouter_tui.output.text import count
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import Sentence
-from norouter_tui.screen.widgets.filterbar import LONGEST
+from norouter_tui.screen.widgets.filterbar import MAX_INPUT
 from norouter_tui.screen.widgets.keybar import KeyBar
 
 
@@ -43,14 +43,14 @@ class FormField:
     hint: str = ""
     kind: ArgumentType | None = None
     many: bool = False
-    needed: bool = False
+    required: bool = False
     choices: tuple[str, ...] = ()
     secret: bool = False
 
     def wrong(self, text: str) -> Failure | None:
         """Why it cannot be `text`, by the rule of its kind alone; None where it can."""
         if not text.strip():
-            return Failure(f"{self.label.lower()} is needed") if self.needed else None
+            return Failure(f"{self.label.lower()} is needed") if self.required else None
         try:
             words = [word.text for word in tokenize(text)] if self.many else [text.strip()]
             for each in words:
@@ -72,7 +72,7 @@ class FieldInput(Input):
         Binding("enter", "submit", "Apply", key_display="enter", id="form-apply"),
     ]
 
-    class Walked(Message):
+    class Stepped(Message):
         """Up or down was pressed."""
 
         def __init__(self, by: int) -> None:
@@ -80,11 +80,11 @@ class FieldInput(Input):
             self.by = by
 
     def __init__(self, **more: Any) -> None:
-        super().__init__(max_length=LONGEST, compact=True, select_on_focus=False, **more)
+        super().__init__(max_length=MAX_INPUT, compact=True, select_on_focus=False, **more)
 
     def action_walk(self, by: int) -> None:
         """Goes through what is offered, or to another field."""
-        self.post_message(self.Walked(by))
+        self.post_message(self.Stepped(by))
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
@@ -97,9 +97,9 @@ class FieldInput(Input):
 def one_line(text: str) -> str:
     """Pasted text as a field takes it: lines that a backslash joins are one, and so are all
     others; nothing in it steers a terminal, and it is no longer than a field may be."""
-    text = text.rstrip("\r\n")[: 4 * LONGEST].replace("\\\r\n", " ").replace("\\\n", " ")
+    text = text.rstrip("\r\n")[: 4 * MAX_INPUT].replace("\\\r\n", " ").replace("\\\n", " ")
     plain = "".join(char if char.isprintable() else " " for char in text)
-    return (plain.lstrip() if plain.strip() else "")[:LONGEST]
+    return (plain.lstrip() if plain.strip() else "")[:MAX_INPUT]
 
 
 class FieldRow(Vertical):
@@ -128,14 +128,14 @@ class FieldRow(Vertical):
 
     def put(self, text: str) -> None:
         """Changes what it holds."""
-        self.input.value = text[:LONGEST]
+        self.input.value = text[:MAX_INPUT]
         self.input.cursor_position = len(self.input.value)
 
-    def infer(self, text: str) -> None:
+    def show_inferred(self, text: str) -> None:
         """Shows what it will be where nothing is typed."""
         self.input.placeholder = escape(text)
 
-    def show_wrong(self, failure: Failure | None) -> None:
+    def show_error(self, failure: Failure | None) -> None:
         """Says what is wrong below the line; the hint where nothing is."""
         text = ""
         if failure is not None:
@@ -258,8 +258,8 @@ class Form(ModalScreen[Outcome | None]):
         event.stop()
         self.look_again()
 
-    @on(FieldInput.Walked)
-    def _walked(self, event: FieldInput.Walked) -> None:
+    @on(FieldInput.Stepped)
+    def _walked(self, event: FieldInput.Stepped) -> None:
         event.stop()
         row = self.current
         if row is None or not self.walk(row, event.by):
@@ -307,7 +307,7 @@ class Form(ModalScreen[Outcome | None]):
                 key = said[foresight.at].key_at(foresight.failure.column)
                 wrong[self.blame(key, foresight.failure)] = foresight.failure
         for row in self.rows:
-            row.show_wrong(wrong.get(row.field.key) if self._may_blame(row) else None)
+            row.show_error(wrong.get(row.field.key) if self._may_blame(row) else None)
         self._foreseen = (lines, foresight) if lines and not wrong else None
         self._tell_effect(lines, foresight, wrong)
         self.foreseen(foresight)

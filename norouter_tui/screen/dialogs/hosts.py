@@ -46,7 +46,7 @@ class AddHost(Form):
     def fields(self) -> Sequence[FormField]:
         example = "docker exec -i web   ssh db   kubectl exec -i pod --"
         return (
-            FormField("cmd", "Command", self._command, example, many=True, needed=True),
+            FormField("cmd", "Command", self._command, example, many=True, required=True),
             FormField("name", "Name", "", "what the mesh calls it", ArgumentType.NAME),
             FormField("vip", "VIP", "", "its address in the mesh", ArgumentType.VIP),
             FormField(
@@ -83,7 +83,7 @@ class AddHost(Form):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        if event.input is self.rows[0].input and not self.offers.is_taking(event.value):
+        if event.input is self.rows[0].input and not self.offers.is_taken(event.value):
             self._complete(event.value)
 
     @work(exclusive=True, group="completion")
@@ -102,12 +102,12 @@ class AddHost(Form):
                     whole = text[: completion.start - before] + completion.text
                     found.append((whole, completion.about))
         nothing = "no containers, pods or ssh hosts found here" if not self._known else ""
-        self.offers.offer(dict(found).items(), nothing)
+        self.offers.show_suggestions(dict(found).items(), nothing)
 
     def walk(self, row: FieldRow, by: int) -> bool:
         if row.field.key != "cmd":
             return super().walk(row, by)
-        taken = self.offers.walk(by)
+        taken = self.offers.step(by)
         if taken is not None:
             row.put(taken)
         return taken is not None
@@ -134,7 +134,7 @@ class AddHost(Form):
     def foreseen(self, foresight: Preview) -> None:
         for key, found in (("name", "host"), ("vip", "vip")):
             inferred = foresight.data.get(found) if self.values["cmd"] else None
-            self.row(key).infer(str(inferred) if inferred else "")
+            self.row(key).show_inferred(str(inferred) if inferred else "")
 
 
 _SWITCHED = ("loopback", "etc-hosts", "dns", "state-dir", "agent", "vip")
@@ -162,8 +162,8 @@ class EditHost(Form):
         host, options = self._host, self._host.options
         switch, here = choices(ArgumentType.SWITCH), "none: it is this machine"
         return (
-            FormField("name", "Name", host.name, kind=ArgumentType.NAME, needed=True),
-            FormField("vip", "VIP", host.vip, kind=ArgumentType.VIP, needed=True),
+            FormField("name", "Name", host.name, kind=ArgumentType.NAME, required=True),
+            FormField("vip", "VIP", host.vip, kind=ArgumentType.VIP, required=True),
             FormField("cmd", "Command", command_text(host.cmd), here, many=True),
             FormField(
                 "alias", "Aliases", " ".join(host.aliases), kind=ArgumentType.NAME, many=True

@@ -81,7 +81,7 @@ class Dialogs:
         """What became of a form, once it is told."""
         outcome: Outcome | None = await self._app.push_screen_wait(form)
         if outcome is not None:
-            self._app.runner.tell("", outcome)
+            self._app.runner.report("", outcome)
         return outcome
 
     def _nothing(self, text: str) -> None:
@@ -207,7 +207,7 @@ class Dialogs:
         diff = await self._app.runner.text_of("diff")
         where = escape(snapshot.document.path) or "the beginning"
         question = Question(f"Back to {where}? This is taken back, and undo brings it again:", diff)
-        if await self._app.runner.agreed(question):
+        if await self._app.runner.confirm(question):
             await self._app.runner.run("revert")
 
     # -- the end ---------------------------------------------------------------------------

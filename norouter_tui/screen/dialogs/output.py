@@ -16,11 +16,11 @@ from textual.screen import ModalScreen
 from norouter_core.commands.results import Bytes, Outcome, Output
 from norouter_tui.output.hexdump import ByteText
 from norouter_tui.output.rendering import lines as output_lines
-from norouter_tui.screen.widgets.cells import tidy, translated, wrapped
+from norouter_tui.screen.widgets.cells import escape_line, with_named_styles, wrap
 from norouter_tui.screen.widgets.keybar import KeyBar
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
-MOST = 5000
+MAX_LINES = 5000
 """Lines that are kept; the oldest go."""
 
 
@@ -36,7 +36,7 @@ class OutputScreen(ModalScreen[None]):
         self._line = line
         self._first = list(outputs)
         self._end = end
-        self._lines: deque[TextLine] = deque(maxlen=MOST)
+        self._lines: deque[TextLine] = deque(maxlen=MAX_LINES)
         self._numbers = 0
         self._bytes = ByteText()
         self._open = Text()
@@ -45,7 +45,7 @@ class OutputScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog output") as dialog:
-            dialog.border_title = Content(tidy(self._line))
+            dialog.border_title = Content(escape_line(self._line))
             yield TextView()
             yield KeyBar()
 
@@ -64,7 +64,7 @@ class OutputScreen(ModalScreen[None]):
         width = max(20, view.scrollable_content_region.width - 1)
         for output in outputs:
             for text in self._texts(output, width):
-                for line in wrapped(translated(text), width):
+                for line in wrap(with_named_styles(text), width):
                     self._numbers += 1
                     self._lines.append(TextLine(self._numbers, line))
         # It grows with what comes, and never shrinks.
@@ -96,7 +96,7 @@ class OutputScreen(ModalScreen[None]):
             self.add((Bytes(self._source, b"\n"),))
         failure = outcome.failure.message if outcome.failure is not None else ""
         status = f"exit status {outcome.status}" if outcome.status else ""
-        self.query_one(".dialog").border_subtitle = Content(tidy(failure or status))
+        self.query_one(".dialog").border_subtitle = Content(escape_line(failure or status))
 
     def action_close(self) -> None:
         """Closes it."""

@@ -58,9 +58,9 @@ class AddPort(Form):
         names = tuple(host.name for host in self._spec.hosts)
         hint = f"↑ ↓ {', '.join(names)}" if names else "there is no host yet"
         return (
-            FormField("host", "Host", self._host, hint, needed=True, choices=names),
+            FormField("host", "Host", self._host, hint, required=True, choices=names),
             FormField(
-                "listen", "Port", "", "at its VIP; 53/udp for UDP", ArgumentType.PORT, needed=True
+                "listen", "Port", "", "at its VIP; 53/udp for UDP", ArgumentType.PORT, required=True
             ),
             FormField("target", "Leads to", "", _TARGET_HINT),
         )
@@ -79,7 +79,7 @@ class AddPort(Form):
     def sentences(self, values: Values) -> Sequence[Sentence]:
         host, listen, target = values["host"], values["listen"], values["target"]
         # Where nothing is said, it leads to the same port.
-        self.row("target").infer(f"127.0.0.1:{listen.partition('/')[0]}" if listen else "")
+        self.row("target").show_inferred(f"127.0.0.1:{listen.partition('/')[0]}" if listen else "")
         said = _spec(listen, target or listen.partition("/")[0])
         return (sentence("port add", Said(host, "host"), Said(said, "listen")),)
 
@@ -105,8 +105,8 @@ class EditPort(Form):
         target = format_address((forward.host, forward.port))
         listen_hint = "at its VIP; 53/udp for UDP"
         return (
-            FormField("target", "Leads to", target, _TARGET_HINT, needed=True),
-            FormField("listen", "Port", self._old, listen_hint, ArgumentType.PORT, needed=True),
+            FormField("target", "Leads to", target, _TARGET_HINT, required=True),
+            FormField("listen", "Port", self._old, listen_hint, ArgumentType.PORT, required=True),
         )
 
     def sentences(self, values: Values) -> Sequence[Sentence]:

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from norouter_core.commands.results import Question
 from norouter_core.sanitize import escape
 from norouter_tui.output.rendering import diff_lines
-from norouter_tui.screen.widgets.cells import content, tidy
+from norouter_tui.screen.widgets.cells import escape_line, to_content
 from norouter_tui.screen.widgets.keybar import KeyBar
 
 
@@ -43,10 +43,10 @@ class Confirm(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(self._title)
-            yield Static(Content("\n".join(map(tidy, self._question.text.splitlines()))))
+            yield Static(Content("\n".join(map(escape_line, self._question.text.splitlines()))))
             if self._question.diff:
                 with VerticalScroll(classes="diff"):
-                    yield Static(content(diff_body(self._question.diff)))
+                    yield Static(to_content(diff_body(self._question.diff)))
             yield KeyBar()
 
     def action_answer(self, yes: bool) -> None:
@@ -98,7 +98,7 @@ class Answers(ModalScreen[str]):
             yield Static(Content("\n".join(map(escape, self._text.splitlines()))))
             if self._details:
                 with VerticalScroll(classes="diff"):
-                    yield Static(content(self._details))
+                    yield Static(to_content(self._details))
             yield KeyBar()
 
     def on_resize(self) -> None:
@@ -125,7 +125,7 @@ class Choose(ModalScreen[int | None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(self._heading)
-            options = (Option(Content(tidy(line))) for line in self._choices)
+            options = (Option(Content(escape_line(line))) for line in self._choices)
             yield OptionList(*options, compact=True)
             yield KeyBar()
 
@@ -167,7 +167,7 @@ class Welcome(ModalScreen[str]):
 
     def on_resize(self) -> None:
         lines = list(_welcome_lines(short=self.size.height < 17))
-        self.query_one(Static).update(content(lines))
+        self.query_one(Static).update(to_content(lines))
 
     def action_begin(self, word: str) -> None:
         """Close the dialog."""

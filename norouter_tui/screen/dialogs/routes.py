@@ -47,9 +47,11 @@ class RouteForm(Form):
                 "names and networks: *.corp.example 10.0.0.0/8",
                 ArgumentType.TARGET,
                 many=True,
-                needed=True,
+                required=True,
             ),
-            FormField("via", "Through", via, f"↑ ↓ {', '.join(names)}", needed=True, choices=names),
+            FormField(
+                "via", "Through", via, f"↑ ↓ {', '.join(names)}", required=True, choices=names
+            ),
             FormField(
                 "not",
                 "But not to",
@@ -64,7 +66,7 @@ class RouteForm(Form):
                 str(self._number or last),
                 "the one with the higher number wins",
                 ArgumentType.ROUTE,
-                needed=True,
+                required=True,
             ),
         )
 

@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from norouter_core.commands.results import Bytes, Outcome, Output
 from norouter_core.engine.tap import LIMIT, RECEIVED, SENT
 from norouter_tui.output.text import size
-from norouter_tui.screen.widgets.cells import tidy
+from norouter_tui.screen.widgets.cells import escape_line
 from norouter_tui.screen.widgets.keybar import KeyBar
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
@@ -33,7 +33,7 @@ def _hex_cells(digits: int, row: int) -> int:
     return digits + 2 + 3 * row - 1 + 2 + row
 
 
-class Side:
+class Direction:
     """What passed one way: the last bytes, and how many there were, those skipped included."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Side:
     def text_lines(self, width: int) -> Iterator[Text]:
         """The bytes as UTF-8, with everything escaped that is no text."""
         for line in bytes(self.kept).decode("utf-8", "backslashreplace").split("\n"):
-            shown = tidy(line.removesuffix("\r").replace("\t", "    "))
+            shown = escape_line(line.removesuffix("\r").replace("\t", "    "))
             for piece in chop_cells(shown, width) if shown else ("",):
                 yield Text(piece)
 
@@ -87,7 +87,7 @@ class TapScreen(ModalScreen[None]):
 
     def __init__(self, stream: int, way: str, end: Callable[[], None]) -> None:
         super().__init__()
-        self._sides = {SENT: Side(), RECEIVED: Side()}
+        self._sides = {SENT: Direction(), RECEIVED: Direction()}
         self._title_text = f"Stream {stream}  {way}"
         self._end = end
         self._hex = False
@@ -97,7 +97,7 @@ class TapScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog tap") as dialog:
-            dialog.border_title = Content(tidy(self._title_text))
+            dialog.border_title = Content(escape_line(self._title_text))
             with Horizontal(classes="ways"):
                 for way in (SENT, RECEIVED):
                     view = TextView(id=f"tap-{way}", classes="way")
@@ -124,7 +124,7 @@ class TapScreen(ModalScreen[None]):
         self._ended = outcome.message
         if failure is not None:
             for view in self.query(TextView):
-                view.empty = "\n".join(textwrap.wrap(tidy(failure.message), 30))
+                view.empty = "\n".join(textwrap.wrap(escape_line(failure.message), 30))
                 view.redraw()
         self._changed = True
 
@@ -144,7 +144,7 @@ class TapScreen(ModalScreen[None]):
 
     def _refresh_note(self) -> None:
         form = "hex" if self._hex else "text"
-        words = [form, "frozen" if self._frozen else "", tidy(self._ended)]
+        words = [form, "frozen" if self._frozen else "", escape_line(self._ended)]
         dialog = self.query_one(".dialog")
         dialog.border_subtitle = Content("  ".join(filter(None, words)))
 

@@ -1,1 +1,1 @@
-""""""
+"""The tabs, the list of hosts, and the detail pane."""

@@ -1,4 +1,4 @@
-"""What the tabs have in common."""
+"""The base class of the tabs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from norouter_core.session.client import Snapshot
 
 
 class View(Vertical):
-    """One tab. It is told of snapshots while it is in sight, and of the last one as it appears."""
+    """A tab. It gets snapshots while it is visible, and the last one when it appears."""
 
     title: ClassVar[str] = ""
     note = ""
-    """What stands at the lower edge: how many are shown, by what they are sorted."""
+    """The text at the lower edge: how many rows are shown, how they are sorted."""
 
-    class Noted(Message):
-        """The note, or the number beside the title, is another."""
+    class NoteChanged(Message):
+        """The note or the count changed."""
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows how things stand."""
+        """Show a snapshot."""
         raise NotImplementedError
 
-    def number(self, snapshot: Snapshot) -> int | None:
-        """What stands beside the title; None for nothing."""
+    def count(self, snapshot: Snapshot) -> int | None:
+        """Return the number to show beside the title; None for none."""
         return None
 
     @property
     def selected(self) -> Any:
-        """The row under the cursor, where the detail pane can describe it; else None."""
+        """Return the row under the cursor if the detail pane can describe it."""
         return None
 
     def delete_line(self) -> str:
@@ -40,11 +40,11 @@ class View(Vertical):
 
     @property
     def focus_target(self) -> Widget:
-        """Who takes the keys while this tab has them."""
+        """Return the widget to focus when the tab gets the focus."""
         return self.query("*").first()
 
     def set_note(self, note: str) -> None:
-        """Changes the note."""
+        """Change the note."""
         if note != self.note:
             self.note = note
-            self.post_message(self.Noted())
+            self.post_message(self.NoteChanged())

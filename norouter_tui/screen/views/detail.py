@@ -1,4 +1,4 @@
-"""The pane below the tabs: all that is known of what is under the cursor, live."""
+"""The detail pane: everything known about the host, port, route or stream under the cursor."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from norouter_tui.screen.views.ports import PortRow
 from norouter_tui.screen.views.routes import RouteRow
 from norouter_tui.screen.views.streams import StreamRow
 from norouter_tui.screen.widgets.cells import (
-    HOST_LOOKS,
-    LISTENER_LOOKS,
-    STREAM_LOOKS,
+    HOST_STYLES,
+    LISTENER_STYLES,
+    STREAM_STYLES,
     StateStyle,
     age,
+    escape_line,
     sparkline,
-    tidy,
-    translated,
-    wrapped,
+    with_named_styles,
+    wrap,
 )
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 _LABEL = 12
 INDENT = _LABEL + 1
-"""Where what follows a label begins."""
+"""The column where the text after a label starts."""
 _SPARK = 40
 
 Row = HostRow | PortRow | RouteRow | StreamRow
 
 
 def row_title(row: Row) -> str:
-    """What is described, in a few words."""
+    """Return a title for the description of a row."""
     match row:
         case HostRow():
-            return f"Host {tidy(row.status.name)}"
+            return f"Host {escape_line(row.status.name)}"
         case PortRow():
-            what = "Port" if row.is_port else tidy(row.one.target)
-            return f"{what} {tidy(row.one.listen)}"
+            what = "Port" if row.is_port else escape_line(row.one.target)
+            return f"{what} {escape_line(row.one.listen)}"
         case RouteRow():
             return f"Route {row.number}"
         case StreamRow():
@@ -55,7 +55,7 @@ def row_title(row: Row) -> str:
 
 
 def describe(row: Row, snapshot: Snapshot) -> list[Text]:
-    """The description; styles by the names of `themes.STYLES`."""
+    """Return the description of a row, in the styles of `themes.STYLES`."""
     match row:
         case HostRow():
             return list(_host(row, snapshot))
@@ -78,14 +78,14 @@ def _look(look: StateStyle) -> tuple[str, str]:
 def _host(row: HostRow, snapshot: Snapshot) -> Iterator[Text]:
     host = row.status
     since = f"  for {age(snapshot.at - host.since)}"
-    yield _fact("state", _look(HOST_LOOKS[host.state]), (since, "muted"))
+    yield _fact("state", _look(HOST_STYLES[host.state]), (since, "muted"))
     if host.retry_in is not None:
         next_try = f"attempt {host.attempt + 1} in {seconds(max(0.0, host.retry_in))}"
-        yield _fact("next", (next_try, "busy"), ("   r tries at once", "muted"))
+        yield _fact("next", (next_try, "busy"), ("   r retries now", "muted"))
     yield _fact("vip", host.vip)
-    yield _fact("command", tidy(host.command) or "none: this machine")
+    yield _fact("command", escape_line(host.command) or "none: this machine")
     if host.agent:
-        yield _fact("agent", tidy(host.agent))
+        yield _fact("agent", escape_line(host.agent))
     if host.round_trip is not None:
         yield _fact("round trip", seconds(host.round_trip))
     yield _fact("streams", str(host.streams))
@@ -105,49 +105,67 @@ def _rate(rate: float) -> tuple[tuple[str, str], ...]:
 def _port(row: PortRow) -> Iterator[Text]:
     one = row.one
     if row.here:
-        yield _fact("here", (tidy(row.here), "strong"), ("   y copies a line to try", "muted"))
-    yield _fact("leads to", f"{tidy(one.to_host)}", "  ", tidy(one.target))
+        yield _fact(
+            "here", (escape_line(row.here), "strong"), ("   y copies a command to try it", "muted")
+        )
+    yield _fact("target", f"{escape_line(one.to_host)}", "  ", escape_line(one.target))
     host = row.target_host
     if host is not None and host.state is not HostState.READY:
-        yield _fact("host", _look(HOST_LOOKS[host.state]))
-    yield _fact("listens on", count(len(row.listeners), "host"))
+        yield _fact("host", _look(HOST_STYLES[host.state]))
+    yield _fact("listeners", count(len(row.listeners), "host"))
     for listener in row.listeners:
-        look = LISTENER_LOOKS[listener.state]
-        where = f" at {tidy(listener.bound)}" if listener.bound not in ("", one.listen) else ""
+        look = LISTENER_STYLES[listener.state]
+        where = (
+            f" at {escape_line(listener.bound)}" if listener.bound not in ("", one.listen) else ""
+        )
         note = f"  {hints.reason(listener)}" if listener.note else ""
-        yield _fact("", f"{tidy(listener.on_host):<16} ", _look(look), where, (note, "muted"))
+        yield _fact(
+            "", f"{escape_line(listener.on_host):<16} ", _look(look), where, (note, "muted")
+        )
         hint = hints.hint(listener, host.agent if host else "")
         if hint and listener.state is ListenerState.FAILED:
             yield _fact("hint", (hint, "accent"))
 
 
 def _route(row: RouteRow) -> Iterator[Text]:
-    yield _fact("via", (tidy(row.route.via), "strong"), "  ", (row.state.text, row.state.style))
+    yield _fact(
+        "via", (escape_line(row.route.via), "strong"), "  ", (row.state.text, row.state.style)
+    )
     for i, target in enumerate(row.route.to):
-        yield _fact("to" if i == 0 else "", tidy(target))
+        yield _fact("to" if i == 0 else "", escape_line(target))
     for i, target in enumerate(row.route.not_to):
-        yield _fact("but not" if i == 0 else "", tidy(target))
+        yield _fact("except" if i == 0 else "", escape_line(target))
     yield Text("")
-    yield Text(" A later route wins over an earlier one. Names are resolved on the host.", "muted")
+    yield Text(" Later routes win over earlier ones. The host resolves the names.", "muted")
 
 
 def _stream(row: StreamRow) -> Iterator[Text]:
     stream = row.status
     opened = time.strftime("%H:%M:%S", time.localtime(stream.opened))
-    yield _fact("state", _look(STREAM_LOOKS[stream.state]), (f"  {stream.reason}", "muted"))
-    yield _fact("client", tidy(stream.peer), (f"  on {tidy(stream.from_host)}", "muted"))
-    yield _fact("came to", tidy(stream.listener), (f"  by {tidy(way(stream))}", "muted"))
-    yield _fact("target", tidy(stream.target), (f"  dialled by {tidy(stream.to_host)}", "muted"))
+    yield _fact("state", _look(STREAM_STYLES[stream.state]), (f"  {stream.reason}", "muted"))
+    yield _fact(
+        "client", escape_line(stream.peer), (f"  on {escape_line(stream.from_host)}", "muted")
+    )
+    yield _fact(
+        "listener", escape_line(stream.listener), (f"  {escape_line(way(stream))}", "muted")
+    )
+    yield _fact(
+        "target",
+        escape_line(stream.target),
+        (f"  dialled by {escape_line(stream.to_host)}", "muted"),
+    )
     yield _fact("opened", opened, (f"  {age(row.age)} ago", "muted"))
     yield _fact("sent", size(stream.bytes_sent), *_rate(row.rate.sent))
     yield _fact("received", size(stream.bytes_received), *_rate(row.rate.received))
     yield _fact("", (sparkline(row.rate.history, _SPARK).strip(), "spark"))
     if stream.direct:
-        yield Text(" Served on the host itself: its bytes do not come by here.", "muted")
+        yield Text(
+            " Direct: the host serves it itself, and its bytes do not pass through here.", "muted"
+        )
 
 
 class DetailPane(TextView):
-    """Hidden until something is chosen; Escape hides it again."""
+    """Hidden until a row is chosen; Escape hides it again."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
@@ -155,11 +173,11 @@ class DetailPane(TextView):
 
     @property
     def open(self) -> bool:
-        """Whether it is in sight."""
+        """Return whether the pane is visible."""
         return self.has_class("-open")
 
     def describe(self, row: Row | None, snapshot: Snapshot) -> None:
-        """Shows all of a row; nothing for None."""
+        """Describe a row; None empties the pane."""
         self._described = None if row is None else (row, snapshot)
         name = "Detail" if row is None else row_title(row)
         self.border_title = Content(name)
@@ -170,8 +188,8 @@ class DetailPane(TextView):
         if self._described is None or width < 1:
             self.show(())
             return
-        texts = map(translated, describe(*self._described))
-        lines = [line for text in texts for line in wrapped(text, width, INDENT)]
+        texts = map(with_named_styles, describe(*self._described))
+        lines = [line for text in texts for line in wrap(text, width, INDENT)]
         self.show(TextLine(number, line) for number, line in enumerate(lines))
 
     def on_resize(self) -> None:

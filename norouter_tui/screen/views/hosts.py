@@ -1,4 +1,4 @@
-"""The hosts: a card of a few lines for each, as tall as there is room for."""
+"""The list of hosts: a card of one to five lines for each, as tall as fits."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.session.client import Rate, Snapshot
 from norouter_tui.output.text import count
 from norouter_tui.screen.widgets.cells import (
-    HOST_LOOKS,
+    HOST_STYLES,
     Cell,
+    escape_line,
+    escaped_cell,
     fit,
-    plain,
     rate_text,
+    round_trip_text,
     sparkline,
-    tidy,
-    trip,
 )
-from norouter_tui.screen.widgets.lines import Face, LineView
+from norouter_tui.screen.widgets.lines import LineView, RowCells
 
-_TALLEST = 5
+_MAX_HEIGHT = 5
 """Four lines and an empty one."""
 _SPARK = 14
 
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """A host as it stands, and its traffic."""
+    """A host and its traffic."""
 
     status: HostStatus
     rate: Rate
@@ -39,7 +39,7 @@ class HostList(LineView[HostRow]):
     """The hosts in the order of the manifest."""
 
     empty = "No hosts yet.\n\nPress a to add one."
-    tall = reactive(_TALLEST, init=False)
+    tall = reactive(_MAX_HEIGHT, init=False)
     _ready_note = ""
 
     def key_of(self, row: HostRow) -> Hashable:
@@ -50,7 +50,7 @@ class HostList(LineView[HostRow]):
         return self.tall
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows the hosts of a snapshot."""
+        """Show the hosts of a snapshot."""
         rates: Mapping[str, Rate] = snapshot.hosts
         rows = [HostRow(host, rates.get(host.name, Rate())) for host in snapshot.status.hosts]
         self._choose_height(len(rows))
@@ -67,25 +67,25 @@ class HostList(LineView[HostRow]):
 
     def _choose_height(self, number: int) -> None:
         room = self.scrollable_content_region.height // max(1, number)
-        tall = max(1, min(room, _TALLEST))
+        tall = max(1, min(room, _MAX_HEIGHT))
         if tall == 1 and self._width < 60:
             tall = 2
         if tall != self.tall:
             self.tall = tall
-            self._faces.clear()
-            self._resize_virtually()
+            self._drawn.clear()
+            self._update_virtual_size()
             self.refresh()
 
-    def face_of(self, row: HostRow, width: int) -> Face:
+    def draw_row(self, row: HostRow, width: int) -> RowCells:
         host = row.status
         if self.tall == 1:
             return (_one_line(row, width),)
-        lines = [_head(host, width)]
+        lines = [_head_line(host, width)]
         if self.tall >= 3:
-            lines.append(_where(host, width))
-        lines.append(_traffic(row, width) if _is_up(host) else _trouble(host, width))
-        if self.tall >= _TALLEST:
-            lines.append(_indented(tidy(host.command) or "this machine", "muted", width))
+            lines.append(_address_line(host, width))
+        lines.append(_traffic_line(row, width) if _is_up(host) else _problem_line(host, width))
+        if self.tall >= _MAX_HEIGHT:
+            lines.append(_indented(escape_line(host.command) or "this machine", "muted", width))
         return lines
 
 
@@ -93,11 +93,11 @@ def _is_up(host: HostStatus) -> bool:
     return host.state is HostState.READY
 
 
-def _head(host: HostStatus, width: int) -> list[Cell]:
-    """Glyph and name at the left, the state's word at the right."""
-    look = HOST_LOOKS[host.state]
+def _head_line(host: HostStatus, width: int) -> list[Cell]:
+    """Return the glyph and the name at the left, the state at the right."""
+    look = HOST_STYLES[host.state]
     word = state_words(host)
-    name = fit(tidy(host.name), max(1, width - len(word) - 5))
+    name = fit(escape_line(host.name), max(1, width - len(word) - 5))
     return [
         Cell(f" {look.glyph} ", look.style),
         Cell(name, "strong"),
@@ -106,8 +106,8 @@ def _head(host: HostStatus, width: int) -> list[Cell]:
 
 
 def state_words(host: HostStatus) -> str:
-    """The state, and in how many seconds it is tried again: `backing off 4 s`."""
-    word = HOST_LOOKS[host.state].word
+    """Return the state, and the seconds until the next attempt: `backing off 4 s`."""
+    word = HOST_STYLES[host.state].word
     return word if host.retry_in is None else f"{word} {max(0.0, host.retry_in):.0f} s"
 
 
@@ -115,7 +115,7 @@ def _indented(text: str, style: str, width: int) -> list[Cell]:
     return [Cell("   "), Cell(fit(text, max(1, width - 4)).rstrip(), style)]
 
 
-def _traffic(row: HostRow, width: int) -> list[Cell]:
+def _traffic_line(row: HostRow, width: int) -> list[Cell]:
     rate = row.rate
     text = [
         Cell("   "),
@@ -132,24 +132,27 @@ def _traffic(row: HostRow, width: int) -> list[Cell]:
     return text
 
 
-def _trouble(host: HostStatus, width: int) -> list[Cell]:
+def _problem_line(host: HostStatus, width: int) -> list[Cell]:
     if host.problem is None:
         return _indented(_STEPS.get(host.state, ""), "muted", width)
-    attempt = f"try {host.attempt}: " if host.attempt > 1 else ""
-    return _indented(attempt + tidy(host.problem.message), "bad", width)
+    attempt = f"attempt {host.attempt}: " if host.attempt > 1 else ""
+    return _indented(attempt + escape_line(host.problem.message), "bad", width)
 
 
 _STEPS = {
-    HostState.STARTING: "the command was started",
-    HostState.BOOTSTRAPPING: "Python found, agent sent",
-    HostState.STOPPED: "by you; :host start starts it",
+    HostState.STARTING: "waiting for the command",
+    HostState.BOOTSTRAPPING: "sending the agent",
+    HostState.STOPPED: "stopped by a command; :host start NAME starts it",
 }
 
 
-def _where(host: HostStatus, width: int) -> list[Cell]:
-    """The VIP at the left; at the right what there is room for of round trip and streams."""
+def _address_line(host: HostStatus, width: int) -> list[Cell]:
+    """Return the VIP at the left; round trip and streams at the right, if they fit."""
     left, right = f"   {host.vip}", ""
-    facts = [trip(host.round_trip), count(host.streams, "stream") if host.streams else ""]
+    facts = [
+        round_trip_text(host.round_trip),
+        count(host.streams, "stream") if host.streams else "",
+    ]
     for fact in filter(None, facts):
         longer = f"{fact}  {right}" if right else fact
         if len(left) + len(longer) + 2 <= width:
@@ -160,10 +163,10 @@ def _where(host: HostStatus, width: int) -> list[Cell]:
 
 def _one_line(row: HostRow, width: int) -> list[Cell]:
     host = row.status
-    look = HOST_LOOKS[host.state]
+    look = HOST_STYLES[host.state]
     cells = [
         Cell(f" {look.glyph} ", look.style),
-        Cell(fit(tidy(host.name), 16) + " ", "strong"),
+        Cell(fit(escape_line(host.name), 16) + " ", "strong"),
         Cell(fit(state_words(host), 16), look.style),
         Cell(fit(host.vip, 16), "text"),
     ]
@@ -172,4 +175,4 @@ def _one_line(row: HostRow, width: int) -> list[Cell]:
         moved = f"↑ {rate_text(row.rate.sent)} ↓ {rate_text(row.rate.received)}"
         return [*cells, Cell(fit(moved, max(1, rest)), "muted")]
     message = host.problem.message if host.problem else ""
-    return [*cells, plain(fit(message, max(1, rest)), "bad")]
+    return [*cells, escaped_cell(fit(message, max(1, rest)), "bad")]

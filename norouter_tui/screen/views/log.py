@@ -1,4 +1,4 @@
-"""The log: what happened, newest at the end, wrapped to the width there is."""
+"""The log tab: what happened, newest last, wrapped to the width."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from textual.widgets import Input
 
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.views.base import View
-from norouter_tui.screen.widgets.cells import translated, wrapped
+from norouter_tui.screen.widgets.cells import with_named_styles, wrap
 from norouter_tui.screen.widgets.filterbar import FilterBar
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
-MOST = 2000
-"""Entries that are kept; the oldest go."""
+MAX_ENTRIES = 2000
+"""The number of entries kept."""
 _CLOCK = 9
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One thing that was told; `at` in seconds since the epoch."""
+    """One entry; `at` is in seconds since the epoch."""
 
     at: float
     text: Text
 
 
 class LogView(View):
-    """The tab of the log."""
+    """The log."""
 
     title = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,13 +47,13 @@ class LogView(View):
         view = TextView(id="log-lines")
         view.empty = "Nothing has happened yet."
         yield view
-        yield FilterBar("words that a line must have")
+        yield FilterBar("words that a line must contain")
 
     def on_mount(self) -> None:
-        self._entries: deque[LogEntry] = deque(maxlen=MOST)
-        self._lines: deque[TextLine] = deque(maxlen=2 * MOST)
+        self._entries: deque[LogEntry] = deque(maxlen=MAX_ENTRIES)
+        self._lines: deque[TextLine] = deque(maxlen=2 * MAX_ENTRIES)
         self._numbers = 0
-        self._wanted: list[str] = []
+        self._words: list[str] = []
         self._dirty = False
 
     @property
@@ -65,27 +65,27 @@ class LogView(View):
         return self.lines
 
     def add(self, entries: Iterable[LogEntry]) -> None:
-        """Adds entries; many at a time cost little more than one."""
+        """Add entries; many at once cost little more than one."""
         for each in entries:
-            entry = LogEntry(each.at, translated(each.text))
+            entry = LogEntry(each.at, with_named_styles(each.text))
             self._entries.append(entry)
             if self._fits(entry):
                 self._lines.extend(self._wrapped(entry))
         self._show()
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Nothing of a snapshot is shown here; what came while out of sight is."""
+        """Show what was added while the tab was hidden; a snapshot adds nothing."""
         if self._dirty:
             self._show()
 
     def _fits(self, entry: LogEntry) -> bool:
         text = entry.text.plain.casefold()
-        return all(word in text for word in self._wanted)
+        return all(word in text for word in self._words)
 
     def _wrapped(self, entry: LogEntry) -> Iterable[TextLine]:
         clock = time.strftime("%H:%M:%S", time.localtime(entry.at))
         room = max(10, self.lines.scrollable_content_region.width - _CLOCK - 2)
-        for line in wrapped(entry.text, room):
+        for line in wrap(entry.text, room):
             self._numbers += 1
             yield TextLine(self._numbers, line, f" {clock:<{_CLOCK}}")
             clock = ""
@@ -98,9 +98,9 @@ class LogView(View):
         lines.show_lines(self._lines)
 
     def on_resize(self) -> None:
-        self._wrap_anew()
+        self._rewrap()
 
-    def _wrap_anew(self) -> None:
+    def _rewrap(self) -> None:
         self._lines.clear()
         for entry in self._entries:
             if self._fits(entry):
@@ -109,23 +109,23 @@ class LogView(View):
         self.lines.redraw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
-        """Whether a key is for this tab: a letter is not, where text is typed."""
+        """Return whether an action applies: the filter key does not while text is being typed."""
         return action != "filter" or not isinstance(self.screen.focused, Input)
 
     def action_filter(self) -> None:
-        """Opens the line for a filter."""
+        """Open the filter line."""
         self.query_one(FilterBar).open()
 
     def action_all(self) -> None:
-        """Takes the filter away; where there is none, Escape is for others."""
+        """Remove the filter, or leave Escape to others if there is none."""
         self.query_one(FilterBar).clear_or_skip()
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
         event.stop()
-        self._wanted = event.text.casefold().split()
-        self.set_note(f"with {event.text!r}" if self._wanted else "")
-        self._wrap_anew()
+        self._words = event.text.casefold().split()
+        self.set_note(f"containing {event.text!r}" if self._words else "")
+        self._rewrap()
 
     @on(FilterBar.Closed)
     def _filter_closed(self, event: FilterBar.Closed) -> None:

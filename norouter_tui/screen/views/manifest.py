@@ -1,4 +1,4 @@
-"""The manifest as it would be saved, with what differs from the file marked in place."""
+"""The manifest tab: the text as it would be saved, with the differences to the file marked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from norouter_core.model import MeshSpec
 from norouter_core.session.client import DocumentState, Snapshot
 from norouter_tui.output.text import count
 from norouter_tui.screen.views.base import View
-from norouter_tui.screen.widgets.cells import tidy, wrapped
+from norouter_tui.screen.widgets.cells import escape_line, wrap
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
@@ -24,7 +24,7 @@ _STYLES = {"+": "good", "-": "bad", " ": "text"}
 
 @dataclass(frozen=True, slots=True)
 class ManifestLine:
-    """`sign` is `+` for a line that would be new, `-` for one that would go, else a space."""
+    """`sign` is `+` for an added line, `-` for a removed one, else a space."""
 
     place: int
     number: int | None
@@ -32,9 +32,13 @@ class ManifestLine:
     text: str
 
 
-def merged(text: str, diff: str) -> list[ManifestLine]:
-    """The lines of `text`, with those that `diff` (a unified diff that leads to it) adds marked,
-    and those that it takes away in their places."""
+def merge_diff(text: str, diff: str) -> list[ManifestLine]:
+    """Return the lines of `text`, with additions marked and removed lines in their places.
+
+    Args:
+        text: the new text.
+        diff: a unified diff from the old text to `text`.
+    """
     lines = text.splitlines()
     gone, added = _changes(diff)
     rows: list[tuple[int | None, str, str]] = []
@@ -46,14 +50,17 @@ def merged(text: str, diff: str) -> list[ManifestLine]:
 
 
 def _changes(diff: str) -> tuple[dict[int, list[str]], set[int]]:
-    """Lines that go, by the number of the line of the new text before which they stood; and the
-    numbers of those that are new."""
+    """Return what a diff removes and adds.
+
+    The removed lines come by the number of the new line that follows them; added lines as a set of
+    numbers.
+    """
     gone: dict[int, list[str]] = {}
     added: set[int] = set()
     number = 0
     for line in diff.splitlines():
         if found := _HUNK.match(line):
-            # Of a hunk without new lines the number is that of the line before it.
+            # A hunk without new lines has the number of the line before it.
             number = int(found[1]) + (found[2] == "0")
         elif number and line.startswith("-"):
             gone.setdefault(number, []).append(line[1:])
@@ -65,17 +72,17 @@ def _changes(diff: str) -> tuple[dict[int, list[str]], set[int]]:
     return gone, added
 
 
-def _drawn(row: ManifestLine, width: int) -> Iterator[TextLine]:
-    """A line with its number; what is too long for `width` goes on in the next one."""
+def _draw_line(row: ManifestLine, width: int) -> Iterator[TextLine]:
+    """Yield a line with its number, wrapped to `width`."""
     margin = f"{row.number or '':>4} "
-    for line in wrapped(_coloured(row), width - len(margin), indent=6):
+    for line in wrap(_style_line(row), width - len(margin), indent=6):
         yield TextLine(row.place, line, margin)
         margin = " " * len(margin)
 
 
-def _coloured(row: ManifestLine) -> Text:
+def _style_line(row: ManifestLine) -> Text:
     style = _STYLES[row.sign]
-    text = tidy(row.text)
+    text = escape_line(row.text)
     if row.sign == " " and text.lstrip().startswith("#"):
         return Text.assemble("  ", (text, "muted"))
     key, colon, rest = text.partition(":")
@@ -85,17 +92,17 @@ def _coloured(row: ManifestLine) -> Text:
 
 
 class ManifestView(View):
-    """The tab of the manifest."""
+    """The manifest."""
 
     title = "Manifest"
 
-    class Wanted(Message):
-        """The texts are out of date: `show_texts` is to be called."""
+    class TextsNeeded(Message):
+        """The texts are out of date: the app should call `show_texts`."""
 
     def __init__(self, **more: object) -> None:
         super().__init__(**more)  # type: ignore[arg-type]  # what every widget takes
         self._shown: tuple[MeshSpec, DocumentState] | None = None
-        self._merged: list[ManifestLine] = []
+        self._lines: list[ManifestLine] = []
 
     def compose(self) -> ComposeResult:
         view = TextView(id="manifest-lines")
@@ -111,24 +118,24 @@ class ManifestView(View):
         return self.lines
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Asks for the texts anew where they may have changed."""
+        """Ask for the texts again if they may have changed."""
         now = (snapshot.spec, snapshot.document)
         if self._shown is None or self._shown[1] != now[1] or self._shown[0] is not now[0]:
             self._shown = now
-            self.post_message(self.Wanted())
+            self.post_message(self.TextsNeeded())
 
     def show_texts(self, text: str, diff: str) -> None:
-        """Shows a manifest, and what of it differs from the file."""
-        self._merged = rows = merged(text, diff)
+        """Show a manifest, and its differences to the file."""
+        self._lines = rows = merge_diff(text, diff)
         self._draw()
         changed = sum(row.sign != " " for row in rows)
-        self.set_note(f"{count(changed, 'line')} to save" if changed else "nothing to save")
+        self.set_note(f"{count(changed, 'changed line')}" if changed else "no unsaved changes")
 
     def _draw(self) -> None:
         width = max(20, self.lines.scrollable_content_region.width - 1)
-        drawn = (line for row in self._merged for line in _drawn(row, width))
+        drawn = (line for row in self._lines for line in _draw_line(row, width))
         self.lines.show(replace(line, number=i) for i, line in enumerate(drawn))
 
     def on_resize(self) -> None:
-        """Wraps the lines anew."""
+        """Wrap the lines to the new width."""
         self._draw()

@@ -1,4 +1,4 @@
-"""The published ports and proxies: where each is reached, where it leads, how it stands."""
+"""The ports tab: published ports and proxies, their addresses, targets and states."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from norouter_core.session.client import Snapshot
 from norouter_tui.output import hints
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.views.base import View
-from norouter_tui.screen.widgets.cells import HOST_LOOKS, LISTENER_LOOKS, Cell, plain
+from norouter_tui.screen.widgets.cells import HOST_STYLES, LISTENER_STYLES, Cell, escaped_cell
 from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)
 class PortRow:
-    """One published address, and how it stands on each host that listens there."""
+    """One published address, with its listener on each host."""
 
     listeners: tuple[ListenerStatus, ...]
     here: str
-    """Where it is reached on this machine, `IP:PORT`; empty where it is not."""
+    """The address on this machine, `IP:PORT`; empty if there is none."""
     target_host: HostStatus | None
 
     @property
@@ -41,36 +41,36 @@ class PortRow:
 
     @property
     def is_port(self) -> bool:
-        """Whether it is a port of a host, no proxy and no DNS."""
+        """Return whether it is a port of a host, not a proxy or DNS."""
         return self.one.service == Service.PORT
 
     @property
     def key(self) -> str:
-        """The address; a proxy's with its host, since two hosts may have one at their own."""
+        """Return the address. That of a proxy includes its host: two hosts may use the same one."""
         one = self.one
         return f"{one.to_host} {one.listen}" if not self.is_port else one.listen
 
     @property
     def state(self) -> Cell:
-        """The worst of it, in a few words."""
+        """Return the worst state of all hosts."""
         target = self.target_host
         failed = [x for x in self.listeners if x.state is ListenerState.FAILED]
         if failed:
-            told = f"failed on {failed[0].on_host}: {hints.reason(failed[0])}"
-            return plain(f"{LISTENER_LOOKS[ListenerState.FAILED].glyph} {told}", "bad")
+            text = f"failed on {failed[0].on_host}: {hints.reason(failed[0])}"
+            return escaped_cell(f"{LISTENER_STYLES[ListenerState.FAILED].glyph} {text}", "bad")
         if target is not None and target.state is not HostState.READY:
-            look = HOST_LOOKS[target.state]
-            return plain(f"{look.glyph} {target.name} {look.word}", look.style)
+            look = HOST_STYLES[target.state]
+            return escaped_cell(f"{look.glyph} {target.name} {look.word}", look.style)
         if all(x.state is ListenerState.PENDING for x in self.listeners):
             return Cell("◌ pending", "busy")
         up = [x for x in self.listeners if x.state is not ListenerState.PENDING]
         if len(up) > 1:
             return Cell(f"● on {len(up)} hosts", "good")
-        return plain("● here" if self.here else f"● on {up[0].on_host}", "good")
+        return escaped_cell("● here" if self.here else f"● on {up[0].on_host}", "good")
 
 
 def rows_of(snapshot: Snapshot) -> list[PortRow]:
-    """A row for each published address, in the order of the hosts they lead to; DNS comes last."""
+    """Return a row for each published address, in the order of their hosts, DNS last."""
     hosts = {host.name: host for host in snapshot.status.hosts}
     by_key: dict[tuple[str, str], list[ListenerStatus]] = {}
     for listener in snapshot.status.listeners:
@@ -102,48 +102,48 @@ COLUMNS: tuple[GridColumn[PortRow], ...] = (
     GridColumn(
         "address",
         "address",
-        lambda r: plain(r.here or r.one.listen, "strong" if r.here else "text"),
+        lambda r: escaped_cell(r.here or r.one.listen, "strong" if r.here else "text"),
         18,
-        most=22,
+        max_width=22,
         rank=0,
         letter="A",
-        order=lambda r: _numbers(r.one.listen),
+        sort_key=lambda r: _numbers(r.one.listen),
     ),
     GridColumn(
         "host",
         "host",
-        lambda r: plain(r.one.to_host),
+        lambda r: escaped_cell(r.one.to_host),
         8,
-        most=20,
+        max_width=20,
         rank=0,
         letter="H",
-        order=lambda r: r.one.to_host,
+        sort_key=lambda r: r.one.to_host,
     ),
     GridColumn(
         "target",
         "target",
-        lambda r: plain(r.one.target, "text" if r.is_port else "muted"),
+        lambda r: escaped_cell(r.one.target, "text" if r.is_port else "muted"),
         12,
-        most=32,
+        max_width=32,
         rank=2,
         letter="T",
-        order=lambda r: r.one.target,
+        sort_key=lambda r: r.one.target,
     ),
     GridColumn(
         "state",
         "state",
         lambda r: r.state,
         14,
-        most=80,
+        max_width=80,
         rank=1,
         letter="S",
-        order=lambda r: r.state.text,
+        sort_key=lambda r: r.state.text,
     ),
 )
 
 
 class PortGrid(Grid[PortRow]):
-    """The table itself."""
+    """The table."""
 
     columns: ClassVar = COLUMNS
     BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
@@ -154,7 +154,7 @@ class PortGrid(Grid[PortRow]):
 
 
 class PortsView(View):
-    """The tab of the ports."""
+    """The ports."""
 
     title = "Ports"
 
@@ -173,7 +173,7 @@ class PortsView(View):
     def focus_target(self) -> Widget:
         return self.grid
 
-    def number(self, snapshot: Snapshot) -> int | None:
+    def count(self, snapshot: Snapshot) -> int | None:
         listeners = snapshot.status.listeners
         return len({(x.to_host, x.listen) for x in listeners if x.service != Service.DNS})
 

@@ -1,4 +1,4 @@
-"""The routes: which names and networks the proxies reach through which host."""
+"""The routes tab: which host the proxies use for which names and networks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from textual.widget import Widget
 from norouter_core.engine.status import HostStatus
 from norouter_core.model import Route
 from norouter_core.session.client import Snapshot
-from norouter_tui.screen.messages import NothingToDo, RunCommand
+from norouter_tui.screen.messages import NothingSelected, RunCommand
 from norouter_tui.screen.views.base import View
-from norouter_tui.screen.widgets.cells import HOST_LOOKS, Cell, plain
+from norouter_tui.screen.widgets.cells import HOST_STYLES, Cell, escaped_cell
 from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """`number` counts from 1, in the order of the manifest: a later one wins."""
+    """`number` counts from 1 in the order of the manifest; later routes win."""
 
     number: int
     route: Route
@@ -31,7 +31,7 @@ class RouteRow:
     def state(self) -> Cell:
         if self.host is None:
             return Cell("✗ no such host", "bad")
-        look = HOST_LOOKS[self.host.state]
+        look = HOST_STYLES[self.host.state]
         return Cell(f"{look.glyph} {look.word}", look.style)
 
 
@@ -44,53 +44,53 @@ COLUMNS: tuple[GridColumn[RouteRow], ...] = (
         rank=0,
         right=True,
         letter="#",
-        order=lambda r: r.number,
+        sort_key=lambda r: r.number,
     ),
     GridColumn(
         "via",
         "via",
-        lambda r: plain(r.route.via, "strong"),
+        lambda r: escaped_cell(r.route.via, "strong"),
         8,
-        most=20,
+        max_width=20,
         rank=0,
         letter="V",
-        order=lambda r: r.route.via,
+        sort_key=lambda r: r.route.via,
     ),
     GridColumn(
         "to",
         "to",
-        lambda r: plain(", ".join(r.route.to)),
+        lambda r: escaped_cell(", ".join(r.route.to)),
         20,
-        most=60,
+        max_width=60,
         rank=0,
         letter="T",
-        order=lambda r: r.route.to,
+        sort_key=lambda r: r.route.to,
     ),
     GridColumn(
         "not-to",
         "not to",
-        lambda r: plain(", ".join(r.route.not_to) or "·", "muted"),
+        lambda r: escaped_cell(", ".join(r.route.not_to) or "·", "muted"),
         8,
-        most=40,
+        max_width=40,
         rank=2,
         letter="N",
-        order=lambda r: r.route.not_to,
+        sort_key=lambda r: r.route.not_to,
     ),
     GridColumn(
         "state",
         "state",
         lambda r: r.state,
         7,
-        most=15,
+        max_width=15,
         rank=1,
         letter="S",
-        order=lambda r: r.state.text,
+        sort_key=lambda r: r.state.text,
     ),
 )
 
 
 class RouteGrid(Grid[RouteRow]):
-    """The table itself."""
+    """The table."""
 
     columns: ClassVar = COLUMNS
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -98,7 +98,8 @@ class RouteGrid(Grid[RouteRow]):
         Binding("shift+up,K", "reorder(-1)", "Move up", show=False, id="route-up"),
         Binding("shift+down,J", "reorder(1)", "Move down", show=False, id="route-down"),
     ]
-    empty = "No routes: the proxies reach the mesh alone,\nand the rest directly.\n\n" + (
+    empty = (
+        "No routes: the proxies reach the hosts of the mesh,\nand connect to all else directly.\n\n"
         ":route add bastion '*.internal' 10.0.0.0/8"
     )
 
@@ -106,17 +107,17 @@ class RouteGrid(Grid[RouteRow]):
         return (row.number, row.route.via)
 
     def action_reorder(self, by: int) -> None:
-        """Lets the route under the cursor come before, or after, the one beside it."""
+        """Move the route under the cursor up or down."""
         row = self.selected
         if row is None:
-            self.post_message(NothingToDo("route"))
+            self.post_message(NothingSelected("route"))
         elif 1 <= row.number + by <= len(self.rows):
             self.post_message(RunCommand(f"route move {row.number} {row.number + by}"))
             self.action_move(by)
 
 
 class RoutesView(View):
-    """The tab of the routes."""
+    """The routes."""
 
     title = "Routes"
 
@@ -135,7 +136,7 @@ class RoutesView(View):
     def focus_target(self) -> Widget:
         return self.grid
 
-    def number(self, snapshot: Snapshot) -> int | None:
+    def count(self, snapshot: Snapshot) -> int | None:
         return len(snapshot.spec.routes)
 
     def delete_line(self) -> str:

@@ -1,4 +1,4 @@
-"""The streams: a live table, filtered, sorted, frozen."""
+"""The streams tab: a live table that can be filtered, sorted and frozen."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from norouter_core.commands import filters
 from norouter_core.commands.tokenizer import TokenError
 from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.session.client import Rate, Snapshot
-from norouter_tui.screen.messages import NothingToDo, RunCommand, TapWanted
+from norouter_tui.screen.messages import NothingSelected, RunCommand, TapStream
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import (
-    STREAM_LOOKS,
+    STREAM_STYLES,
     Cell,
     age,
-    amount,
-    plain,
+    amount_cell,
+    escape_line,
+    escaped_cell,
     sparkline,
-    tidy,
 )
 from norouter_tui.screen.widgets.filterbar import FilterBar
 from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
@@ -33,20 +33,20 @@ from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A stream as it stands; `age` in seconds."""
+    """A stream; `age` is in seconds."""
 
     status: StreamStatus
     rate: Rate
     age: float
 
     @property
-    def way(self) -> str:
-        """From where to where it leads."""
+    def route(self) -> str:
+        """Return from where to where the stream goes."""
         return f"{self.status.from_host} → {self.status.to_host} {self.status.target}"
 
 
 def _state(row: StreamRow) -> Cell:
-    look = STREAM_LOOKS[row.status.state]
+    look = STREAM_STYLES[row.status.state]
     return Cell(f"{look.glyph} {look.word}", look.style)
 
 
@@ -62,60 +62,60 @@ COLUMNS: tuple[GridColumn[StreamRow], ...] = (
         "id",
         lambda r: Cell(str(r.status.id), "muted"),
         3,
-        most=8,
+        max_width=8,
         rank=1,
         right=True,
         letter="I",
-        order=lambda r: r.status.id,
+        sort_key=lambda r: r.status.id,
     ),
     GridColumn(
         "from",
         "from",
-        lambda r: plain(r.status.from_host),
+        lambda r: escaped_cell(r.status.from_host),
         6,
-        most=20,
+        max_width=20,
         rank=0,
         letter="F",
-        order=lambda r: r.status.from_host,
+        sort_key=lambda r: r.status.from_host,
     ),
     GridColumn(
         "to",
         "to",
-        lambda r: plain(r.status.to_host, "strong"),
+        lambda r: escaped_cell(r.status.to_host, "strong"),
         6,
-        most=20,
+        max_width=20,
         rank=0,
         letter="T",
-        order=lambda r: r.status.to_host,
+        sort_key=lambda r: r.status.to_host,
     ),
     GridColumn(
         "target",
         "target",
-        lambda r: plain(r.status.target),
+        lambda r: escaped_cell(r.status.target),
         14,
-        most=32,
+        max_width=32,
         rank=4,
         letter="R",
-        order=lambda r: r.status.target,
+        sort_key=lambda r: r.status.target,
     ),
     GridColumn(
         "by",
         "by",
-        lambda r: plain(filters.way(r.status), "muted"),
+        lambda r: escaped_cell(filters.way(r.status), "muted"),
         8,
         rank=8,
         letter="B",
-        order=lambda r: filters.way(r.status),
+        sort_key=lambda r: filters.way(r.status),
     ),
     GridColumn(
         "state",
         "state",
         _state,
         9,
-        most=13,
+        max_width=13,
         rank=5,
         letter="S",
-        order=lambda r: _STATE_ORDER.index(r.status.state),
+        sort_key=lambda r: _STATE_ORDER.index(r.status.state),
     ),
     GridColumn(
         "age",
@@ -125,75 +125,75 @@ COLUMNS: tuple[GridColumn[StreamRow], ...] = (
         rank=3,
         right=True,
         letter="A",
-        order=lambda r: r.age,
+        sort_key=lambda r: r.age,
     ),
     GridColumn(
         "sent",
         "sent",
-        lambda r: amount(r.status.bytes_sent),
+        lambda r: amount_cell(r.status.bytes_sent),
         6,
         rank=6,
         right=True,
         letter="O",
-        order=lambda r: r.status.bytes_sent,
-        down=True,
+        sort_key=lambda r: r.status.bytes_sent,
+        descending_first=True,
     ),
     GridColumn(
         "received",
         "received",
-        lambda r: amount(r.status.bytes_received),
+        lambda r: amount_cell(r.status.bytes_received),
         6,
         rank=6,
         right=True,
         letter="K",
-        order=lambda r: r.status.bytes_received,
-        down=True,
+        sort_key=lambda r: r.status.bytes_received,
+        descending_first=True,
     ),
     GridColumn(
         "sent-rate",
         "sent/s",
-        lambda r: amount(r.rate.sent, "accent"),
+        lambda r: amount_cell(r.rate.sent, "accent"),
         7,
         rank=2,
         right=True,
         letter="H",
-        order=lambda r: r.rate.sent,
-        down=True,
+        sort_key=lambda r: r.rate.sent,
+        descending_first=True,
     ),
     GridColumn(
         "received-rate",
         "received/s",
-        lambda r: amount(r.rate.received, "accent"),
+        lambda r: amount_cell(r.rate.received, "accent"),
         7,
         rank=2,
         right=True,
         letter="C",
-        order=lambda r: r.rate.received,
-        down=True,
+        sort_key=lambda r: r.rate.received,
+        descending_first=True,
     ),
     GridColumn(
         "flow",
         "flow",
         lambda r: Cell(" " * 24),
         5,
-        most=24,
+        max_width=24,
         rank=7,
         letter="W",
-        order=lambda r: r.rate.total,
-        down=True,
-        drawn=_spark,
+        sort_key=lambda r: r.rate.total,
+        descending_first=True,
+        draw=_spark,
     ),
 )
 
 
 class StreamGrid(Grid[StreamRow]):
-    """The table itself."""
+    """The table."""
 
     columns: ClassVar = COLUMNS
     BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
     empty = (
         "No open streams.\n\n"
-        "They appear here as clients connect;\ny on a port copies a line to try."
+        "They appear here as clients connect.\nPress y on a port to copy a command that does."
     )
 
     def key_of(self, row: StreamRow) -> Hashable:
@@ -201,7 +201,7 @@ class StreamGrid(Grid[StreamRow]):
 
 
 class StreamsView(View):
-    """The tab of the streams."""
+    """The streams."""
 
     title = "Streams"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -234,11 +234,11 @@ class StreamsView(View):
     def focus_target(self) -> Widget:
         return self.grid
 
-    def number(self, snapshot: Snapshot) -> int | None:
+    def count(self, snapshot: Snapshot) -> int | None:
         return len(snapshot.status.streams)
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows the streams of a snapshot; a frozen table only counts those that are new."""
+        """Show the streams of a snapshot; a frozen table only counts the new ones."""
         if self._frozen is None:
             self._snapshot = snapshot
             self._refresh_rows()
@@ -256,28 +256,28 @@ class StreamsView(View):
         words = [frozen] if frozen else []
         if self._filter.tests and self._snapshot is not None:
             shown, total = len(self.grid.rows), len(self._snapshot.status.streams)
-            words.append(f"{shown} of {total}: {tidy(self._filter.text)}")
+            words.append(f"{shown} of {total}: {escape_line(self._filter.text)}")
         column = next((c for c in COLUMNS if c.key == self.grid.sorted_by), None)
         if column is not None:
             words.append(f"by {column.title} {'▼' if self.grid.descending else '▲'}")
         self.set_note("  ".join(words))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
-        """Whether a key is for this tab: a letter is not, where text is typed."""
+        """Return whether an action applies: the filter key does not while text is being typed."""
         return action != "filter" or not isinstance(self.screen.focused, Input)
 
-    # -- what its keys do ------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------
 
     def action_filter(self) -> None:
-        """Opens the line for a filter."""
+        """Open the filter line."""
         self.query_one(FilterBar).open()
 
     def action_all(self) -> None:
-        """Takes the filter away; where there is none, Escape is for others."""
+        """Remove the filter, or leave Escape to others if there is none."""
         self.query_one(FilterBar).clear_or_skip()
 
     def action_freeze(self) -> None:
-        """Holds the table still, or lets it go on."""
+        """Freeze the table, or let it go on."""
         if self._frozen is None and self._snapshot is not None:
             self._frozen = frozenset(s.id for s in self._snapshot.status.streams)
             self._note("frozen, 0 new")
@@ -286,18 +286,18 @@ class StreamsView(View):
             self._note("")
 
     def action_kill(self) -> None:
-        """Resets the stream under the cursor at both of its ends."""
+        """Reset the stream under the cursor, after a question."""
         row = self.grid.selected
         if row is None:
-            self.post_message(NothingToDo("stream"))
+            self.post_message(NothingSelected("stream"))
             return
-        text = f"Kill stream {row.status.id}, {row.way}?\nBoth of its ends are reset."
+        text = f"Kill stream {row.status.id}, {row.route}?\nThis resets both of its ends."
         self.post_message(RunCommand(f"stream kill {row.status.id}", ask=text))
 
     def action_tap(self) -> None:
-        """Looks at the bytes of the stream under the cursor."""
+        """Show the bytes of the stream under the cursor."""
         row = self.grid.selected
-        self.post_message(TapWanted(row.status.id, row.way) if row else NothingToDo("stream"))
+        self.post_message(TapStream(row.status.id, row.route) if row else NothingSelected("stream"))
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:
@@ -306,10 +306,10 @@ class StreamsView(View):
         try:
             self._filter = filters.parse(event.text)
         except TokenError as bad:
-            # What was there last stays: a table that empties at every key would flicker.
-            bar.wrong(f"{bad.message}: {bad.hint}" if bad.hint else bad.message)
+            # The last valid filter stays: a table that empties at every key would flicker.
+            bar.show_error(f"{bad.message}: {bad.hint}" if bad.hint else bad.message)
             return
-        bar.wrong("")
+        bar.show_error("")
         self._refresh_rows()
 
     @on(FilterBar.Closed)
@@ -323,15 +323,15 @@ class StreamsView(View):
 
 
 def rows_of(snapshot: Snapshot, wanted: filters.Filter = filters.ALL) -> list[StreamRow]:
-    """A row for each stream of a snapshot that the filter lets through."""
+    """Return a row for each stream of a snapshot that the filter matches."""
     now, rates = snapshot.at, snapshot.streams
     rows = []
     for status in snapshot.status.streams:
-        rate = rates.get(status.id, _STILL)
+        rate = rates.get(status.id, _NO_RATE)
         if not wanted.tests or wanted.matches(status, rate, now):
             rows.append(StreamRow(status, rate, now - status.opened))
     return rows
 
 
-_STILL = Rate()
-_NONE_MATCH = "No open stream matches.\n\nEscape shows all of them."
+_NO_RATE = Rate()
+_NONE_MATCH = "No open stream matches.\n\nPress Escape to show all."

@@ -1,4 +1,4 @@
-"""The tabs: their names in the upper edge, one of them in sight."""
+"""The tabs: their titles in the upper border, and the visible one below."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from norouter_tui.screen.views.streams import StreamsView
 
 
 class TabLabel(Enum):
-    """How the tabs are named, the longest way first."""
+    """How the tabs are labelled, the longest form first."""
 
-    NUMBERED = "with how many there are"
-    NAMED = "by their names"
-    SHORT = "by their keys, but for the one in sight"
+    NUMBERED = "names and counts"
+    NAMED = "names"
+    SHORT = "keys, and the name of the visible tab"
 
 
 TABS = ("streams", "ports", "routes", "log", "manifest")
 
 
 class Tabs(Vertical):
-    """Hands snapshots to the tab in sight, and the last one to each as it appears."""
+    """Gives snapshots to the visible tab, and the last one to each tab that appears."""
 
     def __init__(self) -> None:
         super().__init__(id="work")
@@ -47,45 +47,45 @@ class Tabs(Vertical):
             yield ManifestView(id="manifest")
 
     def on_mount(self) -> None:
-        self._retitle()
+        self._update_titles()
 
     @property
     def current(self) -> View:
-        """The tab in sight."""
+        """Return the visible tab."""
         switcher = self.query_one(ContentSwitcher)
         return switcher.query_one(f"#{switcher.current}", View)
 
     def go_to(self, tab: str) -> None:
-        """Brings a tab into sight and gives it the keys."""
+        """Show a tab and focus it."""
         self.query_one(ContentSwitcher).current = tab
         if self._snapshot is not None:
             self.current.show_snapshot(self._snapshot)
-        self._retitle()
+        self._update_titles()
         self.current.focus_target.focus()
 
     def step(self, by: int) -> None:
-        """Goes to the next tab, or the one before."""
+        """Go to the next or the previous tab."""
         at = TABS.index(self.query_one(ContentSwitcher).current or TABS[0])
         self.go_to(TABS[(at + by) % len(TABS)])
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows how things stand, where it can be seen."""
+        """Show a snapshot in the visible tab."""
         self._snapshot = snapshot
         self.current.show_snapshot(snapshot)
-        self._retitle()
+        self._update_titles()
 
     def on_resize(self) -> None:
-        self._retitle()
+        self._update_titles()
 
-    @on(View.Noted)
-    def _noted(self, event: View.Noted) -> None:
+    @on(View.NoteChanged)
+    def _note_changed(self, event: View.NoteChanged) -> None:
         event.stop()
-        self._retitle()
+        self._update_titles()
 
-    def _retitle(self) -> None:
-        """The names in the upper edge, with numbers where there is room for them."""
+    def _update_titles(self) -> None:
+        """Update the titles in the border, with counts if they fit."""
         switcher = self.query_one(ContentSwitcher)
-        numbers = [self._number(tab) for tab in TABS]
+        numbers = [self._count(tab) for tab in TABS]
         edges = (switcher.current, self.size.width, numbers, self.current.note)
         if edges == self._edges:
             return
@@ -99,9 +99,9 @@ class Tabs(Vertical):
         switcher.border_title = Content("  ").join(titles)
         switcher.border_subtitle = Content(self.current.note)
 
-    def _number(self, tab: str) -> int | None:
+    def _count(self, tab: str) -> int | None:
         view = self.query_one(f"#{tab}", View)
-        return view.number(self._snapshot) if self._snapshot else None
+        return view.count(self._snapshot) if self._snapshot else None
 
     def _title(self, tab: str, number: int | None, form: TabLabel) -> Content:
         current = self.query_one(ContentSwitcher).current == tab

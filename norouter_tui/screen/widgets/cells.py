@@ -1,4 +1,4 @@
-"""How values look in a cell: short texts of a bounded width, and the name of a style."""
+"""Cells: short texts of bounded width with the name of a style, and styled text as cells."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from textual.content import Content
 from norouter_core.engine.status import HostState, ListenerState, StreamState
 from norouter_core.sanitize import escape
 
-NOTHING = "·"
-"""Stands for zero and for nothing known, so that a column of them stays calm."""
+PLACEHOLDER = "·"
+"""Stands for zero and for unknown values, so that a column of them stays quiet."""
 _BARS = "▁▂▃▄▅▆▇█"
 _UNITS = "KMGTP"
-_LEAST_SCALE = 4096.0
-"""Bytes per second that a full bar stands for at least: a trickle is no flood."""
+_MIN_SCALE = 4096.0
+"""The least bytes per second that a full bar stands for, so that little traffic looks little."""
 
 
 class Cell(NamedTuple):
-    """A text, clean already, and the name of its style (see `palette.STYLES`)."""
+    """A text that is safe to show, and the name of its style (see `themes.STYLES`)."""
 
     text: str
     style: str = "text"
 
 
-def tidy(text: str) -> str:
+def escape_line(text: str) -> str:
     """Return untrusted text, escaped, without tabs, whose width depends on the column."""
     return escape(text).replace("\t", " ")
 
 
-def plain(text: str, style: str = "text") -> Cell:
-    """A cell of a stranger's text."""
-    return Cell(tidy(text), style)
+def escaped_cell(text: str, style: str = "text") -> Cell:
+    """Return a cell of untrusted text."""
+    return Cell(escape_line(text), style)
 
 
-def short(number: float) -> str:
-    """Bytes in five cells at most: `0`, `812`, `1.5K`, `1023K`, `64.2M`."""
+def short_size(number: float) -> str:
+    """Return bytes in at most five cells: `0`, `812`, `1.5K`, `1023K`, `64.2M`."""
     if number < 1000:
         return f"{number:.0f}"
     value = number
@@ -50,18 +50,18 @@ def short(number: float) -> str:
     return "lots"
 
 
-def amount(number: float, style: str = "text") -> Cell:
-    """A number of bytes, or of bytes per second; nothing to be seen of none."""
-    return Cell(short(number), style) if number >= 0.5 else Cell(NOTHING, "faint")
+def amount_cell(number: float, style: str = "text") -> Cell:
+    """Return a number of bytes, or of bytes per second; zero is a faint placeholder."""
+    return Cell(short_size(number), style) if number >= 0.5 else Cell(PLACEHOLDER, "faint")
 
 
 def rate_text(number: float) -> str:
-    """Bytes per second for a line of text: `1.5K/s`, `0/s`."""
-    return f"{short(number)}/s"
+    """Return bytes per second for a line of text: `1.5K/s`, `0/s`."""
+    return f"{short_size(number)}/s"
 
 
 def age(seconds: float) -> str:
-    """A time span in four cells at most: `0s`, `59s`, `12m`, `23h`, `400d`."""
+    """Return a time span in at most four cells: `0s`, `59s`, `12m`, `23h`, `400d`."""
     seconds = max(0.0, seconds)
     if seconds < 60:
         return f"{seconds:.0f}s" if seconds < 59.5 else "59s"
@@ -70,8 +70,8 @@ def age(seconds: float) -> str:
     return f"{seconds // 3600:.0f}h" if seconds < 86400 else f"{seconds // 86400:.0f}d"
 
 
-def trip(seconds: float | None) -> str:
-    """A round trip in seven cells at most: `0.8 ms`, `350 ms`, `1.5 s`."""
+def round_trip_text(seconds: float | None) -> str:
+    """Return a round-trip time in at most seven cells: `0.8 ms`, `350 ms`, `1.5 s`."""
     if seconds is None:
         return ""
     millis = seconds * 1e3
@@ -81,16 +81,16 @@ def trip(seconds: float | None) -> str:
 
 
 def sparkline(history: Sequence[float], width: int) -> str:
-    """The last `width` values as bars, the newest at the right; spaces where there are none."""
+    """Return the last `width` values as bars, the newest at the right, padded with spaces."""
     last = history[-width:] if width > 0 else ()
-    scale = max(_LEAST_SCALE, max(last, default=0.0))
+    scale = max(_MIN_SCALE, max(last, default=0.0))
     steps = len(_BARS)
     bars = (_BARS[min(steps - 1, int(value / scale * steps))] for value in last)
     return "".join(bars).rjust(width)
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
-    """`text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    """Return `text` in exactly `width` cells: padded, or cut with an ellipsis."""
     length = len(text) if text.isascii() else cell_len(text)
     if length == width:
         return text
@@ -102,14 +102,14 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 class StateStyle(NamedTuple):
-    """How a state is told: a glyph, a word and a style; the colour never says it alone."""
+    """How a state is shown: a glyph, a word and a style. Colour is never the only sign."""
 
     glyph: str
     word: str
     style: str
 
 
-HOST_LOOKS = {
+HOST_STYLES = {
     HostState.STARTING: StateStyle("◌", "starting", "busy"),
     HostState.BOOTSTRAPPING: StateStyle("◐", "bootstrapping", "busy"),
     HostState.READY: StateStyle("●", "ready", "good"),
@@ -118,13 +118,13 @@ HOST_LOOKS = {
     HostState.FAILED: StateStyle("✗", "failed", "bad"),
     HostState.STOPPED: StateStyle("○", "stopped", "faint"),
 }
-LISTENER_LOOKS = {
+LISTENER_STYLES = {
     ListenerState.PENDING: StateStyle("◌", "pending", "busy"),
     ListenerState.BOUND: StateStyle("●", "bound", "good"),
     ListenerState.SHARED: StateStyle("◍", "shared", "good"),
     ListenerState.FAILED: StateStyle("✗", "failed", "bad"),
 }
-STREAM_LOOKS = {
+STREAM_STYLES = {
     StreamState.OPENING: StateStyle("◌", "opening", "busy"),
     StreamState.OPEN: StateStyle("●", "open", "good"),
     StreamState.HALF_CLOSED: StateStyle("◐", "half-closed", "busy"),
@@ -132,7 +132,7 @@ STREAM_LOOKS = {
 }
 
 
-_NAMES = {
+_STYLE_NAMES = {
     "bold red": "bad",
     "red": "bad",
     "yellow": "busy",
@@ -147,22 +147,22 @@ _NAMES = {
 _CONSOLE = Console(width=80, color_system=None, markup=False, highlight=False, emoji=False)
 
 
-def translated(text: Text) -> Text:
-    """The same text, its styles by the names of `themes.STYLES`."""
-    spans = [Span(start, end, _name(style)) for start, end, style in text.spans]
-    return Text(text.plain, style=_name(text.style), spans=spans)
+def with_named_styles(text: Text) -> Text:
+    """Return the text with Rich styles replaced by the names in `themes.STYLES`."""
+    spans = [Span(start, end, _style_name(style)) for start, end, style in text.spans]
+    return Text(text.plain, style=_style_name(text.style), spans=spans)
 
 
-def _name(style: object) -> str:
+def _style_name(style: object) -> str:
     word = str(style)
-    return _NAMES.get(word, word if word in _KNOWN else "text")
+    return _STYLE_NAMES.get(word, word if word in _KNOWN_STYLES else "text")
 
 
-_KNOWN = frozenset({*_NAMES.values(), "text", "faint", "spark", "heading"})
+_KNOWN_STYLES = frozenset({*_STYLE_NAMES.values(), "text", "faint", "spark", "heading"})
 
 
-def wrapped(text: Text, width: int, indent: int = 2) -> list[Text]:
-    """A translated text in lines of at most `width` cells, the following ones indented."""
+def wrap(text: Text, width: int, indent: int = 2) -> list[Text]:
+    """Return text with named styles as lines of at most `width` cells; later lines are indented."""
     if text.cell_len <= width:
         return [text]
     first, *_ = text.wrap(_CONSOLE, width, tab_size=4)
@@ -176,9 +176,11 @@ def wrapped(text: Text, width: int, indent: int = 2) -> list[Text]:
     return lines
 
 
-def cells(text: Text) -> Iterator[Cell]:
-    """A translated text as cells; of spans that overlap the last one counts. What steers a terminal
-    has been escaped by whoever wrote the text; should some be left, it is not let through."""
+def to_cells(text: Text) -> Iterator[Cell]:
+    """Yield text with named styles as cells; where spans overlap, the last one counts.
+
+    The author of the text has escaped what is unsafe. Anything left is replaced here.
+    """
     base = str(text.style) or "text"
     marks = {0, len(text.plain), *(s.start for s in text.spans), *(s.end for s in text.spans)}
     places = sorted(mark for mark in marks if mark <= len(text.plain))
@@ -189,15 +191,15 @@ def cells(text: Text) -> Iterator[Cell]:
                 style = str(span.style)
         part = text.plain[start:end]
         if not part.isprintable():
-            part = "".join(char if char.isprintable() else NOTHING for char in part)
+            part = "".join(char if char.isprintable() else PLACEHOLDER for char in part)
         yield Cell(part, style)
 
 
-def content(lines: Iterable[Text]) -> Content:
-    """Lines of styled text as content, in the colours of the theme."""
+def to_content(lines: Iterable[Text]) -> Content:
+    """Return lines of Rich text as Textual content, in the colours of the theme."""
     drawn = []
     for line in lines:
-        parts = [(text, _COLOURS[style]) for text, style in cells(translated(line))]
+        parts = [(text, _COLOURS[style]) for text, style in to_cells(with_named_styles(line))]
         drawn.append(Content.assemble(*parts) if parts else Content(""))
     return Content("\n").join(drawn)
 
@@ -214,4 +216,4 @@ _COLOURS = {
     "spark": "$primary",
     "heading": "$foreground-muted",
 }
-"""The styles of `style.tcss` where text is not drawn line by line."""
+"""The styles of `style.tcss`, for text that is not drawn line by line."""

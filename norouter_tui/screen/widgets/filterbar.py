@@ -1,4 +1,4 @@
-"""One line to type a filter into; it works while it is typed, and says what is wrong with it."""
+"""The filter line: filters as the user types, and shows what is wrong with the filter."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Label, Static
 
-from norouter_tui.screen.widgets.cells import tidy
+from norouter_tui.screen.widgets.cells import escape_line
 
-LONGEST = 2000
-"""Characters of a line; what is pasted beyond them is dropped."""
+MAX_INPUT = 2000
+"""Characters that an input line holds; the rest of a paste is dropped."""
 
 
 class FilterBar(Vertical):
-    """Hidden until opened. Enter keeps the filter, Escape takes it away.
+    """Hidden until opened. Enter keeps the filter, Escape removes it.
 
     Args:
-        hint: what may be typed.
+        hint: examples of filters.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,14 +31,14 @@ class FilterBar(Vertical):
     ]
 
     class Changed(Message):
-        """The text is another; an empty one lets everything through."""
+        """The text changed; an empty one matches everything."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class Closed(Message):
-        """The keys are to go back to what is filtered."""
+        """The line gives the focus back to the filtered view."""
 
     def __init__(self, hint: str = "", **more: Any) -> None:
         super().__init__(**more)
@@ -48,40 +48,40 @@ class FilterBar(Vertical):
         yield Static(Content(self._hint), classes="hint")
         with Horizontal(classes="line"):
             yield Label("/", classes="sigil")
-            yield Input(max_length=LONGEST, compact=True)
+            yield Input(max_length=MAX_INPUT, compact=True)
 
     @property
     def text(self) -> str:
         return self.query_one(Input).value
 
     def open(self) -> None:
-        """Shows the line and gives it the keys."""
-        # All of it now and nothing later: the next key may be there already.
+        """Show the line and focus it."""
+        # All at once: the next key may already be waiting.
         self.styles.display = "block"
         self.screen.set_focus(self.query_one(Input))
 
-    def wrong(self, message: str) -> None:
-        """Says what is wrong with the text; empty if nothing is."""
-        self.query_one(".hint", Static).update(Content(tidy(message) or self._hint))
+    def show_error(self, message: str) -> None:
+        """Show what is wrong with the text; an empty message shows the hint again."""
+        self.query_one(".hint", Static).update(Content(escape_line(message) or self._hint))
         self.set_class(bool(message), "-wrong")
 
     def clear(self) -> None:
-        """Takes the filter away and hides the line."""
+        """Remove the filter and hide the line."""
         self.query_one(Input).value = ""
         self.styles.display = "none"
 
     def clear_or_skip(self) -> None:
-        """Takes the filter away.
+        """Remove the filter.
 
         Raises:
-            SkipAction: there is none; the key is for whoever else has bound it.
+            SkipAction: there is no filter, so the key goes to the next binding.
         """
         if not self.text:
             raise SkipAction
         self.clear()
 
     def action_clear(self) -> None:
-        """Takes the filter away, and hides the line."""
+        """Remove the filter and hide the line."""
         self.clear()
         self.post_message(self.Closed())
 

@@ -1,4 +1,4 @@
-"""A table of live rows: columns by priority, sorted by any of them."""
+"""A table of live rows that drops columns as it gets narrow, and sorts by any column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from norouter_tui.screen.widgets.cells import Cell, fit
-from norouter_tui.screen.widgets.lines import Face, LineView
+from norouter_tui.screen.widgets.lines import LineView, RowCells
 
 R = TypeVar("R")
 
@@ -29,36 +29,38 @@ class GridColumn(Generic[R]):
     title: str
     cell: Callable[[R], Cell]
     width: int
-    """Cells; the least for one with `most`."""
-    most: int = 0
-    """How wide it may become for its content; 0 stands for a fixed width."""
+    """Width in cells; the minimum if there is a `max_width`."""
+    max_width: int = 0
+    """How wide the content may make it; 0 means a fixed width."""
     rank: int = 0
-    """Columns of a higher rank leave first when there is no room."""
+    """Columns of a higher rank are dropped first when there is no room."""
     right: bool = False
     letter: str = ""
-    """Shift with this letter sorts by the column."""
-    order: Callable[[R], Any] | None = None
-    """What to sort by; None for a column that cannot be sorted by."""
-    down: bool = False
-    """Whether the first look is at the largest."""
-    drawn: Callable[[R, int], Cell] | None = None
-    """The cell for a given width, in place of `cell`, for one that fills it."""
+    """Shift and this letter sort by the column."""
+    sort_key: Callable[[R], Any] | None = None
+    """The value to sort by; None if the column does not sort."""
+    descending_first: bool = False
+    """Whether the first press sorts the largest to the top."""
+    draw: Callable[[R, int], Cell] | None = None
+    """Returns the cell for a given width, instead of `cell`, for content that fills it."""
 
 
 class Placed(NamedTuple):
-    """A column that is shown: where it begins, and how wide it is."""
+    """A visible column: where it starts, and how wide it is."""
 
     column: GridColumn[Any]
     left: int
     width: int
 
 
-def place(columns: Sequence[GridColumn[Any]], wanted: Sequence[int], room: int) -> list[Placed]:
-    """The columns that have a place in `room` cells, in their order.
+def fit_columns(
+    columns: Sequence[GridColumn[Any]], wanted: Sequence[int], room: int
+) -> list[Placed]:
+    """Return the columns that fit into `room` cells, in their order.
 
     Args:
-        wanted: for each column how wide its content is; what is left over goes to those that want
-            more than their least, those of the lowest rank first.
+        wanted: the width of each column's content. Spare room goes to the columns that want more
+            than their minimum, those of the lowest rank first.
     """
     ranked = sorted(range(len(columns)), key=lambda i: (columns[i].rank, i))
     chosen: list[int] = []
@@ -68,11 +70,11 @@ def place(columns: Sequence[GridColumn[Any]], wanted: Sequence[int], room: int) 
             chosen.append(i)
             used += GAP + columns[i].width
         elif chosen:
-            break  # one of a higher rank in its place would come and go with the width
+            break  # a column of a higher rank in its place would flicker as the width changes
     widths = {i: columns[i].width for i in chosen}
     spare = room - used
     for i in chosen:
-        more = max(0, min(wanted[i], columns[i].most) - widths[i])
+        more = max(0, min(wanted[i], columns[i].max_width) - widths[i])
         widths[i] += min(more, spare)
         spare -= min(more, spare)
     placed, left = [], 0
@@ -83,7 +85,7 @@ def place(columns: Sequence[GridColumn[Any]], wanted: Sequence[int], room: int) 
 
 
 def sort_bindings(columns: Sequence[GridColumn[Any]]) -> list[BindingType]:
-    """A key for each column that can be sorted by: shift and its letter."""
+    """Return a binding for each column that sorts: shift and its letter."""
     return [
         Binding(
             column.letter,
@@ -98,18 +100,18 @@ def sort_bindings(columns: Sequence[GridColumn[Any]]) -> list[BindingType]:
 
 
 class Grid(LineView[R]):
-    """A table. Subclasses name its `columns` and what a row is known by."""
+    """A table. Subclasses define `columns` and `key_of`."""
 
     columns: ClassVar[Sequence[GridColumn[Any]]] = ()
     head = 1
 
     class Sorted(Message):
-        """The rows are in another order."""
+        """The order of the rows changed."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
         self.sorted_by: str = ""
-        """The key of a column; empty for the order in which the rows come."""
+        """The key of a column; empty for the natural order."""
         self.descending = False
         self._wanted = [column.width for column in self.columns]
         self._unsorted: list[R] = []
@@ -117,9 +119,9 @@ class Grid(LineView[R]):
         self._placed_for: tuple[int, tuple[int, ...]] = (0, ())
 
     def show(self, rows: Iterable[R]) -> None:
-        """Makes these the rows, in the order that was chosen last."""
+        """Replace the rows, and sort them as the user chose last."""
         self._unsorted = list(rows)
-        self._widen()
+        self._grow_columns()
         super().show(self._sorted())
 
     def key_of(self, row: R) -> Hashable:
@@ -127,14 +129,14 @@ class Grid(LineView[R]):
 
     def _sorted(self) -> list[R]:
         column = next((c for c in self.columns if c.key == self.sorted_by), None)
-        if column is None or column.order is None:
+        if column is None or column.sort_key is None:
             return self._unsorted
-        return sorted(self._unsorted, key=column.order, reverse=self.descending)
+        return sorted(self._unsorted, key=column.sort_key, reverse=self.descending)
 
-    def _widen(self) -> None:
-        """Columns grow with their content and never shrink: nothing jumps when a row goes."""
+    def _grow_columns(self) -> None:
+        """Let columns grow with their content; they never shrink, so nothing jumps."""
         for i, column in enumerate(self.columns):
-            if not column.most or self._wanted[i] >= column.most:
+            if not column.max_width or self._wanted[i] >= column.max_width:
                 continue
             for row in self._unsorted:
                 text = column.cell(row).text
@@ -145,21 +147,21 @@ class Grid(LineView[R]):
     # -- sorting ---------------------------------------------------------------------------
 
     def action_sort(self, key: str) -> None:
-        """Sorts by a column; once more turns it round, a third time is the natural order."""
+        """Sort by a column; a second press reverses the order, a third restores the natural one."""
         column = next(column for column in self.columns if column.key == key)
         if self.sorted_by != key:
-            self.sorted_by, self.descending = key, column.down
-        elif self.descending == column.down:
-            self.descending = not column.down
+            self.sorted_by, self.descending = key, column.descending_first
+        elif self.descending == column.descending_first:
+            self.descending = not column.descending_first
         else:
             self.sorted_by, self.descending = "", False
         super().show(self._sorted())
         self.redraw()
         self.post_message(self.Sorted())
 
-    def head_clicked(self, x: int) -> None:
+    def on_head_click(self, x: int) -> None:
         for column, left, width in self._places(self._width):
-            if left <= x - 1 < left + width + GAP and column.order is not None:
+            if left <= x - 1 < left + width + GAP and column.sort_key is not None:
                 self.action_sort(column.key)
                 return
 
@@ -168,14 +170,14 @@ class Grid(LineView[R]):
     def _places(self, width: int) -> list[Placed]:
         now = (width, tuple(self._wanted))
         if now != self._placed_for:
-            self._placed = place(self.columns, self._wanted, width - 2)
+            self._placed = fit_columns(self.columns, self._wanted, width - 2)
             self._placed_for = now
         return self._placed
 
-    def face_of(self, row: R, width: int) -> Face:
+    def draw_row(self, row: R, width: int) -> RowCells:
         line = [Cell(" ")]
         for column, _, wide in self._places(width):
-            text, style = column.drawn(row, wide) if column.drawn else column.cell(row)
+            text, style = column.draw(row, wide) if column.draw else column.cell(row)
             line.append(Cell(fit(text, wide, right=column.right) + " " * GAP, style))
         return (line,)
 
@@ -186,10 +188,10 @@ class Grid(LineView[R]):
         return line
 
     def _title(self, column: GridColumn[Any], wide: int) -> list[Segment]:
-        """The title with its sort key underlined, and an arrow where it sorts."""
-        heading = self.look("heading")
+        """Return the title, with its sort key underlined and an arrow in the sorted column."""
+        heading = self.named_style("heading")
         chosen = column.key == self.sorted_by
-        style = self.look("accent") if chosen else heading
+        style = self.named_style("accent") if chosen else heading
         arrow = ("▼" if self.descending else "▲") if chosen else ""
         text = fit(column.title, max(0, wide - len(arrow))).rstrip() if chosen else column.title
         text = fit(text + arrow, wide, right=column.right) + " " * GAP

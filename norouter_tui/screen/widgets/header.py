@@ -1,4 +1,4 @@
-"""The line at the top: which mesh this is, and how it stands as a whole."""
+"""The line at the top: the name of the mesh, and its totals."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from textual.widget import Widget
 from norouter_core.engine.status import HostState
 from norouter_core.session.client import Snapshot
 from norouter_tui.output.text import count
-from norouter_tui.screen.widgets.cells import fit, rate_text, tidy
+from norouter_tui.screen.widgets.cells import escape_line, fit, rate_text
 
 _GAP = "   "
 
 
 class TotalsBar(Widget):
-    """Name and unsaved mark at the left, totals at the right; the less important leave first."""
+    """Name and unsaved mark at the left, totals at the right; the least important go first."""
 
     note = reactive("")
-    """A word of the face's own: that a command runs, say."""
+    """A note of the screen's own, such as the command that is running."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class TotalsBar(Widget):
         self._drawn = Content("")
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows how things stand; drawn anew only where that differs."""
+        """Show a snapshot; draw the line only if it changes."""
         self.snapshot = snapshot
         if self._line() != self._drawn:
             self.refresh()
@@ -39,7 +39,7 @@ class TotalsBar(Widget):
 
     def _line(self) -> Content:
         width = self.size.width
-        left, right = self._which(), self._totals()
+        left, right = self._mesh_part(), self._totals()
         while right and left.cell_length + _length(right) + len(_GAP) > width:
             right.pop(0)
         tail = Content("") if not right else Content(_GAP).join(right)
@@ -49,14 +49,14 @@ class TotalsBar(Widget):
         pad = " " * max(0, width - left.cell_length - tail.cell_length)
         return Content.assemble(left, pad, tail)
 
-    def _which(self) -> Content:
+    def _mesh_part(self) -> Content:
         snapshot = self.snapshot
         if snapshot is None:
             return Content.assemble(
                 (" norouter", "bold $accent"), ("  starting", "$foreground-muted")
             )
         document = snapshot.document
-        name = tidy(os.path.basename(document.path)) if document.path else "not saved yet"
+        name = escape_line(os.path.basename(document.path)) if document.path else "not saved yet"
         parts: list[tuple[str, str] | str] = [
             (" norouter", "bold $accent"),
             "  ",
@@ -69,7 +69,7 @@ class TotalsBar(Widget):
         return Content.assemble(*parts)
 
     def _totals(self) -> list[Content]:
-        """From the least important to the most."""
+        """Return the totals, from the least important to the most."""
         snapshot = self.snapshot
         if snapshot is None:
             return []

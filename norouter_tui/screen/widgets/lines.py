@@ -1,4 +1,4 @@
-"""Rows that are drawn line by line, and only where they can be seen and have changed."""
+"""Lists that draw only the rows that are visible and have changed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from norouter_tui.screen.themes import STYLES
-from norouter_tui.screen.widgets.cells import Cell, cells, fit
+from norouter_tui.screen.widgets.cells import Cell, fit, to_cells
 
 R = TypeVar("R")
-Face = Sequence[Sequence[Cell]]
-"""What a row looks like: for each of its lines the cells, which fill it from the left."""
+RowCells = Sequence[Sequence[Cell]]
+"""How a row is drawn: the cells of each of its lines, from the left."""
 
 
 class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
-    """A list with a cursor that stays on its row while rows come, go and change places.
+    """A list whose cursor stays on its row while rows are added, removed and reordered.
 
-    Thousands of rows cost no more than those in sight. Subclasses say what a row looks like.
+    Only visible rows cost anything, so thousands of them are fine. Subclasses draw a row.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(STYLES)
@@ -43,7 +43,7 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     ]
 
     class Moved(Message):
-        """The cursor is on another row now, or on none."""
+        """The cursor moved to another row, or there is no row any more."""
 
         def __init__(self, view: LineView[Any]) -> None:
             super().__init__()
@@ -54,12 +54,12 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             return self.view
 
     class Chosen(Moved):
-        """The row under the cursor was chosen, by Enter or a double click."""
+        """The user chose the row under the cursor, with Enter or a double click."""
 
     empty = ""
-    """What stands there while there are no rows; lines."""
+    """The text to show while there are no rows."""
     head = 0
-    """Lines at the top that do not scroll."""
+    """The number of lines at the top that do not scroll."""
     shows_cursor = True
 
     def __init__(self, **more: Any) -> None:
@@ -69,22 +69,22 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self._cursor = 0
         self._key: Hashable = None
         self._follows = False
-        self._faces: dict[int, Face] = {}
+        self._drawn: dict[int, RowCells] = {}
         self._styles: dict[str, Style] = {}
-        self._on_cursors: dict[tuple[Style, Style], Style] = {}
+        self._cursor_styles: dict[tuple[Style, Style], Style] = {}
 
-    # -- what subclasses say ---------------------------------------------------------------
+    # -- for subclasses --------------------------------------------------------------------
 
     def key_of(self, row: R) -> Hashable:
-        """What a row is known by, whatever else of it changes."""
+        """Return what identifies a row while the rest of it changes."""
         raise NotImplementedError
 
-    def face_of(self, row: R, width: int) -> Face:
-        """What a row looks like in `width` cells."""
+    def draw_row(self, row: R, width: int) -> RowCells:
+        """Return how to draw a row in `width` cells."""
         raise NotImplementedError
 
     def head_line(self, y: int, width: int) -> list[Segment]:
-        """A line of the head."""
+        """Return a line of the head."""
         raise NotImplementedError
 
     @property
@@ -94,45 +94,48 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
     # -- rows ------------------------------------------------------------------------------
 
     def show(self, rows: Iterable[R]) -> None:
-        """Makes these the rows. A cursor that was moved follows its row, and the row stays where
-        it is on the screen; one that was not stays at the top."""
+        """Replace the rows.
+
+        A cursor that the user moved follows its row, and the row keeps its place on the screen; a
+        cursor that was never moved stays at the top.
+        """
         before, on_screen = self._cursor, self._in_sight(self._cursor)
         self.rows = list(rows)
         self._index = {self.key_of(row): i for i, row in enumerate(self.rows)}
         last = max(0, len(self.rows) - 1)
         place = self._index.get(self._key) if self._follows else None
         self._cursor = min(self._cursor, last) if place is None else place
-        self._resize_virtually()
+        self._update_virtual_size()
         if on_screen and self._follows and self._cursor != before:
             self._scroll_to_line(self.scroll_offset.y + (self._cursor - before) * self.row_height)
-        self._note_cursor()
+        self._report_cursor()
         self._refresh_changed()
 
     @property
     def selected(self) -> R | None:
-        """The row under the cursor."""
+        """Return the row under the cursor."""
         return self.rows[self._cursor] if self._cursor < len(self.rows) else None
 
     def select(self, key: Hashable) -> bool:
-        """Puts the cursor on a row; False if there is none of that key."""
+        """Move the cursor to the row with `key`; return False if there is none."""
         if key not in self._index:
             return False
         self.action_move_to(self._index[key])
         return True
 
     def redraw(self) -> None:
-        """Draws everything anew, after a change that the rows do not tell."""
-        self._faces.clear()
+        """Draw everything again, after a change that is not in the rows."""
+        self._drawn.clear()
         self.refresh()
 
-    def _note_cursor(self) -> None:
+    def _report_cursor(self) -> None:
         row = self.selected
         key = None if row is None else self.key_of(row)
         if key != self._key:
             self._key = key
             self.post_message(self.Moved(self))
 
-    def _resize_virtually(self) -> None:
+    def _update_virtual_size(self) -> None:
         size = Size(self._width, self.head + len(self.rows) * self.row_height)
         if size != self.virtual_size:
             if not self.rows or not self.virtual_size.height > self.head:
@@ -158,30 +161,30 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
 
     def _refresh_changed(self) -> None:
         width, tall = self._width, self.row_height
-        faces = {i: self.face_of(self.rows[i], width) for i in self._visible()}
-        for i in faces.keys() | self._faces.keys():
-            if faces.get(i) != self._faces.get(i):
+        faces = {i: self.draw_row(self.rows[i], width) for i in self._visible()}
+        for i in faces.keys() | self._drawn.keys():
+            if faces.get(i) != self._drawn.get(i):
                 self.refresh_lines(self.head + i * tall, tall)
-        self._faces = faces
+        self._drawn = faces
 
     # -- drawing ---------------------------------------------------------------------------
 
-    def look(self, name: str) -> Style:
-        """The style of that name (see `themes.STYLES`), without a background."""
+    def named_style(self, name: str) -> Style:
+        """Return a style by its name in `themes.STYLES`, without a background."""
         if name not in self._styles:
-            # Whole, so that colours with an alpha are blended with what is behind them.
+            # The full style, so that colours with an alpha blend with what is behind them.
             style = self.get_component_rich_style(f"line--{name}")
             self._styles[name] = style.without_color + Style(color=style.color)
         return self._styles[name]
 
     def notify_style_update(self) -> None:
-        """Called by Textual when styles may be others: of another theme, say."""
+        """Forget the styles: Textual calls this when the theme changes, for example."""
         super().notify_style_update()
         self._styles.clear()
-        self._on_cursors.clear()
+        self._cursor_styles.clear()
 
     def render_line(self, y: int) -> Strip:
-        """One line of what is in sight."""
+        """Return one visible line."""
         width, base = self._width, self.rich_style
         if y < self.head and self.rows:
             return self._strip(self.head_line(y, width), width, base)
@@ -190,9 +193,9 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         index, line = divmod(y - self.head + self.scroll_offset.y, self.row_height)
         if index >= len(self.rows):
             return Strip.blank(width, base)
-        if index not in self._faces:
-            self._faces[index] = self.face_of(self.rows[index], width)
-        face = self._faces[index]
+        if index not in self._drawn:
+            self._drawn[index] = self.draw_row(self.rows[index], width)
+        face = self._drawn[index]
         if line >= len(face):
             return Strip.blank(width, base)
         cells = face[line]
@@ -200,7 +203,7 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         return self._strip(self._segments(cells, cursor), width, base, cursor)
 
     def _segments(self, cells: Sequence[Cell], cursor: Style | None) -> list[Segment]:
-        return [Segment(text, self.look(style)) for text, style in cells]
+        return [Segment(text, self.named_style(style)) for text, style in cells]
 
     def _cursor_style(self) -> Style:
         name = "line--cursor" if self.has_focus else "line--cursor-blurred"
@@ -217,12 +220,12 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         )
 
     def _on_cursor(self, style: Style, over: Style) -> Style:
-        """A style on the cursor's background: a state keeps its colour where that can be read."""
+        """Return a style for the cursor's background; it keeps its colour if that is readable."""
         key = (style, over)
-        if key not in self._on_cursors:
-            colour = over.color if _too_near(style, over) else style.color
-            self._on_cursors[key] = style + Style(color=colour, bgcolor=over.bgcolor)
-        return self._on_cursors[key]
+        if key not in self._cursor_styles:
+            colour = over.color if _has_low_contrast(style, over) else style.color
+            self._cursor_styles[key] = style + Style(color=colour, bgcolor=over.bgcolor)
+        return self._cursor_styles[key]
 
     def _empty_line(self, y: int, width: int, base: Style) -> Strip:
         lines = self.empty.splitlines()
@@ -231,20 +234,20 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             return Strip.blank(width, base)
         text = fit(lines[y - top], min(len(lines[y - top]), width))
         left = " " * ((width - len(text)) // 2)
-        return self._strip([Segment(left + text, self.look("muted"))], width, base)
+        return self._strip([Segment(left + text, self.named_style("muted"))], width, base)
 
     # -- the cursor ------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
-        """Moves the cursor by some rows."""
+        """Move the cursor by some rows."""
         self.action_move_to(max(0, self._cursor + by))
 
     def action_page(self, pages: int) -> None:
-        """Moves the cursor by as many rows as are in sight."""
+        """Move the cursor by the number of visible rows."""
         self.action_move(pages * max(1, self._visible_lines // self.row_height - 1))
 
     def action_move_to(self, index: int) -> None:
-        """Moves the cursor to a row; -1 is the last."""
+        """Move the cursor to a row; -1 is the last."""
         last = len(self.rows) - 1
         if last < 0:
             return
@@ -253,10 +256,10 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         for i in {before, self._cursor}:
             self.refresh_lines(self.head + i * self.row_height, self.row_height)
         self._reveal()
-        self._note_cursor()
+        self._report_cursor()
 
     def action_choose(self) -> None:
-        """Chooses the row under the cursor."""
+        """Choose the row under the cursor."""
         if self.rows:
             self.post_message(self.Chosen(self))
 
@@ -278,20 +281,20 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
         self.redraw()
 
     def on_resize(self) -> None:
-        self._faces.clear()
-        self._resize_virtually()
+        self._drawn.clear()
+        self._update_virtual_size()
         self._reveal()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
-        self._faces.clear()
+        self._drawn.clear()
 
     def on_click(self, event: events.Click) -> None:
         at = event.get_content_offset(self)
         if at is None or self._width <= at.x:
             return
         if at.y < self.head:
-            self.head_clicked(at.x)
+            self.on_head_click(at.x)
             return
         index = (at.y - self.head + self.scroll_offset.y) // self.row_height
         if index < len(self.rows):
@@ -299,24 +302,24 @@ class LineView(ScrollView, Generic[R], can_focus=True, inherit_bindings=False):
             if event.chain == 2:
                 self.action_choose()
 
-    def head_clicked(self, x: int) -> None:
-        """The head was clicked, at a cell of its line."""
+    def on_head_click(self, x: int) -> None:
+        """React to a click on the head, `x` cells from the left."""
 
 
-def _too_near(style: Style, over: Style) -> bool:
-    """Whether a text of the one's colour on the background of the other is hard to read."""
+def _has_low_contrast(style: Style, over: Style) -> bool:
+    """Return whether text in the colour of `style` is hard to read on the background of `over`."""
     if style.color is None or over.bgcolor is None:
         return False
     text, back = Color.from_rich_color(style.color), Color.from_rich_color(over.bgcolor)
-    return abs(text.brightness - back.brightness) < _LEAST_CONTRAST
+    return abs(text.brightness - back.brightness) < _MIN_CONTRAST
 
 
-_LEAST_CONTRAST = 0.2
+_MIN_CONTRAST = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line. Its `number` is its own for good; `margin` stands before it, faintly."""
+    """One line. `number` identifies it; `margin` is drawn in front of it, faintly."""
 
     number: int
     text: Text
@@ -324,7 +327,7 @@ class TextLine:
 
 
 class TextView(LineView[TextLine]):
-    """The cursor keys scroll."""
+    """A list of text lines: the cursor keys scroll, and no line can be chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "Detail", show=False, id="choose-line"),
@@ -334,29 +337,29 @@ class TextView(LineView[TextLine]):
     def key_of(self, row: TextLine) -> Hashable:
         return row.number
 
-    def face_of(self, row: TextLine, width: int) -> Face:
+    def draw_row(self, row: TextLine, width: int) -> RowCells:
         if not row.margin:
-            return (list(cells(row.text)),)
-        return ([Cell(row.margin, "faint"), *cells(row.text)],)
+            return (list(to_cells(row.text)),)
+        return ([Cell(row.margin, "faint"), *to_cells(row.text)],)
 
     @property
     def at_end(self) -> bool:
-        """Whether the last line is in sight."""
+        """Return whether the last line is visible."""
         return self.scroll_offset.y >= len(self.rows) - self._visible_lines
 
     def show_lines(self, lines: Iterable[TextLine]) -> None:
-        """Shows lines; who had the last one in sight has it in sight again."""
+        """Replace the lines; a view at its end follows the end."""
         at_end = self.at_end
         self.show(lines)
         if at_end:
             self.action_move_to(-1)
 
     def action_move(self, by: int) -> None:
-        """Scrolls by lines."""
+        """Scroll by lines."""
         self._scroll_to_line(min(self.scroll_offset.y + by, self._last_top))
 
     def action_move_to(self, index: int) -> None:
-        """Scrolls to a line; -1 is the last."""
+        """Scroll to a line; -1 is the last."""
         self._scroll_to_line(self._last_top if index < 0 else index)
 
     @property
@@ -364,7 +367,7 @@ class TextView(LineView[TextLine]):
         return max(0, len(self.rows) - self._visible_lines)
 
     def _reveal(self) -> None:
-        """Nothing is under a cursor that would have to be seen."""
+        """Do nothing: there is no cursor to keep visible."""
 
     def on_click(self, event: events.Click) -> None:
-        """Nothing is chosen by it."""
+        """Do nothing: no line can be chosen."""

@@ -1,4 +1,4 @@
-"""The `:` line: the shared vocabulary, completed as it is typed, with history."""
+"""The `:` line, with completion and history."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from textual.widgets.option_list import Option
 from norouter_core.commands.results import Completion, Failure
 from norouter_tui.screen.history import History
 from norouter_tui.screen.messages import RunCommand
-from norouter_tui.screen.widgets.cells import fit, tidy
-from norouter_tui.screen.widgets.filterbar import LONGEST
+from norouter_tui.screen.widgets.cells import escape_line, fit
+from norouter_tui.screen.widgets.filterbar import MAX_INPUT
 
 Complete = Callable[[str, int], Awaitable[Sequence[Completion]]]
 
-_MOST = 200
-"""Completions that are offered at once."""
+_MAX_COMPLETIONS = 200
+"""The number of completions shown."""
 
 
 class CommandInput(Input):
-    """The field itself: up and down walk through history, tab through what may stand there."""
+    """The input: up and down step through the history, tab through the completions."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "history(-1)", "Before", show=False, id="history-before"),
-        Binding("down", "history(1)", "After", show=False, id="history-after"),
+        Binding("up", "history(-1)", "Previous", show=False, id="history-before"),
+        Binding("down", "history(1)", "Next", show=False, id="history-after"),
         Binding("tab", "complete(1)", "Complete", priority=True, id="complete"),
-        # Before the next key is looked at: what is typed ahead is for whoever has the keys then.
+        # With priority, before the next key: keys typed ahead are for what has the focus then.
         Binding("enter", "send", "Run", show=False, priority=True, id="send"),
         Binding("shift+tab", "complete(-1)", "Complete", show=False, id="complete-back"),
     ]
 
-    class Walked(Message):
-        """Through history or completions, by some steps."""
+    class Stepped(Message):
+        """The user stepped through the history or the completions."""
 
         def __init__(self, what: str, by: int) -> None:
             super().__init__()
@@ -48,7 +48,7 @@ class CommandInput(Input):
             self.by = by
 
     async def action_send(self) -> None:
-        """Hands the line over, once the keys that came before are in it."""
+        """Submit the line, once the earlier keys are in it."""
         typed = asyncio.Event()
         self.call_later(typed.set)
         await typed.wait()
@@ -57,21 +57,21 @@ class CommandInput(Input):
                 above.send()
 
     def action_history(self, by: int) -> None:
-        """Goes to another line of history."""
-        self.post_message(self.Walked("history", by))
+        """Step through the history."""
+        self.post_message(self.Stepped("history", by))
 
     def action_complete(self, by: int) -> None:
-        """Takes the next completion."""
-        self.post_message(self.Walked("completion", by))
+        """Step through the completions."""
+        self.post_message(self.Stepped("completion", by))
 
 
 class CommandLine(Vertical):
-    """Hidden until opened; posts `Run` with what was typed.
+    """Hidden until opened; posts `RunLine` with the line that was typed.
 
     Args:
-        complete: what may stand at a place of a line.
-        history: of such lines.
-        leave: gives the keys back to where they were.
+        complete: returns the completions at a place in a line.
+        history: the earlier lines.
+        leave: gives the focus back.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -85,54 +85,54 @@ class CommandLine(Vertical):
         self._leave = leave
         self._complete = complete
         self._history = history
-        self._found: tuple[Completion, ...] = ()
+        self._completions: tuple[Completion, ...] = ()
         self._base = ""
         self._taken = -1
         self._writing = ""
-        """What this widget itself has put into the field: no new completions for that."""
+        """What the widget itself put into the input: that looks up no completions."""
 
     def compose(self) -> ComposeResult:
         yield OptionList(id="completions", compact=True)
         yield Static("", classes="wrong")
         with Horizontal(classes="line"):
             yield Label(":", classes="sigil")
-            yield CommandInput(max_length=LONGEST, compact=True, select_on_focus=False)
+            yield CommandInput(max_length=MAX_INPUT, compact=True, select_on_focus=False)
 
     @property
     def field(self) -> CommandInput:
         return self.query_one(CommandInput)
 
     def open(self, text: str = "") -> None:
-        """Shows the line with some text in it and gives it the keys."""
+        """Show the line with some text, and focus it."""
         self._show(text)
-        self._wrong("")
+        self._show_error("")
         self._look_up(text, len(text))
 
     def _show(self, text: str) -> None:
-        # All of it now and nothing later: the next key may be there already.
+        # All at once: the next key may already be waiting.
         self.styles.display = "block"
         self._history.rewind()
         self._put(text)
         self.screen.set_focus(self.field)
 
-    def refused(self, line: str, failure: Failure) -> None:
-        """Gives a line that was not done back to be mended, with the cursor at the place."""
+    def show_failure(self, line: str, failure: Failure) -> None:
+        """Give back a line that failed, with the cursor at the mistake."""
         self._show(line)
         if failure.column:
             self.field.cursor_position = failure.column - 1
         hint = f"\n{failure.hint}" if failure.hint else ""
         caret = f"{' ' * failure.column}▾ " if failure.column else ""
         self._offer(())
-        self._wrong(f"{caret}{failure.message}{hint}")
+        self._show_error(f"{caret}{failure.message}{hint}")
 
     def action_close(self) -> None:
-        """Hides the line."""
+        """Hide the line."""
         self._leave()
         self.styles.display = "none"
         self._offer(())
 
-    def _wrong(self, text: str) -> None:
-        lines = map(tidy, text.splitlines())
+    def _show_error(self, text: str) -> None:
+        lines = map(escape_line, text.splitlines())
         self.query_one(".wrong", Static).update(Content("\n".join(lines)))
         self.set_class(bool(text), "-wrong")
 
@@ -143,11 +143,11 @@ class CommandLine(Vertical):
         event.stop()
         if event.value != self._writing:
             self._writing = ""
-            self._wrong("")
+            self._show_error("")
             self._look_up(event.value, self.field.cursor_position)
 
     def send(self) -> None:
-        """Hides the line, and wants it to be run."""
+        """Hide the line and post it."""
         line = self.field.value.strip()
         self.action_close()
         if line:
@@ -162,26 +162,28 @@ class CommandLine(Vertical):
             self._offer(found)
 
     def _offer(self, found: Sequence[Completion]) -> None:
-        self._found = tuple(found[:_MOST])
+        self._completions = tuple(found[:_MAX_COMPLETIONS])
         self._taken = -1
         view = self.query_one("#completions", OptionList)
         view.clear_options()
-        wide = min(32, max((len(x.text) for x in self._found), default=0))
-        for completion in self._found:
-            text = fit(tidy(completion.text), wide)
-            view.add_option(Option(Content.assemble(text, "  ", (tidy(completion.about), "dim"))))
-        self.set_class(bool(self._found), "-offering")
+        wide = min(32, max((len(x.text) for x in self._completions), default=0))
+        for completion in self._completions:
+            text = fit(escape_line(completion.text), wide)
+            view.add_option(
+                Option(Content.assemble(text, "  ", (escape_line(completion.about), "dim")))
+            )
+        self.set_class(bool(self._completions), "-offering")
 
-    @on(CommandInput.Walked)
-    def _walked(self, event: CommandInput.Walked) -> None:
+    @on(CommandInput.Stepped)
+    def _stepped(self, event: CommandInput.Stepped) -> None:
         event.stop()
         if event.what == "history":
             line = self._history.step(event.by, self.field.value)
             if line is not None:
                 self._put(line)
                 self._offer(())
-        elif self._found:
-            self._take((self._taken + event.by) % len(self._found))
+        elif self._completions:
+            self._take((self._taken + event.by) % len(self._completions))
 
     @on(OptionList.OptionSelected)
     def _picked(self, event: OptionList.OptionSelected) -> None:
@@ -191,11 +193,11 @@ class CommandLine(Vertical):
 
     def _take(self, index: int) -> None:
         self._taken = index
-        completion = self._found[index]
+        completion = self._completions[index]
         rest = self._base[self.field.cursor_position :] if self._taken < 0 else ""
         self._put(self._base[: completion.start] + completion.text + rest)
         self.query_one("#completions", OptionList).highlighted = index
-        if len(self._found) == 1:
+        if len(self._completions) == 1:
             self._put(self.field.value + " ")
             self._look_up(self.field.value, len(self.field.value))
 

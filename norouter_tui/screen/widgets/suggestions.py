@@ -1,4 +1,4 @@
-"""What a field could be, in a list below the form; up and down put it into the field."""
+"""A list of suggestions below a form; up and down put one into the field."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from textual.widgets.option_list import Option
 from norouter_core.sanitize import escape
 from norouter_tui.screen.widgets.cells import fit
 
-_MOST = 200
-_WIDEST = 44
+_MAX_SHOWN = 200
+_MAX_WIDTH = 44
 
 
 class Suggestions(OptionList, can_focus=False):
-    """Keeps its height, whatever it holds.
+    """Suggestions for a field. The height does not depend on their number.
 
     Args:
-        waiting: what stands there before anything was offered.
+        waiting: the text to show until there are suggestions.
     """
 
     def __init__(self, waiting: str = "") -> None:
@@ -30,35 +30,37 @@ class Suggestions(OptionList, can_focus=False):
 
     def on_mount(self) -> None:
         if not self._texts:
-            self._say(self._waiting)
+            self._show_note(self._waiting)
 
-    def _say(self, text: str) -> None:
+    def _show_note(self, text: str) -> None:
         self.clear_options()
         if text:
             self.add_option(Option(Content.styled(text, "$foreground-disabled"), disabled=True))
 
-    def offer(self, found: Iterable[tuple[str, str]], nothing: str = "") -> None:
-        """Makes these what is offered, each with a few words on it; `nothing` is said where it is
-        empty."""
-        offered = list(found)[:_MOST]
+    def show_suggestions(self, found: Iterable[tuple[str, str]], nothing: str = "") -> None:
+        """Replace the suggestions, pairs of a text and its description.
+
+        `nothing` is shown if there are none.
+        """
+        offered = list(found)[:_MAX_SHOWN]
         self._texts = [text for text, _ in offered]
         self._taken = None
         if not offered:
-            self._say(nothing)
+            self._show_note(nothing)
             return
-        wide = min(_WIDEST, max(len(text) for text in self._texts))
+        wide = min(_MAX_WIDTH, max(len(text) for text in self._texts))
         self.clear_options()
         self.add_options(
             Option(Content.assemble(fit(escape(text), wide), "  ", (escape(about), "dim")))
             for text, about in offered
         )
 
-    def is_taking(self, text: str) -> bool:
-        """Whether a field holds `text` because it was taken from here."""
+    def is_taken(self, text: str) -> bool:
+        """Return whether `text` is the suggestion that was taken last."""
         return text == self._taken
 
-    def walk(self, by: int) -> str | None:
-        """Goes to the next one; None where there is none."""
+    def step(self, by: int) -> str | None:
+        """Take the suggestion `by` steps on; return None if there are none."""
         if not self._texts:
             return None
         at = self.highlighted
@@ -67,7 +69,7 @@ class Suggestions(OptionList, can_focus=False):
         return self.take((at + by) % len(self._texts))
 
     def take(self, index: int) -> str:
-        """Goes to one of them."""
+        """Take a suggestion and return its text."""
         self.highlighted = index
         self._taken = self._texts[index]
         return self._taken
