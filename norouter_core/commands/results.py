@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Unit(StrEnum):
-    """What the values of a column are; faces format them alike (`norouter_tui.output.text`)."""
+    """What the values of a column are; faces format them alike (`norouter_tui.output.units`)."""
 
     TEXT = "text"
     NUMBER = "number"

@@ -4,88 +4,26 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import TextIO
 
 from rich.text import Text
 
-from norouter_core import manifest
 from norouter_core.model import Host, MeshSpec, Route
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.output.advice import advise
-from norouter_tui.output.text import count
-from norouter_tui.output.writers import painter
-
-Say = Callable[[Text], None]
+from norouter_tui.output.units import count
+from norouter_tui.output.writers import line_printer
+from norouter_tui.run.documents import load_manifest
 
 
 def check_file(file: str) -> ExitCode:
     """Checks the manifest `file` ('-' is stdin) and tells on stdout what it found."""
-    say = sayer(sys.stdout)
-    loaded = load(file, say)
+    say = line_printer(sys.stdout)
+    loaded = load_manifest(file, say)
     if loaded is None:
         return ExitCode.USAGE
     for line in describe(loaded.spec, loaded.name, len(loaded.warnings)):
         say(line)
     return ExitCode.OK
-
-
-def sayer(stream: TextIO) -> Say:
-    """A function that prints a line on `stream`, in colour where it is a terminal."""
-    paint = painter(stream)
-
-    def say(line: Text) -> None:
-        stream.write(paint(line) + "\n")
-        stream.flush()
-
-    return say
-
-
-def load(file: str, say: Say) -> manifest.Loaded | None:
-    """The manifest, or None when it has problems; these, and warnings, go through `say`.
-
-    The warnings of what is returned hold advice about the mesh, too.
-    """
-    try:
-        loaded = manifest.load_file(file)
-    except manifest.ManifestError as error:
-        _tell(map(_as_warning, error.warnings), "yellow", say)
-        _tell(error.problems, "bold red", say)
-        name = escape(error.problems[0].file)
-        say(Text(f"{name}: {count(len(error.problems), 'problem')}", style="bold"))
-        return None
-    loaded = replace(loaded, warnings=(*loaded.warnings, *advise(loaded.spec, loaded.name)))
-    _tell(map(_as_warning, loaded.warnings), "yellow", say)
-    return loaded
-
-
-def warning_lines(loaded: manifest.Loaded) -> list[Text]:
-    """What `load` has told of a manifest, for a screen that covers it."""
-    return problem_lines(loaded.warnings, warnings=True)
-
-
-def problem_lines(problems: Iterable[manifest.Problem], *, warnings: bool = False) -> list[Text]:
-    """Problems of a manifest, or warnings about it, for faces that show them by themselves."""
-    lines: list[Text] = []
-    if warnings:
-        _tell(map(_as_warning, problems), "yellow", lines.append)
-    else:
-        _tell(problems, "bold red", lines.append)
-    return lines
-
-
-def _as_warning(problem: manifest.Problem) -> manifest.Problem:
-    return replace(problem, message=f"warning: {problem.message}")
-
-
-def _tell(problems: Iterable[manifest.Problem], style: str, say: Say) -> None:
-    for problem in problems:
-        first, *rest = manifest.render(problem).splitlines()
-        say(Text(escape(first), style=style))
-        for line in rest:
-            say(Text(escape(line)))
 
 
 def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:

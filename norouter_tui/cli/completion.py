@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from norouter_tui.cli.options import debug_option
+from norouter_tui.cli.common import debug_option
 from norouter_tui.exit_codes import EPILOG
 
 SHELLS = ("bash", "zsh", "fish")

@@ -18,11 +18,11 @@ from norouter_core.control import ControlLost, RemoteClient
 from norouter_core.control.codec import to_json
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
-from norouter_tui.cli.check import Say, sayer
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Display, StreamSink
 from norouter_tui.output.json_lines import encode
 from norouter_tui.output.rendering import diff_lines, failure_lines
+from norouter_tui.output.writers import PrintLine, line_printer
 from norouter_tui.run.meshes import choose, lost_line
 from norouter_tui.run.process import run_async, watch_signals
 from norouter_tui.run.remote_session import RemoteSession
@@ -55,7 +55,7 @@ class Ctl:
         self._line = line
         self._options = options
         self._as_json = options.as_json or wants_json(line)
-        self._say: Say = sayer(sys.stderr)
+        self._say: PrintLine = line_printer(sys.stderr)
         self._shown = 0
 
     async def main(self) -> int:

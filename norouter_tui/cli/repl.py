@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from norouter_tui.cli.options import debug_option, uvloop_option
+from norouter_tui.cli.common import debug_option, uvloop_option
 from norouter_tui.exit_codes import EPILOG
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from norouter_tui.cli.common import debug_option, file_argument, uvloop_option
 from norouter_tui.cli.completion import complete_engines
-from norouter_tui.cli.options import debug_option, file_argument, uvloop_option
 from norouter_tui.exit_codes import EPILOG
 from norouter_tui.run.crash import reporter
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from norouter_tui.cli.common import debug_option
 from norouter_tui.cli.completion import complete_command, complete_engines
-from norouter_tui.cli.options import debug_option
 
 _STATUS = (
     "Exit status: that of the command (of exec: what it ran), 0 where it has none; 1 it was not "

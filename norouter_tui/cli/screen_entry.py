@@ -1,24 +1,25 @@
-"""The console script `norouter-tui`: as thin as can be; `norouter_tui.screen.program` does it."""
+"""The console script `norouter-tui`; the command is in `norouter_tui.cli.screen`."""
 
 from __future__ import annotations
 
 import sys
 
 try:
-    from norouter_tui.cli.interrupts import quietly
+    from norouter_tui.cli.entry import run_quietly
 except KeyboardInterrupt:
-    sys.exit(130)  # as `quietly` does, once it is there
+    sys.exit(130)  # as `run_quietly` does once it is there
 
 
 def main() -> int:
-    """Runs `norouter-tui` and returns its exit status."""
-    return quietly(_run)
+    """Run `norouter-tui` and return its exit status."""
+    return run_quietly(_run)
 
 
 def _run() -> int:
-    from norouter_tui.screen.program import run
+    from norouter_tui.cli.common import run_command
+    from norouter_tui.cli.screen import command
 
-    return run(sys.argv[1:])
+    return run_command(command, "norouter-tui", sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from rich.text import Text
 from norouter_core.engine.status import StreamStatus
 from norouter_core.errors import NorouterError
 from norouter_core.sanitize import escape
-from norouter_tui.output.text import seconds, size
+from norouter_tui.output.units import seconds, size
 from norouter_tui.output.writers import make_console
 
 

@@ -20,7 +20,7 @@ from norouter_tui.demo.show import CheckFailed, Show
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.printer import problem_lines
-from norouter_tui.output.text import count, seconds, size
+from norouter_tui.output.units import count, seconds, size
 from norouter_tui.program_name import called
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.process import watch_signals

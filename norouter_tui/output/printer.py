@@ -33,7 +33,7 @@ from norouter_core.engine.status import (
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.sanitize import escape
 from norouter_tui.output import hints
-from norouter_tui.output.text import count, seconds, size
+from norouter_tui.output.units import count, seconds, size
 
 Say = Callable[[Text], None]
 

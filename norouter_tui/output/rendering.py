@@ -24,7 +24,7 @@ from norouter_core.commands.results import (
 )
 from norouter_core.sanitize import escape
 from norouter_tui.output.json_lines import encode
-from norouter_tui.output.text import count, seconds, size
+from norouter_tui.output.units import count, seconds, size
 
 MOST_ROWS = 500
 """More rows than anybody reads on a terminal; a pipe gets them all."""

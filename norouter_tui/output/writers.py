@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+PrintLine = Callable[["Text"], None]
+"""Prints a line, which has no newline of its own."""
+
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO})
 
 
@@ -217,3 +220,14 @@ def painter(stream: TextIO) -> Callable[[Text], str]:
         return captured.get()
 
     return paint
+
+
+def line_printer(stream: TextIO) -> PrintLine:
+    """Return a function that prints a line on `stream`, in colour on a terminal."""
+    paint = painter(stream)
+
+    def print_line(line: Text) -> None:
+        stream.write(paint(line) + "\n")
+        stream.flush()
+
+    return print_line

@@ -12,8 +12,8 @@ from rich.text import Text
 from norouter_core.control import RemoteClient, RunningMesh
 from norouter_core.control.remote import ControlLost
 from norouter_core.sanitize import escape
-from norouter_tui.cli.check import sayer
 from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.writers import line_printer
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
 from norouter_tui.run.meshes import choose, lost_line
 from norouter_tui.run.process import run_async, watch_signals
@@ -53,7 +53,7 @@ class Attach:
                 async with RemoteClient(engine.path) as remote:
                     status = await work.run(RemoteSession(remote, stays=True))
             except ControlLost as lost:
-                sayer(sys.stderr)(lost_line(engine, lost))
+                line_printer(sys.stderr)(lost_line(engine, lost))
                 status = ExitCode.MESH_FAILED
             tasks.cancel_scope.cancel()
         return status

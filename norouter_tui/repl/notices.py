@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from rich.text import Text
 
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 
 MOST = 20
 """Lines shown at once."""

@@ -13,7 +13,7 @@ from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_tui.output.display import run_shown
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.output.text import count, seconds
+from norouter_tui.output.units import count, seconds
 from norouter_tui.repl.prompt import ask
 from norouter_tui.repl.terminal import Terminal
 

@@ -11,10 +11,10 @@ from rich.text import Text
 from norouter_core.manifest import ManifestError
 from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
-from norouter_tui.cli.check import problem_lines, sayer
 from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.writers import line_printer
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
-from norouter_tui.run.documents import notes_of, open_document
+from norouter_tui.run.documents import notes_of, open_document, problem_lines
 from norouter_tui.run.process import run_async
 from norouter_tui.run.session_host import FrontEnd, SessionHost
 
@@ -36,7 +36,7 @@ class ReplOptions:
 
 def run_repl(options: ReplOptions) -> int:
     """Runs the REPL, or the script, to its end; the exit status."""
-    say = sayer(sys.stderr)
+    say = line_printer(sys.stderr)
     try:
         document = open_document(options.file)
         notes = tuple(notes_of(document))

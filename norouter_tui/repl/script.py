@@ -16,11 +16,11 @@ from norouter_core.commands.results import Failure, Outcome
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_core.session.session import Session
-from norouter_tui.cli.check import Say, sayer
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Sink, StreamSink, run_shown
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
+from norouter_tui.output.writers import PrintLine, line_printer
 from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
 from norouter_tui.run.process import STOPPING
@@ -42,7 +42,7 @@ class Script:
         tell: takes lines about what was done or failed.
     """
 
-    def __init__(self, client: Client, name: str, out: Sink, tell: Say) -> None:
+    def __init__(self, client: Client, name: str, out: Sink, tell: PrintLine) -> None:
         self._client = client
         self._name = name
         self._out = out
@@ -113,7 +113,7 @@ class ScriptRun:
 
     async def run(self, client: Client) -> int:
         """Runs the script; the exit status."""
-        tell = sayer(sys.stderr)
+        tell = line_printer(sys.stderr)
         for note in self._notes:
             tell(note)
         async with anyio.create_task_group() as tasks:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Summary
-from norouter_tui.output.text import count, size
+from norouter_tui.output.units import count, size
 
 _BETWEEN = " | "
 

@@ -1,40 +1,108 @@
-"""The document that a face opens: of a manifest, or of what is to become one."""
+"""Manifests as the front ends open them: with their problems, warnings and advice as lines."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from importlib.resources import files
 
 from rich.text import Text
 
+from norouter_core import manifest
 from norouter_core.commands.edits.hosts import new_mesh
+from norouter_core.exec_commands.lint import lint
 from norouter_core.manifest import ManifestError, Problem
+from norouter_core.model import MeshSpec
 from norouter_core.sanitize import escape
 from norouter_core.session.document import Document
-from norouter_tui.cli.check import problem_lines
-from norouter_tui.output.advice import advise
+from norouter_tui.output.units import count
+from norouter_tui.output.writers import PrintLine
+
+_LOCAL_HINT = (
+    "a host without `cmd`, such as `local:`, is this machine; the mesh then listens here as well"
+)
+
+
+def example() -> str:
+    """Return the commented example manifest, which has neither problems nor warnings."""
+    return files(__package__).joinpath("example.yaml").read_text("utf-8")
+
+
+def load_manifest(file: str, say: PrintLine) -> manifest.Loaded | None:
+    """Load a manifest ('-' is stdin) and print its problems and warnings.
+
+    Returns:
+        The manifest, with advice about the mesh among its warnings; None if it has problems.
+    """
+    try:
+        loaded = manifest.load_file(file)
+    except ManifestError as error:
+        lines = problem_lines(error.warnings, warnings=True) + problem_lines(error.problems)
+        name = escape(error.problems[0].file)
+        lines.append(Text(f"{name}: {count(len(error.problems), 'problem')}", style="bold"))
+        for line in lines:
+            say(line)
+        return None
+    loaded = replace(loaded, warnings=(*loaded.warnings, *advise(loaded.spec, loaded.name)))
+    for line in problem_lines(loaded.warnings, warnings=True):
+        say(line)
+    return loaded
 
 
 def open_document(file: str | None) -> Document:
-    """The document of a manifest; a new one where there is no such file, or None was given.
+    """Return the document of a manifest, or a new one if there is no such file or None is given.
 
     Raises:
-        ManifestError: the file cannot be read, or is no valid manifest.
+        ManifestError: the file cannot be read, or is not a valid manifest.
     """
     if file is None:
         return Document.empty(new_mesh())
     if os.path.lexists(file):
         return Document.load(file)
     if not os.path.isdir(os.path.dirname(file) or "."):
-        hint = "make its folder first"
-        raise ManifestError((Problem(file, 0, 0, "there is no such file, nor its folder", hint),))
+        hint = "create the directory first"
+        raise ManifestError((Problem(file, 0, 0, "no such file or directory", hint),))
     return Document(file, new_mesh(), None)
 
 
 def notes_of(document: Document) -> list[Text]:
-    """What is to be known of a manifest before anything is started."""
+    """Return what the user should know of a manifest before anything is started."""
     name = document.path or "<stdin>"
     warnings = (*document.warnings, *advise(document.spec, name))
     notes = problem_lines(warnings, warnings=True)
     if document.path and not document.text:
-        notes.append(Text(f"{escape(document.path)} is new: `save` makes it"))
+        notes.append(Text(f"{escape(document.path)} does not exist yet; `save` creates it"))
     return notes
+
+
+def problem_lines(problems: Iterable[Problem], *, warnings: bool = False) -> list[Text]:
+    """Return the lines that describe problems of a manifest, or warnings about it."""
+    lines: list[Text] = []
+    for problem in problems:
+        if warnings:
+            problem = replace(problem, message=f"warning: {problem.message}")
+        first, *rest = manifest.render(problem).splitlines()
+        lines.append(Text(escape(first), style="yellow" if warnings else "bold red"))
+        lines += [Text(escape(line)) for line in rest]
+    return lines
+
+
+def advise(spec: MeshSpec, name: str) -> tuple[Problem, ...]:
+    """Return warnings about what is valid in a mesh but most likely a mistake. Runs nothing.
+
+    Args:
+        name: of the manifest.
+    """
+    return tuple(_advise(spec, escape(name)))
+
+
+def _advise(spec: MeshSpec, name: str) -> Iterator[Problem]:
+    hosts = list(spec.effective())
+    if hosts and not any(host.is_local for host in hosts):
+        message = "no host is this machine, so no port of the mesh listens here"
+        yield Problem(name, 0, 0, message, _LOCAL_HINT)
+    for host in hosts:
+        for found in lint(host.argv, host.agent) if host.argv else ():
+            message = f'host "{escape(host.name)}": {escape(found.message)}'
+            yield Problem(name, 0, 0, message, escape(found.hint))

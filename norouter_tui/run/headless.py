@@ -21,13 +21,14 @@ from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
-from norouter_tui.cli.check import load, sayer
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.json_lines import JsonLines
 from norouter_tui.output.printer import Printer, Say, not_ready_lines
+from norouter_tui.output.writers import line_printer
 from norouter_tui.run.child_command import PATIENCE, ChildCommand, missing
 from norouter_tui.run.detach import DetachError, StartReport, detached
+from norouter_tui.run.documents import load_manifest
 from norouter_tui.run.environment import with_proxy
 from norouter_tui.run.process import STOPPING, run_async
 from norouter_tui.run.readiness import NotOurs, Readiness
@@ -74,12 +75,12 @@ class EventSink(Protocol):
 
 def run_file(file: str, options: RunOptions) -> int:
     """Runs the mesh of a manifest until it is asked to end, or its command has ended."""
-    say = sayer(sys.stderr)
+    say = line_printer(sys.stderr)
     status, trouble = missing(options.command) if options.command else (ExitCode.OK, "")
     if status is not ExitCode.OK:
         say(Text(f"norouter: {trouble}: nothing was started", style="bold red"))
         return status
-    loaded = load(file, say)
+    loaded = load_manifest(file, say)
     if loaded is None:
         return ExitCode.USAGE
     if not loaded.spec.hosts:

@@ -11,7 +11,7 @@ from pathlib import Path
 from norouter_core.agent.files import replace
 from norouter_core.engine import Engine
 from norouter_core.errors import NorouterError
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 from norouter_tui.run.environment import exports, variables
 
 _MARK = "# written by norouter while its mesh is up\n"

@@ -15,8 +15,9 @@ from rich.text import Text
 from norouter_core.commands.tokenizer import join
 from norouter_core.sanitize import escape
 from norouter_core.session.session import Session
-from norouter_tui.cli.check import Say, load
 from norouter_tui.output.rendering import failure_lines
+from norouter_tui.output.writers import PrintLine
+from norouter_tui.run.documents import load_manifest
 
 INTERVAL = 0.3
 """Seconds between two looks at a watched file, which is read once it has rested so long."""
@@ -33,7 +34,7 @@ class Reloading:
         hangs_up: called when the terminal has gone, which a SIGHUP may mean as well.
     """
 
-    def __init__(self, session: Session, say: Say, hangs_up: Callable[[], None]) -> None:
+    def __init__(self, session: Session, say: PrintLine, hangs_up: Callable[[], None]) -> None:
         self._session = session
         self._say = say
         self._hangs_up = hangs_up
@@ -85,7 +86,7 @@ class Reloading:
         """Reloads now."""
         path = self._session.document.path
         async with self._loading:
-            if await asyncio.to_thread(load, path, self._say) is None:
+            if await asyncio.to_thread(load_manifest, path, self._say) is None:
                 self._say(Text("the mesh runs on as it was", style="bold"))
                 return
             line = join(("load", path))

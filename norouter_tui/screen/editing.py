@@ -11,7 +11,7 @@ from pathlib import Path
 from norouter_core.commands.results import Question
 from norouter_core.manifest import ManifestError, load_text, render
 from norouter_core.model import MeshSpec
-from norouter_tui.cli import editor
+from norouter_tui.run import editor
 
 
 @contextmanager

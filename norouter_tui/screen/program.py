@@ -1,4 +1,4 @@
-"""`norouter-tui`: what it takes, and the run of the app from a sound terminal back to one."""
+"""Run the app: from a usable terminal back to a usable terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from norouter_core.commands.edits import new_mesh
 from norouter_core.manifest import ManifestError
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
-from norouter_tui import __version__
-from norouter_tui.cli.check import problem_lines, sayer
-from norouter_tui.cli.commandline import run_command
 from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.writers import line_printer
 from norouter_tui.run.crash import reporter
-from norouter_tui.run.documents import notes_of, open_document
+from norouter_tui.run.documents import notes_of, open_document, problem_lines
 from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.engine_thread import EngineThread
 from norouter_tui.screen.history import History, history_path
@@ -28,21 +26,6 @@ _AT_ONCE = 0.5
 """Seconds for the rest of the stop once the exec commands have been killed."""
 _IN_ORDER = 15.0
 """Seconds for the orderly stop after a fault of the screen."""
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("manifest", required=False)
-@click.version_option(__version__, "-v", "--version", prog_name="norouter-tui")
-@click.option("--debug", is_flag=True, help="Tell more, and show tracebacks.")
-def command(manifest: str | None, debug: bool) -> int:
-    """Build and watch a mesh on a full screen: that of MANIFEST, or a new one.
-
-    A MANIFEST that does not exist yet is made by the first save. ? shows all keys, : takes the
-    commands of `norouter repl`, q ends the mesh. To check a manifest or to run it without a
-    screen: norouter check FILE, norouter run FILE.
-    """
-    reporter.debug = debug
-    return run_screen(manifest)
 
 
 def run_screen(manifest: str | None) -> int:
@@ -57,7 +40,7 @@ def run_screen(manifest: str | None) -> int:
     try:
         document = open_document(manifest)
     except ManifestError as error:
-        say = sayer(sys.stderr)
+        say = line_printer(sys.stderr)
         for line in problem_lines(error.problems):
             say(line)
         return ExitCode.USAGE
@@ -109,8 +92,3 @@ def _see_out(bridge: EngineThread, app: NorouterApp) -> None:
     if not ended:
         bridge.kill_now()
         bridge.join(_AT_ONCE)
-
-
-def run(words: list[str]) -> int:
-    """Runs `norouter-tui WORDS...` and returns its exit status."""
-    return run_command(command, "norouter-tui", words)

@@ -21,7 +21,7 @@ from norouter_core.engine.events import (
 from norouter_core.engine.status import HostState, ListenerState, Status
 from norouter_core.sanitize import escape
 from norouter_tui.output.printer import Printer, not_ready_lines, published
-from norouter_tui.output.text import seconds, size
+from norouter_tui.output.units import seconds, size
 from tests.cli.values import PROBLEM, host, listener, stream
 
 

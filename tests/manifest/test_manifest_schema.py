@@ -15,7 +15,7 @@ from norouter_core.manifest import dump, load_text
 from norouter_core.manifest.hosts import HOST_ONLY_KEYS, OPTION_KEYS
 from norouter_core.manifest.schema import modeline, schema, schema_path
 from norouter_core.model import AgentMode, MeshSpec
-from norouter_tui.cli.templates import example
+from norouter_tui.run.documents import example
 from tests.manifest.manifests import refused, specs, unhurried
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))

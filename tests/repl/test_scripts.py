@@ -117,4 +117,4 @@ def test_a_manifest_that_is_not_there_yet_is_made_by_save(
     assert "8080:127.0.0.1:80" in path.read_text()
     lost = norouter("repl", str(tmp_path / "no" / "new.yaml"), "-c", "hosts")
     assert lost.returncode == 2
-    assert "nor its folder" in lost.stderr
+    assert "no such file or directory" in lost.stderr

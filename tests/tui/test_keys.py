@@ -277,7 +277,7 @@ def test_the_manifest_is_edited_and_applied_once_what_differs_was_seen(
 ) -> None:
     from contextlib import nullcontext
 
-    from norouter_tui.cli import editor
+    from norouter_tui.run import editor
 
     def edit(path: Path) -> None:
         path.write_text(path.read_text().replace("127.0.42.102", "127.0.42.9"))

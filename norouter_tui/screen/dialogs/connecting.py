@@ -19,7 +19,7 @@ from norouter_core.exec_commands.start_plan import plan
 from norouter_core.model import AgentMode
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
-from norouter_tui.output.text import seconds
+from norouter_tui.output.units import seconds
 from norouter_tui.screen.messages import RunCommand
 from norouter_tui.screen.quoting import word
 from norouter_tui.screen.widgets.cells import fit, to_content, wrap

@@ -22,7 +22,7 @@ from norouter_core.manifest.problems import ValidationError
 from norouter_core.sanitize import escape
 from norouter_core.session.preview import Preview
 from norouter_core.session.redact import history_name
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import Sentence
 from norouter_tui.screen.widgets.filterbar import MAX_INPUT

@@ -16,7 +16,7 @@ from norouter_core.model import HostSpec
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
 from norouter_tui.demo.live import is_demo, play
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 from norouter_tui.screen.dialogs.connecting import Connecting
 from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.form import Form

@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 
 from norouter_core.commands.results import Bytes, Outcome, Output
 from norouter_core.engine.tap import LIMIT, RECEIVED, SENT
-from norouter_tui.output.text import size
+from norouter_tui.output.units import size
 from norouter_tui.screen.widgets.cells import escape_line
 from norouter_tui.screen.widgets.keybar import KeyBar
 from norouter_tui.screen.widgets.lines import TextLine, TextView

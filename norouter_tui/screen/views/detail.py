@@ -14,7 +14,7 @@ from norouter_core.engine.status import HostState, ListenerState
 from norouter_core.session.client import Snapshot
 from norouter_tui.output import hints
 from norouter_tui.output.printer import problem_lines
-from norouter_tui.output.text import count, seconds, size
+from norouter_tui.output.units import count, seconds, size
 from norouter_tui.screen.views.hosts import HostRow
 from norouter_tui.screen.views.ports import PortRow
 from norouter_tui.screen.views.routes import RouteRow

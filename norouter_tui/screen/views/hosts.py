@@ -9,7 +9,7 @@ from textual.reactive import reactive
 
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.session.client import Rate, Snapshot
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 from norouter_tui.screen.widgets.cells import (
     HOST_STYLES,
     Cell,

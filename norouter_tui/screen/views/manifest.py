@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from norouter_core.model import MeshSpec
 from norouter_core.session.client import DocumentState, Snapshot
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import escape_line, wrap
 from norouter_tui.screen.widgets.lines import TextLine, TextView

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from norouter_core.engine.status import HostState
 from norouter_core.session.client import Snapshot
-from norouter_tui.output.text import count
+from norouter_tui.output.units import count
 from norouter_tui.screen.widgets.cells import escape_line, fit, rate_text
 
 _GAP = "   "

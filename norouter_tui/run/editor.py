@@ -20,9 +20,9 @@ from norouter_core.errors import NorouterError
 from norouter_core.manifest import Loaded
 from norouter_core.manifest.schema import modeline
 from norouter_core.sanitize import escape
-from norouter_tui.cli.check import Say, load, sayer
-from norouter_tui.cli.templates import example
 from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.writers import PrintLine, line_printer
+from norouter_tui.run.documents import example, load_manifest
 from norouter_tui.run.headless import RunOptions, run_loaded
 
 _EDITORS = ("sensible-editor", "editor", "vi", "nano", "emacs")
@@ -38,7 +38,7 @@ def edit_and_run(options: RunOptions) -> int:
 
     RETURN stops the mesh and opens the editor again. The file stays, unless nothing was changed.
     """
-    say = sayer(sys.stderr)
+    say = line_printer(sys.stderr)
     number, name = tempfile.mkstemp(prefix="norouter-", suffix=".yaml")
     original = (modeline() + example()).encode()
     with open(number, "wb") as file:
@@ -56,7 +56,7 @@ def edit_and_run(options: RunOptions) -> int:
         signal.signal(signal.SIGINT, before)
 
 
-def _tell_end(path: Path, original: bytes, say: Say) -> None:
+def _tell_end(path: Path, original: bytes, say: PrintLine) -> None:
     try:
         unchanged = path.read_bytes() == original
     except OSError as error:
@@ -70,7 +70,7 @@ def _tell_end(path: Path, original: bytes, say: Say) -> None:
 class _Session:
     """Editor and mesh in turn, over one file."""
 
-    def __init__(self, path: Path, say: Say, options: RunOptions) -> None:
+    def __init__(self, path: Path, say: PrintLine, options: RunOptions) -> None:
         self._path = path
         self._say = say
         self._options = options
@@ -94,7 +94,7 @@ class _Session:
             if text == before:
                 return ExitCode.OK
             before = b""
-            code, again = self._use(load(str(self._path), self._say))
+            code, again = self._use(load_manifest(str(self._path), self._say))
             if not again:
                 return code
 

@@ -10,11 +10,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from norouter_tui import __version__
-from norouter_tui.cli.commandline import run_command
+from norouter_tui.cli.common import debug_option as _debug
+from norouter_tui.cli.common import file_argument as _file
+from norouter_tui.cli.common import run_command
+from norouter_tui.cli.common import uvloop_option as _uvloop
 from norouter_tui.cli.completion import completion
-from norouter_tui.cli.options import debug_option as _debug
-from norouter_tui.cli.options import file_argument as _file
-from norouter_tui.cli.options import uvloop_option as _uvloop
 from norouter_tui.cli.repl import repl
 from norouter_tui.cli.run import run, stop
 from norouter_tui.cli.running import attach, ctl, ps
@@ -91,7 +91,7 @@ def cli(ctx: click.Context, open_editor: bool, debug: bool) -> int | None:
 def _open_editor(ctx: click.Context, debug: bool) -> int:
     if ctx.invoked_subcommand is not None:
         raise click.UsageError("--open-editor begins a manifest of its own, and takes no words.")
-    from norouter_tui.cli.editor import edit_and_run
+    from norouter_tui.run.editor import edit_and_run
     from norouter_tui.run.headless import RunOptions
 
     return edit_and_run(RunOptions(debug=debug))
@@ -153,7 +153,7 @@ def demo(plain: bool, debug: bool, no_uvloop: bool) -> int:
 @_debug
 def show_example(debug: bool) -> None:
     """Print a commented example manifest. Also: show-ex."""
-    from norouter_tui.cli.templates import example
+    from norouter_tui.run.documents import example
 
     click.echo(example(), nl=False)
 

@@ -1,4 +1,4 @@
-"""Running a command line to its exit status: every error ends here, as a line for a person."""
+"""What the commands of both programs share: options, errors, exit statuses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import click
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.run.crash import reporter
+
+debug_option = click.option("--debug", is_flag=True, help="Tell more, and show tracebacks.")
+file_argument = click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
+uvloop_option = click.option("--no-uvloop", is_flag=True, hidden=True)
 
 
 def run_command(command: click.Command, program: str, words: list[str]) -> int:
