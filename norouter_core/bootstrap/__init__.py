@@ -1,1 +1,28 @@
-"""How an agent gets onto a host through a bare shell, and why it did not."""
+"""How an agent comes up behind an exec command.
+
+A `Bootstrap` (in `base`) turns a command's bare stdio into an agent that has said hello. Each
+kind of agent has a file with its own:
+
+- `python_agent` sends the agent over the pipe to any Python that a bare shell finds;
+- `installed_agent` meets a `norouter agent --automated` that is installed on the host.
+
+To add a kind of agent, write a class with `argv` and `start` in a file of its own. `Exchange`
+sends, searches the output and reads the hello; the class decides what is sent and in which order,
+and reports each `Stage` that it reaches. Then let `bootstrap_for` choose it. Everything above the
+hello (requests, streams, heartbeat) stays as it is.
+"""
+
+from __future__ import annotations
+
+from norouter_core.bootstrap.base import Bootstrap
+from norouter_core.bootstrap.installed_agent import InstalledAgent
+from norouter_core.bootstrap.python_agent import PythonAgent
+from norouter_core.exec_commands.start_plan import StartPlan
+from norouter_core.timing import Timing
+
+
+def bootstrap_for(plan: StartPlan, timing: Timing) -> Bootstrap:
+    """Return the bootstrap that brings up the agent of a start plan."""
+    if plan.installed:
+        return InstalledAgent(plan.argv, timing)
+    return PythonAgent(plan.argv, timing)

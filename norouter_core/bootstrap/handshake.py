@@ -1,35 +1,38 @@
-"""From the first bytes of an exec command to the first frame of a link, without I/O."""
+"""From the first bytes of an exec command to the agent's hello, without I/O."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from norouter_core.bootstrap.stage import marker
+from norouter_core.bootstrap.hello import Hello
+from norouter_core.wire import frames, messages
+from norouter_core.wire.errors import Violation
+from norouter_core.wire.limits import HEADER
 
 MAX_NOISE = 256 * 1024
-"""Bytes that may come before the marker: more than any login banner."""
+"""The number of bytes that may precede a marker: more than any login banner."""
 _KEPT_NOISE = 8 * 1024
 
 _HELLO = b'{"type":"event","body":{"type":"hello"'
-_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
-class AgentReady:
-    """The far side is there. `rest` is what came after it: the beginning of the link."""
+class Found:
+    """What a search looked for has come; `rest` begins after the marker, or with the hello."""
 
     rest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class NoPython:
-    """The host has no usable Python; `report` has one `PATH: REASON` per line."""
+    """The host has no usable Python; `report` holds one `PATH: REASON` per line."""
 
     report: str
 
 
-class _Search:
-    """Skips noise up to a bound; keeps the end of it for a person to read."""
+class Search(ABC):
+    """Skips noise up to a bound, and keeps the end of it to show to the user."""
 
     def __init__(self) -> None:
         self._seen = bytearray()
@@ -37,59 +40,94 @@ class _Search:
 
     @property
     def noise(self) -> bytes:
+        """The last bytes of the noise."""
         return bytes(self._seen[-_KEPT_NOISE:])
 
     @property
     def too_noisy(self) -> bool:
+        """Whether more noise has come than any login prints."""
         return self._count > MAX_NOISE
 
-    def _add(self, data: bytes, keep: int) -> None:
+    @property
+    def echoed(self) -> bool:
+        """Whether the line that was sent has come back: a TTY is in between."""
+        return False
+
+    @abstractmethod
+    def feed(self, data: bytes) -> Found | NoPython | None:
+        """Take the next bytes and return the outcome, once it is known."""
+
+    def _add(self, data: bytes) -> None:
         self._count += len(data)
         self._seen += data
-        if len(self._seen) > 4 * keep:
-            del self._seen[:-keep]
+        if len(self._seen) > 4 * MAX_NOISE:
+            del self._seen[:-MAX_NOISE]
 
 
-class MarkerSearch(_Search):
-    """Waits for the marker of stage 0 or 1. `line` is what was written to the shell."""
+class MarkerSearch(Search):
+    """Waits for `marker`; `line` is what was written to the shell."""
 
-    def __init__(self, nonce: str, line: bytes) -> None:
+    def __init__(self, marker: bytes, line: bytes) -> None:
         super().__init__()
-        self._marker = marker(nonce)
+        self._marker = marker
         self._line = line[:40]
 
     @property
     def echoed(self) -> bool:
-        """True when our own line has come back: there is a terminal in the way."""
         return self._line in self._seen
 
-    def feed(self, data: bytes) -> AgentReady | NoPython | None:
-        """The outcome, once it is known."""
-        self._add(data, MAX_NOISE)
+    def feed(self, data: bytes) -> Found | NoPython | None:
+        self._add(data)
         at = self._seen.find(self._marker)
         end = self._seen.find(b"\n", at) if at >= 0 else -1
         if end < 0:
             return None
-        said = bytes(self._seen[at + len(self._marker) : end]).strip()
+        verdict = bytes(self._seen[at + len(self._marker) : end]).strip()
         rest = bytes(self._seen[end + 1 :])
         del self._seen[at:]
-        if said == b"go":
-            return AgentReady(rest)
-        report = said.partition(b":")[2].decode("utf-8", "replace")
+        if verdict == b"go":
+            return Found(rest)
+        report = verdict.partition(b":")[2].decode("utf-8", "replace")
         return NoPython("\n".join(filter(None, report.split("|"))))
 
 
-class HelloSearch(_Search):
-    """Waits for the hello frame of an installed agent."""
+class HelloSearch(Search):
+    """Waits for the hello frame of an installed agent, which may follow a login banner."""
 
-    echoed = False
-
-    def feed(self, data: bytes) -> AgentReady | None:
-        """The outcome; its `rest` begins with the hello frame."""
-        self._add(data, MAX_NOISE)
+    def feed(self, data: bytes) -> Found | None:
+        self._add(data)
         at = self._seen.find(_HELLO)
-        if at < _HEADER:
+        if at < HEADER:
             return None
-        rest = bytes(self._seen[at - _HEADER :])
-        del self._seen[at - _HEADER :]
-        return AgentReady(rest)
+        rest = bytes(self._seen[at - HEADER :])
+        del self._seen[at - HEADER :]
+        return Found(rest)
+
+
+class HelloReader:
+    """Takes the hello frame off the beginning of a link."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> tuple[Hello, bytes] | None:
+        """Take the next bytes; return the hello and what followed it, once the frame is whole.
+
+        Raises:
+            Violation: the link does not begin with a hello.
+        """
+        self._data += data
+        # The decoder checks magic, type and length before the rest has come.
+        list(frames.Decoder().feed(memoryview(bytes(self._data[:HEADER]))))
+        if len(self._data) < HEADER:
+            return None
+        if self._data[4:6] != frames.JSON.to_bytes(2, "big"):
+            raise Violation("stream", "a stream before the hello")
+        size = 4 + int.from_bytes(self._data[1:4], "big")
+        if len(self._data) < size:
+            return None
+        message = messages.decode(self._data[HEADER:size])
+        body = messages.field(message, "body", dict)
+        if message.get("type") != "event" or body.get("type") != "hello":
+            raise Violation("json", "the first message is not a hello")
+        return Hello.parse(messages.field(body, "data", dict)), bytes(self._data[size:])

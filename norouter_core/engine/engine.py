@@ -40,10 +40,10 @@ from norouter_core.engine.tools import Tools
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link
-from norouter_core.links.stdio import Timing
 from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.table import RouteTable
+from norouter_core.timing import Timing
 
 _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """What a host that was ready may have become: nothing of it is left then."""

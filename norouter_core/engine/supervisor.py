@@ -13,18 +13,20 @@ from anyio.abc import TaskGroup
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
+from norouter_core.bootstrap import bootstrap_for
 from norouter_core.engine import states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.exec_commands.diagnosis import diagnose
-from norouter_core.exec_commands.problem import Evidence, HostProblem
+from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 from norouter_core.exec_commands.start_plan import plan
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
-from norouter_core.links.stdio import StartFailed, StdioLink, Timing
+from norouter_core.links.stdio import StartFailed, StdioLink
 from norouter_core.model import Host
+from norouter_core.timing import Timing
 
 _TELL_AFTER = 5.0
 """Seconds of a start after which a person is told what is waited for."""
@@ -191,13 +193,13 @@ class Supervisor:
         self._attempt += 1
         self._enter(HostState.STARTING)
         if self.host.argv is None:
-            await self._serve(LocalLink(self, self._mesh.io))
+            await self._serve(LocalLink(self, self._mesh.io, self._mesh.timing.request))
             return
         async with anyio.create_task_group() as tasks:
             link = StdioLink(
                 self,
                 self._mesh.io,
-                plan(self.host.argv, self.host.agent),
+                bootstrap_for(plan(self.host.argv, self.host.agent), self._mesh.timing),
                 self._mesh.timing,
                 lambda line: self._mesh.host_log("info", self.host.name, line),
             )
@@ -228,17 +230,21 @@ class Supervisor:
     async def _start(self, link: StdioLink, tasks: TaskGroup) -> None:
         waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
         try:
-            await link.start(tasks, lambda: self._enter(HostState.BOOTSTRAPPING))
+            await link.start(tasks, self._on_progress)
         finally:
             waiting.cancel()
 
+    def _on_progress(self, stage: Stage) -> None:
+        if stage is Stage.PYTHON:
+            self._enter(HostState.BOOTSTRAPPING)
+
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:
         """From ready to lost (what was seen of it is returned) or to a restart (None)."""
-        self.link = link
+        self.link = link.agent
         self.problem = None
         self._attempt = 0
         self._ever_ready = True
-        self._agent = str(link.hello)
+        self._agent = str(self.link.hello)
         ready_at = time.monotonic()
         self._enter(HostState.READY)
         lost = False
@@ -257,10 +263,10 @@ class Supervisor:
             self._enter(HostState.STOPPED)
         return evidence if lost else None
 
-    async def _until_down_or_again(self, link: Link) -> bool:
+    async def _until_down_or_again(self, link: LocalLink | StdioLink) -> bool:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.listeners.run, link)
-            tasks.start_soon(self.names.run, link)
+            tasks.start_soon(self.listeners.run, link.agent)
+            tasks.start_soon(self.names.run, link.agent)
             again = False
 
             async def wait_again() -> None:
@@ -278,7 +284,7 @@ class Supervisor:
         self.listeners.unbound()
         if isinstance(link, StdioLink) and link.is_down:
             return await link.lost()
-        await self.names.undo(link)
+        await self.names.undo(link.agent)
         await link.close()
         return None
 

@@ -11,7 +11,7 @@ from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
 from norouter_core.exec_commands.start_plan import shell_command
 from norouter_core.links.base import Link, OperationError
-from norouter_core.links.execute import Told, execute, execute_behind
+from norouter_core.links.execute import OutputHandler, execute, execute_behind
 
 _AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
 
@@ -130,7 +130,7 @@ class Tools(ABC):
         """
         return await self._up(host).resolve(name)
 
-    async def exec(self, host: str, argv: Sequence[str], emit: Told) -> int:
+    async def exec(self, host: str, argv: Sequence[str], emit: OutputHandler) -> int:
         """Runs a command on a host by its exec command, beside the agent, whether that is up or
         not; stdin is empty. `emit` is told `stdout` or `stderr` and the bytes as they come, and
         must not block. Cancelling ends the command, on the host too.

@@ -1,1 +1,1 @@
-"""A host's link: over an exec command's stdio, or in process for this machine."""
+"""The link to a host: over an exec command's stdio (`stdio`), or in process (`local`)."""

@@ -1,4 +1,4 @@
-"""Commands that are run once: on this machine, or on a host, behind its exec command."""
+"""Commands that run once: on this machine, or on a host behind its exec command."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import anyio
 
 from norouter_core.links import pumped
 from norouter_core.links.process import Child
+from norouter_core.timing import Timing
 
-Told = Callable[[str, bytes], None]
-"""Told `stdout` or `stderr`, and bytes as they come."""
+OutputHandler = Callable[[str, bytes], None]
+"""Called with `stdout` or `stderr`, and bytes as they come."""
 
 _CHUNK = 65536
 
-_LAST_WORDS = 0.5
-"""Seconds for what a command wrote before it ended, where something that it left behind still holds
-its stderr."""
+_DRAIN_TIMEOUT = 0.5
+"""Seconds to read what a command wrote before it ended, while a process that it left behind still
+holds its stderr."""
 
-# The command is written to a bare `sh` there, as the agent is: so nothing has to be quoted twice,
-# whether the exec command hands its arguments on (docker) or joins them (ssh). Whoever gives up
-# closes that shell's stdin here; what waits for its end there then ends the command. In braces, so
-# that the shell has read all of it before anything else may read its stdin.
+# The script goes to the stdin of a bare `sh`, as the agent does, so nothing has to be quoted twice,
+# whether the exec command hands its arguments on (docker) or joins them (ssh). To cancel, the hub
+# closes that shell's stdin; the loop that reads it there then kills the command. The braces make
+# the shell read the whole script before the loop may read its stdin.
 _SCRIPT = """\
 {{ exec 3<&0
 {command} </dev/null 3<&- &
@@ -39,8 +40,8 @@ exit $s; }}
 """
 
 
-async def execute(argv: tuple[str, ...], emit: Told) -> int:
-    """Runs a command on this machine; its exit status, as a shell has it. Stdin is empty.
+async def execute(argv: tuple[str, ...], emit: OutputHandler) -> int:
+    """Run a command on this machine; return its exit status as a shell reports it. Stdin is empty.
 
     Raises:
         OSError: it cannot be started.
@@ -48,7 +49,7 @@ async def execute(argv: tuple[str, ...], emit: Told) -> int:
     child = _start(argv)
     child.writing.shutdown(socket.SHUT_WR)
     try:
-        return await _see_through(child, emit)
+        return await _run_to_end(child, emit)
     except BaseException:
         child.terminate()
         raise
@@ -56,8 +57,8 @@ async def execute(argv: tuple[str, ...], emit: Told) -> int:
         await child.end()
 
 
-async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: Told) -> int:
-    """Runs a command by a shell that `shell` leads to; its exit status. Stdin is empty.
+async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: OutputHandler) -> int:
+    """Run a command through the shell that `shell` starts; return its exit status. Stdin is empty.
 
     Raises:
         OSError: `shell` cannot be started.
@@ -66,34 +67,34 @@ async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: Told
     child = _start(shell)
     try:
         await _send(child, script)
-        return await _see_through(child, emit)
+        return await _run_to_end(child, emit)
     finally:
         await child.end()
 
 
 def _start(argv: tuple[str, ...]) -> Child:
-    # By threads on every system: they give the command real pipes, which can be opened again
-    # (`>/dev/stdout`), and this is not where speed counts.
-    return Child(*pumped.start(argv))
+    # With threads on every system: they give the command real pipes, which it can open again
+    # (`>/dev/stdout`), and speed does not matter here.
+    return Child(*pumped.start(argv), Timing().grace)
 
 
-async def _see_through(child: Child, emit: Told) -> int:
-    """Passes on what a child says until it has ended; its exit status."""
-    told = anyio.Event()
+async def _run_to_end(child: Child, emit: OutputHandler) -> int:
+    """Pass on what a child prints until it has ended; return its exit status."""
+    stderr_ended = anyio.Event()
 
-    async def errors() -> None:
+    async def read_stderr() -> None:
         while data := await child.process.receive_stderr():
             emit("stderr", data)
-        told.set()
+        stderr_ended.set()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(child.hang_up)
-        tasks.start_soon(errors)
+        tasks.start_soon(read_stderr)
         while data := await _output(child):
             emit("stdout", data)
         status = await child.process.wait()
-        with anyio.move_on_after(_LAST_WORDS):
-            await told.wait()
+        with anyio.move_on_after(_DRAIN_TIMEOUT):
+            await stderr_ended.wait()
         tasks.cancel_scope.cancel()
     return status if status >= 0 else 128 - status
 
@@ -102,7 +103,7 @@ async def _send(child: Child, data: bytes) -> None:
     try:
         await asyncio.get_running_loop().sock_sendall(child.writing, data)
     except OSError:
-        pass  # it has ended already: its exit status and its stderr tell why
+        pass  # It has ended; its exit status and its stderr tell why.
 
 
 async def _output(child: Child) -> bytes:

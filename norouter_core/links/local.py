@@ -1,10 +1,10 @@
-"""The machine of the hub as a host: the agent's verbs, in process, with no link in between."""
+"""The hub's own machine as a host: the agent's operations, in process."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
@@ -22,18 +22,14 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
 
-_PATIENCE = 10.0
-"""Seconds that a look-up may take, as over a link."""
-
-
 class LocalLink:
     """Ready at once, and never lost."""
 
     round_trip = None
 
-    def __init__(self, hub: Hub, io: Io) -> None:
-        self._hub = hub
-        self._verbs = Operations(io, self)
+    def __init__(self, hub: Hub, io: Io, timeout: float) -> None:
+        self._timeout = timeout
+        self._operations = Operations(io, hub)
         self.hello = Hello.parse(identity.hello())
 
     async def listen(
@@ -44,22 +40,22 @@ class LocalLink:
         direct: tuple[str, int] | None,
         proto: str = "tcp",
     ) -> tuple[str, int, bool]:
-        bound = self._verbs.listen(number, host, port, direct, proto)
+        bound = self._operations.listen(number, host, port, direct, proto)
         return bound["host"], bound["port"], bound["fallback"]
 
     async def unlisten(self, number: int) -> None:
-        self._verbs.unlisten(number)
+        self._operations.unlisten(number)
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
-        return self._verbs.dial(other, host, port, observer)
+        return self._operations.dial(other, host, port, observer)
 
     async def ping(self) -> float:
-        asked = time.perf_counter()
+        began = time.perf_counter()
         await asyncio.sleep(0)
-        return time.perf_counter() - asked
+        return time.perf_counter() - began
 
     def can_splice(self, client: End, target: End) -> bool:
-        return False  # there is no link to keep them off
+        return False  # There is no link that they could be kept off.
 
     async def splice(
         self, listener: int, client: End, target: End, accepted: Callable[[int], None]
@@ -77,36 +73,35 @@ class LocalLink:
             else:
                 answer.set_exception(OperationError(verb_code(error), error))
 
-        self._verbs.resolve(name, done)
+        self._operations.resolve(name, done)
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(self._timeout):
                 return await answer
         except TimeoutError:
-            reason = f"no answer to the look-up within {_PATIENCE:.0f} s"
+            reason = f"no answer to the look-up within {self._timeout:.0f} s"
             raise OperationError("timeout", reason) from None
 
     async def read(self, path: str, limit: int) -> str:
-        text: str = self._verbs.read(path, limit)["text"]
+        text: str = self._operations.read(path, limit)["text"]
         return text
 
     async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
-        # In a thread: a disk that is slow, or a file that somebody has locked, holds up no stream.
-        # Who is cancelled waits for it all the same, so that what is undone afterwards stays so.
-        return await anyio.to_thread.run_sync(self._verbs.write, path, text, mode, name)
+        # In a thread, so that a slow disk or a locked file holds up no stream. A cancelled caller
+        # waits for it all the same, so that what it undoes afterwards stays undone.
+        return await anyio.to_thread.run_sync(self._operations.write, path, text, mode, name)
 
     async def kill_direct(self, number: int) -> None:
-        self._verbs.kill(number)
+        self._operations.kill(number)
+
+    @property
+    def agent(self) -> LocalLink:
+        """What the engine uses, as of a `StdioLink`."""
+        return self
 
     async def wait_down(self) -> None:
+        """Wait for ever: this machine is never lost."""
         await asyncio.Event().wait()
 
     async def close(self) -> None:
-        self._verbs.close()
-
-    # -- from the verbs --------------------------------------------------------------------
-
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
-        self._hub.offer(listener, peer, end)
-
-    def report(self, rows: list[list[Any]]) -> None:
-        self._hub.report(rows)
+        """Close every listener and stream."""
+        self._operations.close()

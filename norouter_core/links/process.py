@@ -21,25 +21,23 @@ from norouter_core.links import pumped
 from norouter_core.sanitize import strip_line
 
 _KEPT_LINES = 40
-_LINE_LIMIT = 2000
-_GRACE = 2.0
-"""Seconds between asking a child to end and making it."""
-_TOLD_A_SECOND = 50
+_MAX_LINE = 2000
+_MAX_LINES_A_SECOND = 50
 """Lines of stderr that are passed on as events; the last ones are kept in any case."""
-_LAST_WORDS = 0.5
+_DRAIN_TIMEOUT = 0.5
 """Seconds to read what a command wrote before it ended."""
 _LEAVE = b"\x03\x04\nexit\n"
-"""What ends a shell, or our first stage, that reads a terminal: interrupt, end of file, a word."""
+"""What ends a shell, or stage 1, that reads a TTY: interrupt, end of file, a word."""
 
 PUMPED = sys.platform == "win32"
-"""Whether threads carry a child's stdio: where the loop can watch sockets only. Tests set it."""
+"""Whether threads carry a child's stdio, where the loop can watch sockets only. Tests set it."""
 
 
-class _Told:
-    """Passes on at most so many lines a second, and how many were left out."""
+class _LineLimiter:
+    """Passes on a limited number of lines a second, and how many it left out."""
 
-    def __init__(self, line_seen: Callable[[str], None]) -> None:
-        self._line_seen = line_seen
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
         self._second = 0
         self._count = 0
         self._skipped = 0
@@ -52,13 +50,13 @@ class _Told:
         if second != self._second:
             self._second, self._count = second, 0
             if self._skipped:
-                self._line_seen(f"({self._skipped} more lines of stderr were left out)")
+                self._on_line(f"({self._skipped} more lines of stderr were left out)")
                 self._skipped = 0
         self._count += 1
-        if self._count > _TOLD_A_SECOND:
+        if self._count > _MAX_LINES_A_SECOND:
             self._skipped += 1
         else:
-            self._line_seen(text)
+            self._on_line(text)
 
 
 class RunningProcess(Protocol):
@@ -76,64 +74,64 @@ class RunningProcess(Protocol):
 
 @dataclass(slots=True)
 class Child:
-    """A running exec command. `reading` and `writing` are the hub's ends of its stdio; whoever
-    makes a channel of them owns them from then on."""
+    """A running exec command. `reading` and `writing` are the hub's ends of its stdio; a channel
+    made of them owns them."""
 
     process: RunningProcess
     reading: socket.socket
     writing: socket.socket
+    grace: float
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
     ended: anyio.Event = field(default_factory=anyio.Event)
     """Set by `end`."""
 
-    async def read_stderr(self, line_seen: Callable[[str], None]) -> None:
-        """Reads until the end, keeping the last lines; to be run as a task."""
+    async def read_stderr(self, on_line: Callable[[str], None]) -> None:
+        """Read until the end and keep the last lines; run it as a task."""
         partial = b""
-        told = _Told(line_seen)
+        limiter = _LineLimiter(on_line)
         while chunk := await self.process.receive_stderr():
             *lines, partial = (partial + chunk).replace(b"\r", b"\n").split(b"\n")
-            partial = partial[:_LINE_LIMIT]
-            # Of a flood the end is what counts: the rest is not even looked at.
-            told.skip(len(lines) - _KEPT_LINES)
+            partial = partial[:_MAX_LINE]
+            # Only the end of a flood counts; the rest is not even looked at.
+            limiter.skip(len(lines) - _KEPT_LINES)
             for line in lines[-_KEPT_LINES:]:
-                self._line(line, told)
+                self._line(line, limiter)
             await anyio.lowlevel.checkpoint()
-        self._line(partial, told)
+        self._line(partial, limiter)
 
-    def _line(self, line: bytes, told: _Told) -> None:
+    def _line(self, line: bytes, limiter: _LineLimiter) -> None:
         text = strip_line(line.decode("utf-8", "replace")).strip()
         if text:
             self.stderr.append(text)
-            told.line(text)
+            limiter.line(text)
 
     async def hang_up(self) -> None:
-        """Ends what can be read once the command has ended: something that it left behind may
-        keep the other end of its stdio open. To be run as a task."""
+        """End what can be read once the command has ended, because a process that it left behind
+        may keep the other end of its stdio open. Run it as a task."""
         await self.process.wait()
-        with anyio.move_on_after(_LAST_WORDS):
+        with anyio.move_on_after(_DRAIN_TIMEOUT):
             await self.ended.wait()
             return
         try:
             self.reading.shutdown(socket.SHUT_RD)
         except OSError:
-            pass  # its channel has closed it
+            pass  # Its channel has closed it.
 
     async def leave_terminal(self) -> None:
-        """Has the shell behind a terminal end: `podman exec -t` leaves it there when it goes."""
+        """End the shell behind a TTY, which `podman exec -t` would leave there."""
         loop = asyncio.get_running_loop()
-        with anyio.move_on_after(_GRACE):
+        with anyio.move_on_after(self.grace):
             try:
                 await loop.sock_sendall(self.writing, _LEAVE)
                 while await loop.sock_recv(self.reading, 65536):
                     pass
             except OSError:
-                pass  # it has ended
+                pass  # It has ended.
 
     async def end(self) -> int | None:
-        """Sees the child out: its stdin is closed already or closed here; then it is asked, then
-        made to end. Returns its exit status.
+        """End the command and return its exit status: close its stdin, then ask it, then kill it.
 
-        The whole process group goes: an exec command may be a shell that started others.
+        The whole process group ends, because an exec command may be a shell that started others.
         """
         self.reading.close()
         self.writing.close()
@@ -141,22 +139,22 @@ class Child:
             for signal_number in (None, signal.SIGTERM, _KILL):
                 if signal_number is not None:
                     self._signal(signal_number)
-                with anyio.move_on_after(_GRACE):
+                with anyio.move_on_after(self.grace):
                     await self.process.wait()
                     break
-            # What the command started beside itself must not stay either.
+            # What the command started in the background must not stay either.
             self._signal(_KILL)
             await self.process.aclose()
         self.ended.set()
         return self.process.returncode
 
     def terminate(self) -> None:
-        """Asks the whole process group to end; `end` is still to be called."""
+        """Ask the whole process group to end; `end` still has to be called."""
         if self.process.returncode is None:
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends the whole process group at once; `end` is still to be called."""
+        """Kill the whole process group; `end` still has to be called."""
         if self.process.returncode is None:
             self._signal(_KILL)
 
@@ -167,28 +165,28 @@ class Child:
             else:
                 self.process.send_signal(number)
         except (ProcessLookupError, PermissionError):
-            pass  # gone already, or a setuid program, which ends with its stdin
+            pass  # It is gone, or a setuid program, which ends with its stdin.
 
 
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
-async def spawn(argv: tuple[str, ...]) -> Child:
-    """Starts an exec command in a session of its own.
+async def spawn(argv: tuple[str, ...], grace: float) -> Child:
+    """Start an exec command in a session of its own.
 
-    Without a controlling terminal ssh cannot ask for passwords behind the program's back, and a
-    terminal's interrupt reaches the hub alone, which then ends its children in order.
+    Without a controlling terminal ssh cannot prompt for passwords behind the program's back, and
+    an interrupt from the keyboard reaches only the hub, which then ends its children in order.
 
     Raises:
         OSError: the command cannot be started.
     """
     if PUMPED:
-        return Child(*pumped.start(argv))
+        return Child(*pumped.start(argv), grace)
     reading, child_out = socket.socketpair()
     child_in, writing = socket.socketpair()
     with child_out, child_in:
         try:
-            # Cancelled half-way, asyncio's own start of a process leaves its pipes behind.
+            # If it is cancelled, asyncio's own start of a process leaves its pipes open.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
                     argv,
@@ -203,7 +201,7 @@ async def spawn(argv: tuple[str, ...]) -> Child:
     for sock in (reading, writing):
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    return Child(_Watched(process), reading, writing)
+    return Child(_Watched(process), reading, writing, grace)
 
 
 class _Watched:

@@ -1,8 +1,8 @@
 """A child process whose pipes are pumped by threads: the portable way beside `process.spawn`.
 
-Where an event loop can watch sockets but neither pipes nor child processes (Windows' selector
-loop), threads carry the child's stdio to and from socket pairs. One copy more each way; else the
-same: the hub sees two sockets and a process.
+Windows' selector loop can watch sockets, but neither pipes nor child processes. There, threads
+carry the child's stdio to and from socket pairs. It costs one more copy each way; otherwise the hub
+sees the same two sockets and a process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _CHUNK = 65536
 
 
 class PumpedProcess:
-    """What `process.Child` needs of a process."""
+    """A `process.RunningProcess` whose stderr comes over a socket."""
 
     def __init__(self, popen: subprocess.Popen[bytes], stderr: socket.socket) -> None:
         self._popen = popen
@@ -34,14 +34,14 @@ class PumpedProcess:
         return self._popen.poll()
 
     async def wait(self) -> int:
-        """The exit status, once there is one."""
+        """Wait for the process to end; return its exit status."""
         return await anyio.to_thread.run_sync(self._popen.wait, abandon_on_cancel=True)
 
     def send_signal(self, number: int) -> None:
         self._popen.send_signal(number)
 
     async def receive_stderr(self) -> bytes:
-        """The next bytes of stderr; none at its end."""
+        """Return the next bytes of stderr; none at its end."""
         self._reading = True
         try:
             data = await asyncio.get_running_loop().sock_recv(self._stderr, _CHUNK)
@@ -60,14 +60,14 @@ class PumpedProcess:
         try:
             self._stderr.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # its reader has closed it
-        # Else the read that is under way ends by this, or by being cancelled, and closes it.
+            pass  # Its reader has closed it.
+        # Otherwise the pending read, which ends now or is cancelled, closes it.
         if not self._reading:
             self._stderr.close()
 
 
 def start(argv: tuple[str, ...]) -> tuple[PumpedProcess, socket.socket, socket.socket]:
-    """Starts a command: the process, and the hub's ends for reading and writing.
+    """Start a command; return the process and the hub's ends for reading and writing.
 
     Raises:
         OSError: the command cannot be started.
@@ -96,7 +96,7 @@ def _from(pipe: IO[bytes]) -> socket.socket:
                 while data := pipe.read(_CHUNK):
                     theirs.sendall(data)
             except OSError:
-                pass  # the hub has closed its end: nobody reads any more
+                pass  # The hub has closed its end: nothing reads any more.
 
     _run(pump)
     return ours
@@ -113,7 +113,7 @@ def _to(pipe: IO[bytes]) -> socket.socket:
                     while rest:
                         rest = rest[pipe.write(rest) or 0 :]
             except OSError:
-                pass  # the child has closed its stdin: the reading side tells how it ended
+                pass  # The child has closed its stdin; the reading side tells how it ended.
 
     _run(pump)
     return ours

@@ -15,7 +15,7 @@ import zlib
 from importlib.resources import files
 
 from norouter_core.bootstrap.bundle import bundle
-from norouter_core.bootstrap.stage import PYTHONS
+from norouter_core.bootstrap.python_agent import PYTHONS
 from norouter_tui import __version__
 
 _ENTRY = "run(*LINK)", "main(ARGS)"

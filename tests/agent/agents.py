@@ -17,13 +17,17 @@ import psutil
 from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
+from norouter_core.bootstrap import bootstrap_for
+from norouter_core.bootstrap.base import Bootstrap
 from norouter_core.exec_commands.start_plan import StartPlan
-from norouter_core.links.stdio import StdioLink, Timing
+from norouter_core.links.agent_client import AgentClient
+from norouter_core.links.stdio import StdioLink
+from norouter_core.timing import Timing
 from tests.datagrams import Played
 from tests.servers import PATIENCE, Peer, tcp_pair
 
 ROOT = Path(__file__).parents[2]
-TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, verb=10)
+TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, request=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +96,11 @@ class Watcher:
 class Agent:
     """A link that is up, its hub, and all that was said on stderr."""
 
-    def __init__(self, io: Io, hub: RecordingHub, link: StdioLink, stderr: list[str]) -> None:
+    def __init__(self, io: Io, hub: RecordingHub, stdio: StdioLink, stderr: list[str]) -> None:
         self.io = io
         self.hub = hub
-        self.link = link
+        self.stdio = stdio
+        self.link: AgentClient = stdio.agent
         self.stderr = stderr
 
     async def listens(self, number: int, direct: tuple[str, int] | None = None) -> tuple[str, int]:
@@ -134,7 +139,7 @@ def shell_plan(path: str, *words: str, **variables: str) -> StartPlan:
 
 
 @asynccontextmanager
-async def agent(plan: StartPlan, timing: Timing = TIMING) -> AsyncIterator[Agent]:
+async def agent(start: StartPlan | Bootstrap, timing: Timing = TIMING) -> AsyncIterator[Agent]:
     """Brings an agent up, and ends it; no process of it is left.
 
     Raises:
@@ -143,9 +148,10 @@ async def agent(plan: StartPlan, timing: Timing = TIMING) -> AsyncIterator[Agent
     io = Io(asyncio.get_running_loop())
     hub = RecordingHub(io)
     stderr: list[str] = []
-    link = StdioLink(hub, io, plan, timing, stderr.append)
+    bootstrap = bootstrap_for(start, timing) if isinstance(start, StartPlan) else start
+    link = StdioLink(hub, io, bootstrap, timing, stderr.append)
     async with anyio.create_task_group() as tasks:
-        await link.start(tasks, lambda: None)
+        await link.start(tasks, lambda stage: None)
         try:
             yield Agent(io, hub, link, stderr)
         finally:

@@ -216,10 +216,10 @@ async def test_the_link_ends_with_the_agent(path: str) -> None:
     async with agent(shell_plan(path)) as host, echoing() as port:
         async with host.dialled("127.0.0.1", port) as (client, seen):
             assert await client.says(b"hello")
-            assert host.link._child is not None
-            os.kill(host.link._child.process.pid, signal.SIGKILL)
+            assert host.stdio._child is not None
+            os.kill(host.stdio._child.process.pid, signal.SIGKILL)
             async with asyncio.timeout(PATIENCE):
-                await host.link.wait_down()
+                await host.stdio.wait_down()
             assert await client.is_reset()
             assert (await seen.outcome())[0] == "gone"
         with pytest.raises(OperationError) as gone:

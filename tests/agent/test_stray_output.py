@@ -39,7 +39,7 @@ async def test_a_thread_that_prints_all_the_time(tmp_path: Path, round: int) -> 
         assert await host.link.resolve("localhost")
         async with host.dialled("127.0.0.1", port) as (client, _):
             assert await client.says(b"z" * 500_000)
-        assert not host.link.is_down
+        assert not host.stdio.is_down
     # What was printed is not lost either: it is shown as the host's own words.
     assert "stray print" in " ".join(host.stderr)
 

@@ -35,7 +35,7 @@ from norouter_core.model import DnsSpec, Forward, HostOptions, HostSpec, MeshSpe
 from tests.servers import Address, eventually
 
 ROOT = Path(__file__).parents[2]
-TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, verb=10)
+TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, request=10)
 BRISK = replace(TIMING, heartbeat=0.5)
 """A silent link is given up after 1.5 s."""
 
@@ -175,9 +175,9 @@ class Mesh:
 
     def pid(self, name: str) -> int:
         """The exec command's process."""
-        link = self.engine._supervisors[name].link
-        child = getattr(link, "_child", None)
-        assert child is not None, f"{name} has no command that runs"
+        stdio = self.engine._supervisors[name]._stdio
+        child = stdio and stdio._child
+        assert child, f"{name} has no command that runs"
         pid: int = child.process.pid
         return pid
 

@@ -145,7 +145,7 @@ async def test_a_stream_before_its_time_is_a_violation() -> None:
         await eventually(lambda: made.host("rogue").problem, "it has a problem")
         problem = made.host("rogue").problem
         assert problem is not None and problem.kind == "protocol"
-        assert "a stream before the hello" in problem.message
+        assert "a stream before the hub has attached" in problem.message
         assert made.engine.status().opened_total == 1
 
 
@@ -180,7 +180,7 @@ async def test_a_flood_of_stderr() -> None:
         lines = [e for e in made.events() if isinstance(e, Log) and e.host == "flood"]
         seconds = lines[-1].at - lines[0].at
         # By the clock's whole seconds, of which the first and the last are cut.
-        assert len(lines) <= (process._TOLD_A_SECOND + 1) * (int(seconds) + 2)
+        assert len(lines) <= (process._MAX_LINES_A_SECOND + 1) * (int(seconds) + 2)
 
 
 async def test_a_flood_that_ends_is_summed_up() -> None:

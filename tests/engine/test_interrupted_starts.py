@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from norouter_core.bootstrap.base import Exchange
 from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
-from norouter_core.links import process, stdio
+from norouter_core.links import stdio
+from norouter_core.links.agent_client import AgentClient
 from norouter_core.links.stdio import StdioLink
 from norouter_core.model import MeshSpec
 from tests.engine.descriptors import nothing_left, stale
@@ -52,17 +55,14 @@ class Moment:
 
 STEPS = [
     (stdio, "spawn"),
-    (StdioLink, "_search"),
-    (StdioLink, "_say_hello"),
-    (StdioLink, "_request"),
+    (Exchange, "search"),
+    (Exchange, "read_hello"),
+    (StdioLink, "_attach"),
+    (AgentClient, "_request"),
 ]
+QUICK = replace(TIMING, grace=0.2)
 MOMENTS = [Moment(owner, step, after) for owner, step in STEPS for after in (False, True)]
 NAMES = [f"{'after' if each.after else 'before'} {each.step.strip('_')}" for each in MOMENTS]
-
-
-@pytest.fixture(autouse=True)
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_GRACE", 0.2)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def reached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("reached", MOMENTS, ids=NAMES, indirect=True)
 async def test_removed(reached: asyncio.Event) -> None:
-    async with nothing_left(), mesh(local(), relayed("web"), wait=False) as made:
+    async with nothing_left(), mesh(local(), relayed("web"), timing=QUICK, wait=False) as made:
         await reached.wait()
         await made.engine.apply(made.engine.spec.without_host("web"))
         assert stale() == [] and children() == []
@@ -82,7 +82,7 @@ async def test_removed(reached: asyncio.Event) -> None:
 
 @pytest.mark.parametrize("reached", MOMENTS[1::2], ids=NAMES[1::2], indirect=True)
 async def test_restarted(reached: asyncio.Event) -> None:
-    async with nothing_left(), mesh(local(), relayed("web"), wait=False) as made:
+    async with nothing_left(), mesh(local(), relayed("web"), timing=QUICK, wait=False) as made:
         await reached.wait()
         await made.engine.restart("web")
         await made.ready()
@@ -92,7 +92,7 @@ async def test_restarted(reached: asyncio.Event) -> None:
 @pytest.mark.parametrize("reached", MOMENTS[1::2], ids=NAMES[1::2], indirect=True)
 async def test_cancelled(reached: asyncio.Event) -> None:
     async def life() -> None:
-        async with Engine(TIMING) as engine:
+        async with Engine(QUICK) as engine:
             await engine.apply(MeshSpec((local(), relayed("web"))))
             await asyncio.Event().wait()
 
@@ -109,10 +109,10 @@ async def test_cancelled(reached: asyncio.Event) -> None:
 async def test_between_hello_and_attach(ending: str) -> None:
     """The link speaks already, and its descriptors are watched."""
     rogue = relayed("web", cmd=program(DEEDS, "hello_only"))
-    async with nothing_left(), mesh(local(), rogue, wait=False) as made:
+    async with nothing_left(), mesh(local(), rogue, timing=QUICK, wait=False) as made:
         await made.log_says("asked to attach")
         link = made.engine._supervisors["web"]._stdio
-        assert link is not None and link._mux is not None
+        assert link is not None and link._handler is not None
         assert made.host("web").state is not HostState.READY
         if ending == "remove":
             await made.engine.apply(made.engine.spec.without_host("web"))
@@ -120,7 +120,7 @@ async def test_between_hello_and_attach(ending: str) -> None:
             await made.engine.restart("web")
             await made.log_says("asked to attach")
         assert stale() == []
-        assert link.is_down and link._mux._tick_timer.cancelled()
+        assert link.is_down and link._handler.mux._tick_timer.cancelled()
         if ending == "remove":
             assert children() == []
 
@@ -128,7 +128,10 @@ async def test_between_hello_and_attach(ending: str) -> None:
 async def test_an_engine_that_is_hurried_while_a_host_starts() -> None:
     """`kill_now` ends what ignores every signal, at whatever point it is."""
     deaf = ("sh", "-c", "trap '' TERM HUP INT PIPE; echo deaf >&2; while :; do sleep 1; done", "sh")
-    async with nothing_left(), mesh(local(), relayed("web", cmd=deaf), wait=False) as made:
+    async with (
+        nothing_left(),
+        mesh(local(), relayed("web", cmd=deaf), timing=QUICK, wait=False) as made,
+    ):
         await made.log_says("deaf")
         made.engine.kill_now()
         await eventually(lambda: made.host("web").problem, "its end is seen")

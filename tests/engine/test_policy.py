@@ -88,7 +88,7 @@ async def test_an_agent_that_answers_nothing_is_asked_so_much_and_no_more() -> N
 
 
 async def test_a_direct_stream_that_its_host_does_not_kill() -> None:
-    async with beside("keeps", timing=replace(TIMING, verb=0.3)) as (made, _):
+    async with beside("keeps", timing=replace(TIMING, request=0.3)) as (made, _):
         await eventually(lambda: [s for s in made.streams if s.direct], "its report is taken")
         (number,) = (s.id for s in made.streams if s.direct)
         with pytest.raises(OperationError, match="no answer to 'kill'"):

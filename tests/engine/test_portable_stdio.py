@@ -58,9 +58,9 @@ async def carries(made: Mesh, name: str) -> None:
 
 
 def runs_pumped(made: Mesh, name: str) -> bool:
-    child = getattr(made.engine._supervisors[name].link, "_child", None)
-    assert child is not None
-    return isinstance(child.process, PumpedProcess)
+    stdio = made.engine._supervisors[name]._stdio
+    assert stdio is not None and stdio._child is not None
+    return isinstance(stdio._child.process, PumpedProcess)
 
 
 async def test_a_mesh_comes_up_carries_bytes_and_ends(pumped: bool) -> None:
@@ -152,7 +152,7 @@ async def test_a_pumped_stderr_is_closed_whenever_its_reader_ends(
 ) -> None:
     monkeypatch.setattr(process, "PUMPED", True)
     async with nothing_left():
-        child = await process.spawn(("sh", "-c", "echo hello >&2; exec cat"))
+        child = await process.spawn(("sh", "-c", "echo hello >&2; exec cat"), 2.0)
         said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         reading = asyncio.ensure_future(child.read_stderr(said.set_result))
         assert await said == "hello"

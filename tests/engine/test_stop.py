@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from norouter_core.engine import Engine, backoff
 from norouter_core.engine.status import HostState
-from norouter_core.links import process
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (
     TIMING,
@@ -33,9 +33,7 @@ ROGUE = Path(__file__).with_name("rogue.py")
 DEAF = "trap '' TERM HUP INT PIPE; "
 
 
-@pytest.fixture
-def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_GRACE", 0.2)
+QUICK = replace(TIMING, grace=0.2)
 
 
 async def running(*hosts: HostSpec) -> tuple[Engine, Mesh]:
@@ -73,7 +71,7 @@ async def test_leaving_ends_everything() -> None:
         started = time.monotonic()
         await engine.__aexit__(None, None, None)
         # The agents end when they are told to: nobody is killed, and no grace is waited out.
-        assert time.monotonic() - started < process._GRACE
+        assert time.monotonic() - started < TIMING.grace
         assert children() == []
         for address in addresses:
             assert await refuses(address)
@@ -105,12 +103,12 @@ STARTS = {
 @pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
 @pytest.mark.parametrize("state", [None, HostState.STARTING, HostState.BOOTSTRAPPING])
 async def test_cancelled_during_the_start(
-    command: tuple[str, ...], state: HostState | None, short_grace: None
+    command: tuple[str, ...], state: HostState | None
 ) -> None:
     """At any point of it: before the first turn of the loop, or with the agent on its way."""
 
     async def life() -> None:
-        async with Engine(TIMING) as engine:
+        async with Engine(QUICK) as engine:
             await engine.apply(MeshSpec((local(), relayed("web", cmd=command))))
             with engine.subscribe() as events:
                 while state is not None:
@@ -130,7 +128,7 @@ async def test_cancelled_during_the_start(
     assert children() == []
 
 
-async def test_left_while_it_starts(short_grace: None) -> None:
+async def test_left_while_it_starts() -> None:
     async with mesh(local(), *(relayed(f"web-{n}") for n in range(3)), wait=False) as made:
         await eventually(children, "a command runs")
         assert made.engine.status().hosts
@@ -143,9 +141,9 @@ IGNORANT = {
 
 
 @pytest.mark.parametrize("script", IGNORANT.values(), ids=IGNORANT)
-async def test_a_command_that_ignores_every_signal(script: str, short_grace: None) -> None:
+async def test_a_command_that_ignores_every_signal(script: str) -> None:
     command = ("sh", "-c", script, "_", *exec_command("sh"))
-    async with Engine(TIMING) as engine:
+    async with Engine(QUICK) as engine:
         await engine.apply(MeshSpec((local(), relayed("web", cmd=command))))
         await eventually(children, "it runs")
         if "$@" in script:
@@ -155,23 +153,23 @@ async def test_a_command_that_ignores_every_signal(script: str, short_grace: Non
     assert children() == []
 
 
-async def test_an_agent_that_ignores_everything(short_grace: None) -> None:
+async def test_an_agent_that_ignores_everything() -> None:
     stubborn = relayed("web", cmd=program(ROGUE, "stubborn"))
-    async with mesh(local(), stubborn) as made:
+    async with mesh(local(), stubborn, timing=QUICK) as made:
         assert made.host("web").state is HostState.READY
         started = time.monotonic()
     assert time.monotonic() - started < 6
 
 
-async def test_what_a_command_started_beside_itself_goes_too(short_grace: None) -> None:
+async def test_what_a_command_started_beside_itself_goes_too() -> None:
     command = ("sh", "-c", 'sleep 300 & exec "$@"', "_", *exec_command("sh"))
     async with mesh(local(), relayed("web", cmd=command)):
         assert len(children()) == 2
 
 
-async def test_a_host_that_is_removed_while_it_starts(short_grace: None) -> None:
+async def test_a_host_that_is_removed_while_it_starts() -> None:
     silent = relayed("web", cmd=("sh", "-c", "exec sleep 60", "sh"))
-    async with mesh(local(), silent, wait=False) as made:
+    async with mesh(local(), silent, wait=False, timing=QUICK) as made:
         await eventually(children, "it runs")
         await made.apply(made.engine.spec.without_host("web"))
         assert children() == []
@@ -207,5 +205,5 @@ async def test_killed_at_once_by_a_user_in_a_hurry() -> None:
     started = time.monotonic()
     await engine.__aexit__(None, None, None)
     await hurrying
-    assert time.monotonic() - started < process._GRACE
+    assert time.monotonic() - started < TIMING.grace
     assert children() == []

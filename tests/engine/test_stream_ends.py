@@ -13,8 +13,8 @@ from norouter_core.engine import Engine
 from norouter_core.engine.events import StreamClosed, StreamOpened
 from norouter_core.engine.status import HostState
 from norouter_core.engine.supervisor import Supervisor
-from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
+from norouter_core.links.stdio import StdioLink
 from norouter_core.model import MeshSpec
 from tests.engine.meshes import TIMING, Mesh, forward, host, local, mesh, relayed
 from tests.servers import Target, connect, echoing, eventually, serving
@@ -131,7 +131,7 @@ async def test_a_fault_of_ours_ends_the_streams_of_that_host(
     broken = asyncio.Event()
     until_down = Supervisor._until_down_or_again
 
-    async def breaks(supervisor: Supervisor, link: Link) -> bool:
+    async def breaks(supervisor: Supervisor, link: LocalLink | StdioLink) -> bool:
         if not isinstance(link, LocalLink):
             return await until_down(supervisor, link)
         async with asyncio.TaskGroup() as tasks:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from norouter_core.bootstrap.bundle import bundle
-from norouter_core.bootstrap.stage import stage0
+from norouter_core.bootstrap.python_agent import stage0
 from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 

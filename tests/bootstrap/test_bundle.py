@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from norouter_core.bootstrap import stage
+from norouter_core.bootstrap import python_agent
 from norouter_core.bootstrap.bundle import MAX_BYTES, bundle
 from tests.servers import PATIENCE
 from tests.transports.pythons import Python, pythons
@@ -86,15 +86,15 @@ def test_runs_where_every_warning_is_an_error(python: Python) -> None:
 
 
 def test_stage_0_is_one_line_that_a_terminal_takes() -> None:
-    line = stage.stage0("f" * 16, BUNDLE)
+    line = python_agent.stage0("f" * 16, BUNDLE)
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
     # A terminal's line discipline takes 4095 bytes; the next belongs to another line.
     assert len(line) < 4096
     line.decode("ascii")
-    assert stage.marker("f" * 16) not in line
+    assert python_agent.marker("f" * 16) not in line
 
 
 def test_what_follows_the_marker_tells_its_length() -> None:
-    sent = stage.payload(BUNDLE)
+    sent = python_agent.payload(BUNDLE)
     assert int(sent[:8], 16) == len(sent) - 8
     assert zlib.decompress(sent[8:]).startswith(b"MODULES = ")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from norouter_core.bootstrap.handshake import (
     MAX_NOISE,
-    AgentReady,
+    Found,
     HelloSearch,
     MarkerSearch,
     NoPython,
@@ -20,7 +20,7 @@ LINE = b"for p in python3 python3.14 python3.13 python3.12; do q=$(command -v $p
 MARKER = f"NOROUTER:{NONCE}:".encode()
 HELLO = frames.json_frame(messages.encode(messages.event("hello", {"protocol": 1})))
 
-Outcome = AgentReady | NoPython | None
+Outcome = Found | NoPython | None
 
 
 def fed(search: MarkerSearch | HelloSearch, *pieces: bytes) -> tuple[Outcome, bytes]:
@@ -33,7 +33,7 @@ def fed(search: MarkerSearch | HelloSearch, *pieces: bytes) -> tuple[Outcome, by
 
 
 def marker_search() -> MarkerSearch:
-    return MarkerSearch(NONCE, LINE)
+    return MarkerSearch(MARKER, LINE)
 
 
 BANNER = b"Welcome to web-1\r\nLast login: never\n\n"
@@ -48,7 +48,7 @@ def test_the_marker_is_found_at_every_split(said: bytes, rest: bytes) -> None:
     for at in range(1, len(said)):
         search = marker_search()
         found, later = fed(search, said[:at], said[at:])
-        assert isinstance(found, AgentReady)
+        assert isinstance(found, Found)
         assert found.rest + later == rest
         assert search.noise == BANNER and not search.echoed
 
@@ -56,7 +56,7 @@ def test_the_marker_is_found_at_every_split(said: bytes, rest: bytes) -> None:
 def test_the_marker_is_found_byte_by_byte() -> None:
     said = BANNER + MARKER + b"go\n" + HELLO
     found, later = fed(marker_search(), *(said[i : i + 1] for i in range(len(said))))
-    assert isinstance(found, AgentReady) and found.rest + later == HELLO
+    assert isinstance(found, Found) and found.rest + later == HELLO
 
 
 def test_a_report_is_found_at_every_split() -> None:
@@ -70,7 +70,7 @@ def test_a_report_is_found_at_every_split() -> None:
 def test_another_markers_nonce_is_noise() -> None:
     search = marker_search()
     assert search.feed(b"NOROUTER:fedcba9876543210:go\n") is None
-    assert search.feed(MARKER + b"go\n") == AgentReady(b"")
+    assert search.feed(MARKER + b"go\n") == Found(b"")
 
 
 def test_our_own_line_coming_back_is_an_echo() -> None:
@@ -95,7 +95,7 @@ def test_the_marker_is_found_after_much_noise() -> None:
     search = marker_search()
     for _ in range(MAX_NOISE * 8 // 1000):
         assert search.feed(b"x" * 1000) is None
-    assert search.feed(b"\n" + MARKER + b"go\nrest") == AgentReady(b"rest")
+    assert search.feed(b"\n" + MARKER + b"go\nrest") == Found(b"rest")
 
 
 @pytest.mark.parametrize("noise", [b"", BANNER, b"\x00\x01\x02 binary \xff"])
@@ -103,7 +103,7 @@ def test_a_hello_is_found_at_every_split(noise: bytes) -> None:
     said = noise + HELLO + b"more"
     for at in range(1, len(said)):
         found, later = fed(HelloSearch(), said[:at], said[at:])
-        assert isinstance(found, AgentReady)
+        assert isinstance(found, Found)
         assert found.rest + later == HELLO + b"more"
 
 
@@ -117,4 +117,4 @@ def test_any_noise_before_a_hello_is_skipped(noise: bytes, data: st.DataObject) 
     at = data.draw(st.integers(0, len(said)))
     pieces = [piece for piece in (said[:at], said[at:]) if piece]
     found, later = fed(HelloSearch(), *pieces)
-    assert isinstance(found, AgentReady) and found.rest + later == HELLO
+    assert isinstance(found, Found) and found.rest + later == HELLO

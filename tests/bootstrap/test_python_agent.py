@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.bootstrap import stage
+from norouter_core.bootstrap.base import Bootstrap
+from norouter_core.bootstrap.python_agent import PythonAgent
 from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.exec_commands.start_plan import StartPlan
-from norouter_core.links.stdio import StartFailed, Timing
+from norouter_core.links.stdio import StartFailed
+from norouter_core.timing import Timing
 from tests.agent.agents import ROOT, agent, plain_path, python_on_path, shell_plan
 
 pytestmark = pytest.mark.anyio
@@ -28,9 +30,17 @@ def pyenv(version: str) -> Path:
     return found[-1]
 
 
-async def failure(plan: StartPlan) -> Evidence:
+TIMING = Timing(shell=15, hello=15)
+
+
+def python_agent(path: str, pythons: tuple[str, ...], **variables: str) -> PythonAgent:
+    """One that looks for these Pythons only."""
+    return PythonAgent(shell_plan(path, **variables).argv, TIMING, pythons)
+
+
+async def failure(start: StartPlan | Bootstrap) -> Evidence:
     with pytest.RaisesGroup(StartFailed) as failed:
-        async with agent(plan, Timing(shell=15, hello=15)):
+        async with agent(start, TIMING):
             pass
     error = failed.value.exceptions[0]
     assert isinstance(error, StartFailed)
@@ -73,11 +83,10 @@ async def test_goes_on_from_old_pythons_to_a_good_one(tmp_path: Path) -> None:
         assert tuple(map(int, host.link.hello.python.split("."))) >= (3, 8)
 
 
-async def test_only_old_pythons_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "PYTHONS", ("python3", "python"))
+async def test_only_old_pythons_are_named(tmp_path: Path) -> None:
     python_on_path(tmp_path / "bin", pyenv("2.7"), "python")
     path = python_on_path(tmp_path / "bin", pyenv("3.6"))
-    evidence = await failure(shell_plan(path))
+    evidence = await failure(python_agent(path, ("python3", "python")))
     lines = evidence.report.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         str(tmp_path / "bin" / name) for name in ("python3", "python")
@@ -87,11 +96,11 @@ async def test_only_old_pythons_are_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert diagnose(evidence).kind == ProblemKind.PYTHON_TOO_OLD
 
 
-async def test_no_python_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "PYTHONS", ("python3", "/no/such/python3"))
+async def test_no_python_at_all(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
-    evidence = await failure(StartPlan(("env", f"PATH={tmp_path}/bin", "sh"), installed=False))
+    pythons = "python3", "/no/such/python3"
+    evidence = await failure(python_agent(f"{tmp_path}/bin", pythons))
     assert evidence.report == "no python"
     problem = diagnose(evidence)
     assert problem.kind == ProblemKind.NO_PYTHON and problem.permanent
@@ -109,13 +118,10 @@ sys.meta_path.insert(0, Without())
 """
 
 
-async def test_a_python_without_a_module_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(stage, "PYTHONS", ("python3",))
+async def test_a_python_without_a_module_is_named(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_WITHOUT_JSON)
     path = plain_path(tmp_path / "bin")
-    evidence = await failure(shell_plan(path, PYTHONPATH=str(tmp_path)))
+    evidence = await failure(python_agent(path, ("python3",), PYTHONPATH=str(tmp_path)))
     assert evidence.report == f"{tmp_path}/bin/python3: no module named 'json'"
     problem = diagnose(evidence)
     assert problem.kind == ProblemKind.PYTHON_CRIPPLED and "`json`" in problem.message
@@ -130,19 +136,17 @@ async def test_a_crippled_python_gives_way_to_a_whole_one(tmp_path: Path) -> Non
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
 
 
-async def test_scripts_that_start_a_python_are_each_tried_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_scripts_that_start_a_python_are_each_tried_once(tmp_path: Path) -> None:
     """Such as pyenv's: what runs is not the file that was found."""
-    monkeypatch.setattr(stage, "PYTHONS", ("python3", "python"))
+    pythons = "python3", "python"
     (tmp_path / "bin").mkdir()
-    for name in stage.PYTHONS:
+    for name in pythons:
         shim = tmp_path / "bin" / name
         shim.write_text(f'#!/bin/sh\nexec {pyenv("3.6")} "$@"\n')
         shim.chmod(0o755)
-    evidence = await failure(shell_plan(f"{tmp_path}/bin:/usr/bin:/bin"))
+    evidence = await failure(python_agent(f"{tmp_path}/bin:/usr/bin:/bin", pythons))
     assert [line.split(": is Python 3.6.")[0] for line in evidence.report.splitlines()] == [
-        str(tmp_path / "bin" / name) for name in stage.PYTHONS
+        str(tmp_path / "bin" / name) for name in pythons
     ]
 
 

@@ -20,7 +20,7 @@ from norouter_core.exec_commands.diagnosis import (
 )
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 from norouter_core.exec_commands.stderr_patterns.matching import find
-from tests.bootstrap.evidence import CORPUS, Seen
+from tests.exec_commands.evidence import CORPUS, Seen
 
 WITHOUT_RETRY = set(
     "command-not-found not-executable permission-denied login-failed host-key no-shell no-python "

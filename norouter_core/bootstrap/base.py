@@ -1,0 +1,131 @@
+"""What a bootstrap is, and what every bootstrap does on a command's stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import anyio
+
+from norouter_core.agent.identity import PROTOCOL
+from norouter_core.bootstrap.handshake import Found, HelloReader, NoPython, Search
+from norouter_core.bootstrap.hello import Hello
+from norouter_core.errors import NorouterError
+from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.wire.errors import Violation
+
+Progress = Callable[[Stage], None]
+"""Called with each stage that a start reaches."""
+
+_CHUNK = 65536
+
+
+class Stdio(Protocol):
+    """The hub's ends of a running command's stdout and stdin: non-blocking sockets."""
+
+    @property
+    def reading(self) -> socket.socket: ...
+    @property
+    def writing(self) -> socket.socket: ...
+
+
+class Bootstrap(Protocol):
+    """Brings up one kind of agent behind an exec command."""
+
+    argv: tuple[str, ...]
+    """The command to run."""
+
+    async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
+        """Bring up the agent; return its hello, and the bytes that followed it.
+
+        Raises:
+            BootstrapError: no agent came up.
+        """
+        ...
+
+
+class BootstrapError(NorouterError):
+    """No agent came up. `evidence` still lacks the command's exit status and its stderr."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(f"{evidence.stage}: {evidence.argv}")
+        self.evidence = evidence
+
+
+class Exchange:
+    """The exchange with a command before its link begins."""
+
+    def __init__(self, argv: tuple[str, ...], stdio: Stdio, progress: Progress) -> None:
+        self._argv = argv
+        self._stdio = stdio
+        self._progress = progress
+        self._stage = Stage.SPAWN
+
+    def enter(self, stage: Stage) -> None:
+        """Note how far the start has come; an error from now on names this stage."""
+        self._stage = stage
+        self._progress(stage)
+
+    async def send(self, data: bytes) -> None:
+        """Write to the command's stdin."""
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._stdio.writing, data)
+        except OSError:
+            pass  # The command has ended; what it printed tells why.
+
+    async def search(self, search: Search, limit: float) -> bytes:
+        """Read until a search finds what it looks for; return what followed it.
+
+        `limit` is in seconds, here and below.
+
+        Raises:
+            BootstrapError: it does not come.
+        """
+        with anyio.move_on_after(limit):
+            while True:
+                data = await self._receive()
+                found = search.feed(data) if data else None
+                # The echo of a TTY may come together with the marker.
+                if isinstance(found, Found) and not search.echoed:
+                    return found.rest
+                if isinstance(found, NoPython):
+                    raise self._error(stdout=search.noise, report=found.report)
+                if not data or search.echoed or search.too_noisy:
+                    raise self._error(
+                        stdout=search.noise, echoed=search.echoed, noise=search.too_noisy
+                    )
+        raise self._error(stdout=search.noise, timed_out=limit)
+
+    async def read_hello(self, data: bytes, limit: float) -> tuple[Hello, bytes]:
+        """Read the hello of an agent, which begins with `data`; return what followed it as well.
+
+        Raises:
+            BootstrapError: it does not come, or is not one that this hub understands.
+        """
+        reader = HelloReader()
+        try:
+            async with asyncio.timeout(limit):
+                while (found := reader.feed(data)) is None:
+                    data = await self._receive()
+                    if not data:
+                        raise self._error()
+        except TimeoutError:
+            raise self._error(timed_out=limit) from None
+        except Violation as violation:
+            raise self._error(violation=str(violation)) from None
+        version = found[0].protocol
+        if version != PROTOCOL:
+            reason = f"the agent speaks version {version} of the protocol, not {PROTOCOL}"
+            raise self._error(violation=reason)
+        return found
+
+    async def _receive(self) -> bytes:
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._stdio.reading, _CHUNK)
+        except OSError:
+            return b""
+
+    def _error(self, **seen: Any) -> BootstrapError:
+        return BootstrapError(Evidence(self._argv, self._stage, **seen))

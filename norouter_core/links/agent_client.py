@@ -1,0 +1,221 @@
+"""What the hub asks of an agent over a link, and what the agent answers.
+
+Answers come from a machine that the hub does not trust. One of a wrong form raises `Violation`
+with the code `json`, which ends the link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from norouter_core.agent.ends import End, Nowhere, join, proto_of
+from norouter_core.agent.identity import PROTOCOL
+from norouter_core.agent.mux import Mux
+from norouter_core.agent.wire_end import WireEnd
+from norouter_core.bootstrap.hello import Hello
+from norouter_core.links.base import UNSUPPORTED, OperationError
+from norouter_core.sanitize import strip_line
+from norouter_core.wire import messages
+from norouter_core.wire.connection import BEHIND
+from norouter_core.wire.errors import Violation
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
+    from norouter_core.wire.messages import Json
+
+_Parsed = TypeVar("_Parsed")
+
+MAX_REQUESTS = 4096
+"""Requests that may be open on one link. The clients of an agent that answers nothing can make the
+hub ask ever more of it."""
+
+NO_UDP = "the agent installed on the host is older than this program and has no UDP"
+
+
+class AgentClient:
+    """The agent behind one link, from its hello to the end of the link."""
+
+    def __init__(self, mux: Mux, requests: Requests, hello: Hello, timeout: float) -> None:
+        self.hello = hello
+        self._mux = mux
+        self._requests = requests
+        self._timeout = timeout
+
+    @property
+    def round_trip(self) -> float | None:
+        heartbeat = self._mux.heartbeat
+        return heartbeat.round_trip if heartbeat else None
+
+    # -- streams ---------------------------------------------------------------------------
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        if other.datagrams and "udp" not in self.hello.features:
+            other.reset("not-allowed", NO_UDP)
+            return Nowhere()
+        if self._mux.connection.outbox.crowded:
+            other.reset("too-many", BEHIND)
+            return Nowhere()
+        end = self._mux.open({"target": [host, port], "proto": proto_of(other)})
+        end.observer = observer
+        join(other, end)
+        return end
+
+    def can_splice(self, client: End, target: End) -> bool:
+        ours = (isinstance(end, WireEnd) and end.mux is self._mux for end in (client, target))
+        return "splice" in self.hello.features and all(ours)
+
+    async def splice(
+        self, listener: int, client: End, target: End, accepted: Callable[[int], None]
+    ) -> None:
+        assert isinstance(client, WireEnd) and isinstance(target, WireEnd)
+        args = {"listener": listener, "client": client.stream.id, "target": target.stream.id}
+
+        def parse(data: Json) -> None:
+            accepted(messages.field(data, "stream", int))
+
+        # No time limit: what the agent has taken over must not go unseen while there is a link.
+        await self._request("splice", args, parse, limit=None)
+
+    # -- operations ------------------------------------------------------------------------
+
+    async def attach(self, heartbeat: float) -> None:
+        """Answer the hello (SPEC.md section 2)."""
+        args = {"name": "hub", "protocol": PROTOCOL, "heartbeat": heartbeat}
+        await self._run("attach", args, dict)
+
+    async def listen(
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: tuple[str, int] | None,
+        proto: str = "tcp",
+    ) -> tuple[str, int, bool]:
+        args = {"listener": number, "host": host, "port": port, "direct": direct}
+        if proto != "tcp":
+            if proto not in self.hello.features:
+                raise OperationError(UNSUPPORTED, NO_UDP)
+            args["proto"] = proto
+        return await self._run("listen", args, _parse_bound)
+
+    async def unlisten(self, number: int) -> None:
+        await self._run("unlisten", {"listener": number}, dict)
+
+    async def ping(self) -> float:
+        began = time.perf_counter()
+        await self._run("echo", {}, dict)
+        return time.perf_counter() - began
+
+    async def resolve(self, name: str) -> list[str]:
+        return await self._run("resolve", {"name": name}, _parse_addresses)
+
+    async def read(self, path: str, limit: int) -> str:
+        return await self._run("read", {"path": path, "limit": limit}, _parse_text)
+
+    async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
+        args = {"path": path, "text": text, "mode": mode, "name": name}
+        return await self._run("write", args, dict)
+
+    async def kill_direct(self, number: int) -> None:
+        await self._run("kill", {"stream": number}, dict)
+
+    async def _run(self, op: str, args: Json, parse: Callable[[Json], _Parsed]) -> _Parsed:
+        return await self._request(op, args, parse, limit=self._timeout)
+
+    async def _request(
+        self, op: str, args: Json, parse: Callable[[Json], _Parsed], *, limit: float | None
+    ) -> _Parsed:
+        if self._mux.connection.outbox.full:
+            raise OperationError("too-many", BEHIND)
+        number, answer = self._requests.begin(parse)
+        try:
+            self._mux.message(messages.request(number, op, args))
+            async with asyncio.timeout(limit):
+                return await answer
+        except TimeoutError:
+            raise OperationError("timeout", f"no answer to {op!r} within {limit:.0f} s") from None
+        finally:
+            self._requests.end(number)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    answer: asyncio.Future[Any]
+    parse: Callable[[Json], Any]
+
+
+class Requests:
+    """The open requests of one link, by number."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, _Request] = {}
+        self._last = 0
+        self._lost = ""
+
+    def begin(self, parse: Callable[[Json], _Parsed]) -> tuple[int, asyncio.Future[_Parsed]]:
+        """Return the number of a new request and its answer to wait for; `end` has to follow.
+
+        `parse` reads the answer as it comes: a malformed one is a violation on the link, as with
+        any other frame, and not the fault of the caller.
+
+        Raises:
+            OperationError: `too-many` are open, or the link is `gone`.
+        """
+        if self._lost:
+            raise OperationError("gone", self._lost)
+        if len(self._open) >= MAX_REQUESTS:
+            raise OperationError("too-many", f"{MAX_REQUESTS} requests wait for the agent's answer")
+        self._last += 1
+        answer: asyncio.Future[_Parsed] = asyncio.get_running_loop().create_future()
+        self._open[self._last] = _Request(answer, parse)
+        return self._last, answer
+
+    def end(self, number: int) -> None:
+        """Forget a request."""
+        self._open.pop(number, None)
+
+    def take(self, body: Json) -> None:
+        """Take a result; one that nobody waits for is ignored.
+
+        Raises:
+            Violation: it is malformed.
+        """
+        request = self._open.get(messages.field(body, "request_id", int))
+        if request is None or request.answer.done():
+            return
+        error = body.get("error")
+        if error is None:
+            request.answer.set_result(request.parse(messages.field(body, "data", dict)))
+        elif isinstance(error, dict):
+            code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
+            request.answer.set_exception(OperationError(code, strip_line(reason)))
+        else:
+            raise Violation("json", "'error' is not an object")
+
+    def close(self, reason: str) -> None:
+        """Fail every request, now and later: the link has ended."""
+        self._lost = f"the link was lost: {reason}"
+        for request in self._open.values():
+            if not request.answer.done():
+                request.answer.set_exception(OperationError("gone", self._lost))
+
+
+def _parse_bound(data: Json) -> tuple[str, int, bool]:
+    host, port = messages.address([data.get("host"), data.get("port")])
+    return strip_line(host), port, data.get("fallback") is True
+
+
+def _parse_addresses(data: Json) -> list[str]:
+    found = messages.field(data, "addresses", list)
+    if not all(isinstance(address, str) for address in found):
+        raise Violation("json", "an address that is not text")
+    return [strip_line(address) for address in found]
+
+
+def _parse_text(data: Json) -> str:
+    text: str = messages.field(data, "text", str)
+    return text

@@ -1,0 +1,23 @@
+"""The time limits of a host's start and of its link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Time limits in seconds. One value serves a whole engine; tests pass shorter ones."""
+
+    shell: float = 45.0
+    """From the start of a command to the first answer of its shell; a login may be slow."""
+    hello: float = 20.0
+    """From that answer to the agent's hello."""
+    installed: float = 20.0
+    """How long an installed agent may stay silent."""
+    heartbeat: float = 2.0
+    """The interval of SPEC.md section 7."""
+    request: float = 10.0
+    """How long an agent may take to answer a request."""
+    grace: float = 2.0
+    """Between asking a command to end and killing it."""
