@@ -8,19 +8,19 @@ from enum import StrEnum
 from typing import Any
 
 from norouter_core.commands.units import parse_span
-from norouter_core.manifest.nodes import closest
-from norouter_core.manifest.ports import parse_forward
+from norouter_core.manifest.options import OFF, TYPES
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.routes import parse_target
-from norouter_core.manifest.values import check_auth, check_hostname, parse_listen, parse_port
-from norouter_core.manifest.vips import parse_vip
-from norouter_core.model import AgentMode, DnsSpec, Forward, ProxySpec
+from norouter_core.manifest.values import (
+    check_auth,
+    check_hostname,
+    parse_forward,
+    parse_listen,
+    parse_port,
+    parse_target,
+    parse_vip,
+)
+from norouter_core.model import Forward, ProxySpec
 from norouter_core.sanitize import quote
-
-DEFAULT = "default"
-"""What takes an option of a host back to what the template, or norouter, says."""
-
-OFF = "off"
 
 
 class ArgumentType(StrEnum):
@@ -49,8 +49,8 @@ class ArgumentType(StrEnum):
     """`on`, `off` or `default`."""
     DNS = "dns"
     """The port of a host's DNS, `off` or `default`."""
-    FOLDER = "folder"
-    """A folder of a host's, `off` or `default`."""
+    DIRECTORY = "directory"
+    """A directory on a host, `off` or `default`."""
     FILTER = "filter"
     SECONDS = "seconds"
     COUNT = "count"
@@ -109,31 +109,6 @@ def _auth(text: str) -> str:
     return text
 
 
-def _agent(text: str) -> AgentMode | None:
-    return (
-        None if text == DEFAULT else AgentMode(_one_of(text, ArgumentType.AGENT, "a way to run it"))
-    )
-
-
-def _switch(text: str) -> bool | None:
-    return {"on": True, "off": False, DEFAULT: None}[_one_of(text, ArgumentType.SWITCH, "a switch")]
-
-
-def _dns(text: str) -> DnsSpec | None:
-    if text == DEFAULT:
-        return None
-    return DnsSpec(disable=True) if text == OFF else DnsSpec(port=parse_port(text, "port"))
-
-
-def _one_of(text: str, kind: ArgumentType, what: str) -> str:
-    words = choices(kind)
-    if text not in words:
-        guess = closest(text, words)
-        hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(words)}"
-        raise ValidationError(f"{quote(text)} is not {what}", hint)
-    return text
-
-
 def _file(text: str) -> str:
     if not text:
         raise ValidationError("the name of the file is empty", "name a file")
@@ -141,14 +116,12 @@ def _file(text: str) -> str:
 
 
 _CHOICES = {
-    ArgumentType.AGENT: (*(mode.value for mode in AgentMode), DEFAULT),
-    ArgumentType.SWITCH: ("on", "off", DEFAULT),
-    ArgumentType.FOLDER: (OFF, DEFAULT),
-    ArgumentType.DNS: (OFF, DEFAULT),
+    **{ArgumentType(name): each.choices for name, each in TYPES.items()},
     ArgumentType.ADDRESS: (OFF,),
 }
 
 _RULES: dict[ArgumentType, Callable[[str], Any]] = {
+    **{ArgumentType(name): each.from_text for name, each in TYPES.items()},
     ArgumentType.NAME: _name,
     ArgumentType.PORT: _published,
     ArgumentType.FORWARD: _forward,
@@ -159,10 +132,6 @@ _RULES: dict[ArgumentType, Callable[[str], Any]] = {
     ArgumentType.ADDRESS: _address,
     ArgumentType.AUTH: _auth,
     ArgumentType.FILE: _file,
-    ArgumentType.FOLDER: _file,
-    ArgumentType.DNS: _dns,
     ArgumentType.TARGET: parse_target,
-    ArgumentType.AGENT: _agent,
-    ArgumentType.SWITCH: _switch,
     ArgumentType.SECONDS: parse_span,
 }

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from norouter_core.commands.tokenizer import TokenError, Word, tokenize
 from norouter_core.commands.units import parse_size, parse_span
-from norouter_core.manifest.nodes import closest
 from norouter_core.manifest.problems import ValidationError
+from norouter_core.manifest.values import closest
 from norouter_core.sanitize import quote
 
 if TYPE_CHECKING:

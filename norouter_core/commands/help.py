@@ -8,7 +8,7 @@ from norouter_core.commands.parser import find_verb
 from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, GROUPS, VERBS
 from norouter_core.commands.results import Failure
 from norouter_core.commands.verb import Argument, Option, Verb
-from norouter_core.manifest.nodes import closest
+from norouter_core.manifest.values import closest
 from norouter_core.sanitize import quote
 
 _INTRO = """\

@@ -15,8 +15,8 @@ from norouter_core.commands.tokenizer import TokenError, Word, tokenize
 from norouter_core.commands.verb import Argument, Option, Verb
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.pasted import begins_with_program, is_exec_command
-from norouter_core.manifest.nodes import closest
 from norouter_core.manifest.problems import ValidationError
+from norouter_core.manifest.values import closest
 from norouter_core.sanitize import quote
 
 HELP = BY_WORDS["help",]

@@ -1,96 +1,135 @@
-"""What must hold across hosts: unique names and VIPs, listeners that do not collide; and the
-allotment of VIPs, which needs to know them all."""
+"""Rules across hosts: unique names and VIPs, and listeners that do not collide.
+
+The allocation of VIPs is here too, since it needs to know all of them.
+"""
 
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from yaml.nodes import Node
 
-from norouter_core.manifest.hosts import HostDraft, OptionsDraft
+from norouter_core.manifest.compose import is_plain
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.report import Report
-from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
-from norouter_core.model import Host, MeshSpec
+from norouter_core.manifest.values import LOCAL_VIP, allocate_vip
+from norouter_core.model import Host, HostOptions, HostSpec, MeshSpec, format_address
 from norouter_core.sanitize import quote
 
 
-def check_names(drafts: list[HostDraft], report: Report) -> dict[str, None]:
-    """Reports names and aliases that are there twice; returns all of them in lower case, in
-    the manifest's order."""
+@dataclass(slots=True)
+class HostDraft:
+    """A host as read: its values by field, and the nodes of its keys, to which problems point.
+
+    `vip` is empty if none is set (or none that is valid).
+    """
+
+    name: str
+    key: Node
+    vip: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    options: HostOptions = field(default_factory=HostOptions)
+    nodes: Mapping[str, Node] = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        return "cmd" not in self.nodes
+
+    def names(self) -> Iterator[tuple[str, Node]]:
+        """Yield its name and its aliases, each with its node."""
+        yield self.name, self.key
+        if self.values.get("aliases"):
+            for item in self.nodes["aliases"].value:
+                if is_plain(item, "str"):
+                    yield item.value, item
+
+    def spec(self) -> HostSpec:
+        values = {**self.values, "vip": self.vip}
+        return HostSpec(name=self.name, options=self.options, **values)
+
+
+def check_names(drafts: list[HostDraft], report: Report) -> list[str]:
+    """Report duplicate names and aliases; return all of them in lower case, in order."""
     found: dict[str, Node] = {}
     for draft in drafts:
-        for name, node in ((draft.name, draft.key), *draft.aliases):
+        for name, node in draft.names():
             first = found.get(name.casefold())
             if first is None:
                 found[name.casefold()] = node
                 continue
-            message = f"the name {quote(name)} is taken, at {report.place(first)}"
-            hint = "names and aliases are unique in a mesh, whatever their case"
-            report.error(_other(node, first, draft), message, hint)
-    return dict.fromkeys(found)
+            message = f"duplicate name {quote(name)}, first at {report.place(first)}"
+            hint = "names and aliases are unique in a mesh, and their case does not count"
+            report.error(_second_place(node, first, draft), message, hint)
+    return list(found)
 
 
 def check_vips(drafts: list[HostDraft], report: Report) -> None:
-    """Reports VIPs that two hosts state."""
+    """Report VIPs that two hosts set."""
     found: dict[str, Node] = {}
-    owners: set[str] = set()
     for draft in drafts:
         if not draft.vip:
             continue
-        node = draft.own.nodes["vip"]
-        first = found.setdefault(draft.vip, node)
-        if draft.vip in owners:
-            message = f"the VIP {draft.vip} is taken, at {report.place(first)}"
-            hint = "give this host another one, or leave vip out"
-            report.error(_other(node, first, draft), message, hint)
-        owners.add(draft.vip)
+        node = draft.nodes["vip"]
+        first = found.get(draft.vip)
+        if first is None:
+            found[draft.vip] = node
+            continue
+        message = f"duplicate VIP {draft.vip}, first at {report.place(first)}"
+        hint = "give this host another one, or leave vip out"
+        report.error(_second_place(node, first, draft), message, hint)
 
 
-def _other(node: Node, first: Node, draft: HostDraft) -> Node:
-    """Where to point: an anchor's content is one node for all who use it, so the host's key."""
+def _second_place(node: Node, first: Node, draft: HostDraft) -> Node:
+    """Return where to point: all uses of an anchor share one node, so it is the host's key then."""
     return draft.key if node is first else node
 
 
-def allot_vips(drafts: list[HostDraft], report: Report) -> None:
-    """Gives every host that states no VIP one that no host states, in the manifest's order."""
+def allocate_vips(drafts: list[HostDraft], report: Report) -> None:
+    """Give every host without a VIP one that no host sets, in the manifest's order."""
     taken = {draft.vip for draft in drafts if draft.vip}
-    waiting = [draft for draft in drafts if "vip" not in draft.own.nodes]
-    local = next((draft for draft in waiting if draft.cmd is None), None)
+    waiting = [draft for draft in drafts if "vip" not in draft.nodes]
+    local = next((draft for draft in waiting if draft.is_local), None)
     if local is not None and LOCAL_VIP not in taken:
         local.vip = LOCAL_VIP
         taken.add(LOCAL_VIP)
     missing = [draft for draft in waiting if not draft.vip]
     for done, draft in enumerate(missing):
         try:
-            draft.vip = allot_vip(taken)
-        except ValidationError as refused:
-            left = f"{len(missing) - done} hosts from {quote(draft.name)} on state no VIP"
-            report.refuse(draft.key, refused, left)
+            draft.vip = allocate_vip(taken)
+        except ValidationError as error:
+            left = f"{len(missing) - done} hosts from {quote(draft.name)} on have no vip"
+            report.invalid(draft.key, error, left)
             return
         taken.add(draft.vip)
 
 
 def check_listeners(
-    spec: MeshSpec, drafts: list[HostDraft], template: OptionsDraft | None, report: Report
+    spec: MeshSpec,
+    drafts: list[HostDraft],
+    template_nodes: Mapping[str, Node],
+    report: Report,
 ) -> None:
-    """Reports listeners of the mesh that would be where something else of it listens.
+    """Report listeners of the mesh that collide with other listeners of it.
 
-    Only for a spec without other errors: it looks at the hosts with the template merged in.
+    Only for a spec without other errors, since it looks at the hosts with the template merged in.
     """
     by_name = {draft.name: draft for draft in drafts}
-    for found in collisions(spec):
+    for found in find_collisions(spec):
         draft = by_name[found.host]
-        own = draft.own.nodes.get(found.key) if getattr(draft.own.options, found.key) else None
-        node = own or (template.nodes.get(found.key) if template else None) or draft.key
+        own = draft.nodes.get(found.key) if getattr(draft.options, found.key) else None
+        node = own or template_nodes.get(found.key) or draft.key
         (report.warn if found.harmless else report.error)(node, found.message, found.hint)
 
 
 class Collision(NamedTuple):
-    """A listener of a host that would be where something else of the mesh listens; `key` is the
-    host's that brings it about. `harmless`: it is known which of the two gives way."""
+    """A listener of a host that collides with another listener of the mesh.
+
+    `key` is the key of the host that causes it. `harmless` means that it is known which of the
+    two gives way.
+    """
 
     host: str
     key: str
@@ -99,8 +138,8 @@ class Collision(NamedTuple):
     harmless: bool = False
 
 
-def collisions(spec: MeshSpec) -> Iterator[Collision]:
-    """Every collision in a spec that is valid otherwise."""
+def find_collisions(spec: MeshSpec) -> Iterator[Collision]:
+    """Yield every collision in a spec that is valid otherwise."""
     hosts = list(spec.effective())
     published = {
         (h.vip, forward.listen): f"a port of host {quote(h.name)}"
@@ -119,23 +158,23 @@ def collisions(spec: MeshSpec) -> Iterator[Collision]:
         for key, proxy in (("http", host.http), ("socks", host.socks)):
             if proxy is None:
                 continue
-            place = (proxy.listen_host, proxy.listen_port)
-            if place in taken:
-                message = f"{key} of host {quote(host.name)} listens at {place[0]}:{place[1]}"
-                message += f", where {taken[place]} listens already"
+            address = (proxy.listen_host, proxy.listen_port)
+            if address in taken:
+                message = f"{key} of host {quote(host.name)} listens on {format_address(address)}"
+                message += f", where {taken[address]} already listens"
                 yield Collision(host.name, key, message, "choose another port")
-            own[place] = f"its {key} proxy"
+            own[address] = f"its {key} proxy"
 
 
 def _dns_collisions(host: Host) -> Iterator[Collision]:
-    """Where a port of the host takes the place of its DNS, by TCP or UDP."""
+    """Yield the collision of a port of the host with its DNS, by TCP or UDP."""
     if host.dns_port not in [forward.listen for forward in host.ports]:
         return
-    hint = "give its DNS another port, dns: {port: 10054}, or none, dns: {disable: true}"
+    hint = "move its DNS, dns: {port: 10054}, or turn it off, dns: {disable: true}"
     if host.dns.port is not None:
-        message = f"the DNS of host {quote(host.name)} has the port {host.dns_port}"
+        message = f"the DNS of host {quote(host.name)} is on port {host.dns_port}"
         message += ", which the host publishes itself"
         yield Collision(host.name, "dns", message, hint)
     else:
-        message = f"port {host.dns_port} of host {quote(host.name)} takes the place of its DNS"
+        message = f"port {host.dns_port} of host {quote(host.name)} replaces its DNS"
         yield Collision(host.name, "ports", message, hint, harmless=True)

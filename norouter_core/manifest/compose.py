@@ -1,4 +1,4 @@
-"""Text to a YAML node graph, with bounds on depth and size, and parser errors made readable."""
+"""YAML text to a node graph, with bounds on depth and size and readable parser errors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from yaml.events import AliasEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from norouter_core.errors import NorouterError
-from norouter_core.manifest.report import Report
-from norouter_core.manifest.source import MAX_BYTES
+from norouter_core.manifest.report import MAX_BYTES, Report
 from norouter_core.sanitize import escape_all, quote
 
 MAX_DEPTH = 32
-"""How deep values may nest, aliases followed; a manifest needs six levels."""
+"""The depth to which values may nest, aliases followed; a manifest needs six levels."""
 
 MAX_VALUES = 100_000
-"""How many values (keys too) a manifest may hold with its aliases written out; the parser
-takes about ten seconds for as many."""
+"""The number of values (keys too) in a manifest with its aliases written out; the parser takes
+about ten seconds for that many."""
 
 MAX_CHARACTERS = 2 * MAX_BYTES
-"""How long its texts may be in all with its aliases written out; only aliases get there."""
+"""The total length of its texts with its aliases written out; only aliases get there."""
 
 TAG = "tag:yaml.org,2002:"
 _KNOWN_TAGS = frozenset(
@@ -37,13 +36,16 @@ _KNOWN_TAGS = frozenset(
 
 _QUOTE = 'quote the value, for example "*.example.com"'
 _HINTS = (
-    (r"an? (alias|anchor)|undefined alias", f"a leading * or & is YAML's: {_QUOTE}"),
+    (r"an? (alias|anchor)|undefined alias", f"a leading * or & has a meaning in YAML: {_QUOTE}"),
     (r"cannot start any token", f"YAML reserves this character: {_QUOTE}"),
-    (r"mapping values are not allowed", "quote a value that holds `: `, or mend the indentation"),
+    (r"mapping values are not allowed", "quote a value that contains `: `, or fix the indentation"),
     (r"could not find expected ':'", "write `key: value`, with a space after the colon"),
-    (r"expected ',' or '[]}]'", "close the bracket, and quote entries that hold [ ] { } or ,"),
-    (r"expected <block end>", "mend the indentation: keys of one mapping start in one column"),
-    (r"unexpected end of stream", "a quote that opens here is never closed"),
+    (r"expected ',' or '[]}]'", "close the bracket, and quote entries that contain [ ] { } or ,"),
+    (
+        r"expected <block end>",
+        "fix the indentation: the keys of a mapping start in the same column",
+    ),
+    (r"unexpected end of stream", "the quote that opens here is never closed"),
     (r"unknown escape character", "use single quotes, or write the backslash twice"),
     (r"chr\(\)", r"no character has a code above \U0010FFFF"),
 )
@@ -53,7 +55,7 @@ _KEYED = re.compile(r" *(?:- )?[\w.-]+: +[^\s#]")
 
 
 class _Measure(NamedTuple):
-    """What a node holds, itself included, each alias counted as if it were written out."""
+    """The size of a node, itself included, each alias counted as if it were written out."""
 
     values: int
     characters: int
@@ -61,7 +63,7 @@ class _Measure(NamedTuple):
 
 
 class _TooLarge(NorouterError):
-    """A bound of ours was passed; `node` is where."""
+    """The text exceeds a bound at `index`."""
 
     def __init__(self, index: int, message: str, hint: str) -> None:
         super().__init__(message)
@@ -71,8 +73,8 @@ class _TooLarge(NorouterError):
 class _Composer(yaml.SafeLoader):
     """Composes nodes and constructs nothing.
 
-    Measures are summed up as each node is completed: an alias adds those of its anchor
-    without anything being expanded, so a bomb is refused before anyone walks it.
+    Measures are summed up as each node is completed. An alias adds those of its anchor without
+    being expanded, so a bomb is rejected before anything walks it.
     """
 
     def __init__(self, text: str) -> None:
@@ -98,7 +100,7 @@ class _Composer(yaml.SafeLoader):
             if node.tag not in _KNOWN_TAGS:
                 self.foreign.append(node)
         elif id(node) not in self._measures:
-            message = f"the anchor {quote(str(event.anchor))} holds an alias of itself"
+            message = f"the anchor {quote(str(event.anchor))} contains an alias of itself"
             raise _TooLarge(at, message, "write the value out where it is needed")
         measure = self._measures[id(node)]
         _check_depth(self._depth + measure.height, at)
@@ -106,7 +108,7 @@ class _Composer(yaml.SafeLoader):
         return node
 
     def _measure(self, node: Node) -> _Measure:
-        """The measure of a node whose children are all measured."""
+        """Return the measure of a node whose children are all measured."""
         if isinstance(node, MappingNode):
             parts = [self._measures[id(part)] for pair in node.value for part in pair]
         elif isinstance(node, SequenceNode):
@@ -127,7 +129,7 @@ def _check_depth(depth: int, at: int) -> None:
 
 
 def _check_size(measure: _Measure, at: int) -> None:
-    hint = "split the mesh up, or use fewer aliases; hostTemplate says once what all hosts share"
+    hint = "split the mesh, or use fewer aliases; hostTemplate holds what all hosts share"
     if measure.values > MAX_VALUES:
         message = f"more than {MAX_VALUES} values, aliases written out"
         raise _TooLarge(at, message, hint)
@@ -137,10 +139,10 @@ def _check_size(measure: _Measure, at: int) -> None:
 
 
 def compose(report: Report) -> Node | None:
-    """The root node of the one document in the report's source, or None for an empty one.
+    """Return the root node of the one document in the report's source, or None for an empty one.
 
-    Also None when there were errors; those are in the report. Every node that is returned
-    has a tag of YAML 1.1's own, and walking the graph is bounded by `MAX_VALUES`.
+    It is also None if there are errors; those are in the report. Every node has a standard tag of
+    YAML 1.1, and walking the graph is bounded by `MAX_VALUES`.
     """
     composer = _Composer(report.source.text)
     try:
@@ -175,18 +177,18 @@ def _report_syntax(report: Report, error: MarkedYAMLError) -> None:
     if _report_tabs(report, at):
         return
     if isinstance(error, ComposerError) and "single document" in (error.context or ""):
-        message = "a second document starts here, and a manifest is one document"
+        message = "a second document starts here, but a manifest is one document"
         report.error_at(at, message, "keep one manifest per file: remove this `---`")
         return
     found = re.match("found duplicate anchor '(.*)'", error.context or "")
     if found and error.context_mark:
-        first = report.source.words(error.context_mark.index)
-        message = f"the anchor {quote(found[1])} is stated twice, first at {first}"
-        report.error_at(at, message, "give one of the two another name")
+        first = report.source.place_text(error.context_mark.index)
+        message = f"duplicate anchor {quote(found[1])}, first at {first}"
+        report.error_at(at, message, "rename one of the two")
         return
     if _report_colon(report, error):
         return
-    problem, context = error.problem or "not understood", error.context or ""
+    problem, context = error.problem or "syntax error", error.context or ""
     if "unexpected end of stream" in problem and error.context_mark:
         at = error.context_mark.index
     message = (
@@ -196,16 +198,16 @@ def _report_syntax(report: Report, error: MarkedYAMLError) -> None:
 
 
 def _report_colon(report: Report, error: MarkedYAMLError) -> bool:
-    """If a line without its colon is to blame, an error at that line.
+    """Report an error at a line without its colon, and return whether there is one.
 
-    The parser takes such a line for the beginning of a text, and stumbles over the next one.
+    The parser takes such a line for the beginning of a text, and fails at the next one.
     """
     if error.problem_mark is None:
         return False
     if "could not find expected ':'" in (error.problem or "") and error.context_mark:
         number = error.context_mark.line
     elif re.search("mapping values are not|expected '<document start>'", error.problem or ""):
-        number = report.source.above(error.problem_mark.line)
+        number = report.source.line_above(error.problem_mark.line)
     else:
         return False
     line = report.source.line(number) if number >= 0 else ""
@@ -219,8 +221,8 @@ def _report_colon(report: Report, error: MarkedYAMLError) -> bool:
 
 
 def _continues(report: Report, number: int, line: str) -> bool:
-    """Whether a line goes on with the text of the one above it, which has its colon."""
-    above = report.source.line(max(report.source.above(number), 0))
+    """Return whether a line continues the value of the line above it, which has its colon."""
+    above = report.source.line(max(report.source.line_above(number), 0))
     indents = [len(text) - len(text.lstrip()) for text in (above, line)]
     return bool(_KEYED.match(above)) and indents[0] < indents[1]
 
@@ -228,7 +230,7 @@ def _continues(report: Report, number: int, line: str) -> bool:
 def _context(report: Report, context: str, mark: Mark | None) -> str:
     if not context:
         return ""
-    starts = f" that starts at {report.source.words(mark.index)}" if mark else ""
+    starts = f" that starts at {report.source.place_text(mark.index)}" if mark else ""
     return f" ({escape_all(context)}{starts})"
 
 
@@ -237,23 +239,23 @@ def _hint(text: str) -> str:
 
 
 def _report_tabs(report: Report, at: int) -> bool:
-    """If a tab is to blame for the error at `at`, an error for every line that a tab indents."""
+    """Report every line that a tab indents, if a tab caused the error at `at`."""
     source = report.source
     line = source.line_at(at)
     indent = line[: len(line) - len(line.lstrip(" \t"))]
     if source.text[at : at + 1] != "\t" and "\t" not in indent:
         return False
-    blamed = {found.end() - 1 for found in re.finditer(r"(?m)^ *\t", source.text)}
-    blamed.add(
+    tabs = {found.end() - 1 for found in re.finditer(r"(?m)^ *\t", source.text)}
+    tabs.add(
         at if source.text[at : at + 1] == "\t" else source.start_of_line(at) + indent.index("\t")
     )
-    for index in sorted(blamed):
+    for index in sorted(tabs):
         message = "a tab: YAML allows no tabs for indentation or between values"
-        report.error_at(index, message, "put spaces in its place")
+        report.error_at(index, message, "use spaces instead")
     return True
 
 
 def is_plain(node: Node, kind: str) -> bool:
-    """Whether a node has YAML's own tag of that kind (`str`, `map`, ...) and its shape."""
+    """Return whether a node has the standard tag of a kind (`str`, `map`, ...) and its shape."""
     shape = {"map": MappingNode, "seq": SequenceNode}.get(kind, ScalarNode)
     return node.tag == TAG + kind and isinstance(node, shape)

@@ -1,5 +1,7 @@
-"""One pass over a manifest's parts: what must be cut, put and replaced for it to say more of what
-is wanted. Values are those of `dump.tree`, as the text says them now and as they are wanted."""
+"""In-place edits of a manifest's text, so that its values become the wanted ones.
+
+Values are trees of `write.to_tree`: the current ones, as the text has them, and the wanted ones.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +11,153 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from norouter_core.manifest.dump import block, inline, is_inline, quoting
+from norouter_core.errors import NorouterError
 from norouter_core.manifest.syntax_tree import NodeKind, SyntaxNode
-from norouter_core.manifest.text_edits import EditConflict, TextEdits
+from norouter_core.manifest.yaml_text import block, double_quoted, inline, is_inline
 
+_BREAK = re.compile(r"\r\n|[\r\n]")
 _DASH = re.compile(r" *-[ ]+")
-_ENTRY = re.compile(r" *")
+_INDENT = re.compile(r" *")
 
-Cell = tuple[int, int]
-"""From where to where an entry or an item reaches."""
+Span = tuple[int, int]
+"""The start and end of an entry or an item."""
+
+
+class EditConflict(NorouterError):
+    """A change that cannot be made in place."""
+
+
+class TextEdits:
+    """Replacements in a text, collected and then applied at once.
+
+    Insertions at the same place keep their order.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._edits: list[tuple[int, int, str]] = []
+        found = _BREAK.search(text)
+        self.newline = found[0] if found else "\n"
+
+    def __bool__(self) -> bool:
+        return bool(self._edits)
+
+    def replace(self, start: int, end: int, new: str) -> None:
+        self._edits.append((start, end, new))
+
+    def covers(self, at: int) -> bool:
+        """Return whether the character at `at` is replaced."""
+        return any(start <= at < end for start, end, _ in self._edits)
+
+    def apply(self) -> str:
+        """Return the edited text.
+
+        Raises:
+            EditConflict: Two replacements overlap.
+        """
+        pieces: list[str] = []
+        done = 0
+        for start, end, new in sorted(self._edits, key=lambda each: each[:2]):
+            if start < done:
+                raise EditConflict
+            pieces += self.text[done:start], new
+            done = end
+        return "".join(pieces) + self.text[done:]
+
+    # The surroundings of a place
+
+    def line_start(self, at: int) -> int:
+        return max(self.text.rfind("\n", 0, at), self.text.rfind("\r", 0, at)) + 1
+
+    def line_end(self, at: int) -> int:
+        """Return the index of the line break, or of the end of the text."""
+        found = _BREAK.search(self.text, at)
+        return found.start() if found else len(self.text)
+
+    def next_line(self, at: int) -> int:
+        """Return the start of the line after that of `at`; the text's length after the last one."""
+        found = _BREAK.search(self.text, at)
+        return found.end() if found else len(self.text)
+
+    def line(self, at: int) -> str:
+        """Return the line of `at`, without its break."""
+        return self.text[self.line_start(at) : self.line_end(at)]
+
+    def indent(self, at: int) -> int:
+        """Return the column of `at`, from 0."""
+        return at - self.line_start(at)
+
+    def start_with_comments(self, at: int, column: int) -> int:
+        """Return the start of the comments directly above the line of `at`, in `column`.
+
+        Comments at the very top of a text are about all of it and belong to nothing below.
+        """
+        start = here = self.line_start(at)
+        while here:
+            here = self.line_start(self._above(here))
+            if not _is_comment(self.line(here), column):
+                return start
+            start = here
+        return self.line_start(at)
+
+    def end_with_comments(self, at: int, column: int) -> int:
+        """Return the end of the last line of an entry that ends at `at` and starts in `column`.
+
+        Comments below it that are indented further belong to it.
+        """
+        end = self.line_end(at)
+        while (start := self.next_line(end)) > end:
+            line = self.text[start : self.line_end(start)]
+            if not _is_comment(line) or len(line) - len(line.lstrip()) <= column:
+                break
+            end = self.line_end(start)
+        return end
+
+    def delete_lines(self, start: int, end: int) -> None:
+        """Delete the lines from the one that begins at `start` to the one that ends at `end`.
+
+        If two blank lines would meet then, the upper one goes too.
+        """
+        after = self.next_line(end)
+        is_blank_below = after == len(self.text) or not self.line(after).strip()
+        if start and is_blank_below and not self.line(self._above(start)).strip():
+            start = self.line_start(self._above(start))
+        if start == 0:
+            self.replace(0, after, "")
+            return
+        # With the break above, not the one below, so that lines can still be inserted at `end`.
+        self.replace(self._above(start), end, "")
+
+    def _above(self, start: int) -> int:
+        """Return the end of the line above the one that begins at `start`."""
+        return start - (2 if self.text[start - 2 : start] == "\r\n" else 1)
+
+    def insert_below(self, at: int, lines: str) -> None:
+        """Insert lines below the line that ends at `at`."""
+        self.replace(at, at, self.newline + self.newline.join(lines.splitlines()))
+
+    def insert_above(self, at: int, lines: str) -> None:
+        """Insert lines above the line that begins at `at`."""
+        if at:
+            self.insert_below(self._above(at), lines)
+        else:
+            self.replace(0, 0, self.newline.join(lines.splitlines()) + self.newline)
+
+
+def _is_comment(line: str, column: int | None = None) -> bool:
+    bare = line.lstrip(" ")
+    return bare.startswith("#") and column in (None, len(line) - len(bare))
 
 
 class Editor:
-    """Collects the changes of one pass over `text`, whose parts are `root`."""
+    """Collects the edits of one pass over `text`, whose syntax tree is `root`."""
 
     def __init__(self, text: str, root: SyntaxNode) -> None:
         self._text = text
         self._root = root
         self._direct = TextEdits(text)
-        # Where something inherited is in the way: done only when nothing else is left to do, since
-        # a change at the place that is inherited from may be all that is needed.
+        # Edits that override inherited values. Applied only if there are no direct ones, since a
+        # direct edit of the inherited value may be all that is needed.
         self._override = TextEdits(text)
         self._step = _step(root, self._direct)
 
@@ -36,24 +165,24 @@ class Editor:
     def has_changes(self) -> bool:
         return bool(self._direct or self._override)
 
-    def made(self) -> str:
-        """The text with the changes of this pass.
+    def apply(self) -> str:
+        """Return the text with the edits of this pass.
 
         Raises:
-            EditConflict: there is nothing that could be done.
+            EditConflict: There is nothing to do, or edits overlap.
         """
         chosen = self._direct or self._override
         if not chosen:
             raise EditConflict
         _keep_anchors(self._root, chosen)
-        return chosen.made()
+        return chosen.apply()
 
     def edit(self, part: SyntaxNode, have: Any, want: Any, key: SyntaxNode | None = None) -> None:
-        """Changes `part`, the value of `key`, which says `have`, to say `want`."""
+        """Change `part`, the value of `key`, from `have` to `want`."""
         if have == want:
             return
         if part.kind is NodeKind.ALIAS:
-            self._override.put(part.start, part.end, inline(want))
+            self._override.replace(part.start, part.end, inline(want))
         elif isinstance(have, dict) and isinstance(want, dict) and part.pairs:
             self._mapping(part, have, want)
         elif isinstance(have, list) and isinstance(want, list) and part.items:
@@ -65,7 +194,7 @@ class Editor:
 
     def _mapping(self, part: SyntaxNode, have: Mapping[str, Any], want: Mapping[str, Any]) -> None:
         own = {key.value: (key, value) for key, value in part.pairs}
-        renamed = _renamed(have, want)
+        renamed = _find_renames(have, want)
         for old, new in renamed.items():
             if old in own:
                 self._replace(own[old][0], new)
@@ -75,25 +204,25 @@ class Editor:
         for name, value in want.items():
             if name in own:
                 self.edit(own[name][1], have.get(name), value, own[name][0])
-        places = [next((k for k, v in own.items() if v[0] is key), "") for key, _ in part.pairs]
-        self._remove(part, [at for at, name in enumerate(places) if name in gone])
+        names = [next((k for k, v in own.items() if v[0] is key), "") for key, _ in part.pairs]
+        self._remove(part, [at for at, name in enumerate(names) if name in gone])
         if any(name not in own for name in gone):
-            self._drop_merge(part, places)
-        self._add_entries(part, places, have, want)
+            self._remove_merge(part)
+        self._add_entries(part, names, have, want)
 
     def _add_entries(
-        self, part: SyntaxNode, places: list[str], have: Mapping[str, Any], want: Mapping[str, Any]
+        self, part: SyntaxNode, names: list[str], have: Mapping[str, Any], want: Mapping[str, Any]
     ) -> None:
         before = -1
         for name, value in want.items():
-            if name in places:
-                before = places.index(name)
+            if name in names:
+                before = names.index(name)
             elif name not in have:
                 self._insert(self._direct, part, before, {name: value})
             elif have[name] != value:
                 self._insert(self._override, part, before, {name: value})
 
-    def _drop_merge(self, part: SyntaxNode, places: list[str]) -> None:
+    def _remove_merge(self, part: SyntaxNode) -> None:
         for at, (key, _) in enumerate(part.pairs):
             if key.value == "<<" and not key.style:
                 self._remove(part, [at], self._override)
@@ -112,66 +241,66 @@ class Editor:
             for value in want[j + both : end]:
                 self._insert(self._direct, part, i + both - 1, [value])
 
-    # Entries of mappings and items of lists alike
+    # Entries of mappings and items of lists
 
-    def _remove(
-        self, part: SyntaxNode, places: list[int], splices: TextEdits | None = None
-    ) -> None:
-        splices = splices or self._direct
-        cells = _cells(part)
+    def _remove(self, part: SyntaxNode, places: list[int], edits: TextEdits | None = None) -> None:
+        edits = edits or self._direct
+        spans = _spans(part)
         for first, last in _runs(places):
             if not part.is_flow:
-                self._remove_lines(splices, part, cells, first, last)
-            elif last + 1 < len(cells):
-                splices.put(cells[first][0], cells[last + 1][0], "")
+                self._remove_lines(edits, part, spans, first, last)
+            elif last + 1 < len(spans):
+                edits.replace(spans[first][0], spans[last + 1][0], "")
             else:
-                splices.put(cells[first - 1][1] if first else cells[0][0], cells[last][1], "")
+                edits.replace(spans[first - 1][1] if first else spans[0][0], spans[last][1], "")
 
     def _remove_lines(
-        self, splices: TextEdits, part: SyntaxNode, cells: list[Cell], first: int, last: int
+        self, edits: TextEdits, part: SyntaxNode, spans: list[Span], first: int, last: int
     ) -> None:
-        if self._begins_line(part, cells[first][0]):
-            start, _ = self._lines(part, cells[first])
-            splices.cut_lines(start, self._lines(part, cells[last])[1])
-        elif last + 1 < len(cells):
-            splices.put(cells[first][0], cells[last + 1][0], "")  # what a dash stands before
+        if self._begins_line(part, spans[first][0]):
+            start, _ = self._lines(part, spans[first])
+            edits.delete_lines(start, self._lines(part, spans[last])[1])
+        elif last + 1 < len(spans):
+            edits.replace(spans[first][0], spans[last + 1][0], "")  # The item begins behind a dash.
         else:
             raise EditConflict
 
-    def _insert(self, splices: TextEdits, part: SyntaxNode, before: int, value: Any) -> None:
-        """Puts an entry, or an item, behind that at the place `before` (-1: in front)."""
-        cells = _cells(part)
+    def _insert(self, edits: TextEdits, part: SyntaxNode, before: int, value: Any) -> None:
+        """Insert an entry or item behind the one at index `before` (-1: at the front)."""
+        spans = _spans(part)
         if part.is_flow:
             text = inline(value)[1:-1]
             if before >= 0:
-                splices.put(cells[before][1], cells[before][1], f", {text}")
+                edits.replace(spans[before][1], spans[before][1], f", {text}")
             else:
-                splices.put(cells[0][0], cells[0][0], f"{text}, ")
+                edits.replace(spans[0][0], spans[0][0], f"{text}, ")
             return
-        before = max(before, -1 if self._begins_line(part, cells[0][0]) else 0)
-        start, end = self._lines(part, cells[max(before, 0)])
+        before = max(before, -1 if self._begins_line(part, spans[0][0]) else 0)
+        start, end = self._lines(part, spans[max(before, 0)])
         column = self._column(part)
         lines = "\n".join(" " * column + line for line in block(value, self._step).splitlines())
         if before >= 0:
-            splices.put_lines(end, lines)
+            edits.insert_below(end, lines)
         else:
-            splices.put_lines_above(start, lines)
+            edits.insert_above(start, lines)
 
     def _column(self, part: SyntaxNode) -> int:
-        """Where the entries of a block begin, dashes included."""
+        """Return the column in which the entries of a block begin, dashes included."""
         if part.kind is NodeKind.MAPPING:
             return self._direct.indent(part.pairs[0][0].start)
         line = self._direct.line(part.items[0].start)
         return len(line) - len(line.lstrip(" "))
 
     def _begins_line(self, part: SyntaxNode, start: int) -> bool:
-        said = self._text[self._direct.line_start(start) : start]
-        return bool((_ENTRY if part.kind is NodeKind.MAPPING else _DASH).fullmatch(said))
+        before = self._text[self._direct.line_start(start) : start]
+        return bool((_INDENT if part.kind is NodeKind.MAPPING else _DASH).fullmatch(before))
 
-    def _lines(self, part: SyntaxNode, cell: Cell) -> Cell:
-        """From the first of its comments to the end of its last line."""
+    def _lines(self, part: SyntaxNode, span: Span) -> Span:
+        """Return the span from the first of its comments to the end of its last line."""
         column = self._column(part)
-        return self._direct.leads(cell[0], column), self._direct.trails(cell[1], column)
+        return self._direct.start_with_comments(span[0], column), self._direct.end_with_comments(
+            span[1], column
+        )
 
     # Values
 
@@ -182,72 +311,72 @@ class Editor:
         elif part.is_block:
             self._replace_block(part, want, key)
         else:
-            self._direct.put(part.body, part.end, _in_style(part, want))
+            self._direct.replace(part.body, part.end, _in_style(part, want))
 
     def _fill(self, part: SyntaxNode, want: Any, key: SyntaxNode) -> None:
-        """Gives a key without a value, or with empty brackets, one."""
+        """Give a value to a key without one, or with empty brackets."""
         end = self._direct.line_end(part.end)
         rest = self._text[part.end : end].strip()
-        own_line = _ENTRY.fullmatch(self._text[self._direct.line_start(key.start) : key.start])
+        own_line = _INDENT.fullmatch(self._text[self._direct.line_start(key.start) : key.start])
         if own_line and not is_inline(want) and (not rest or rest.startswith("#")):
             column = self._direct.indent(key.start) + self._step
             lines = block(want, self._step).splitlines()
-            self._direct.put(len(self._text[: part.body].rstrip(" ")), part.end, "")
-            self._direct.put_lines(end, "\n".join(" " * column + line for line in lines))
+            self._direct.replace(len(self._text[: part.body].rstrip(" ")), part.end, "")
+            self._direct.insert_below(end, "\n".join(" " * column + line for line in lines))
         elif part.is_empty:
             colon = "" if self._text[: part.start].rstrip().endswith(":") or part.anchor else ":"
-            self._direct.put(part.end, part.end, f"{colon} {inline(want)}")
+            self._direct.replace(part.end, part.end, f"{colon} {inline(want)}")
         else:
-            self._direct.put(part.body, part.end, inline(want))
+            self._direct.replace(part.body, part.end, inline(want))
 
     def _replace_block(self, part: SyntaxNode, want: Any, key: SyntaxNode | None) -> None:
-        """Takes the lines below a key away, and says it on the key's own line."""
+        """Delete the lines below a key, and put the value on the line of the key."""
         if key is None or part.anchor or part.tag:
             raise EditConflict
         colon = self._text.index(":", key.end) + 1
         first = self._direct.line_end(colon)
         if first > part.start:
             raise EditConflict
-        self._direct.put(colon, colon, f" {inline(want)}")
-        self._direct.put(first, part.end, "")
+        self._direct.replace(colon, colon, f" {inline(want)}")
+        self._direct.replace(first, part.end, "")
 
     def reorder(self, root: SyntaxNode, names: Sequence[str]) -> None:
-        """Moves the hosts, each with its comments, into the order of `names`.
+        """Move the hosts, each with its comments, into the order of `names`.
 
         Raises:
-            EditConflict: they are not all in one place.
+            EditConflict: They are not all in one place.
         """
         hosts = next((value for key, value in root.pairs if key.value == "hosts"), root)
         places = {key.value: at for at, (key, _) in enumerate(hosts.pairs)}
         if hosts is root or sorted(places) != sorted(names):
             raise EditConflict
-        cells = _cells(hosts)
+        spans = _spans(hosts)
         if not hosts.is_flow:
-            if not all(self._begins_line(hosts, start) for start, _ in cells):
+            if not all(self._begins_line(hosts, start) for start, _ in spans):
                 raise EditConflict
-            cells = [self._lines(hosts, cell) for cell in cells]
-        for (start, end), name in zip(cells, names, strict=True):
-            source = cells[places[name]]
-            self._direct.put(start, end, self._text[source[0] : source[1]])
+            spans = [self._lines(hosts, span) for span in spans]
+        for (start, end), name in zip(spans, names, strict=True):
+            source = spans[places[name]]
+            self._direct.replace(start, end, self._text[source[0] : source[1]])
 
 
-def _step(root: SyntaxNode, splices: TextEdits) -> int:
-    """How far this text indents the entries of a mapping below its key."""
+def _step(root: SyntaxNode, edits: TextEdits) -> int:
+    """Return how far this text indents the entries of a mapping below its key."""
     for key, value in root.pairs:
         if value.kind is NodeKind.MAPPING and not value.is_flow and value.pairs:
-            step = splices.indent(value.pairs[0][0].start) - splices.indent(key.start)
+            step = edits.indent(value.pairs[0][0].start) - edits.indent(key.start)
             return step if 2 <= step <= 8 else 2
     return 2
 
 
-def _cells(part: SyntaxNode) -> list[Cell]:
+def _spans(part: SyntaxNode) -> list[Span]:
     if part.kind is NodeKind.MAPPING:
         return [(key.start, value.end) for key, value in part.pairs]
     return [(item.start, item.end) for item in part.items]
 
 
 def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Neighbouring numbers of an ascending list, as first and last."""
+    """Yield runs of consecutive numbers in an ascending list, as first and last."""
     first = None
     for at in places:
         first = at if first is None else first
@@ -256,8 +385,8 @@ def _runs(places: Sequence[int]) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def _renamed(have: Mapping[str, Any], want: Mapping[str, Any]) -> dict[str, str]:
-    """Hosts that have a new name: known by their VIP. Nothing else has entries with one."""
+def _find_renames(have: Mapping[str, Any], want: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hosts with a new name, known by their VIP, which nothing else has."""
     gone = {v["vip"]: name for name, v in have.items() if name not in want and _has_vip(v)}
     new = {v["vip"]: name for name, v in want.items() if name not in have and _has_vip(v)}
     return {gone[vip]: new[vip] for vip in gone if vip in new}
@@ -268,63 +397,63 @@ def _has_vip(value: Any) -> bool:
 
 
 def _in_style(part: SyntaxNode, want: Any) -> str:
-    """A value as text, a scalar's in the quotes that it had."""
+    """Return a value as text; a scalar keeps the quotes that it had."""
     if not isinstance(want, str):
         return inline(want)
     if part.kind is not NodeKind.SCALAR or part.style not in ("", "'") or not want.isprintable():
-        return quoting(want)
+        return double_quoted(want)
     if part.style == "'":
         return "'" + want.replace("'", "''") + "'"
-    # A plain text also stands for itself within brackets, unless it holds one of these.
+    # A plain text needs no quotes within brackets either, unless it contains one of these.
     is_plain = block(str(want)).splitlines()[0] == want and not set(want) & set(",[]{}")
-    return want if is_plain and not want.endswith(":") else quoting(want)
+    return want if is_plain and not want.endswith(":") else double_quoted(want)
 
 
-def _keep_anchors(root: SyntaxNode, splices: TextEdits) -> None:
-    """Where an anchor goes whose aliases stay, the first of these gets what it held.
+def _keep_anchors(root: SyntaxNode, edits: TextEdits) -> None:
+    """Move the value of an anchor that is deleted to the first alias of it that stays.
 
     Raises:
-        EditConflict: what it held cannot be said there.
+        EditConflict: The value cannot be written there.
     """
-    held = _anchors(root)
-    lost = {name for name, part in held.items() if splices.covers(part.start)}
+    anchors = _anchors(root)
+    lost = {name for name, part in anchors.items() if edits.covers(part.start)}
     for part in root.walk() if lost else ():
-        if part.kind is NodeKind.ALIAS and part.value in lost and not splices.covers(part.start):
+        if part.kind is NodeKind.ALIAS and part.value in lost and not edits.covers(part.start):
             lost.remove(part.value)
-            literal = _literal(held[part.value], splices.text, held)
-            splices.put(part.start, part.end, f"&{part.value} {literal}")
+            literal = _literal(anchors[part.value], edits.text, anchors)
+            edits.replace(part.start, part.end, f"&{part.value} {literal}")
 
 
-def spelt_out(text: str, root: SyntaxNode) -> str:
-    """`text` with what each alias stands for in its place.
+def spell_out(text: str, root: SyntaxNode) -> str:
+    """Return `text` with each alias replaced by its value.
 
     Raises:
-        EditConflict: that cannot be said there.
+        EditConflict: A value cannot be written there.
     """
-    splices = TextEdits(text)
-    held = _anchors(root)
+    edits = TextEdits(text)
+    anchors = _anchors(root)
     for part in root.walk():
         if part.kind is NodeKind.ALIAS:
-            splices.put(part.start, part.end, _literal(part, text, held))
-    return splices.made()
+            edits.replace(part.start, part.end, _literal(part, text, anchors))
+    return edits.apply()
 
 
 def _anchors(root: SyntaxNode) -> dict[str, SyntaxNode]:
     return {part.anchor: part for part in root.walk() if part.anchor}
 
 
-def _literal(part: SyntaxNode, text: str, held: Mapping[str, SyntaxNode]) -> str:
-    """A part as text that may stand on a line; `held` is what the anchors hold."""
+def _literal(part: SyntaxNode, text: str, anchors: Mapping[str, SyntaxNode]) -> str:
+    """Return a part as text that may stand on a line, given the values of all anchors."""
     if part.kind is NodeKind.ALIAS:
-        return _literal(held[part.value], text, held)
+        return _literal(anchors[part.value], text, anchors)
     if part.tag and part.kind is not NodeKind.SCALAR:
         raise EditConflict
     if part.kind is NodeKind.LIST:
-        return "[" + ", ".join(_literal(item, text, held) for item in part.items) + "]"
+        return "[" + ", ".join(_literal(item, text, anchors) for item in part.items) + "]"
     if part.kind is NodeKind.MAPPING:
-        pairs = [[_literal(each, text, held) for each in pair] for pair in part.pairs]
+        pairs = [[_literal(each, text, anchors) for each in pair] for pair in part.pairs]
         return "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
     raw = text[part.body : part.end]
     if part.style or part.tag or any(ch in "\r\n,[]{}#:" for ch in raw):
-        return quoting(part.value)
+        return double_quoted(part.value)
     return raw or "null"

@@ -1,25 +1,28 @@
-"""Typed readings of YAML nodes: a text, a flag, a list, a mapping, each with its mark kept."""
+"""Typed readings of YAML nodes: texts, flags, lists and mappings, with their places kept."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from typing import TypeVar
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from norouter_core.manifest.compose import TAG, is_plain
+from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.report import Report
+from norouter_core.manifest.values import closest
 from norouter_core.sanitize import escape_all, quote
+
+T = TypeVar("T")
 
 _NOUNS = {
     "str": "text",
     "int": "a whole number",
     "float": "a number",
     "bool": "a boolean",
-    "null": "nothing",
+    "null": "null",
     "timestamp": "a date",
     "binary": "binary data",
     "merge": "a merge key",
@@ -38,7 +41,7 @@ class MappingEntry:
     value: Node
 
 
-Table = dict[str, MappingEntry]
+Entries = dict[str, MappingEntry]
 
 
 def is_null(node: Node) -> bool:
@@ -46,63 +49,82 @@ def is_null(node: Node) -> bool:
 
 
 def read_text(node: Node, report: Report, what: str) -> str | None:
-    """The text of a scalar, or None with an error reported.
+    """Return the text of a scalar, or None with an error reported.
 
-    Numbers, booleans and dates are refused rather than turned back into text: what YAML makes
-    of `22:22:22` or `no` is seldom what was meant, and quotes settle it.
+    Numbers, booleans and dates are rejected rather than turned back into text: what YAML makes
+    of `22:22:22` or `no` is seldom what was meant, and quotes make it clear.
     """
     if not is_plain(node, "str"):
-        report.error(node, f"{what} must be text, and this is {_seen(node)}", _text_hint(node))
+        report.error(node, f"{what} must be text, not {_describe(node)}", _text_hint(node))
         return None
     text: str = node.value
     if "\0" in text:
-        report.error(node, f"{what} holds a NUL character: {quote(text)}", "remove it")
+        report.error(node, f"{what} contains a NUL character: {quote(text)}", "remove it")
         return None
     if any("\ud800" <= ch <= "\udfff" for ch in text):
-        report.error(node, f"{what} holds half a surrogate pair: {quote(text)}", "remove it")
+        report.error(node, f"{what} contains half a surrogate pair: {quote(text)}", "remove it")
         return None
     return text
 
 
+def read_parsed(
+    node: Node,
+    report: Report,
+    what: str,
+    parse: Callable[[str], T],
+    read: Callable[[Node, Report, str], str | None] = read_text,
+) -> T | None:
+    """Return what `parse` makes of a node's text, or None with its error reported."""
+    text = read(node, report, what)
+    if text is None:
+        return None
+    try:
+        return parse(text)
+    except ValidationError as error:
+        report.invalid(node, error, what)
+        return None
+
+
 def read_flag(node: Node, report: Report, what: str) -> bool | None:
-    """A boolean, or None with an error reported."""
+    """Return a boolean, or None with an error reported."""
     flag = _FLAGS.get(node.value.lower()) if is_plain(node, "bool") else None
     if flag is None:
         hint = "write true or false, without quotes"
-        report.error(node, f"{what} must be true or false, and this is {_seen(node)}", hint)
+        report.error(node, f"{what} must be true or false, not {_describe(node)}", hint)
     return flag
 
 
 def read_number(node: Node, report: Report, what: str) -> str | None:
-    """The digits of a whole number, quoted or not, or None with an error reported."""
+    """Return the digits of a whole number, quoted or not, or None with an error reported."""
     if is_plain(node, "int") or is_plain(node, "str"):
         return str(node.value)
-    report.error(node, f"{what} must be a whole number, and this is {_seen(node)}")
+    report.error(node, f"{what} must be a whole number, not {_describe(node)}")
     return None
 
 
 def read_items(node: Node, report: Report, what: str) -> list[Node]:
-    """The entries of a list; empty with an error reported when it is none."""
+    """Return the entries of a list; none with an error reported if it is not a list."""
     if is_plain(node, "seq"):
         return list(node.value)
     hint = "write one entry per line, each after `- `"
     if is_plain(node, "str") and len(node.value) < 60:
         hint = f"write it as a list: [{quote(node.value)}]"
-    report.error(node, f"{what} must be a list, and this is {_seen(node)}", hint)
+    report.error(node, f"{what} must be a list, not {_describe(node)}", hint)
     return []
 
 
-def read_table(node: Node, report: Report, what: str) -> Table | None:
-    """The keys of a mapping, merge keys (`<<`) followed; None with an error when it is none.
+def read_mapping(node: Node, report: Report, what: str) -> Entries | None:
+    """Return the entries of a mapping, with merge keys (`<<`) applied.
 
-    A key that a merge brings gives way to the mapping's own, and to an earlier merge's.
+    The mapping's own keys win over merged ones, and an earlier merge over a later one. The result
+    is None, with an error reported, if the node is not a mapping.
     """
     if not is_plain(node, "map"):
-        message = f"{what} must be a mapping, and this is {_seen(node)}"
-        report.error(node, message, _table_hint(node))
+        message = f"{what} must be a mapping, not {_describe(node)}"
+        report.error(node, message, _mapping_hint(node))
         return None
-    merged: Table = {}
-    own: Table = {}
+    merged: Entries = {}
+    own: Entries = {}
     merge: Node | None = None
     for key, value in node.value:
         if is_plain(key, "merge"):
@@ -111,14 +133,16 @@ def read_table(node: Node, report: Report, what: str) -> Table | None:
                 continue
             merge = key
             for source in _merge_sources(value, report):
-                for name, field in (read_table(source, report, "what << merges") or {}).items():
+                for name, field in (
+                    read_mapping(source, report, "a mapping that << merges") or {}
+                ).items():
                     merged.setdefault(name, field)
         else:
             _add_key(own, MappingEntry(key, value), report, what)
     return {**merged, **own}
 
 
-def _add_key(table: Table, field: MappingEntry, report: Report, what: str) -> None:
+def _add_key(table: Entries, field: MappingEntry, report: Report, what: str) -> None:
     name = read_text(field.key, report, f"a key of {what}")
     if name is None:
         return
@@ -129,37 +153,29 @@ def _add_key(table: Table, field: MappingEntry, report: Report, what: str) -> No
 
 
 def _report_twice(report: Report, name: str, second: Node, first: Node) -> None:
-    message = f"the key {quote(name)} is stated twice, first at {report.place(first)}"
-    report.error(second, message, "remove one of the two; YAML would silently keep the last")
+    message = f"duplicate key {quote(name)}, first at {report.place(first)}"
+    report.error(second, message, "remove one of them; YAML would silently keep the last")
 
 
 def _merge_sources(node: Node, report: Report) -> Iterator[Node]:
-    """The mappings a `<<` brings, the one that wins first."""
+    """Yield the mappings that a `<<` merges, the one that wins first."""
     if isinstance(node, SequenceNode) and is_plain(node, "seq"):
         yield from node.value
     elif isinstance(node, MappingNode):
         yield node
     else:
         hint = "write `<<: *anchor`, or a list of such aliases"
-        report.error(node, f"<< merges mappings only, and this is {_seen(node)}", hint)
+        report.error(node, f"<< merges only mappings, not {_describe(node)}", hint)
 
 
-def known_fields(table: Table, known: Iterable[str], report: Report, what: str) -> Table:
-    """The fields whose key is known and whose value is not null; a warning for each unknown."""
+def known_entries(table: Entries, known: Iterable[str], report: Report, what: str) -> Entries:
+    """Return the entries with a known key and a value that is not null; warn of unknown keys."""
     names = tuple(known)
     for name, field in table.items():
         if name not in names:
-            message = f"unknown key {quote(name)} in {what}: ignored"
+            message = f"unknown key {quote(name)} in {what} is ignored"
             report.warn(field.key, message, partial(_did_you_mean, name, names))
     return {k: f for k, f in table.items() if k in names and not is_null(f.value)}
-
-
-def closest(name: str, names: Iterable[str]) -> str:
-    """The one of `names` that `name` was probably meant to be, or an empty text."""
-    # Bounded both ways: the comparison takes quadratic time, and a mesh may have many hosts.
-    plain = {_fold(candidate): candidate for candidate in islice(names, 500)}
-    found = difflib.get_close_matches(_fold(name[:64]), plain, n=1)
-    return plain[found[0]] if found else ""
 
 
 def _did_you_mean(name: str, names: tuple[str, ...]) -> str:
@@ -170,12 +186,8 @@ def _did_you_mean(name: str, names: tuple[str, ...]) -> str:
     return f"did you mean {guess}?" if guess else f"known keys: {', '.join(names)}"
 
 
-def _fold(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower()
-
-
-def _seen(node: Node) -> str:
-    """What a node is, in words, with its text when it is a scalar."""
+def _describe(node: Node) -> str:
+    """Return what a node is, with its text if it is a scalar."""
     kind = node.tag.removeprefix(TAG)
     noun = _NOUNS.get(kind, f"a !!{kind}")
     if not isinstance(node, ScalarNode) or kind == "null":
@@ -185,7 +197,7 @@ def _seen(node: Node) -> str:
     return f"{noun}: {quote(node.value)}"
 
 
-def _table_hint(node: Node) -> str:
+def _mapping_hint(node: Node) -> str:
     key, _, value = node.value.partition(" ") if is_plain(node, "str") else ("", "", "")
     if value and len(node.value) < 60 and key.isidentifier():
         return f"a key ends with a colon: write `{key}: {escape_all(value)}`"

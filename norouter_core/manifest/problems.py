@@ -1,4 +1,4 @@
-"""What is wrong with a manifest, and where, as values that any face can show."""
+"""Errors and warnings of a manifest, and their places, as values that any front end can show."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from norouter_core.errors import NorouterError
 from norouter_core.sanitize import escape_all
 
 _WINDOW = 76
-"""How many characters of a source line `render` shows."""
+"""The number of characters of a source line that `render` shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One error or warning.
 
-    `line` and `column` are 1-based and count characters; line 0 says that the problem has no
+    `line` and `column` are 1-based and count characters; line 0 means that the problem has no
     place in the file (it could not be read). `message` is one printable line, `hint` says what
-    to do (may be empty), `excerpt` is the raw source line.
+    to do (it may be empty), and `excerpt` is the raw source line.
     """
 
     file: str
@@ -36,7 +36,7 @@ class Problem:
 class ManifestError(NorouterError):
     """A manifest that cannot be used.
 
-    `problems` holds at least one error, sorted by place; `warnings` what was noticed besides.
+    `problems` holds at least one error, sorted by place; `warnings` the other findings.
     """
 
     def __init__(self, problems: tuple[Problem, ...], warnings: tuple[Problem, ...] = ()) -> None:
@@ -46,7 +46,7 @@ class ManifestError(NorouterError):
 
 
 class ValidationError(NorouterError, ValueError):
-    """A value that breaks a rule; `message` says which, `hint` what to write instead."""
+    """A value that breaks a rule. `message` says which rule, `hint` how to fix it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message} ({hint})" if hint else message)
@@ -55,10 +55,10 @@ class ValidationError(NorouterError, ValueError):
 
 
 def render(problem: Problem) -> str:
-    """A problem as several lines: the place, the source line with a caret, and the hint.
+    """Return a problem as lines: the place, the source line with a caret, and the hint.
 
-    Control characters are shown escaped, and a long line is cut around the column. There is
-    no final newline.
+    Control characters are escaped, and a long line is cut around the column. There is no final
+    newline.
     """
     lines = [str(problem)]
     if problem.line and problem.excerpt:
@@ -72,15 +72,15 @@ def render(problem: Problem) -> str:
 
 
 def _cut(line: str, at: int) -> tuple[str, int]:
-    """The part of `line` around index `at`, and how many cells stand left of that index."""
+    """Return the part of `line` around index `at`, and the number of cells left of that index."""
     start = max(0, min(at - _WINDOW // 2, len(line) - _WINDOW))
     left, right = line[start:at], line[at : start + _WINDOW]
     before = ("..." if start else "") + escape_all(left)
     after = escape_all(right) + ("..." if start + _WINDOW < len(line) else "")
-    return before + after, sum(map(_cells, before))
+    return before + after, sum(map(_cell_width, before))
 
 
-def _cells(ch: str) -> int:
+def _cell_width(ch: str) -> int:
     if unicodedata.combining(ch):
         return 0
     return 2 if unicodedata.east_asian_width(ch) in "WF" else 1

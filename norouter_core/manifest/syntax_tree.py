@@ -1,7 +1,7 @@
-"""A manifest's text as parts with their places: what is needed to change it in place.
+"""The syntax tree of a manifest's text, with the places of its nodes, for edits in place.
 
-Unlike PyYAML's node graph this is a tree: an alias is a part of its own, and no part reaches
-further than its last character, so that comments and blank lines lie between parts.
+Unlike PyYAML's node graph this is a tree: an alias is a node of its own. No node reaches further
+than its last character, so comments and blank lines lie between nodes.
 """
 
 from __future__ import annotations
@@ -35,19 +35,22 @@ class NodeKind(Enum):
 
 @dataclass(slots=True, eq=False)
 class SyntaxNode:
-    """One value or key. `start` to `end` (indices of characters) is all of it, its anchor and tag
-    included; `body` is where these are over. An empty value has nothing in between."""
+    """One value or key.
+
+    `start` to `end` (character indices) is all of it, with its anchor and tag, which end at `body`.
+    An empty value has nothing between `body` and `end`.
+    """
 
     kind: NodeKind
     start: int
     end: int
     body: int
     style: str = ""
-    """Of a scalar: a quote, `|`, `>`, or empty for a plain one."""
+    """For a scalar: a quote, `|`, `>`, or empty for a plain one."""
     is_flow: bool = False
-    """Of a mapping or a list: whether it is in brackets."""
+    """For a mapping or a list: whether it is in brackets."""
     value: str = ""
-    """Of a scalar its text, of an alias its name."""
+    """The text of a scalar, or the name of an alias."""
     anchor: str = ""
     tag: str = ""
     pairs: list[tuple[SyntaxNode, SyntaxNode]] = field(default_factory=list)
@@ -62,7 +65,7 @@ class SyntaxNode:
         return self.kind in (NodeKind.MAPPING, NodeKind.LIST) and not self.is_flow
 
     def walk(self) -> Iterator[SyntaxNode]:
-        """This part and all within it, in the order of the text."""
+        """Yield this node and all nodes within it, in the order of the text."""
         yield self
         for key, value in self.pairs:
             yield from key.walk()
@@ -71,43 +74,43 @@ class SyntaxNode:
             yield from item.walk()
 
 
-def read_parts(text: str) -> SyntaxNode | None:
-    """The root of the one document in `text`, which the loader has accepted; None without any."""
+def parse_tree(text: str) -> SyntaxNode | None:
+    """Return the root of the one document in `text`, which the loader accepts, or None."""
     events = iter(yaml.parse(text, Loader=yaml.SafeLoader))
     for event in events:
         if isinstance(event, NodeEvent):
-            return _part(event, events, text)
+            return _read_node(event, events, text)
     return None
 
 
-def _part(event: Event, events: Iterator[Event], text: str) -> SyntaxNode:
-    start, end = _places(event)
+def _read_node(event: Event, events: Iterator[Event], text: str) -> SyntaxNode:
+    start, end = _span(event)
     if isinstance(event, AliasEvent):
         return SyntaxNode(NodeKind.ALIAS, start, end, start, value=event.anchor or "")
-    said = _PROPERTIES.match(text, start)
-    body = said.end() if said and (event.anchor or event.tag) else start  # type: ignore[attr-defined]  # AliasEvent is the one without
-    part = SyntaxNode(NodeKind.SCALAR, start, end, body, anchor=event.anchor or "")  # type: ignore[attr-defined]  # as above
-    part.tag = event.tag or ""  # type: ignore[attr-defined]  # as above
+    properties = _PROPERTIES.match(text, start)
+    body = properties.end() if properties and (event.anchor or event.tag) else start  # type: ignore[attr-defined]  # Only AliasEvent has none.
+    node = SyntaxNode(NodeKind.SCALAR, start, end, body, anchor=event.anchor or "")  # type: ignore[attr-defined]  # As above.
+    node.tag = event.tag or ""  # type: ignore[attr-defined]  # As above.
     if isinstance(event, ScalarEvent):
-        part.value, part.style = event.value, event.style or ""
-        if part.style in ("|", ">"):
-            part.end = start + len(text[start:end].rstrip())
+        node.value, node.style = event.value, event.style or ""
+        if node.style in ("|", ">"):
+            node.end = start + len(text[start:end].rstrip())
     elif isinstance(event, MappingStartEvent):
-        part.kind, part.is_flow = NodeKind.MAPPING, bool(event.flow_style)
+        node.kind, node.is_flow = NodeKind.MAPPING, bool(event.flow_style)
         while not isinstance(event := next(events), MappingEndEvent):
-            key = _part(event, events, text)
-            part.pairs.append((key, _part(next(events), events, text)))
+            key = _read_node(event, events, text)
+            node.pairs.append((key, _read_node(next(events), events, text)))
     elif isinstance(event, SequenceStartEvent):
-        part.kind, part.is_flow = NodeKind.LIST, bool(event.flow_style)
+        node.kind, node.is_flow = NodeKind.LIST, bool(event.flow_style)
         while not isinstance(event := next(events), SequenceEndEvent):
-            part.items.append(_part(event, events, text))
-    if part.kind is not NodeKind.SCALAR:
-        children = part.items or [value for _, value in part.pairs]
-        part.end = _places(event)[1] if part.is_flow or not children else children[-1].end
-    part.body = min(part.body, part.end)
-    return part
+            node.items.append(_read_node(event, events, text))
+    if node.kind is not NodeKind.SCALAR:
+        children = node.items or [value for _, value in node.pairs]
+        node.end = _span(event)[1] if node.is_flow or not children else children[-1].end
+    node.body = min(node.body, node.end)
+    return node
 
 
-def _places(event: Event) -> tuple[int, int]:
-    assert event.start_mark and event.end_mark  # as in every event of the parser
+def _span(event: Event) -> tuple[int, int]:
+    assert event.start_mark and event.end_mark  # Every event of the parser has both.
     return event.start_mark.index, event.end_mark.index

@@ -1,12 +1,18 @@
-"""The small rules: hostnames, ports, addresses, credentials. Pure; they raise `ValidationError`."""
+"""The rules for single values: ports, addresses, names, VIPs, forwards, route targets.
+
+They are pure and raise `ValidationError`. The manifest, commands and forms share them.
+"""
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
+from collections.abc import Collection, Iterable
+from itertools import islice
 
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.model import ProxySpec
+from norouter_core.model import VIP_POOL, AgentMode, Forward, ProxySpec
 from norouter_core.sanitize import quote
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -16,26 +22,54 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _DIGITS = re.compile(r"[0-9]+")
+_GLOB_CLASS = re.compile(r"\[[!^]?[A-Za-z0-9_-]+\]")
+_ADDRESS_GLOB = re.compile(r"(?=.*[0-9])[0-9.*?]+")
+
 # RFC 1929 gives each of SOCKS's user and password one byte of length.
 _MAX_CREDENTIAL = 255
 
+_FORWARD_FORM = "write LISTEN:HOST:PORT, such as 8080:127.0.0.1:80"
+_TARGET_FORM = "write a network such as 10.0.0.0/8, or a name such as *.example.com"
+
+_POOL = ipaddress.IPv4Network(VIP_POOL)
+LOCAL_VIP = str(_POOL[100])
+"""The VIP of this machine, if it is free."""
+# The low numbers come last, so that the usual manifest reads as NoRouter's own examples do.
+_VIPS = tuple(str(_POOL[n]) for n in (*range(101, 255), *range(1, 101)))
+_VIP_HINT = f"write one such as {_VIPS[0]}, or leave vip out"
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return the one of `names` that `name` is probably a misspelling of, or an empty string."""
+    # Bounded both ways: the comparison takes quadratic time, and a mesh may have many hosts.
+    plain = {_fold(candidate): candidate for candidate in islice(names, 500)}
+    found = difflib.get_close_matches(_fold(name[:64]), plain, n=1)
+    return plain[found[0]] if found else ""
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+# Ports and addresses
+
 
 def parse_port(text: str, what: str) -> int:
-    """A port number in 1..65535 out of ASCII digits.
+    """Return the port number, 1 to 65535, that ASCII digits spell.
 
     Raises:
-        ValidationError: anything else.
+        ValidationError: `text` is anything else.
     """
     if not _DIGITS.fullmatch(text):
-        raise ValidationError(f"the {what} {quote(text)} is not a number", "write 1 to 65535")
+        raise ValidationError(f"the {what} {quote(text)} is not a number", "use 1 to 65535")
     short = text.lstrip("0")
     if len(short) > 5 or not 1 <= int(short or "0") <= 65535:
-        raise ValidationError(f"the {what} {quote(text)} is out of range", "write 1 to 65535")
+        raise ValidationError(f"the {what} {quote(text)} is out of range", "use 1 to 65535")
     return int(short)
 
 
 def parse_ip(text: str) -> IPAddress | None:
-    """An IPv4 or IPv6 literal (without brackets), or None."""
+    """Return the address that an IPv4 or IPv6 literal (without brackets) spells, or None."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -44,42 +78,11 @@ def parse_ip(text: str) -> IPAddress | None:
     return None if scope is not None and not _SCOPE.fullmatch(scope) else address
 
 
-def check_hostname(text: str) -> None:
-    """
-    Raises:
-        ValidationError: `text` is no hostname: labels of ASCII letters, digits, `-` and `_`, of at
-            most
-            63 characters each and 253 in all, and the last not a number.
-    """
-    if not text:
-        raise ValidationError("the name is empty")
-    if not text.isascii():
-        message = f"the name {quote(text)} holds characters outside ASCII"
-        raise ValidationError(message, "write an international name in its xn-- form")
-    if len(text) > 253:
-        raise ValidationError(f"the name {quote(text)} is longer than 253 characters")
-    labels = text.split(".")
-    for label in labels:
-        if not _LABEL.fullmatch(label):
-            hint = "use letters, digits, - and _; dots between parts of at most 63 characters"
-            raise ValidationError(f"{quote(text)} is not a hostname", hint)
-    if _NUMERIC.fullmatch(labels[-1]):
-        message = f"{quote(text)} is neither an IP address nor a hostname"
-        raise ValidationError(
-            message, "a name must not end in a number: it would be read as an address"
-        )
-
-
-def strip_dot(name: str) -> str:
-    """A name without the final dot that marks it as fully qualified."""
-    return name[:-1] if name.endswith(".") and len(name) > 1 else name
-
-
 def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
-    """`IP:PORT` (IPv6 in brackets) as the place where a proxy listens.
+    """Return the proxy that listens on `IP:PORT` (IPv6 in brackets).
 
     Raises:
-        ValidationError: anything else.
+        ValidationError: `text` is anything else.
     """
     host, colon, port = text.rpartition(":")
     if not colon:
@@ -88,25 +91,246 @@ def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
     bracketed = host.startswith("[") and host.endswith("]")
     address = parse_ip(host[1:-1] if bracketed else host)
     if not host:
-        hint = f"127.0.0.1:{number} for this host alone, 0.0.0.0:{number} for every interface"
-        raise ValidationError(f"{quote(text)} names no address", hint)
+        hint = f"127.0.0.1:{number} for this host only, 0.0.0.0:{number} for all interfaces"
+        raise ValidationError(f"{quote(text)} has no address", hint)
     if address is None or bracketed != (address.version == 6):
-        hint = "write an IP address, not a name, and IPv6 in brackets: 127.0.0.1:8080, [::1]:8080"
+        hint = "use an IP address, not a name, and IPv6 in brackets: 127.0.0.1:8080, [::1]:8080"
         raise ValidationError(f"{quote(text)} is not IP:PORT", hint)
     return ProxySpec(str(address), number, auth)
 
 
 def check_auth(text: str) -> None:
-    """
+    """Check that `text` is `USER:PASSWORD`.
+
     Raises:
-        ValidationError: not `USER:PASSWORD`. The message never repeats the password.
+        ValidationError: It is not. The message never repeats the password.
     """
     user, colon, password = text.partition(":")
     if not colon or not user or not password:
-        raise ValidationError(
-            "not USER:PASSWORD", 'write both, with a colon between: "alice:secret"'
-        )
+        hint = 'write both, with a colon between them: "alice:secret"'
+        raise ValidationError("not USER:PASSWORD", hint)
     if any(len(part.encode()) > _MAX_CREDENTIAL for part in (user, password)):
         raise ValidationError(f"user or password is longer than {_MAX_CREDENTIAL} bytes")
     if any(ord(ch) < 32 or ord(ch) == 127 for ch in text):
-        raise ValidationError("user or password holds a control character")
+        raise ValidationError("user or password contains a control character")
+
+
+# Names
+
+
+def check_hostname(text: str) -> None:
+    """Check that `text` is a hostname.
+
+    A hostname has labels of ASCII letters, digits, `-` and `_`, at most 63 characters each and 253
+    in all. The last label is not a number.
+
+    Raises:
+        ValidationError: It is not one.
+    """
+    if not text:
+        raise ValidationError("the name is empty")
+    if not text.isascii():
+        message = f"the name {quote(text)} contains characters outside ASCII"
+        raise ValidationError(message, "write an international name in its xn-- form")
+    if len(text) > 253:
+        raise ValidationError(f"the name {quote(text)} is longer than 253 characters")
+    labels = text.split(".")
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            hint = "use letters, digits, - and _, and dots between parts of at most 63 characters"
+            raise ValidationError(f"{quote(text)} is not a hostname", hint)
+    if _NUMERIC.fullmatch(labels[-1]):
+        message = f"{quote(text)} is neither an IP address nor a hostname"
+        hint = "a name must not end in a number, which resolvers take for an address"
+        raise ValidationError(message, hint)
+
+
+def strip_dot(name: str) -> str:
+    """Return a name without the final dot that marks it as fully qualified."""
+    return name[:-1] if name.endswith(".") and len(name) > 1 else name
+
+
+def parse_agent(text: str) -> AgentMode:
+    """Return the agent mode of that name.
+
+    Raises:
+        ValidationError: There is none.
+    """
+    modes = [mode.value for mode in AgentMode]
+    if text not in modes:
+        guess = closest(text, modes)
+        hint = f"did you mean {guess}?" if guess else f"use one of {', '.join(modes)}"
+        raise ValidationError(f"unknown agent mode {quote(text)}", hint)
+    return AgentMode(text)
+
+
+# VIPs
+
+
+def parse_vip(text: str) -> ipaddress.IPv4Address:
+    """Return the VIP that an IPv4 literal spells.
+
+    Raises:
+        ValidationError: `text` is no IPv4 literal, or no single host can have that address.
+    """
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        message = f"the VIP {quote(text)} is not an IPv4 address"
+        raise ValidationError(message, _VIP_HINT) from None
+    if address.is_unspecified or address.is_multicast or address.is_reserved:
+        raise ValidationError(f"the VIP {address} is not a unicast address", _VIP_HINT)
+    return address
+
+
+def allocate_vip(taken: Collection[str]) -> str:
+    """Return the first free VIP of the pool 127.0.42.0/24: from .101 upward, then .1 to .100.
+
+    Args:
+        taken: The VIPs in use, as dotted IPv4 literals.
+
+    Raises:
+        ValidationError: The pool is exhausted.
+    """
+    for vip in _VIPS:
+        if vip not in taken:
+            return vip
+    raise ValidationError(f"no free VIP in {VIP_POOL}", "set vip yourself, such as 127.0.43.1")
+
+
+# Port forwards
+
+
+def parse_forward(text: str) -> Forward:
+    """Return the port forward that `LISTEN:HOST:PORT[/tcp|/udp]` spells.
+
+    HOST is an IPv4 literal, an IPv6 literal in brackets, or a name.
+
+    Raises:
+        ValidationError: `text` is anything else.
+    """
+    words = text.split()
+    if words and "".join(words) != text:
+        raise ValidationError(f"{quote(text)} contains a space", f"write {quote(''.join(words))}")
+    body, slash, proto = text.partition("/")
+    if slash and proto.lower() not in ("tcp", "udp"):
+        message = f"{quote(text)}: unknown protocol {quote(proto)}"
+        raise ValidationError(message, "write /udp, /tcp or nothing")
+    listen, _, target = body.partition(":")
+    host, colon, port = target.rpartition(":")
+    if not colon:
+        hint = _short_hint(listen, target)
+        raise ValidationError(f"{quote(text)} is not a port forward", hint)
+    if host.startswith("[") and not host.endswith("]"):
+        hint = "write 8080:[::1]:80 for IPv6"
+        raise ValidationError(f"{quote(text)} is not a port forward", hint)
+    return Forward(
+        parse_port(listen, "listen port"),
+        _parse_host(host, text),
+        parse_port(port, "target port"),
+        proto.lower() or "tcp",
+    )
+
+
+def _short_hint(listen: str, target: str) -> str:
+    if listen.isdecimal() and (target.isdecimal() or not target):
+        return f"add the target: {listen[:5]}:127.0.0.1:{(target or listen)[:5]}"
+    return _FORWARD_FORM
+
+
+def _parse_host(host: str, text: str) -> str:
+    if not host:
+        raise ValidationError(f"{quote(text)} has no target host", _FORWARD_FORM)
+    bracketed = host.startswith("[")
+    bare = host[1:-1] if bracketed else host
+    address = parse_ip(bare)
+    is_v6 = address is not None and address.version == 6
+    if is_v6 and not bracketed:
+        raise ValidationError(f"IPv6 without brackets: {quote(host)}", f"write [{host}]")
+    if bracketed and not is_v6:
+        raise ValidationError(f"not an IPv6 address in brackets: {quote(host)}", _FORWARD_FORM)
+    if address is None:
+        if ":" in host:
+            raise ValidationError(f"{quote(text)} is not a port forward", _FORWARD_FORM)
+        check_hostname(strip_dot(host))
+    return bare
+
+
+def taken_message(owner: str, first: Forward) -> str:
+    """Return the message for a listen port that `first` already has; `owner` has the ports."""
+    return f"{owner} already listens on port {first.listen}: {first}"
+
+
+# Targets of routes
+
+
+def parse_target(text: str) -> str:
+    """Return a network (`10.0.0.0/8`) in its canonical form, or a glob without its final dot.
+
+    A glob knows `*` (any run of characters, dots too), `?` and `[a-z]`, `[!a-z]`.
+
+    Raises:
+        ValidationError: `text` is anything else.
+    """
+    if "/" in text:
+        return _parse_network(text)
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    address = parse_ip(bare)
+    if address is not None:
+        hint = f"write {bare}/{address.max_prefixlen} for this one address"
+        raise ValidationError(f"{quote(text)} is an address, not a network", hint)
+    return _parse_glob(text)
+
+
+def has_host_bits(text: str) -> bool:
+    """Return whether a network has bits set to the right of its prefix."""
+    interface = ipaddress.ip_interface(text)
+    return interface.ip != interface.network.network_address
+
+
+def _parse_network(text: str) -> str:
+    address, _, prefix = text.partition("/")
+    if "://" in text:
+        raise ValidationError(f"{quote(text)} is a URL", "write its hostname only")
+    if not prefix.isdecimal() or not prefix.isascii() or "%" in address:
+        raise ValidationError(f"{quote(text)} is not a network", _TARGET_FORM)
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValidationError(f"{quote(text)} is not a network", _TARGET_FORM) from None
+
+
+def _parse_glob(text: str) -> str:
+    glob = strip_dot(text)
+    if _ADDRESS_GLOB.fullmatch(glob):
+        message = f"{quote(text)} looks like addresses, but a glob matches only names"
+        hint = "write a range of addresses as a network, such as 10.0.0.0/16"
+        raise ValidationError(message, hint)
+    # A wildcard stands for characters of a name, so the rest must make a hostname.
+    sample = re.sub(r"[*?]", "x", _GLOB_CLASS.sub("x", glob))
+    try:
+        check_hostname(sample)
+    except ValidationError as error:
+        message = f"{quote(text)} is neither a network nor a hostname glob"
+        hint = error.hint if sample == glob else _TARGET_FORM
+        raise ValidationError(message, hint) from None
+    return glob.replace("[^", "[!")
+
+
+# The same rules as patterns, as far as a regular expression goes, for the JSON Schema
+
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV6 = r"\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[A-Za-z0-9_.-]{1,15})?\]"
+_NUMBER = r"([0-9]+|0[xX][0-9A-Fa-f]*)"
+_NAME = rf"{_LABEL.pattern}(\.{_LABEL.pattern})*"
+_PORT = r"0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_IPV4 = rf"{_OCTET}(\.{_OCTET}){{3}}"
+_TARGET_HOST = rf"({_IPV4}|{_IPV6}|(?!([^.:]*\.)*{_NUMBER}\.?:){_NAME}\.?)"
+
+PORT_PATTERN = f"^{_PORT}$"
+VIP_PATTERN = f"^{_IPV4}$"
+NAME_PATTERN = rf"^(?!([^.:]*\.)*{_NUMBER}\.?$){_NAME}$"
+LISTEN_PATTERN = f"^({_IPV4}|{_IPV6}):{_PORT}$"
+AUTH_PATTERN = r"^[^:\u0000-\u001f\u007f]+:[^\u0000-\u001f\u007f]+$"
+FORWARD_PATTERN = f"^{_PORT}:{_TARGET_HOST}:{_PORT}(/([Tt][Cc]|[Uu][Dd])[Pp])?$"
+TARGET_PATTERN = r"^(?!(?=.*[0-9])[0-9.*?]+$)(?!.*://)\S+$"

@@ -11,7 +11,7 @@ from norouter_core.commands.completion import CompletionContext, Word, asked
 from norouter_core.commands.edits.forwards import key, key_text
 from norouter_core.commands.results import Completion
 from norouter_core.commands.tokenizer import join
-from norouter_core.manifest.vips import allot_vip
+from norouter_core.manifest.values import allocate_vip
 from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _ports(session: Session, name: str) -> Iterator[Word]:
 
 def _free_vip(session: Session) -> Iterator[Word]:
     try:
-        yield allot_vip({host.vip for host in session.spec.hosts}), "free"
+        yield allocate_vip({host.vip for host in session.spec.hosts}), "free"
     except ValueError:
         return
 

@@ -11,9 +11,9 @@ from norouter_core.agent.files import replace
 from norouter_core.errors import NorouterError
 from norouter_core.manifest import Loaded, ManifestError, Problem, dump, load_text
 from norouter_core.manifest.load import STDIN, read_data
-from norouter_core.manifest.rewrite import rewrite
+from norouter_core.manifest.report import read_source
 from norouter_core.manifest.schema import modeline
-from norouter_core.manifest.source import read_source
+from norouter_core.manifest.write import rewrite
 from norouter_core.model import MeshSpec
 from norouter_core.sanitize import quote
 
@@ -41,7 +41,7 @@ class Document:
 
     What is written is the text that was loaded with nothing changed but what the spec says
     otherwise: comments, order, quoting, anchors and every other line stay (see
-    `norouter_core.manifest.rewrite`). A file that is newly made begins with the line that leads
+    `norouter_core.manifest.write`). A file that is newly made begins with the line that leads
     editors to the schema; one that was loaded gets it neither added nor taken away, because it
     names a file of this machine.
     """

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from norouter_core.engine.status import ListenerState, ListenerStatus, Status
-from norouter_core.manifest import allot_vip
+from norouter_core.manifest import allocate_vip
 from norouter_core.model import Host, HostSpec, MeshSpec, ProxySpec
 from norouter_core.names.texts import hostaliases_file
 
@@ -34,7 +34,7 @@ def with_proxy(spec: MeshSpec) -> MeshSpec:
     local = next((host for host in spec.hosts if host.cmd is None), None)
     if local is None:
         try:
-            vip = allot_vip({host.vip for host in spec.hosts})
+            vip = allocate_vip({host.vip for host in spec.hosts})
         except ValueError:
             return spec
         local = HostSpec(_free_name(spec), vip)

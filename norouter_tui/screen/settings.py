@@ -24,7 +24,7 @@ from typing import Any
 import platformdirs
 
 from norouter_core.manifest import Problem
-from norouter_core.manifest.nodes import closest
+from norouter_core.manifest.values import closest
 from norouter_tui.screen.themes import DARK
 
 REFRESH = 0.4

@@ -104,7 +104,7 @@ def test_inferred_names_are_free() -> None:
         ("route move 1 2", "there is no route 1", "number"),
         ("proxy http web off", "has no http proxy", "address"),
         ("proxy http web off --auth a:b", "demands nothing", "auth"),
-        ("proxy http local 127.0.42.101:8080", "listens already", "address"),
+        ("proxy http local 127.0.42.101:8080", "already listens", "address"),
         ("template set", "nothing is said", ""),
         ("template set --no-port 80", "does not publish port 80", "no-port"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.manifest import allot_vip, parse_forward
+from norouter_core.manifest import allocate_vip, parse_forward
 from norouter_core.model import Forward
 from tests.manifest.manifests import forwards, load, places, refused, unhurried
 
@@ -38,10 +38,10 @@ def test_a_forward_reads_back_from_its_text(forward: Forward) -> None:
     ("text", "message"),
     [
         ("", "is not a port forward"),
-        ("8080", "name what to dial: 8080:127.0.0.1:8080"),
-        ("8080:80", "name what to dial: 8080:127.0.0.1:80"),
+        ("8080", "add the target: 8080:127.0.0.1:8080"),
+        ("8080:80", "add the target: 8080:127.0.0.1:80"),
         ("8080:web", "write LISTEN:HOST:PORT"),
-        ("8080::80", "names no host"),
+        ("8080::80", "has no target host"),
         (":web:80", 'listen port "" is not a number'),
         ("8080:web:", 'target port "" is not a number'),
         ("http:web:80", 'listen port "http" is not a number'),
@@ -52,18 +52,18 @@ def test_a_forward_reads_back_from_its_text(forward: Forward) -> None:
         ("-1:web:80", "is not a number"),
         ("+1:web:80", "is not a number"),
         ("\u0661:web:80", "is not a number"),
-        ("80: 127.0.0.1:80", 'holds a space (write "80:127.0.0.1:80")'),
-        ("80:web:80 ", "holds a space"),
-        ("80:web:80\n", "holds a space"),
+        ("80: 127.0.0.1:80", 'contains a space (write "80:127.0.0.1:80")'),
+        ("80:web:80 ", "contains a space"),
+        ("80:web:80\n", "contains a space"),
         (" ", "is not a port forward"),
-        ("80:web:80/sctp", 'asks for the protocol "sctp"'),
-        ("80:web:80/", 'asks for the protocol ""'),
+        ("80:web:80/sctp", 'unknown protocol "sctp"'),
+        ("80:web:80/", 'unknown protocol ""'),
         ("80:::1:80", r"write [::1]"),
         ("80:[::1]", "write 8080:[::1]:80"),
         ("80:[::1:80", "write 8080:[::1]:80"),
-        ("80:[127.0.0.1]:80", "no IPv6 address in the brackets"),
-        ("80:[web]:80", "no IPv6 address in the brackets"),
-        ("80:[fe80::1%a/b]:80", "asks for the protocol"),
+        ("80:[127.0.0.1]:80", "not an IPv6 address in brackets"),
+        ("80:[web]:80", "not an IPv6 address in brackets"),
+        ("80:[fe80::1%a/b]:80", "unknown protocol"),
         ("80:127.0.0.1:80:90", "is not a port forward"),
         ("80:127.0.0.256:80", "neither an IP address nor a hostname"),
         ("22:22:22", "neither an IP address nor a hostname"),
@@ -118,7 +118,9 @@ def test_one_port_may_be_published_for_tcp_and_for_udp() -> None:
         "54:[::1]:53/udp",
     ]
     error = refused("hosts: {web: {ports: ['53:a:53/udp', '53:b:53/udp']}}")
-    assert "already listens on port 53: 53:a:53/udp" in error.problems[0].message
+    assert (
+        "53:a:53/udp at line 1, column 23 already listens on port 53" in error.problems[0].message
+    )
 
 
 def test_a_proxy_may_stand_beside_a_udp_port() -> None:
@@ -151,11 +153,11 @@ def test_errors_on_ports() -> None:
 
 
 def test_allotted_vips_go_up_from_101_then_fill_the_low_numbers() -> None:
-    assert allot_vip(()) == "127.0.42.101"
-    assert allot_vip(["127.0.42.101", "127.0.42.103"]) == "127.0.42.102"
+    assert allocate_vip(()) == "127.0.42.101"
+    assert allocate_vip(["127.0.42.101", "127.0.42.103"]) == "127.0.42.102"
     high = {f"127.0.42.{n}" for n in range(101, 255)}
-    assert allot_vip(high) == "127.0.42.1"
+    assert allocate_vip(high) == "127.0.42.1"
     every = high | {f"127.0.42.{n}" for n in range(1, 101)}
-    assert allot_vip(every - {"127.0.42.100"}) == "127.0.42.100"
-    with pytest.raises(ValueError, match=r"no VIP is left in 127\.0\.42\.0/24"):
-        allot_vip(every)
+    assert allocate_vip(every - {"127.0.42.100"}) == "127.0.42.100"
+    with pytest.raises(ValueError, match=r"no free VIP in 127\.0\.42\.0/24"):
+        allocate_vip(every)

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from norouter_core.manifest import load_text
-from norouter_core.manifest.rewrite import in_place, rewrite
-from norouter_core.manifest.text_edits import EditConflict
+from norouter_core.manifest.editing import EditConflict
+from norouter_core.manifest.write import rewrite, rewrite_in_place
 from norouter_core.model import (
     Forward,
     HostOptions,
@@ -94,9 +94,9 @@ def renamed(old: str, new: str) -> MeshSpec:
 
 def changes(spec: MeshSpec, text: str = TEXT) -> list[str]:
     """The lines that a rewrite takes away (`-`) and puts (`+`), in order."""
-    new = in_place(text, spec)
+    new = rewrite_in_place(text, spec)
     assert load_text(new, "mesh").spec == spec
-    assert in_place(new, spec) == new
+    assert rewrite_in_place(new, spec) == new
     return [line for line in difflib.ndiff(text.splitlines(), new.splitlines()) if line[0] in "+-"]
 
 
@@ -268,7 +268,7 @@ def test_only_what_differs_changes(name: str) -> None:
 
 def test_hosts_are_moved_with_their_comments() -> None:
     spec = replace(SPEC, hosts=SPEC.hosts[::-1])
-    new = in_place(TEXT, spec)
+    new = rewrite_in_place(TEXT, spec)
     assert load_text(new, "mesh").spec == spec
     assert sorted(new.splitlines()) == sorted(TEXT.splitlines())
     assert "  # both of them.\n  web:\n" in new
@@ -277,7 +277,7 @@ def test_hosts_are_moved_with_their_comments() -> None:
 def test_crlf_stays() -> None:
     text = TEXT.replace("\n", "\r\n")
     for spec, _ in CASES.values():
-        new = in_place(text, spec)
+        new = rewrite_in_place(text, spec)
         assert load_text(new, "mesh").spec == spec
         assert new.count("\n") == new.count("\r\n") == len(new.splitlines())
 
@@ -286,11 +286,11 @@ def test_no_newline_at_the_end() -> None:
     text = TEXT.rstrip()[: -len("\n\n# the end")]
     assert text.endswith("10.0.0.0/8]")
     for spec, _ in CASES.values():
-        assert load_text(in_place(text, spec), "mesh").spec == spec
+        assert load_text(rewrite_in_place(text, spec), "mesh").spec == spec
 
 
 def saying(text: str, spec: MeshSpec) -> str:
-    new = in_place(textwrap.dedent(text), spec)
+    new = rewrite_in_place(textwrap.dedent(text), spec)
     assert load_text(new, "mesh").spec == spec
     return new
 
@@ -355,7 +355,7 @@ def test_what_is_said_once_is_changed_once_where_all_change() -> None:
 
 def test_what_is_said_once_is_said_twice_where_one_changes() -> None:
     spec = anchored(lambda h: replace(h, cmd="ssh x") if h.name == "a" else h)
-    new = in_place(ANCHORS, spec)
+    new = rewrite_in_place(ANCHORS, spec)
     assert load_text(new, "mesh").spec == spec
     assert "cmd: &cmd ssh x    # said once" in new and '  c: {cmd: "ssh a", vip' in new
     spec = anchored(lambda h: replace(h, cmd="ssh x") if h.name == "b" else h)
@@ -365,7 +365,7 @@ def test_what_is_said_once_is_said_twice_where_one_changes() -> None:
 
 
 def test_an_anchor_that_goes_leaves_its_content_to_those_who_use_it() -> None:
-    new = in_place(ANCHORS, anchored(lambda h: None if h.name == "a" else h))
+    new = rewrite_in_place(ANCHORS, anchored(lambda h: None if h.name == "a" else h))
     assert load_text(new, "mesh").spec == anchored(lambda h: None if h.name == "a" else h)
     assert "<<: &base {cmd: " in new
 
@@ -381,7 +381,7 @@ def test_what_a_merge_brought_can_be_unsaid() -> None:
     def unsay(h: HostSpec) -> HostSpec:
         return replace(h, options=HostOptions()) if h.name == "b" else h
 
-    new = in_place(ANCHORS, anchored(unsay))
+    new = rewrite_in_place(ANCHORS, anchored(unsay))
     assert load_text(new, "mesh").spec == anchored(unsay)
     assert "<<" not in new and "a: &base" in new
 
@@ -390,6 +390,6 @@ def test_odd_yaml_is_written_anew_below_its_first_comments() -> None:
     text = "# mine\n\n? hosts\n:\n  ? a\n  : {vip: 127.0.42.1}\n# more\n"
     spec = MeshSpec((HostSpec("b", "127.0.42.7"),))
     with pytest.raises(EditConflict):
-        in_place(text, MeshSpec())
+        rewrite_in_place(text, MeshSpec())
     assert rewrite(text, MeshSpec()) == "# mine\n\nhosts: {}\n"
     assert load_text(rewrite(text, spec), "mesh").spec == spec

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from norouter_core.manifest import dump, load_text
-from norouter_core.manifest.rewrite import in_place, rewrite
+from norouter_core.manifest.write import rewrite, rewrite_in_place
 from norouter_core.model import HostSpec, MeshSpec
 from tests.manifest.manifests import options, specs, unhurried
 from tests.manifest.test_manifest_dump import EXAMPLES
@@ -19,8 +19,8 @@ from tests.manifest.test_manifest_rewrite import ANCHORED, ANCHORS, SPEC, TEXT
 @given(specs(), specs())
 def test_any_spec_can_be_saved_on_top_of_any_other(old: MeshSpec, new: MeshSpec) -> None:
     text = dump(old)
-    assert in_place(text, old) == text
-    assert load_text(in_place(text, new), "mesh").spec == new
+    assert rewrite_in_place(text, old) == text
+    assert load_text(rewrite_in_place(text, new), "mesh").spec == new
 
 
 @st.composite

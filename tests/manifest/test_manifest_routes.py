@@ -45,7 +45,7 @@ def test_targets(written: str, meant: str) -> None:
         ("10.0.0.0/" + "9" * 5000, "is not a network", "10.0.0.0/8"),
         ("fe80::%eth0/64", "is not a network", "10.0.0.0/8"),
         ("web/24", "is not a network", "10.0.0.0/8"),
-        ("http://web", "is a URL", "hostname alone"),
+        ("http://web", "is a URL", "hostname only"),
         ("10.0.*", "looks like addresses", "10.0.0.0/16"),
         ("10.0.0.999", "looks like addresses", "10.0.0.0/16"),
         ("web:80", "neither a network nor a hostname glob", "letters"),
@@ -81,9 +81,9 @@ def test_via_names_a_host_an_alias_or_a_vip(via: str) -> None:
 @pytest.mark.parametrize(
     ("route", "column", "message", "hint"),
     [
-        ("{via: weeb, to: [x]}", 16, 'via "weeb" is no host', "did you mean web?"),
-        ("{via: 127.0.0.1, to: [x]}", 16, "is no host, alias or VIP", ""),
-        ("{via: '', to: [x]}", 16, "is no host, alias or VIP", "name a host"),
+        ("{via: weeb, to: [x]}", 16, 'via "weeb" is not a host', "did you mean web?"),
+        ("{via: 127.0.0.1, to: [x]}", 16, "is not a host, alias or VIP", ""),
+        ("{via: '', to: [x]}", 16, "is not a host, alias or VIP", "use a host"),
         ("{via: 5, to: [x]}", 16, "must be text", "quote it"),
         ("{to: [x]}", 10, "no `via`", "add `via`"),
         ("{via: db}", 10, "no `to`", "10.0.0.0/8"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 
 from norouter_core.manifest import dump, load_text
-from norouter_core.manifest.hosts import HOST_ONLY_KEYS, OPTION_KEYS
-from norouter_core.manifest.schema import modeline, schema, schema_path
-from norouter_core.model import AgentMode, MeshSpec
+from norouter_core.manifest.options import HOST_ONLY_KEYS, OPTION_KEYS
+from norouter_core.manifest.schema import modeline, schema, schema_path, schema_text
+from norouter_core.model import HostOptions, HostSpec, MeshSpec
 from norouter_tui.run.documents import example
 from tests.manifest.manifests import refused, specs, unhurried
 
@@ -26,16 +26,18 @@ def _fits(text: str) -> bool:
     return bool(CHECKER.is_valid(yaml.safe_load(text)))
 
 
-def _keys(part: str) -> set[str]:
-    return set(schema()["$defs"][part]["properties"])
-
-
-def test_the_schema_is_one_and_knows_the_keys_of_the_loader() -> None:
+def test_the_schema_is_valid_and_its_file_is_up_to_date() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
-    assert _keys("options") == set(OPTION_KEYS)
-    assert _keys("host") == {*OPTION_KEYS, *HOST_ONLY_KEYS}
-    modes: list[Any] = schema()["$defs"]["options"]["properties"]["agent"]["enum"]
-    assert set(modes) == {*(mode.value for mode in AgentMode), None}
+    path = schema_path()
+    assert path is not None
+    message = "run: python -m norouter_core.manifest.schema"
+    assert path.read_text("utf-8") == schema_text(), message
+
+
+def test_every_option_of_a_host_has_a_key() -> None:
+    assert [row.field for row in OPTION_KEYS] == [each.name for each in fields(HostOptions)]
+    only_hosts = {each.name for each in fields(HostSpec)} - {"name", "options"}
+    assert {row.field for row in HOST_ONLY_KEYS} == only_hosts
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

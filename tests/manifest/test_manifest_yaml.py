@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.manifest import load_text
-from norouter_core.manifest.source import MAX_BYTES
+from norouter_core.manifest.report import MAX_BYTES
 from norouter_core.model import Forward, MeshSpec
 from tests.manifest.manifests import load, places, refused
 
@@ -24,7 +24,7 @@ def test_an_empty_file_is_an_empty_mesh_with_a_warning(text: str) -> None:
 def test_no_hosts_is_a_warning(text: str) -> None:
     loaded = load_text(text, "mesh.yaml")
     assert loaded.spec == MeshSpec()
-    assert [w.message for w in loaded.warnings] == ["the manifest names no hosts"]
+    assert [w.message for w in loaded.warnings] == ["the manifest has no hosts"]
 
 
 def _short(value: object) -> str | None:
@@ -34,8 +34,8 @@ def _short(value: object) -> str | None:
 @pytest.mark.parametrize(
     ("text", "place", "message", "hint"),
     [
-        ("- a", (1, 1), "the manifest must be a mapping, and this is a list", ""),
-        ("hello", (1, 1), 'this is no manifest but one text: "hello"', "begin with `hosts:`"),
+        ("- a", (1, 1), "the manifest must be a mapping, not a list", ""),
+        ("hello", (1, 1), 'not a manifest but a single text: "hello"', "start with `hosts:`"),
         ("hosts: [a]", (1, 8), "hosts must be a mapping", ""),
         ("a: b: c", (1, 5), "mapping values are not allowed", "quote"),
         ("hosts:\n a: 1\n  b: 2", (3, 4), "mapping values are not allowed", "indentation"),
@@ -75,29 +75,34 @@ def _short(value: object) -> str | None:
         ("---\n---\n", (2, 1), "a second document starts here", ""),
         ("%YAML 3.0\n---\na: 1", (1, 1), "incompatible YAML", ""),
         ("%YAML 1." + "9" * 5000 + "\n---\na: 1", (1, 9), "not YAML: Exceeds the limit", ""),
-        ("&a [*a]", (1, 5), 'the anchor "a" holds an alias of itself', "write the value out"),
-        ("a: &x {b: {c: *x}}", (1, 15), "holds an alias of itself", ""),
+        ("&a [*a]", (1, 5), 'the anchor "a" contains an alias of itself', "write the value out"),
+        ("a: &x {b: {c: *x}}", (1, 15), "contains an alias of itself", ""),
         (
             "a: &x 1\nb: &x 2",
             (2, 4),
-            'the anchor "x" is stated twice, first at line 1, column 4',
+            'duplicate anchor "x", first at line 1, column 4',
             "",
         ),
         ("a: !!python/object/apply:os.system [ls]", (1, 4), "!!python/object/apply", "remove"),
         ("zzz: {deep: !foo 1}", (1, 13), 'the tag "!foo" is not allowed', "remove the tag"),
-        ("hosts: !!set {a, b}", (1, 8), "must be a mapping, and this is a !!set", ""),
+        ("hosts: !!set {a, b}", (1, 8), "must be a mapping, not a !!set", ""),
         ("hosts: !!map text", (1, 8), "must be a mapping", ""),
         ("hosts: !!str {a: b}", (1, 8), "must be a mapping", ""),
-        ("hosts: !!omap [a: b]", (1, 8), "must be a mapping, and this is a !!omap", ""),
+        ("hosts: !!omap [a: b]", (1, 8), "must be a mapping, not a !!omap", ""),
         ("? {a: b}\n: c", (1, 3), "a key of the manifest must be text", ""),
         ("1: x", (1, 1), "a key of the manifest must be text", 'quote it: "1"'),
         ("on: x", (1, 1), 'a boolean: "on"', 'quote it: "on"'),
         ("2001-01-01: x", (1, 1), "a date", 'quote it: "2001-01-01"'),
         ("=: x", (1, 1), "a default value", ""),
-        ("<<: 5", (1, 5), "<< merges mappings only", "anchor"),
+        ("<<: 5", (1, 5), "<< merges only mappings", "anchor"),
         ("<<: [5]", (1, 6), "must be a mapping", ""),
-        ("hosts: {}\nhosts: {}", (2, 1), "stated twice, first at line 1, column 1", "remove one"),
-        ("<<: {}\n<<: {}", (2, 1), 'the key "<<" is stated twice', "remove one"),
+        (
+            "hosts: {}\nhosts: {}",
+            (2, 1),
+            'duplicate key "hosts", first at line 1, column 1',
+            "remove one",
+        ),
+        ("<<: {}\n<<: {}", (2, 1), 'duplicate key "<<"', "remove one"),
         ("hosts: {a: {vip: 127.0.0.9, vip: 127.0.0.8}}", (1, 29), "line 1, column 13", ""),
     ],
     ids=_short,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from norouter_core.commands.parser import Call
-from norouter_core.manifest.checks import collisions
-from norouter_core.manifest.nodes import closest
+from norouter_core.manifest.checks import find_collisions
 from norouter_core.manifest.problems import ValidationError
+from norouter_core.manifest.values import closest
 from norouter_core.model import HostSpec, MeshSpec, Route
 from norouter_core.sanitize import quote
 
@@ -100,7 +100,7 @@ def checked(spec: MeshSpec, argument: str = "") -> MeshSpec:
     Raises:
         EditError: two do; `argument` is what brought it about.
     """
-    for collision in collisions(spec):
+    for collision in find_collisions(spec):
         if not collision.harmless:
             raise EditError(collision.message, collision.hint, argument)
     return spec

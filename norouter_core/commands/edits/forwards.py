@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from norouter_core.commands.edits.base import EditError
 from norouter_core.commands.parser import Call
-from norouter_core.manifest.ports import taken_message
+from norouter_core.manifest.values import taken_message
 from norouter_core.model import Forward
 
 Key = tuple[int, str]

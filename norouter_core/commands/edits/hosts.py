@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from norouter_core.commands.argument_types import DEFAULT, OFF
 from norouter_core.commands.edits.base import (
     Edit,
     EditError,
@@ -22,9 +21,10 @@ from norouter_core.commands.parser import Call
 from norouter_core.commands.tokenizer import join
 from norouter_core.exec_commands.lint import lint
 from norouter_core.exec_commands.pasted import adopted, inferred_name
+from norouter_core.manifest.options import OPTION_KEYS
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.vips import LOCAL_VIP, allot_vip
-from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec, StateDir
+from norouter_core.manifest.values import LOCAL_VIP, allocate_vip
+from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec
 from norouter_core.sanitize import quote
 
 LOCAL = "local"
@@ -153,7 +153,7 @@ def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
     if here and LOCAL_VIP not in taken:
         return LOCAL_VIP
     try:
-        return allot_vip(taken)
+        return allocate_vip(taken)
     except ValidationError as refused:
         raise EditError(refused.message, refused.hint, "vip") from None
 
@@ -202,20 +202,5 @@ def _check_unique(names: Sequence[str], argument: str) -> None:
 
 
 def _options(call: Call, options: HostOptions) -> HostOptions:
-    if "agent" in call:
-        options = replace(options, agent=call.get("agent"))
-    if "loopback" in call:
-        options = replace(options, loopback=call.get("loopback"))
-    if "dns" in call:
-        options = replace(options, dns=call.get("dns"))
-    if "etc-hosts" in call:
-        options = replace(options, write_etc_hosts=call.get("etc-hosts"))
-    if "state-dir" in call:
-        options = replace(options, state_dir=_state_dir(call.get("state-dir")))
-    return options
-
-
-def _state_dir(text: str) -> StateDir | None:
-    if text == DEFAULT:
-        return None
-    return StateDir(disable=True) if text == OFF else StateDir(path=text)
+    given = {row.field: call.get(row.flag) for row in OPTION_KEYS if row.flag in call}
+    return replace(options, **given)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.verb import Argument, Option, Verb
+from norouter_core.manifest.options import OPTION_KEYS
 
 _HOST = Argument("host", ArgumentType.HOST, "a host of the mesh, by its name or an alias")
 
-_OPTIONS = (
-    Option("agent", ArgumentType.AGENT, "how the agent gets there: auto, python, norouter", "HOW"),
-    Option(
-        "loopback", ArgumentType.SWITCH, "whether its loopback serves the mesh's ports", "on|off"
-    ),
-    Option("dns", ArgumentType.DNS, "the port of the mesh's DNS at its VIP, or off", "PORT|off"),
-    Option("etc-hosts", ArgumentType.SWITCH, "whether its /etc/hosts is given the names", "on|off"),
-    Option("state-dir", ArgumentType.FOLDER, "its folder for the names files, or off", "FOLDER"),
+_OPTIONS = tuple(
+    Option(row.flag, ArgumentType(row.type.argument), row.help, row.metavar)
+    for row in OPTION_KEYS
+    if row.flag
 )
-"""What hosts and the template both have; `default` takes each back."""
+"""What hosts and the template both have; `default` unsets each."""
 
 HOSTS = (
     Verb(

@@ -8,8 +8,9 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.widgets import Input, OptionList
 
-from norouter_core.commands.argument_types import DEFAULT, OFF, ArgumentType, choices
+from norouter_core.commands.argument_types import ArgumentType, choices
 from norouter_core.commands.results import Failure
+from norouter_core.manifest.options import DEFAULT, OFF
 from norouter_core.model import DnsSpec, HostSpec, ProxySpec, StateDir, format_address
 from norouter_core.session.preview import Preview
 from norouter_tui.screen.backend import Backend
@@ -212,8 +213,8 @@ class EditHost(Form):
                 "state-dir",
                 "Names files",
                 _folder(options.state_dir),
-                kind=ArgumentType.FOLDER,
-                choices=choices(ArgumentType.FOLDER),
+                kind=ArgumentType.DIRECTORY,
+                choices=choices(ArgumentType.DIRECTORY),
             ),
         )
 
