@@ -29,7 +29,8 @@ _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 def strip_line(text: str) -> str:
     """Return `text` as one line of at most `MAX_LINE` characters, without unsafe characters."""
-    return _UNSAFE_IN_LINE.sub("", text)[:MAX_LINE]
+    # Text of 1 MiB must not cost more than text that could be kept.
+    return _UNSAFE_IN_LINE.sub("", text[: 8 * MAX_LINE])[:MAX_LINE]
 
 
 def strip_lines(text: str) -> str:

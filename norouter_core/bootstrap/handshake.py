@@ -13,6 +13,11 @@ from norouter_core.wire.limits import HEADER
 MAX_NOISE = 256 * 1024
 """The number of bytes that may precede a marker: more than any login banner."""
 _KEPT_NOISE = 8 * 1024
+_MAX_REPORT = 4 * 1024
+"""The bytes of a report that are read, in at most `_MAX_REPORT_LINES` lines of `_MAX_REPORT_LINE`
+characters: more than the first stage writes."""
+_MAX_REPORT_LINES = 20
+_MAX_REPORT_LINE = 500
 
 _HELLO = b'{"type":"event","body":{"type":"hello"'
 
@@ -37,6 +42,7 @@ class Search(ABC):
     def __init__(self) -> None:
         self._seen = bytearray()
         self._count = 0
+        self._marker_at = -1
 
     @property
     def noise(self) -> bytes:
@@ -61,7 +67,16 @@ class Search(ABC):
         self._count += len(data)
         self._seen += data
         if len(self._seen) > 4 * MAX_NOISE:
-            del self._seen[:-MAX_NOISE]
+            surplus = len(self._seen) - MAX_NOISE
+            del self._seen[:surplus]
+            self._marker_at = max(-1, self._marker_at - surplus)
+
+    def _find(self, wanted: bytes, new: int) -> int:
+        """Return where `wanted` begins, or -1, if the last `new` bytes complete it.
+
+        A host that sends byte by byte must not have everything searched for each byte.
+        """
+        return self._seen.find(wanted, max(0, len(self._seen) - new - len(wanted) + 1))
 
 
 class MarkerSearch(Search):
@@ -71,15 +86,23 @@ class MarkerSearch(Search):
         super().__init__()
         self._marker = marker
         self._line = line[:40]
+        self._echoed = False
 
     @property
     def echoed(self) -> bool:
-        return self._line in self._seen
+        return self._echoed
 
     def feed(self, data: bytes) -> Found | NoPython | None:
         self._add(data)
-        at = self._seen.find(self._marker)
-        end = self._seen.find(b"\n", at) if at >= 0 else -1
+        if self._marker_at < 0:
+            self._marker_at = self._find(self._marker, len(data))
+        at = self._marker_at
+        echo = self._find(self._line, len(data))
+        if echo >= 0 and (at < 0 or echo < at):
+            self._echoed = True
+        if at < 0:
+            return None
+        end = self._seen.find(b"\n", max(at, len(self._seen) - len(data)))
         if end < 0:
             return None
         verdict = bytes(self._seen[at + len(self._marker) : end]).strip()
@@ -87,8 +110,9 @@ class MarkerSearch(Search):
         del self._seen[at:]
         if verdict == b"go":
             return Found(rest)
-        report = verdict.partition(b":")[2].decode("utf-8", "replace")
-        return NoPython("\n".join(filter(None, report.split("|"))))
+        report = verdict.partition(b":")[2][:_MAX_REPORT].decode("utf-8", "replace")
+        lines = [line[:_MAX_REPORT_LINE] for line in report.split("|") if line]
+        return NoPython("\n".join(lines[:_MAX_REPORT_LINES]))
 
 
 class HelloSearch(Search):
@@ -96,7 +120,7 @@ class HelloSearch(Search):
 
     def feed(self, data: bytes) -> Found | None:
         self._add(data)
-        at = self._seen.find(_HELLO)
+        at = self._find(_HELLO, len(data))
         if at < HEADER:
             return None
         rest = bytes(self._seen[at - HEADER :])

@@ -11,6 +11,8 @@ from norouter_core.wire.messages import field
 if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
+_MAX_FEATURES = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Hello:
@@ -36,7 +38,7 @@ class Hello:
         """
         texts = ("python", "implementation", "system", "machine", "hostname", "boot_id", "netns")
         listed = data.get("features")
-        features = listed if isinstance(listed, list) else []
+        features = listed[:_MAX_FEATURES] if isinstance(listed, list) else []
         return cls(
             protocol=field(data, "protocol", int),
             features=frozenset(word for word in features if isinstance(word, str)),

@@ -32,9 +32,11 @@ def nameservers(text: str, exclude: Collection[str] = ()) -> list[tuple[str, int
         named = True
         if server[0] not in exclude and server not in found:
             found.append(server)
+            if len(found) == _MOST:
+                break
     if not named and "127.0.0.1" not in exclude:
         return [("127.0.0.1", DNS_PORT)]
-    return found[:_MOST]
+    return found
 
 
 def _server(word: str) -> tuple[str, int] | None:

@@ -27,6 +27,8 @@ SHOWN_LINES = 8
 """How many of the last lines a `HostProblem` keeps; each is cut to about 200 characters."""
 
 _STDOUT_READ = 16 * 1024
+_MAX_LINE = 500
+"""Characters of a line that the patterns see: more than any known program's message has."""
 
 CLUES: tuple[StderrPattern, ...] = (
     *login.HOST_KEYS,
@@ -60,7 +62,8 @@ def diagnose(evidence: Evidence) -> HostProblem:
     """
     stderr = tuple(line for text in evidence.stderr for line in strip_lines(text).splitlines())
     stdout = _lines(evidence.stdout)
-    case = Context(evidence, ExecCommand.parse(evidence.argv), stderr + stdout)
+    lines = tuple(line[:_MAX_LINE] for line in stderr + stdout)
+    case = Context(evidence, ExecCommand.parse(evidence.argv), lines)
     finding = _finding(case)
     shown = stderr if any(line.strip() for line in stderr) else without_echo(stdout)
     return HostProblem(

@@ -99,8 +99,8 @@ def not_started(case: Context) -> Diagnosis | None:
 # --- what the shell or the first stage reported
 
 
-_MISSING = re.compile(r"^(?P<path>.+?): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
-_TOO_OLD = re.compile(r"^(?P<path>.+?): is (?P<version>.+?), too old")
+_MISSING = re.compile(r"^(?P<path>[^:]+): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
+_TOO_OLD = re.compile(r"^(?P<path>[^:]+): is (?P<version>[^,]+), too old")
 _BROKEN = re.compile(r"^(?P<path>[^:]+): (?!\[errno)(?P<why>.+)", re.IGNORECASE)
 
 

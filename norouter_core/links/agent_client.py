@@ -33,6 +33,9 @@ MAX_REQUESTS = 4096
 """Requests that may be open on one link. The clients of an agent that answers nothing can make the
 hub ask ever more of it."""
 
+_MAX_ADDRESSES = 64
+"""The addresses of one name that are used: more than any name has."""
+
 NO_UDP = "the agent installed on the host is older than this program and has no UDP"
 
 
@@ -114,7 +117,12 @@ class AgentClient:
         return await self._run("resolve", {"name": name}, _parse_addresses)
 
     async def read(self, path: str, limit: int) -> str:
-        return await self._run("read", {"path": path, "limit": limit}, _parse_text)
+        def parse(data: Json) -> str:
+            # At most what was asked for, whatever the agent sends.
+            text: str = messages.field(data, "text", str)
+            return text[:limit]
+
+        return await self._run("read", {"path": path, "limit": limit}, parse)
 
     async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
         args = {"path": path, "text": text, "mode": mode, "name": name}
@@ -210,12 +218,7 @@ def _parse_bound(data: Json) -> tuple[str, int, bool]:
 
 
 def _parse_addresses(data: Json) -> list[str]:
-    found = messages.field(data, "addresses", list)
+    found = messages.field(data, "addresses", list)[:_MAX_ADDRESSES]
     if not all(isinstance(address, str) for address in found):
         raise Violation("json", "an address that is not text")
     return [strip_line(address) for address in found]
-
-
-def _parse_text(data: Json) -> str:
-    text: str = messages.field(data, "text", str)
-    return text

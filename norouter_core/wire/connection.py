@@ -304,5 +304,5 @@ def _message(payload: Buffer) -> Event:
     value = messages.decode(payload)
     kind = messages.field(value, "type", str)
     if kind not in ("request", "result", "event"):
-        raise Violation("json", f"a message of type {kind!r}")
+        raise Violation("json", f"a message of type {kind[:100]!r}")
     return events.Message(kind, messages.field(value, "body", dict))

@@ -46,6 +46,8 @@ class Rogue:
         self.served = False
         self.seen: list[events.Event] = []
         self.result: Json = {"host": "127.0.0.1", "port": 1, "fallback": False}
+        self.text = ""
+        self.resolved: Json = {}
         self.opened: Json = {"peer": ["127.0.0.1", 1]}
         self.unanswered: frozenset[str] = frozenset()
 
@@ -95,7 +97,7 @@ class Rogue:
                 self.served = self.served or own
             if body["op"] in self.unanswered:
                 return
-            answers = {"listen": self.result, "read": {"text": ""}}
+            answers = {"listen": self.result, "read": {"text": self.text}, "resolve": self.resolved}
             data = answers.get(body["op"], {})
             self.message(messages.result(body["id"], data))
 
@@ -308,6 +310,15 @@ def overruns(rogue: Rogue) -> None:
     rogue.dialled()
     for _ in range(100):
         rogue.write(frames.data_header(1, 200_000) + bytes(200_000))
+    rogue.serve()
+
+
+def rambles(rogue: Rogue) -> None:
+    """Answers every look-up and every read with as much as a message holds."""
+    servers = (f"nameserver 10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(40_000))
+    rogue.text = "".join(servers)
+    rogue.resolved = {"addresses": [f"10.0.{n >> 8}.{n & 255}" for n in range(60_000)]}
+    rogue.hello()
     rogue.serve()
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,11 +17,12 @@ import psutil
 import pytest
 
 from norouter_core.engine import Timing
-from norouter_core.engine.events import Log
+from norouter_core.engine.events import HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.links.base import OperationError
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (
+    BRISK,
     TIMING,
     Mesh,
     exec_command,
@@ -37,6 +39,7 @@ from tests.servers import Peer, connect, echoing, eventually
 pytestmark = pytest.mark.anyio
 
 ROGUE = Path(__file__).with_name("rogue.py")
+FAKESHELL = Path(__file__).with_name("fakeshell.py")
 
 
 def rogue(deed: str, port: int, *, dialled: bool = False) -> HostSpec:
@@ -85,6 +88,34 @@ async def test_an_agent_that_answers_nothing_is_asked_so_much_and_no_more() -> N
         assert not again.done()
         again.cancel()
         await asyncio.wait([again])
+
+
+async def test_an_agent_that_answers_at_length_is_read_as_far_as_was_asked() -> None:
+    async with beside("rambles", timing=BRISK) as (made, _):
+        await made.in_state("rogue", HostState.READY)
+        link = made.engine.link("rogue")
+        assert link is not None
+        assert len(await link.read("/etc/resolv.conf", 1000)) == 1000
+        assert len(await link.resolve("a.example")) == 64
+
+
+@pytest.mark.parametrize("unit", ["x: is ", "x: is x, too ol"])
+async def test_a_shell_whose_report_is_long_holds_nobody_up(unit: str) -> None:
+    """The link of the honest host is given up where the hub stands still for 1.5 s."""
+    async with echoing() as port:
+        honest = MeshSpec((local(), relayed("honest", forward(port))))
+        async with mesh(*honest.hosts, timing=BRISK) as made:
+            with await connect(made.address("honest")) as client:
+                assert await client.says(b"before")
+                made.events()
+                liar = relayed("liar", cmd=(sys.executable, str(FAKESHELL), unit))
+                await made.engine.apply(honest.with_host(liar))
+                await made.in_state("liar", HostState.FAILED)
+                problem = made.host("liar").problem
+                assert problem is not None and len(problem.message) < 1000
+                assert await client.says(b"after")
+            changed = [event.host for event in made.events() if isinstance(event, HostChanged)]
+            assert {host.state for host in changed if host.name == "honest"} <= {HostState.READY}
 
 
 async def test_a_direct_stream_that_its_host_does_not_kill() -> None:

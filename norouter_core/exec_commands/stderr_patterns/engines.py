@@ -20,13 +20,14 @@ _LOOK = "look at what is there with `{list}`, and correct the name in the comman
 MISSING_PROGRAMS: tuple[StderrPattern, ...] = (
     clue(
         ProblemKind.NOROUTER_MISSING,
-        r"""exec: [\\"]*(?P<missing>(?:\S*/)?norouter)[\\"]*: .*(?:not found|no such file)""",
+        r"""exec: [\\"]*(?P<missing>(?:[^\s\\"]*/)?norouter)[\\"]*: """
+        r".{0,300}(?:not found|no such file)",
         "there is no `{missing}` {place}",
         "{no_norouter}",
     ),
     clue(
         ProblemKind.NO_SHELL,
-        r"""exec: [\\"]*(?P<missing>(?:\S*/)?sh)[\\"]*: """,
+        r"""exec: [\\"]*(?P<missing>(?:[^\s\\"]*/)?sh)[\\"]*: """,
         "there is no `sh` to run {place}",
         "a POSIX `sh` and a Python are needed there: use an image that has them, or aim at another "
         "container of the same network (a sidecar)",
@@ -41,7 +42,8 @@ MISSING_PROGRAMS: tuple[StderrPattern, ...] = (
     ),
     clue(
         ProblemKind.COMMAND_NOT_FOUND,
-        r"""exec: [\\"]*(?P<missing>[^\s"\\]+)[\\"]*: .*(?:not found in \$PATH|no such file)""",
+        r"""exec: [\\"]*(?P<missing>[^\s"\\]+)[\\"]*: """
+        r".{0,300}(?:not found in \$PATH|no such file)",
         "there is no `{missing}` {place}",
         "give the command up to the {noun} only; `sh` is appended to it: {base} ...",
     ),
@@ -65,7 +67,7 @@ WRONG_WORDS: tuple[StderrPattern, ...] = (
 PERMISSIONS: tuple[StderrPattern, ...] = (
     clue(
         ProblemKind.PERMISSION_DENIED,
-        r"permission denied while trying to connect to .* at (?:unix://)?(?P<socket>[^\s:]+)",
+        r"permission denied while trying to connect to .{0,100} at (?:unix://)?(?P<socket>[^\s:]+)",
         "your user may not talk to the container engine at {socket}",
         _REACH_DOCKER,
     ),
@@ -77,7 +79,7 @@ PERMISSIONS: tuple[StderrPattern, ...] = (
     ),
     clue(
         ProblemKind.PERMISSION_DENIED,
-        r"cannot access containerd socket \"(?P<socket>[^\"]+)\".*permission denied",
+        r"cannot access containerd socket \"(?P<socket>[^\"]+)\".{0,200}permission denied",
         "your user may not talk to the container engine at {socket}",
         _REACH_DOCKER,
     ),

@@ -9,7 +9,7 @@ from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, 
 _STARTERS = "env nice ionice nohup setsid timeout stdbuf exec doas"
 _STARTER_LINE = (
     r"^(?:env|nice|ionice|nohup|setsid|timeout|stdbuf): .*?"
-    r"[‘'\"„«]?(?P<missing>[\w./+-]+)[’'\"“»]?: "
+    r"(?<![\w./+-])(?P<missing>[\w./+-]+)[’'\"“»]?: "
 )
 _INSTALL = "install it, correct its name in the command, or give its full path"
 
@@ -56,7 +56,7 @@ SUDO: tuple[StderrPattern, ...] = (
 NAMESPACES: tuple[StderrPattern, ...] = (
     clue(
         ProblemKind.NO_SHELL,
-        r"^nsenter: failed to execute (?:\S*/)?sh\b|^chroot: .*\W(?:\S*/)?sh\W+: ",
+        r"^nsenter: failed to execute (?:\S*/)?sh\b|^chroot: .*\Wsh\W+: ",
         "there is no `sh` {place}",
         "a POSIX `sh` and a Python are needed there",
     ),
@@ -111,7 +111,7 @@ STARTERS: tuple[StderrPattern, ...] = (
 SHELLS: tuple[StderrPattern, ...] = (
     clue(
         ProblemKind.NO_SHELL,
-        r"(?:^|[\s:'\"])(?:\S*/)?sh: (?:command )?not found$",
+        r"(?:^|[\s:'\"/])sh: (?:command )?not found$",
         "there is no `sh` {place}",
         "a POSIX `sh` and a Python are needed there",
         stages=(Stage.SHELL,),

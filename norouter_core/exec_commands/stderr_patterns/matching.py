@@ -19,10 +19,12 @@ from norouter_core.exec_commands.problem_kinds import ProblemKind
 class StderrPattern:
     """A line that tells why a start failed.
 
-    `pattern` is searched in each line. `message` and `hint` are templates over its named groups
-    and over `norouter_core.exec_commands.templates.words_for`. `programs` are those that print
-    it (none: the text is telling by itself), `about` those that it is about, `stages` and
-    `statuses` where it counts (none: everywhere).
+    `pattern` is searched in each line, which a hostile host may have written: no two repeating
+    parts of it may match the same text, or one line could take quadratic time. `message` and
+    `hint` are templates over its named groups and over
+    `norouter_core.exec_commands.templates.words_for`. `programs` are those that print it (none:
+    the text is telling by itself), `about` those that it is about, `stages` and `statuses` where
+    it counts (none: everywhere).
     """
 
     kind: ProblemKind
