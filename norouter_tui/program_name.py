@@ -8,7 +8,7 @@ import shutil
 import sys
 
 
-def called(program: str = "norouter") -> str:
+def command_for(program: str = "norouter") -> str:
     """`program` as it can be typed here: by its name where PATH leads to it, else by its path."""
     beside = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), program)
     if not os.access(beside, os.X_OK):

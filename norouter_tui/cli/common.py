@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 import click
 
@@ -10,17 +11,34 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.run.crash import reporter
 
-debug_option = click.option("--debug", is_flag=True, help="Tell more, and show tracebacks.")
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+debug_option = click.option("--debug", is_flag=True, help="Show more details, and tracebacks.")
 file_argument = click.argument("file", metavar="FILE", type=click.Path(allow_dash=True))
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per line on stdout."
+)
 uvloop_option = click.option("--no-uvloop", is_flag=True, hidden=True)
+vi_option = click.option(
+    "--vi/--emacs",
+    default=False,
+    envvar="NOROUTER_VI",
+    show_envvar=True,
+    help="Key bindings of the line editor; F4 switches.",
+)
+
+
+def is_on_terminal() -> bool:
+    """Return whether stdin, stdout and stderr are all terminals."""
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def run_command(command: click.Command, program: str, words: list[str]) -> int:
-    """Runs `program WORDS...`, which is `command`, and returns its exit status."""
+    """Run `program WORDS...` and return its exit status; errors become a line on stderr."""
     writers.install()
     reporter.install()
     try:
-        # click hands back what the command returned, or the status of an `Exit`.
+        # click returns what the command returned, or the status of an `Exit`.
         return int(command.main(words, prog_name=program, standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()

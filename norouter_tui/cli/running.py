@@ -1,33 +1,32 @@
-"""The verbs of `norouter` that talk to meshes which run already."""
+"""The commands of `norouter` for running meshes."""
 
 from __future__ import annotations
 
 import click
 
-from norouter_tui.cli.common import debug_option
-from norouter_tui.cli.completion import complete_command, complete_engines
+from norouter_tui.cli.common import debug_option, json_option, vi_option
+from norouter_tui.cli.completion import complete_command, complete_mesh
 
-_STATUS = (
-    "Exit status: that of the command (of exec: what it ran), 0 where it has none; 1 it was not "
-    "done; 2 wrong usage; 130 interrupted."
+_CTL_EPILOG = (
+    "Exit status: the command's own (of exec: that of the program it ran), or 0; 1 the command "
+    "failed; 2 wrong usage; 130 interrupted."
 )
-_AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
 @click.command(
-    epilog=_STATUS,
-    short_help="Run a command in a mesh that runs.",
-    context_settings=_AS_IT_IS,
+    epilog=_CTL_EPILOG,
+    short_help="Run a command in a running mesh.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     options_metavar="[OPTIONS]",
 )
 @click.option(
-    "--engine",
+    "--mesh",
     metavar="NAME|PID",
-    help="Which one, where several run: see norouter ps.",
-    shell_complete=complete_engines,
+    help="The mesh, if several run; `norouter ps` lists them.",
+    shell_complete=complete_mesh,
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
-@click.option("-y", "--yes", is_flag=True, help="Agree to what the command would ask about.")
+@json_option
+@click.option("-y", "--yes", is_flag=True, help="Answer yes to every question.")
 @debug_option
 @click.argument(
     "words",
@@ -37,11 +36,11 @@ _AS_IT_IS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
     type=click.UNPROCESSED,
     shell_complete=complete_command,
 )
-def ctl(engine: str | None, as_json: bool, yes: bool, debug: bool, words: tuple[str, ...]) -> int:
-    """Run a command in a mesh that runs, as `norouter repl` has it: `norouter ctl help` lists them.
+def ctl(mesh: str | None, as_json: bool, yes: bool, debug: bool, words: tuple[str, ...]) -> int:
+    """Run a command of `norouter repl` in a running mesh. `norouter ctl help` lists the commands.
 
-    Outputs go to stdout, what was done and what failed to stderr. What would cut streams is asked
-    about on a terminal; elsewhere it is not done without --yes.
+    Output goes to stdout, messages and errors to stderr. On a terminal, norouter asks before it
+    cuts streams; elsewhere it refuses unless --yes is given.
 
     \b
     norouter ctl hosts
@@ -51,29 +50,43 @@ def ctl(engine: str | None, as_json: bool, yes: bool, debug: bool, words: tuple[
     """
     from norouter_tui.cli.ctl import CtlOptions, run_ctl
 
-    return run_ctl(words, CtlOptions(engine, as_json, yes))
+    return run_ctl(words, CtlOptions(mesh, as_json, yes))
 
 
-@click.command(short_help="List the meshes that run.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.command(short_help="List the running meshes.")
+@json_option
 @debug_option
 def ps(as_json: bool, debug: bool) -> int:
-    """List the meshes of yours that run, on a screen or without one."""
-    from norouter_tui.run.meshes import show_engines
+    """List your running meshes, those on a screen as well as those without one."""
+    from norouter_tui.run.meshes import show_meshes
 
-    return show_engines(as_json=as_json)
+    return show_meshes(as_json=as_json)
 
 
-@click.command(short_help="Talk to a mesh that runs, as in norouter repl.")
-@click.argument("name", metavar="[NAME|PID]", required=False, shell_complete=complete_engines)
-@click.option("-c", "commands", metavar="COMMANDS", help="Run these, parted by ';', and end.")
-@click.option("--vi/--emacs", default=False, envvar="NOROUTER_VI", help="Keys of the line editor.")
+@click.command(short_help="Open a REPL on a running mesh.")
+@click.argument("name", metavar="[NAME|PID]", required=False, shell_complete=complete_mesh)
+@click.option("-c", "commands", metavar="COMMANDS", help="Run these, separated by ';', and exit.")
+@vi_option
 @debug_option
 def attach(name: str | None, commands: str | None, vi: bool, debug: bool) -> int:
-    """Talk to a mesh that runs in another process, by the commands of `norouter repl`.
+    """Open a REPL on a mesh that runs in another process, with the commands of `norouter repl`.
 
-    Ctrl-D and `quit` leave it, and it runs on; `norouter stop` ends it.
+    Ctrl-D and `quit` leave the mesh running; `norouter stop` stops it.
     """
     from norouter_tui.repl.attach import run_attach
 
     return run_attach(name, commands=commands, vi=vi)
+
+
+@click.command(short_help="Stop a running mesh.")
+@click.argument("name", metavar="[NAME|PID]", required=False, shell_complete=complete_mesh)
+@debug_option
+def stop(name: str | None, debug: bool) -> int:
+    """Stop a running mesh in order, and return when it has ended.
+
+    Name the mesh by its name, its manifest or its process id, as `norouter ps` shows them. If only
+    one mesh runs, no name is needed. Exits with 1 if there is no such mesh.
+    """
+    from norouter_tui.run.meshes import stop as stop_mesh
+
+    return stop_mesh(name)

@@ -21,7 +21,7 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.printer import problem_lines
 from norouter_tui.output.units import count, seconds, size
-from norouter_tui.program_name import called
+from norouter_tui.program_name import command_for
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.process import watch_signals
 
@@ -71,7 +71,7 @@ async def _demo(show: Show, engine: Engine) -> ExitCode:
         return ExitCode.MESH_FAILED
     took = seconds(time.monotonic() - began)
     show.say(f"\nall {count(show.passed, 'check')} passed in {took}\n", "bold green")
-    show.say(_NEXT.format(norouter=called("norouter"), tui=called("norouter-tui")))
+    show.say(_NEXT.format(norouter=command_for("norouter"), tui=command_for("norouter-tui")))
     return ExitCode.OK
 
 

@@ -57,9 +57,9 @@ def test_bash_completes_verbs_options_and_files(path: str) -> None:
 @pytest.mark.parametrize(
     ("shell", "words", "offers"),
     [
-        ("zsh", "norouter che", ["file", "che", "_", "plain", "check", "Say what is wrong"]),
+        ("zsh", "norouter che", ["file", "che", "_", "plain", "check", "Check a manifest"]),
         ("zsh", "norouter run x", ["file", "x", "_"]),
-        ("fish", "norouter che", ["file,che", "plain,check\tSay what is wrong"]),
+        ("fish", "norouter che", ["file,che", "plain,check\tCheck a manifest"]),
         ("fish", "norouter check ", ["file,"]),
         ("bash", "norouter x", ["file,x"]),
     ],

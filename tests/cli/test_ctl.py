@@ -86,7 +86,7 @@ def test_a_running_mesh_is_looked_at_edited_saved_and_ended(
     manifest: Path, norouter: Program, start: Start, tmp_path: Path, runtime: Path
 ) -> None:
     none = norouter("ctl", "hosts")
-    assert none.returncode == 1 and "No mesh of yours runs" in none.stderr
+    assert none.returncode == 1 and "no mesh of yours is running" in none.stderr
     run = start("run", str(manifest))
     _told(run, "ready: 2 hosts")
     (row,) = map(json.loads, norouter("ps", "--json").stdout.splitlines())

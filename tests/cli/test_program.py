@@ -45,7 +45,7 @@ def test_help_documents_exit_statuses_and_names_the_full_screen(norouter: Progra
         "1 the mesh failed",
         "2 wrong usage",
         "3 not ready",
-        "74 stdout cannot be written to",
+        "74 cannot write to stdout",
         "norouter-tui FILE",
     ):
         assert words in text

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from norouter_tui.cli.run import run
+from norouter_tui.cli.runs import run
 from norouter_tui.run.headless import RunOptions, run_file
 from tests.cli.conftest import Program, Start
 
@@ -250,8 +250,8 @@ def test_what_is_refused_before_anything_starts(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--"], "There is no command behind '--'"),
-        (["--json", "--", "echo"], "--json and a command both want stdout"),
+        (["--"], "missing command after '--'"),
+        (["--json", "--", "echo"], "--json and '-- CMD' are mutually exclusive"),
         (["echo"], "unexpected extra argument"),
     ],
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_tui.run.stop import _Process
+from norouter_tui.run.meshes import _Process
 from tests.cli.conftest import Program, Start, has_ended
 from tests.cli.test_run_command import mesh
 
@@ -60,14 +60,14 @@ def test_of_several_one_must_be_named_and_a_manifest_is_a_name(
         runs.append((start("run", path), path))
         assert any(line.startswith("ready: ") for line in runs[-1][0].stdout or ())
     done = norouter("stop")
-    assert done.returncode == 2 and "Several meshes run: name one" in done.stderr
+    assert done.returncode == 2 and "several meshes are running; name one" in done.stderr
     assert all(str(run.pid) in done.stderr for run, _ in runs)
     (first, _), (second, manifest) = runs
-    assert norouter("ctl", "--engine", manifest, "save").stderr == f"saved {manifest}\n"
-    got = norouter("ctl", "--engine", str(second.pid), "hosts", "--json")
+    assert norouter("ctl", "--mesh", manifest, "save").stderr == f"saved {manifest}\n"
+    got = norouter("ctl", "--mesh", str(second.pid), "hosts", "--json")
     vips = [json.loads(line)["vip"] for line in got.stdout.splitlines()]
     assert [each.split(".")[2] for each in vips] == ["10", "10"]
-    assert norouter("ctl", "--engine", "none-such", "hosts").returncode == 1
+    assert norouter("ctl", "--mesh", "none-such", "hosts").returncode == 1
     for run, path in runs:
         assert norouter("stop", path).returncode == 0
         assert run.wait(10) == 0
@@ -77,7 +77,7 @@ def test_nothing_else_is_stopped(norouter: Program) -> None:
     assert norouter("stop").returncode == 1
     with subprocess.Popen(["sleep", "60"]) as other:
         done = norouter("stop", str(other.pid))
-        assert done.returncode == 1 and f"No mesh of yours is {other.pid}." in done.stderr
+        assert done.returncode == 1 and f"no mesh named {other.pid} is running" in done.stderr
         assert other.poll() is None
         other.kill()
 
