@@ -17,7 +17,7 @@ from __future__ import annotations
 from norouter_core.bootstrap.base import Bootstrap
 from norouter_core.bootstrap.installed_agent import InstalledAgent
 from norouter_core.bootstrap.python_agent import PythonAgent
-from norouter_core.exec_commands.start_plan import StartPlan
+from norouter_core.exec_commands.command import StartPlan
 from norouter_core.timing import Timing
 
 

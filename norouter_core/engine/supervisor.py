@@ -19,9 +19,9 @@ from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.exec_commands.command import plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
-from norouter_core.exec_commands.start_plan import plan
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
 from norouter_core.links.stdio import StartFailed, StdioLink
@@ -199,7 +199,7 @@ class Supervisor:
             link = StdioLink(
                 self,
                 self._mesh.io,
-                bootstrap_for(plan(self.host.argv, self.host.agent), self._mesh.timing),
+                bootstrap_for(plan_start(self.host.argv, self.host.agent), self._mesh.timing),
                 self._mesh.timing,
                 lambda line: self._mesh.host_log("info", self.host.name, line),
             )

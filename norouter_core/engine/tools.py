@@ -9,7 +9,7 @@ from norouter_core.engine.relay import LocalStream, RelayedStream, Streams
 from norouter_core.engine.status import HostState
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
-from norouter_core.exec_commands.start_plan import shell_command
+from norouter_core.exec_commands.command import shell_argv
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
 
@@ -148,7 +148,7 @@ class Tools(ABC):
         spec = self._supervisors[host].host
         if spec.argv is None:
             return await execute(tuple(argv), emit)
-        return await execute_behind(shell_command(spec.argv), argv, emit)
+        return await execute_behind(shell_argv(spec.argv), argv, emit)
 
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]

@@ -1,5 +1,5 @@
-"""The shape of an exec command: which programs stand in which, at what they aim, what they do
-with stdio, and how the command reads once its mistake is mended."""
+"""The shape of an exec command: the programs in it, the targets they lead to, what they do with
+stdio, how the command reads once a mistake is corrected, and what is appended to start an agent."""
 
 from __future__ import annotations
 
@@ -9,11 +9,43 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from norouter_core.exec_commands.programs import GRAMMARS, ProgramGrammar
+from norouter_core.model import AgentMode
 
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
+_NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+
+
+@dataclass(frozen=True, slots=True)
+class StartPlan:
+    """What to run: `argv`, and whether an installed agent answers it or a bare shell."""
+
+    argv: tuple[str, ...]
+    installed: bool
+
+
+def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
+    """Return how the agent comes up behind the exec command of a manifest.
+
+    A bare `sh` is appended, unless the command ends in a shell, so nothing has to be quoted whether
+    the command hands its arguments on or joins them with spaces. A command that ends in `norouter`
+    gets `agent --automated` instead. With `agent: python` the shell replaces that `norouter`.
+    """
+    last = _program_name(argv[-1]) if argv else ""
+    if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
+        return StartPlan((*argv, *_AGENT_TAIL), installed=True)
+    if last == _NOROUTER:
+        argv, last = argv[:-1], ""
+    if last in _SHELLS and len(argv) > 1:
+        return StartPlan(argv, installed=False)
+    return StartPlan((*argv, "sh"), installed=False)
+
+
+def shell_argv(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what starts a bare shell behind an exec command."""
+    return plan_start(argv, AgentMode.PYTHON).argv
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +71,61 @@ class Layer:
     target: str
     options: tuple[CommandOption, ...]
 
-    def having(self, names: Sequence[str] | frozenset[str]) -> list[CommandOption]:
-        """The options of these names; `--tty=false` counts as not given."""
+    def given(self, names: Sequence[str] | frozenset[str]) -> list[CommandOption]:
+        """Return the options with these names; `--tty=false` counts as not given."""
         return [o for o in self.options if o.name in names and o.value != "false"]
 
     @property
     def makes_tty(self) -> bool:
-        if self.grammar.no_tty:
-            return not self.having(self.grammar.no_tty)
-        return len(self.having(self.grammar.tty)) >= self.grammar.tty_times
+        if self.grammar.no_tty_options:
+            return not self.given(self.grammar.no_tty_options)
+        return len(self.given(self.grammar.tty_options)) >= self.grammar.tty_count
 
     @property
     def lacks_stdin(self) -> bool:
-        missing = bool(self.grammar.stdin) and not self.having(self.grammar.stdin)
-        return missing or bool(self.having(self.grammar.deaf))
+        missing = bool(self.grammar.stdin_options) and not self.given(self.grammar.stdin_options)
+        return missing or bool(self.given(self.grammar.no_stdin_options))
 
 
 @dataclass(frozen=True, slots=True)
 class ExecCommand:
-    """An exec command taken apart: `run` as it was run, `words` without what was appended.
+    """An exec command in its parts: `argv` as it runs, `words` without what was appended.
 
-    `opaque` is True where a program is not known, so that anything may be hidden in it.
+    `opaque` is True if the command contains an unknown program, which may run anything.
     """
 
-    run: tuple[str, ...]
+    argv: tuple[str, ...]
     words: tuple[str, ...]
     layers: tuple[Layer, ...]
     opaque: bool
 
     @classmethod
     def parse(cls, argv: Sequence[str]) -> ExecCommand:
-        """Takes `argv` as it was run: with `sh` or `agent --automated` at its end."""
-        words = list(_without_tail(argv))
+        """Parse a command as it runs, with `sh` or `agent --automated` at its end."""
+        words = list(_strip_tail(argv))
         layers: list[Layer] = []
         at = 0
-        while at < len(words) and (program := _name(words[at])) in GRAMMARS:
-            layer, at = _read(words, at, program)
+        while at < len(words) and (program := _program_name(words[at])) in GRAMMARS:
+            layer, at = _read_layer(words, at, program)
             layers.append(layer)
-            if layer.grammar.joins:
+            if layer.grammar.joins_words:
                 words[at:] = _split_again(words[at:])
-        hidden = at < len(words) and _name(words[at]) not in _SHELLS | {"norouter"}
+        hidden = at < len(words) and _program_name(words[at]) not in _SHELLS | {_NOROUTER}
         return cls(tuple(argv), tuple(words), tuple(layers), opaque=hidden)
 
     @property
     def ends_in_norouter(self) -> bool:
-        return bool(self.words) and _name(self.words[-1]) == "norouter"
+        return bool(self.words) and _program_name(self.words[-1]) == _NOROUTER
 
     @property
     def shell_tail(self) -> tuple[str, ...]:
-        """A shell with options at the command's end, such as `bash -l`: what is put after it is
-        taken for the name of a script; also a shell that is the whole command. Empty where there is
-        none, and for `sh -s` and `sh -c`, a wrapper that may run what follows."""
+        """A shell with options at the command's end, such as `bash -l`, which takes the word after
+        it for the name of a script; also a shell that is the whole command. Empty without one, and
+        for `sh -s` and `sh -c`, which may run what follows."""
         at = self.layers[-1].end if self.layers else 0
         tail = self.words[at:]
         alone = len(self.words) == 1
-        if not tail or (len(tail) < 2 and not alone) or _name(tail[0]) not in _SHELLS:
+        if not tail or (len(tail) < 2 and not alone) or _program_name(tail[0]) not in _SHELLS:
             return ()
         plain = all(
             word.startswith("--") or (word.startswith("-") and not set(word) & set("cs"))
@@ -102,40 +134,40 @@ class ExecCommand:
         return tail if plain else ()
 
     def before_shell(self) -> str:
-        """The command without its `shell_tail`."""
+        """Return the command without its `shell_tail`."""
         return shlex.join(self.words[: len(self.words) - len(self.shell_tail)])
 
-    def undashed(self) -> Layer | None:
-        """A `kubectl exec` without the `--` that has to part the pod from what is run there."""
+    def layer_without_dashes(self) -> Layer | None:
+        """Return a `kubectl exec` that lacks the `--` between the pod and what runs there."""
         for layer in self.layers:
             words = self.words[layer.at : layer.end]
-            if layer.grammar.dashes and "exec" in words and "--" not in words:
+            if layer.grammar.needs_dashes and "exec" in words and "--" not in words:
                 return layer
         return None
 
-    def asking(self, layer: Layer) -> str:
-        """The command up to the layer's target, without the options that forbid ssh to ask."""
+    def interactive(self, layer: Layer) -> str:
+        """Return the command up to the layer's target, without what keeps ssh from prompting."""
         words: list[str | None] = list(self.words[: layer.end])
-        for option in layer.having(("-o",)):
+        for option in layer.given(("-o",)):
             if _NEVER_ASKS.match(option.value):
                 words[option.at] = None
                 if self.words[option.at] == "-o":
                     words[option.at + 1] = None
         return shlex.join(word for word in words if word is not None)
 
-    def layer(self, programs: frozenset[str] = frozenset()) -> Layer | None:
-        """The innermost layer of one of these programs; of any that aims at something if none."""
+    def innermost(self, programs: frozenset[str] = frozenset()) -> Layer | None:
+        """Return the innermost layer of these programs, or of any program that has a target."""
         fitting = [
             x for x in self.layers if (x.program in programs if programs else x.grammar.noun)
         ]
         return fitting[-1] if fitting else None
 
     def may_run(self, programs: frozenset[str]) -> bool:
-        """Whether one of the programs is in this command, or may be."""
+        """Return whether one of the programs is in this command, or may be."""
         return not programs or self.opaque or any(x.program in programs for x in self.layers)
 
-    def base(self, layer: Layer) -> str:
-        """The command up to and without the layer's verb: `ssh build sudo docker`."""
+    def prefix(self, layer: Layer) -> str:
+        """Return the command up to, and without, the layer's verb: `ssh build sudo docker`."""
         end = layer.verb_at if layer.verb_at > layer.at else layer.at + 1
         kept = list(self.words[:end])
         if layer.grammar.noun == "pod":
@@ -143,43 +175,43 @@ class ExecCommand:
         return shlex.join(kept)
 
     def _namespace(self, layer: Layer, end: int) -> Iterator[str]:
-        for option in layer.having(("-n", "--namespace", "--context", "--kubeconfig")):
+        for option in layer.given(("-n", "--namespace", "--context", "--kubeconfig")):
             if option.at >= end:
                 yield from (option.name, option.value)
 
     def without_tty(self) -> tuple[str, str]:
-        """What to change so that no terminal is made, and the command so changed.
+        """Return what to change to allocate no TTY, and the changed command.
 
-        Both are empty where nothing in the words asks for a terminal.
+        Both are empty if the command asks for no TTY.
         """
-        drops = [o for layer in self.layers for o in layer.having(layer.grammar.tty)]
-        adds = [x for x in self.layers if x.grammar.no_tty and x.makes_tty]
+        drops = [o for layer in self.layers for o in layer.given(layer.grammar.tty_options)]
+        adds = [x for x in self.layers if x.grammar.no_tty_options and x.makes_tty]
         phrases = list(dict.fromkeys(self._drop_phrase(o) for o in drops))
-        phrases += [f"add `{x.grammar.no_tty[0]}`" for x in adds]
-        return " and ".join(phrases), self.mended() if phrases else ""
+        phrases += [f"add `{x.grammar.no_tty_options[0]}`" for x in adds]
+        return " and ".join(phrases), self.corrected() if phrases else ""
 
     def with_stdin(self) -> tuple[str, str]:
-        """What to change so that stdin is passed on, and the command so changed."""
+        """Return what to change to pass stdin on, and the changed command."""
         lacking = [x for x in self.layers if x.lacks_stdin]
-        drops = [o for x in lacking for o in x.having(x.grammar.deaf)]
+        drops = [o for x in lacking for o in x.given(x.grammar.no_stdin_options)]
         phrases = list(dict.fromkeys(self._drop_phrase(o) for o in drops))
         for layer in lacking:
-            if layer.grammar.stdin and not layer.having(layer.grammar.stdin):
-                phrases.append(f"add `{layer.grammar.stdin[0]}`")
-        return " and ".join(phrases), self.mended() if phrases else ""
+            if layer.grammar.stdin_options and not layer.given(layer.grammar.stdin_options):
+                phrases.append(f"add `{layer.grammar.stdin_options[0]}`")
+        return " and ".join(phrases), self.corrected() if phrases else ""
 
-    def mended(self) -> str:
-        """The command with stdin passed on, no terminal made, and `--` where it is needed."""
+    def corrected(self) -> str:
+        """Return the command with stdin passed on, without a TTY, and with `--` where needed."""
         words: list[str | None] = list(self.words)
         for layer in self.layers:
-            for option in layer.having(layer.grammar.tty | layer.grammar.deaf):
-                words[option.at] = _without(words[option.at], option.name)
-        undashed = self.undashed()
+            for option in layer.given(layer.grammar.tty_options | layer.grammar.no_stdin_options):
+                words[option.at] = _without_option(words[option.at], option.name)
+        undashed = self.layer_without_dashes()
         for layer in reversed(self.layers):
             if layer is undashed:
                 words.insert(layer.end, "--")
-            for needed in (layer.grammar.no_tty, layer.grammar.stdin):
-                if needed and not layer.having(needed):
+            for needed in (layer.grammar.no_tty_options, layer.grammar.stdin_options):
+                if needed and not layer.given(needed):
                     words.insert(max(layer.verb_at, layer.at) + 1, needed[0])
         return shlex.join(w for w in words if w is not None)
 
@@ -187,16 +219,16 @@ class ExecCommand:
         word = self.words[option.at]
         letter = option.name.lstrip("-")
         whole = word.startswith("--") or set(word[1:]) == {letter}
-        return f"drop `{word}`" if whole else f"drop `{letter}` from `{word}`"
+        return f"remove `{word}`" if whole else f"remove `{letter}` from `{word}`"
 
 
-def _without_tail(argv: Sequence[str]) -> Sequence[str]:
+def _strip_tail(argv: Sequence[str]) -> Sequence[str]:
     if tuple(argv[-2:]) == _AGENT_TAIL:
         return argv[:-2]
     return argv[:-1] if argv and argv[-1] == "sh" else argv
 
 
-def _name(word: str) -> str:
+def _program_name(word: str) -> str:
     return re.split(r"[/\\]", word)[-1].removesuffix(".exe")
 
 
@@ -207,16 +239,16 @@ def _split_again(words: list[str]) -> list[str]:
         return words
 
 
-def _without(word: str | None, name: str) -> str | None:
-    """The option word `-it` without `-t` is `-i`; without its only letter it is gone."""
+def _without_option(word: str | None, name: str) -> str | None:
+    """Return the word `-it` without `-t` as `-i`; None if no letter is left."""
     if word is None or word.startswith("--"):
         return None
     left = word[1:].replace(name[1:], "")
     return f"-{left}" if left else None
 
 
-def _read(words: Sequence[str], at: int, program: str) -> tuple[Layer, int]:
-    """Reads one program's words from `at`: its layer, and where the next program stands."""
+def _read_layer(words: Sequence[str], at: int, program: str) -> tuple[Layer, int]:
+    """Read one program from `at`; return its layer and the index of the next program."""
     grammar = GRAMMARS[program]
     options: list[CommandOption] = []
     targets: list[str] = []
@@ -229,12 +261,12 @@ def _read(words: Sequence[str], at: int, program: str) -> tuple[Layer, int]:
             if len(targets) >= grammar.targets:
                 break
         elif word.startswith("-") and word != "-" and not literal:
-            found, index = _options(words, index, grammar)
+            found, index = _read_options(words, index, grammar)
             options += found
         elif grammar.assignments and _ASSIGNMENT.match(word):
             index += 1
-        elif not targets and word in grammar.switch:
-            program = grammar.switch[word]
+        elif not targets and word in grammar.subprograms:
+            program = grammar.subprograms[word]
             grammar, verb_at, index = GRAMMARS[program], index + 1, index + 1
         elif not targets and word in grammar.verbs:
             verb_at, index = index, index + 1
@@ -249,20 +281,21 @@ def _read(words: Sequence[str], at: int, program: str) -> tuple[Layer, int]:
     return Layer(program, grammar, at, verb_at, index, target, tuple(options)), index
 
 
-def _options(
+def _read_options(
     words: Sequence[str], at: int, grammar: ProgramGrammar
 ) -> tuple[list[CommandOption], int]:
-    """The options in one word, which may be a cluster such as `-itu nobody`; where to go on."""
+    """Read the options in one word, which may be a cluster such as `-itu nobody`; return them and
+    the index of the next word."""
     word = words[at]
     following = words[at + 1] if at + 1 < len(words) else ""
     if word.startswith("--"):
         name, equals, value = word.partition("=")
-        if name in grammar.values and not equals:
+        if name in grammar.value_options and not equals:
             return [CommandOption(name, following, at)], at + 2
         return [CommandOption(name, value, at)], at + 1
     found: list[CommandOption] = []
     for place, letter in enumerate(word[1:], start=2):
-        if f"-{letter}" in grammar.values:
+        if f"-{letter}" in grammar.value_options:
             attached = word[place:]
             found.append(CommandOption(f"-{letter}", attached or following, at))
             return found, at + (1 if attached else 2)

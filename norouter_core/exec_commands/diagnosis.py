@@ -13,8 +13,7 @@ import shlex
 
 from norouter_core.exec_commands import rules
 from norouter_core.exec_commands.command import ExecCommand
-from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
-from norouter_core.exec_commands.problem_kinds import PERMANENT, ProblemKind
+from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
 from norouter_core.exec_commands.stderr_patterns import engines, local, login
 from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, find
@@ -98,7 +97,7 @@ def _clue(case: Context) -> Diagnosis | None:
     found = find(CLUES, case.lines, command, evidence.stage, evidence.exit_status)
     if found is None:
         return None
-    layer = command.layer(found.clue.about)
+    layer = command.innermost(found.clue.about)
     words = words_for(command, layer, found.match.groupdict())
     words["line"] = cut(found.line.strip())
     message, hint = (t.format_map(words) for t in (found.clue.message, found.clue.hint))

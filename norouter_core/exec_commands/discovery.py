@@ -1,7 +1,7 @@
-"""What there is to be joined on this machine: containers, pods, instances, hosts of ssh.
+"""What this machine could join: containers, pods, instances and hosts of ssh.
 
-Asked lazily, of programs that are installed, each with a time-out, and remembered for a while; of
-each program one process at a time at most.
+Installed programs are asked when an exec command is completed, each within a time limit.
+Answers are remembered for a while, and only one process of each program runs at a time.
 """
 
 from __future__ import annotations
@@ -20,139 +20,142 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from norouter_core.exec_commands.command import ExecCommand, Layer
+from norouter_core.exec_commands.programs import GRAMMARS
 from norouter_core.sanitize import strip_line
 
 Word = tuple[str, str]
+"""A word to complete with, and a few words about it."""
 
-PATIENCE = 1.5
-"""Seconds that a program has to answer."""
-FRESH = 10.0
-"""Seconds for which an answer, also that there is none, counts."""
-MOST_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 """How much of an answer is read."""
-MOST_NAMES = 500
+MAX_NAMES = 500
 
-
-@dataclass(frozen=True, slots=True)
-class ContainerEngine:
-    """A program with things in it. `prefix` leads to one of them, once its name is put after it,
-    and `suffix` then; `ask` lists the names, one a line, with a tab and a few words behind."""
-
-    program: str
-    prefix: tuple[str, ...]
-    ask: tuple[str, ...]
-    noun: str
-    suffix: tuple[str, ...] = ()
-
-
-_FORMAT = "{{.Names}}\t{{.Image}}"
-_PODS = "custom-columns=NAME:.metadata.name,STATE:.status.phase"
-
-ENGINES = (
-    ContainerEngine("docker", ("exec", "-i"), ("ps", "--format", _FORMAT), "container"),
-    ContainerEngine("podman", ("exec", "-i"), ("ps", "--format", _FORMAT), "container"),
-    ContainerEngine("nerdctl", ("exec", "-i"), ("ps", "--format", _FORMAT), "container"),
-    ContainerEngine("lxc", ("exec",), ("list", "--format", "csv", "-c", "n"), "instance", ("--",)),
-    ContainerEngine(
-        "incus", ("exec",), ("list", "--format", "csv", "-c", "n"), "instance", ("--",)
-    ),
-    ContainerEngine(
-        "kubectl", ("exec", "-i"), ("get", "pods", "--no-headers", "-o", _PODS), "pod", ("--",)
-    ),
-)
+_PROGRAMS = {name: grammar for name, grammar in GRAMMARS.items() if grammar.names}
+_NOUNS = {**{name: grammar.noun for name, grammar in _PROGRAMS.items()}, "ssh": "host"}
 
 
 @dataclass(slots=True)
 class _Answer:
     names: tuple[Word, ...] = ()
-    until: float = 0.0
-    question: asyncio.Future[tuple[Word, ...]] | None = None
-
-    def take(self, question: asyncio.Future[tuple[Word, ...]]) -> None:
-        self.question = None
-        self.names = () if question.cancelled() or question.exception() else question.result()
-        self.until = time.monotonic() + FRESH
+    expires: float = 0.0
+    pending: asyncio.Future[tuple[Word, ...]] | None = None
 
 
 class Discovery:
-    """What is there, as words to complete an exec command with."""
+    """Finds what an exec command could lead to.
 
-    def __init__(self, ssh_config: Path | None = None) -> None:
-        self._answers = {engine.program: _Answer() for engine in ENGINES}
+    A program has `timeout` seconds to answer; its answer, even an empty one, counts for `lifetime`
+    seconds.
+    """
+
+    def __init__(
+        self, ssh_config: Path | None = None, timeout: float = 1.5, lifetime: float = 10.0
+    ) -> None:
+        self._answers = {program: _Answer() for program in _PROGRAMS}
         self._ssh_config = ssh_config or Path("~/.ssh/config").expanduser()
+        self._timeout = timeout
+        self._lifetime = lifetime
 
-    async def commands(self, words: Sequence[str], prefix: str) -> list[Word]:
-        """What an exec command may go on with, after `words`: programs that are installed, the
-        words that lead into one, the names of what is in it."""
-        plain = _without_sudo(words)
-        if not plain:
-            return [
-                (program, f"a {noun}")
-                for program, noun in (*((e.program, e.noun) for e in ENGINES), ("ssh", "host"))
-                if shutil.which(program)
-            ]
-        if plain[0] == "ssh":
-            if plain[-1].startswith("-") and len(plain) > 1 and plain[-1] in _SSH_VALUES:
-                return []
-            return await asyncio.to_thread(lambda: list(ssh_hosts(self._ssh_config)))
-        for engine in ENGINES:
-            if plain[0] == engine.program:
-                return await self._within(engine, plain[1:])
+    async def commands(self, words: Sequence[str]) -> list[Word]:
+        """Return what may follow the words of an exec command: programs that are installed, the
+        arguments that lead into one, the names of its targets."""
+        command = ExecCommand.parse((*words, "sh"))
+        layer = command.layers[-1] if command.layers else None
+        end = layer.end if layer else 0
+        leads_away = any(each.grammar.noun for each in command.layers[:-1])
+        if end < len(command.words) or leads_away or (layer and _awaits_value(layer, len(words))):
+            return []
+        if layer is None or not (layer.grammar.noun or layer.grammar.targets):
+            return [(name, f"a {noun}") for name, noun in _NOUNS.items() if shutil.which(name)]
+        if layer.program == "ssh":
+            return [] if layer.target else await self._ssh_hosts()
+        if layer.program in _PROGRAMS:
+            return await self._into(layer, command.words[layer.at : layer.end])
         return []
+
+    async def _into(self, layer: Layer, words: Sequence[str]) -> list[Word]:
+        grammar = layer.grammar
+        if layer.verb_at == layer.at:
+            return [("exec", f"run something in a {grammar.noun}")]
+        if words[layer.verb_at - layer.at] != "exec":
+            return []
+        if layer.target:
+            wants_dashes = grammar.interspersed and "--" not in words
+            return [("--", "what runs there follows")] if wants_dashes else []
+        missing = grammar.stdin_options[:1] if layer.lacks_stdin else ()
+        options = [(option, "pass stdin on") for option in missing]
+        return [*options, *await self.names(layer.program)]
 
     async def hosts(self) -> list[tuple[str, str]]:
-        """Every exec command that could be a host now, with a few words on it; engines are asked
-        all at once."""
-        engines = [engine for engine in ENGINES if shutil.which(engine.program)]
-        answers = await asyncio.gather(*map(self.names, engines))
+        """Return every exec command that could be a host now, with a few words about it."""
+        programs = [program for program in _PROGRAMS if shutil.which(program)]
+        answers = await asyncio.gather(*map(self.names, programs))
         found = [
-            (shlex.join((e.program, *e.prefix, name, *e.suffix)), f"{e.noun} {told}".strip())
-            for e, names in zip(engines, answers, strict=True)
-            for name, told in names
+            (shlex.join(_lead_into(program, name)), f"{_NOUNS[program]} {about}".strip())
+            for program, names in zip(programs, answers, strict=True)
+            for name, about in names
         ]
         if shutil.which("ssh"):
-            hosts = await asyncio.to_thread(lambda: list(ssh_hosts(self._ssh_config)))
-            found += [(shlex.join(("ssh", name)), told) for name, told in hosts]
+            found += [(shlex.join(("ssh", name)), about) for name, about in await self._ssh_hosts()]
         return found
 
-    async def _within(self, engine: ContainerEngine, words: Sequence[str]) -> list[Word]:
-        if not words:
-            return [(engine.prefix[0], f"run something in a {engine.noun}")]
-        if "exec" in words and not _aimed(words):
-            names = list(await self.names(engine))
-            options = [(o, "pass stdin on") for o in engine.prefix[1:] if o not in words]
-            return [*options, *names]
-        if "exec" in words and engine.suffix and "--" not in words:
-            return [("--", "what is run there follows")]
-        return []
+    async def names(self, program: str) -> tuple[Word, ...]:
+        """Return the targets of a program; none if it does not answer in time.
 
-    async def names(self, engine: ContainerEngine) -> tuple[Word, ...]:
-        """What is in an engine; empty where it does not answer in time. Who gives up asking leaves
-        the question as it is: the next one gets its answer."""
-        answer = self._answers[engine.program]
-        if answer.question is None and time.monotonic() >= answer.until:
-            answer.question = asyncio.ensure_future(asyncio.to_thread(_ask, engine))
-            answer.question.add_done_callback(answer.take)
-        if answer.question is not None:
-            await asyncio.wait([answer.question])
+        A caller that is cancelled leaves the question pending; the next caller gets its answer.
+        """
+        answer = self._answers[program]
+        if answer.pending is None and time.monotonic() >= answer.expires:
+            answer.pending = asyncio.ensure_future(
+                asyncio.to_thread(_ask, program, _PROGRAMS[program].names, self._timeout)
+            )
+            answer.pending.add_done_callback(lambda done: self._take(answer, done))
+        if answer.pending is not None:
+            await asyncio.wait([answer.pending])
         return answer.names
 
+    def _take(self, answer: _Answer, done: asyncio.Future[tuple[Word, ...]]) -> None:
+        answer.pending = None
+        answer.names = () if done.cancelled() or done.exception() else done.result()
+        answer.expires = time.monotonic() + self._lifetime
+
+    async def _ssh_hosts(self) -> list[Word]:
+        return await asyncio.to_thread(lambda: list(ssh_hosts(self._ssh_config)))
+
     async def close(self) -> None:
-        """Returns when no program is asked any more; takes `PATIENCE` at most."""
-        asked = [a.question for a in self._answers.values() if a.question is not None]
-        if asked:
-            await asyncio.wait(asked)
+        """Return when no program is being asked, which takes at most the timeout."""
+        pending = [a.pending for a in self._answers.values() if a.pending is not None]
+        if pending:
+            await asyncio.wait(pending)
 
 
-def _ask(engine: ContainerEngine) -> tuple[Word, ...]:
-    """Runs in a thread, since asyncio's `Process.wait` waits for ever where a pipe that is full is
-    not read to its end."""
-    program = shutil.which(engine.program)
-    if program is None:
+def _awaits_value(layer: Layer, count: int) -> bool:
+    """Return whether the last of `count` words is an option whose value comes next."""
+    last = layer.options[-1] if layer.options else None
+    return (
+        last is not None
+        and last.at == count - 1
+        and last.name in layer.grammar.value_options
+        and not last.value
+    )
+
+
+def _lead_into(program: str, target: str) -> tuple[str, ...]:
+    grammar = _PROGRAMS[program]
+    dashes = ("--",) if grammar.interspersed else ()
+    return (program, "exec", *grammar.stdin_options[:1], target, *dashes)
+
+
+def _ask(program: str, arguments: tuple[str, ...], timeout: float) -> tuple[Word, ...]:
+    """Runs in a thread, because asyncio's `Process.wait` waits for ever if a full pipe is not read
+    to its end."""
+    path = shutil.which(program)
+    if path is None:
         return ()
     try:
         process = subprocess.Popen(
-            (program, *engine.ask),
+            (path, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -163,18 +166,18 @@ def _ask(engine: ContainerEngine) -> tuple[Word, ...]:
     assert process.stdout is not None
     with process.stdout as pipe:
         try:
-            data = _read(pipe.fileno(), time.monotonic() + PATIENCE)
+            data = _read(pipe.fileno(), time.monotonic() + timeout)
         finally:
-            _kill(process)
+            _kill(process, timeout)
     return tuple(_names(data.decode("utf-8", "replace")))
 
 
 def _read(pipe: int, until: float) -> bytes:
-    """What comes until the end, the time, or `MOST_BYTES`."""
+    """Read until the end, the time `until`, or `MAX_BYTES`."""
     data = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
-        while len(data) < MOST_BYTES and selector.select(max(0.0, until - time.monotonic())):
+        while len(data) < MAX_BYTES and selector.select(max(0.0, until - time.monotonic())):
             more = os.read(pipe, 65536)
             if not more:
                 break
@@ -182,54 +185,27 @@ def _read(pipe: int, until: float) -> bytes:
     return bytes(data)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a program, and what it has started."""
+def _kill(process: subprocess.Popen[bytes], timeout: float) -> None:
+    """Kill a program and the processes that it has started."""
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(PATIENCE)
+        process.wait(timeout)
 
 
 def _names(text: str) -> Iterator[Word]:
-    for line in text.splitlines()[:MOST_NAMES]:
-        name, _, told = line.strip().replace("\t", " ").partition(" ")
+    for line in text.splitlines()[:MAX_NAMES]:
+        name, _, about = line.strip().replace("\t", " ").partition(" ")
         if name and name.isprintable():
-            yield name.partition(",")[0], strip_line(told.strip())
-
-
-def _aimed(words: Sequence[str]) -> bool:
-    """Whether the words after `exec` name their container already."""
-    after = words[list(words).index("exec") + 1 :]
-    skip = False
-    for word in after:
-        if skip:
-            skip = False
-        elif word in _VALUES:
-            skip = True
-        elif not word.startswith("-"):
-            return True
-    return skip
-
-
-_VALUES = frozenset(
-    {"-u", "--user", "-w", "--workdir", "-e", "--env", "-n", "--namespace", "-c", "--container"}
-)
-_SSH_VALUES = frozenset({"-p", "-i", "-l", "-o", "-F", "-J", "-b", "-c"})
-
-
-def _without_sudo(words: Sequence[str]) -> Sequence[str]:
-    at = 0
-    while at < len(words) and (words[at] in ("sudo", "doas") or (at and words[at][:1] == "-")):
-        at += 1
-    return words[at:]
+            yield name.partition(",")[0], strip_line(about.strip())
 
 
 def ssh_hosts(config: Path, depth: int = 0) -> Iterator[Word]:
-    """The hosts that an ssh configuration names, and those of the files that it includes; patterns
-    are left out (ssh_config(5))."""
+    """Yield the hosts that an ssh configuration and its included files name, except patterns
+    (ssh_config(5))."""
     try:
         with open(config, encoding="utf-8", errors="replace") as file:
-            lines = file.read(MOST_BYTES).splitlines()
+            lines = file.read(MAX_BYTES).splitlines()
     except OSError:
         return
     seen: set[str] = set()
@@ -243,10 +219,10 @@ def ssh_hosts(config: Path, depth: int = 0) -> Iterator[Word]:
             for name in words:
                 if not set(name) & set("*?!") and name not in seen and name.isprintable():
                     seen.add(name)
-                    yield name, "host of ssh"
+                    yield name, "ssh host"
         elif key.lower() == "include" and depth < 16:
             for pattern in words:
-                # Relative ones begin in ~/.ssh, whatever file they stand in.
-                place = os.path.join(Path("~/.ssh").expanduser(), os.path.expanduser(pattern))
-                for path in sorted(glob.glob(place))[:100]:
+                # Relative paths begin in ~/.ssh, whichever file they are in.
+                full = os.path.join(Path("~/.ssh").expanduser(), os.path.expanduser(pattern))
+                for path in sorted(glob.glob(full))[:100]:
                     yield from ssh_hosts(Path(path), depth + 1)

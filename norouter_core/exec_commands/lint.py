@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from norouter_core.exec_commands.command import ExecCommand, Layer
-from norouter_core.exec_commands.problem_kinds import ProblemKind
+from norouter_core.exec_commands.command import ExecCommand, Layer, plan_start
+from norouter_core.exec_commands.problem import ProblemKind
 from norouter_core.exec_commands.rules import shell_first
-from norouter_core.exec_commands.start_plan import plan
 from norouter_core.model import AgentMode
 
 _RUNS = frozenset({"exec", "run"})
@@ -28,7 +27,7 @@ def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[LintWa
 
     Only what is sure from the text: a program that is not known may do anything.
     """
-    planned = plan(argv, mode)
+    planned = plan_start(argv, mode)
     command = ExecCommand.parse(planned.argv)
     found = [*_stdin(command), *_tty(command), *_dashes(command)]
     if command.shell_tail and not planned.installed:
@@ -53,11 +52,11 @@ def _tty(command: ExecCommand) -> list[LintWarning]:
 
 
 def _dashes(command: ExecCommand) -> list[LintWarning]:
-    layer = command.undashed()
+    layer = command.layer_without_dashes()
     if layer is None:
         return []
     message = f"{layer.program} wants `--` between the {layer.grammar.noun} and what is run there"
-    return [LintWarning(ProblemKind.USAGE, message, f"put `--` after it: {command.mended()}")]
+    return [LintWarning(ProblemKind.USAGE, message, f"put `--` after it: {command.corrected()}")]
 
 
 def _runs(command: ExecCommand, layer: Layer) -> bool:

@@ -13,7 +13,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _PROGRAM = re.compile(r"[/\\]?([^/\\]+)$")
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
-_LONGEST = 63
+_MAX_NAME = 63
 _LEADING = frozenset({"exec", "run"})
 """The verbs by which programs with verbs lead to what they hold."""
 
@@ -24,7 +24,7 @@ def is_exec_command(words: Sequence[str]) -> bool:
     if not begins_with_program(words):
         return False
     command = ExecCommand.parse(_with_env(words))
-    layer = command.layer()
+    layer = command.innermost()
     if layer is None:
         return not command.opaque
     said = command.words[layer.at : layer.end]
@@ -38,21 +38,21 @@ def begins_with_program(words: Sequence[str]) -> bool:
     return found is not None and found[1].removesuffix(".exe") in GRAMMARS
 
 
-def adopted(words: Sequence[str]) -> tuple[str, ...]:
+def normalize(words: Sequence[str]) -> tuple[str, ...]:
     """A pasted command as a host needs it: stdin passed on, no terminal, no interactive shell
     at its end, and variables in front of it set by `env`."""
     words = _with_env(words)
     command = ExecCommand.parse(words)
     if command.shell_tail and command.layers:
         command = ExecCommand.parse(shlex.split(command.before_shell()))
-    return tuple(shlex.split(command.mended())) or words
+    return tuple(shlex.split(command.corrected())) or words
 
 
-def inferred_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
+def infer_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
     """A name for the host behind a command, one that is not `taken`: that of the container, pod
     or host it aims at, made a hostname."""
     command = ExecCommand.parse(tuple(words))
-    layer = command.layer()
+    layer = command.innermost()
     target, program = (layer.target, layer.program) if layer else ("", "")
     name = _label(target) or _label(program or (words[0] if words else "")) or "host"
     if not re.search("[a-z]", name):
@@ -61,10 +61,10 @@ def inferred_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
 
 
 def _free(name: str, taken: Callable[[str], bool]) -> str:
-    number, found = 2, name[:_LONGEST]
+    number, found = 2, name[:_MAX_NAME]
     while taken(found):
         suffix = f"-{number}"
-        found = name[: _LONGEST - len(suffix)] + suffix
+        found = name[: _MAX_NAME - len(suffix)] + suffix
         number += 1
     return found
 
@@ -77,7 +77,7 @@ def _label(target: str) -> str:
         return _UNFIT.sub("-", rest.lower()).strip("-")
     head, colon, last = rest.partition(":")
     name = head if last.isdecimal() or not colon else last
-    return _UNFIT.sub("-", name.partition(".")[0].lower()).strip("-")[:_LONGEST].strip("-")
+    return _UNFIT.sub("-", name.partition(".")[0].lower()).strip("-")[:_MAX_NAME].strip("-")
 
 
 def _with_env(words: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Why a host could not be brought up, as values: what was seen, and what a person is told."""
+"""Why a host is not ready, as values: what was seen, and what the user reads about it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """How far a start had come when it ended."""
+    """How far a start came before it failed."""
 
     SPAWN = "spawn"
     """The exec command itself could not be started on this machine."""
     SHELL = "shell"
-    """The command runs, the stage-0 line is written, no marker has come back."""
+    """The command runs and the stage-0 line is written; no marker has come back."""
     PYTHON = "python"
     """The marker came and the agent was sent; its hello has not come."""
     HELLO = "hello"
@@ -23,44 +23,105 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything seen of a start that failed, or of a link that ended.
-
-    `argv` is the command as it was run; `stdout` what came before the marker (bounded);
-    `stderr` the last lines, decoded and clean of control characters; `report` what stage 0 or 1
-    said of the Pythons it tried, one `PATH: REASON` per line, empty if it said nothing;
-    `echoed` is True when our own line came back, as a terminal does; `noise` when more came
-    before the marker than anyone's login banner; `timed_out` after how many seconds we gave up;
-    `violation` how the other side broke the protocol.
-    """
+    """Everything seen of a start that failed, or of a link that ended."""
 
     argv: tuple[str, ...]
+    """The command as it ran."""
     stage: Stage
     exit_status: int | None = None
+    """None if the hub gave up on a command that was still running."""
     os_error: OSError | None = None
     stdout: bytes = b""
+    """What came before the marker, within bounds."""
     stderr: tuple[str, ...] = ()
+    """The last lines, decoded, without control characters."""
     report: str = ""
+    """What stage 0 or 1 reported of the Pythons it tried, one `PATH: REASON` per line."""
     echoed: bool = False
+    """The hub's own line came back, as from a TTY."""
     noise: bool = False
+    """More came before the marker than any login prints."""
     timed_out: float | None = None
+    """After how many seconds the hub gave up."""
     violation: str = ""
+    """How the agent broke the protocol."""
+
+
+class ProblemKind(StrEnum):
+    """The stable words for why a host is not ready."""
+
+    COMMAND_NOT_FOUND = "command-not-found"
+    """A program of the exec command is not on the machine that should run it."""
+    NOT_EXECUTABLE = "not-executable"
+    NOT_STARTED = "not-started"
+    """This machine lacks the resources to start the command (processes, descriptors, memory)."""
+    USAGE = "usage"
+    """The exec program rejects its arguments or its configuration."""
+    NO_SUCH_CONTAINER = "no-such-container"
+    """Also: no such pod, instance, service or namespace."""
+    NO_SUCH_IMAGE = "no-such-image"
+    CONTAINER_NOT_RUNNING = "container-not-running"
+    ENGINE_DOWN = "engine-down"
+    PERMISSION_DENIED = "permission-denied"
+    SUDO_PASSWORD = "sudo-password"
+    LOGIN_FAILED = "login-failed"
+    HOST_KEY = "host-key"
+    UNREACHABLE = "unreachable"
+    NO_SHELL = "no-shell"
+    NO_PYTHON = "no-python"
+    PYTHON_TOO_OLD = "python-too-old"
+    PYTHON_CRIPPLED = "python-crippled"
+    TTY = "tty"
+    STDIN_NOT_ATTACHED = "stdin-not-attached"
+    NOISE = "noise"
+    TIMEOUT = "timeout"
+    NOROUTER_GO = "norouter-go"
+    NOROUTER_MISSING = "norouter-missing"
+    NOROUTER_REFUSED = "norouter-refused"
+    AGENT_DIED = "agent-died"
+    PROTOCOL = "protocol"
+    LINK_LOST = "link-lost"
+    EXITED = "exited"
+    """Anything else."""
+
+
+PERMANENT = frozenset(
+    {
+        ProblemKind.COMMAND_NOT_FOUND,
+        ProblemKind.NOT_EXECUTABLE,
+        ProblemKind.USAGE,
+        ProblemKind.PERMISSION_DENIED,
+        ProblemKind.SUDO_PASSWORD,
+        ProblemKind.LOGIN_FAILED,
+        ProblemKind.HOST_KEY,
+        ProblemKind.NO_SHELL,
+        ProblemKind.NO_PYTHON,
+        ProblemKind.PYTHON_TOO_OLD,
+        ProblemKind.PYTHON_CRIPPLED,
+        ProblemKind.TTY,
+        ProblemKind.STDIN_NOT_ATTACHED,
+        ProblemKind.NOROUTER_GO,
+        ProblemKind.NOROUTER_MISSING,
+    }
+)
+"""The kinds that another start cannot fix: the user has to change something first."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostProblem:
-    """Why a host is not ready, told so that a person can mend it.
-
-    `kind` is a stable word (all of them are in `norouter_core.exec_commands.diagnosis`), `message`
-    one line of what happened, `hint` one line of what to do, `command` the command as it was run
-    and as a shell would read it, `exit_status` its status (negative: the signal that ended it;
-    None: still running when given up), `stderr` its last lines, clean of control characters.
-    `permanent` says that starting again will not mend it.
-    """
+    """Why a host is not ready, in words that help the user to fix it."""
 
     kind: str
+    """A stable word: a `ProblemKind`, or `internal`."""
     message: str
+    """One line: what happened."""
     hint: str
+    """One line: what to do."""
     command: str = ""
+    """The command as it ran, quoted for a shell."""
     exit_status: int | None = None
+    """Negative for the signal that ended the command; None if it was still running."""
     stderr: tuple[str, ...] = ()
+    """The last lines, without control characters."""
     permanent: bool = False
+    """Whether another start cannot help."""

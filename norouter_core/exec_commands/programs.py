@@ -1,8 +1,10 @@
-"""How the words of the known exec programs are read: options, verbs, targets. Data only."""
+"""The exec programs that norouter knows: how to read their arguments, what they do with stdio, and
+how to list what they lead to. Data only.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 def _words(text: str) -> frozenset[str]:
@@ -11,36 +13,45 @@ def _words(text: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ProgramGrammar:
-    """What has to be known of a program to find its target, and what it does with stdio.
-
-    `values` are the options whose value is the next word. `verbs` are the words between the
-    program and its `targets` target words. `switch` names another grammar that a verb leads to.
-    `tty` are the options that make a terminal (`tty_times` of them are needed), `no_tty` those
-    one of which is needed so that none is made; `stdin` those one of which is needed for stdin to
-    be passed on, `deaf` those that cut it off. `interspersed`: options may follow the target.
-    `dashes`: `--` has to part the target from what is run there.
-    `joins`: the words after the target are joined and split again by a shell, as `ssh` does.
-    """
+    """What has to be known of a program to find its target, and what it does with stdio."""
 
     noun: str = ""
-    values: frozenset[str] = frozenset()
+    """What a target is; empty for programs that stay on this machine, such as `sudo`."""
+    value_options: frozenset[str] = frozenset()
+    """Options whose value is the next word."""
     verbs: frozenset[str] = frozenset()
+    """Words between the program and its target."""
     targets: int = 0
+    """How many words name the target."""
     target_options: tuple[str, ...] = ()
-    switch: dict[str, str] = field(default_factory=dict)
-    tty: frozenset[str] = frozenset()
-    tty_times: int = 1
-    no_tty: tuple[str, ...] = ()
-    stdin: tuple[str, ...] = ()
-    deaf: frozenset[str] = frozenset()
+    """Options that name the target instead."""
+    subprograms: dict[str, str] = field(default_factory=dict)
+    """Verbs that lead to another grammar, by its name."""
+    tty_options: frozenset[str] = frozenset()
+    """Options that allocate a TTY, if `tty_count` of them are given."""
+    tty_count: int = 1
+    no_tty_options: tuple[str, ...] = ()
+    """For a program that allocates a TTY by default: options that prevent it."""
+    stdin_options: tuple[str, ...] = ()
+    """For a program that does not pass stdin on by default: options that make it."""
+    no_stdin_options: frozenset[str] = frozenset()
+    """Options that cut stdin off."""
     interspersed: bool = False
-    joins: bool = False
+    """Options may follow the target."""
+    joins_words: bool = False
+    """A shell splits the words after the target again, as behind `ssh`."""
     assignments: bool = False
-    dashes: bool = False
+    """`NAME=VALUE` may stand before the command."""
+    needs_dashes: bool = False
+    """`--` has to stand between the target and what runs there."""
     list: str = ""
-    """The command line that lists what is there, with `{base}`; `start`, `resume` alike."""
+    """The command line that lists the targets, with `{base}` for the program and its options."""
     start: str = ""
+    """The command line that starts a target, or shows why it does not run."""
     resume: str = ""
+    """The command line that lets a paused target continue."""
+    names: tuple[str, ...] = ()
+    """Arguments that print a target and a few words about it on each line, for discovery."""
 
 
 _ENGINE_VALUES = _words(
@@ -54,36 +65,39 @@ _ENGINE_VALUES = _words(
 
 _ENGINE = ProgramGrammar(
     noun="container",
-    values=_ENGINE_VALUES,
+    value_options=_ENGINE_VALUES,
     verbs=_words("container exec run"),
     targets=1,
-    switch={"compose": "compose"},
-    tty=_words("-t --tty"),
-    stdin=("-i", "--interactive"),
-    deaf=_words("-d --detach"),
+    subprograms={"compose": "compose"},
+    tty_options=_words("-t --tty"),
+    stdin_options=("-i", "--interactive"),
+    no_stdin_options=_words("-d --detach"),
     list="{base} ps -a",
     start="{base} start {target}",
     resume="{base} unpause {target}",
+    names=("ps", "--format", "{{.Names}}\t{{.Image}}"),
 )
 
 _COMPOSE = ProgramGrammar(
     noun="service",
-    values=_words(
+    value_options=_words(
         "-f --file -p --project-name --profile --env-file --project-directory --ansi --progress "
         "--parallel -e --env -u --user -w --workdir --index"
     ),
     verbs=_words("exec run"),
     targets=1,
-    no_tty=("-T", "--no-TTY", "--no-tty"),
-    deaf=_words("-d --detach"),
+    no_tty_options=("-T", "--no-TTY", "--no-tty"),
+    no_stdin_options=_words("-d --detach"),
     list="{base} ps -a",
     start="{base} up -d {target}",
     resume="{base} unpause {target}",
 )
 
+_POD_COLUMNS = "custom-columns=NAME:.metadata.name,STATE:.status.phase"
+
 _KUBE = ProgramGrammar(
     noun="pod",
-    values=_words(
+    value_options=_words(
         "-n --namespace --context --cluster --user --kubeconfig -s --server --token --as "
         "--as-group --as-uid --certificate-authority --client-certificate --client-key "
         "--request-timeout --tls-server-name --username --password --cache-dir -v -c --container "
@@ -91,85 +105,89 @@ _KUBE = ProgramGrammar(
     ),
     verbs=_words("exec"),
     targets=1,
-    tty=_words("-t --tty"),
-    stdin=("-i", "--stdin"),
+    tty_options=_words("-t --tty"),
+    stdin_options=("-i", "--stdin"),
     interspersed=True,
-    dashes=True,
+    needs_dashes=True,
     list="{base} get pods",
     start="{base} describe pod {target}",
     resume="{base} describe pod {target}",
+    names=("get", "pods", "--no-headers", "-o", _POD_COLUMNS),
 )
 
 _LXD = ProgramGrammar(
     noun="instance",
-    values=_words("--cwd --env --group --user --mode --project"),
+    value_options=_words("--cwd --env --group --user --mode --project"),
     verbs=_words("exec"),
     targets=1,
-    tty=_words("-t --force-interactive"),
-    deaf=_words("-n --disable-stdin"),
+    tty_options=_words("-t --force-interactive"),
+    no_stdin_options=_words("-n --disable-stdin"),
     interspersed=True,
     list="{base} list",
     start="{base} start {target}",
     resume="{base} start {target}",
+    names=("list", "--format", "csv", "-c", "n"),
 )
 
 _SSH = ProgramGrammar(
     noun="host",
-    values=_words("-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -P -p -Q -R -S -W -w"),
+    value_options=_words("-B -b -c -D -E -e -F -I -i -J -L -l -m -O -o -P -p -Q -R -S -W -w"),
     targets=1,
-    tty=_words("-t"),
-    tty_times=2,
-    deaf=_words("-n -f -N"),
+    tty_options=_words("-t"),
+    tty_count=2,
+    no_stdin_options=_words("-n -f -N"),
     interspersed=True,
-    joins=True,
+    joins_words=True,
 )
 
 GRAMMARS: dict[str, ProgramGrammar] = {
     "docker": _ENGINE,
     "podman": _ENGINE,
     "nerdctl": _ENGINE,
+    "lxc": _LXD,
+    "incus": _LXD,
     "compose": _COMPOSE,
     "docker-compose": _COMPOSE,
     "podman-compose": _COMPOSE,
     "kubectl": _KUBE,
-    "oc": _KUBE,
-    "k3s": ProgramGrammar(switch={"kubectl": "kubectl"}, targets=1),
-    "lxc": _LXD,
-    "incus": _LXD,
+    "oc": replace(_KUBE, names=()),  # It lists the pods that kubectl lists.
+    "k3s": ProgramGrammar(subprograms={"kubectl": "kubectl"}, targets=1),
     "ssh": _SSH,
     "nsenter": ProgramGrammar(
         noun="namespace",
-        values=_words("-t --target -S --setuid -G --setgid"),
+        value_options=_words("-t --target -S --setuid -G --setgid"),
         target_options=("--net", "--target", "-t", "-n", "--mount", "--pid"),
     ),
     "ip": ProgramGrammar(
         noun="namespace",
-        values=_words("-n -netns"),
+        value_options=_words("-n -netns"),
         verbs=_words("netns exec"),
         targets=1,
         list="{base} list",
     ),
-    "chroot": ProgramGrammar(noun="root folder", targets=1),
+    "chroot": ProgramGrammar(noun="root directory", targets=1),
     "sudo": ProgramGrammar(
-        values=_words(
+        value_options=_words(
             "-u --user -g --group -h --host -p --prompt -C --close-from -D --chdir "
             "-R --chroot -r --role -t --type -T --command-timeout -U --other-user"
         ),
         assignments=True,
     ),
-    "doas": ProgramGrammar(values=_words("-u -C -a")),
+    "doas": ProgramGrammar(value_options=_words("-u -C -a")),
     "env": ProgramGrammar(
-        values=_words("-u --unset -C --chdir -S --split-string"), assignments=True
+        value_options=_words("-u --unset -C --chdir -S --split-string"), assignments=True
     ),
-    "nice": ProgramGrammar(values=_words("-n --adjustment")),
-    "ionice": ProgramGrammar(values=_words("-c --class -n --classdata")),
-    "timeout": ProgramGrammar(values=_words("-k --kill-after -s --signal"), targets=1),
-    "stdbuf": ProgramGrammar(values=_words("-i --input -o --output -e --error")),
-    "setpriv": ProgramGrammar(values=_words("--reuid --regid --groups --inh-caps --ambient-caps")),
-    "unshare": ProgramGrammar(values=_words("-S --setuid -G --setgid -R --root -w --wd")),
-    "sshpass": ProgramGrammar(values=_words("-p -f -d -P")),
+    "nice": ProgramGrammar(value_options=_words("-n --adjustment")),
+    "ionice": ProgramGrammar(value_options=_words("-c --class -n --classdata")),
+    "timeout": ProgramGrammar(value_options=_words("-k --kill-after -s --signal"), targets=1),
+    "stdbuf": ProgramGrammar(value_options=_words("-i --input -o --output -e --error")),
+    "setpriv": ProgramGrammar(
+        value_options=_words("--reuid --regid --groups --inh-caps --ambient-caps")
+    ),
+    "unshare": ProgramGrammar(value_options=_words("-S --setuid -G --setgid -R --root -w --wd")),
+    "sshpass": ProgramGrammar(value_options=_words("-p -f -d -P")),
     "nohup": ProgramGrammar(),
     "setsid": ProgramGrammar(),
     "exec": ProgramGrammar(),
 }
-"""Every program whose words are understood, by its name without folder and `.exe`."""
+"""Every known program, by its name without directory and `.exe`."""

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from norouter_core.exec_commands.command import ExecCommand, Layer
-from norouter_core.exec_commands.problem import Evidence, Stage
-from norouter_core.exec_commands.problem_kinds import ProblemKind
+from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
 from norouter_core.exec_commands.templates import ending, seconds, telling, words_for
 
 _NEEDS_PYTHON = "Python 3.8 or newer is needed there, with its standard library"
@@ -35,7 +34,7 @@ class Context:
 
     @property
     def front(self) -> Layer | None:
-        return self.command.layer()
+        return self.command.innermost()
 
     @property
     def is_local(self) -> bool:
@@ -146,7 +145,7 @@ def deaf(case: Context) -> Diagnosis | None:
     """Stdin is not passed on: the shell there sees its end at once, and ends in order."""
     evidence = case.evidence
     phrase, mended = case.command.with_stdin()
-    silent_ssh = any(x.program == "ssh" and x.having(("-N",)) for x in case.command.layers)
+    silent_ssh = any(x.program == "ssh" and x.given(("-N",)) for x in case.command.layers)
     quiet_end = evidence.exit_status == 0 or evidence.stage is Stage.HELLO
     if not phrase or not (silent_ssh or (quiet_end and evidence.timed_out is None)):
         return None
@@ -179,7 +178,7 @@ def noisy(case: Context) -> Diagnosis | None:
 
 def _time_hint(case: Context) -> str:
     if any(x.program == "ssh" for x in case.command.layers):
-        ssh = words_for(case.command, case.command.layer(frozenset({"ssh"})), {})["ssh"]
+        ssh = words_for(case.command, case.command.innermost(frozenset({"ssh"})), {})["ssh"]
         return f"see that `{ssh} true` works by hand at once and asks nothing"
     return f"try it by hand in a shell: {case.run}"
 

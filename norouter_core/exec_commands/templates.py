@@ -41,7 +41,7 @@ def words_for(
     `elevator`: sudo or doas; and the pattern's own groups.
     """
     words = TemplateValues(plain=shlex.join(command.words), place="where the command leads")
-    words["run"] = shlex.join(command.run)
+    words["run"] = shlex.join(command.argv)
     words["sudo"] = f"sudo -n {words['plain']}"
     words["untty"] = _untty(command)
     words["no_norouter"] = _no_norouter(command)
@@ -60,9 +60,9 @@ def _add_layer(words: TemplateValues, command: ExecCommand, layer: Layer) -> Non
     words["program"] = layer.program
     words["noun"] = layer.grammar.noun or "host"
     words["target"] = layer.target or layer.program
-    words["base"] = command.base(layer)
+    words["base"] = command.prefix(layer)
     words["ssh"] = shlex.join(command.words[: layer.end])
-    words["asking"] = command.asking(layer)
+    words["asking"] = command.interactive(layer)
     if layer.target:
         where = "on" if words["noun"] == "host" else "in"
         words["place"] = f"{where} the {words['noun']} `{layer.target}`"

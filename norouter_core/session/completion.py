@@ -31,7 +31,7 @@ async def complete(session: Session, line: str, cursor: int) -> list[Completion]
     for kind in wanted.kinds:
         words += _known(session, kind, wanted)
     if wanted.command is not None:
-        words += await session.discovery.commands(wanted.command, wanted.tail.prefix)
+        words += await session.discovery.commands(wanted.command)
     return list(_completions(wanted, words))
 
 

@@ -19,7 +19,7 @@ from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.bootstrap import bootstrap_for
 from norouter_core.bootstrap.base import Bootstrap
-from norouter_core.exec_commands.start_plan import StartPlan
+from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.agent_client import AgentClient
 from norouter_core.links.stdio import StdioLink
 from norouter_core.timing import Timing

@@ -46,7 +46,7 @@ def test_layers_and_targets(text: str, programs: list[str] | None, target: str) 
     if programs is None:
         programs = ["env", "nice", "timeout", "docker"]
     assert [layer.program for layer in command.layers] == programs
-    layer = command.layer()
+    layer = command.innermost()
     assert layer is not None
     assert layer.target == target
     assert not command.opaque
@@ -67,17 +67,17 @@ def test_what_is_known_rules_others_out() -> None:
 @pytest.mark.parametrize(
     ("text", "phrase", "mended"),
     [
-        ("docker exec -it web", "drop `t` from `-it`", "docker exec -i web"),
-        ("docker exec -ti web", "drop `t` from `-ti`", "docker exec -i web"),
-        ("docker exec -t web", "drop `-t`", "docker exec -i web"),
-        ("docker exec --tty=true -i web", "drop `--tty=true`", "docker exec -i web"),
-        ("docker exec -itu dev web", "drop `t` from `-itu`", "docker exec -iu dev web"),
-        ("sudo docker exec -it web", "drop `t` from `-it`", "sudo docker exec -i web"),
-        ("kubectl exec -it web --", "drop `t` from `-it`", "kubectl exec -i web --"),
-        ("lxc exec -t c1 --", "drop `-t`", "lxc exec c1 --"),
+        ("docker exec -it web", "remove `t` from `-it`", "docker exec -i web"),
+        ("docker exec -ti web", "remove `t` from `-ti`", "docker exec -i web"),
+        ("docker exec -t web", "remove `-t`", "docker exec -i web"),
+        ("docker exec --tty=true -i web", "remove `--tty=true`", "docker exec -i web"),
+        ("docker exec -itu dev web", "remove `t` from `-itu`", "docker exec -iu dev web"),
+        ("sudo docker exec -it web", "remove `t` from `-it`", "sudo docker exec -i web"),
+        ("kubectl exec -it web --", "remove `t` from `-it`", "kubectl exec -i web --"),
+        ("lxc exec -t c1 --", "remove `-t`", "lxc exec c1 --"),
         ("docker compose exec web", "add `-T`", "docker compose exec -T web"),
-        ("ssh -tt web", "drop `-tt`", "ssh web"),
-        ("ssh -t -t web", "drop `-t`", "ssh web"),
+        ("ssh -tt web", "remove `-tt`", "ssh web"),
+        ("ssh -t -t web", "remove `-t`", "ssh web"),
         ("docker exec -i web", "", ""),
         ("docker exec --tty=false -i web", "", ""),
         ("sudo -t staff_t docker exec -i web", "", ""),
@@ -93,11 +93,11 @@ def test_without_a_terminal(text: str, phrase: str, mended: str) -> None:
         ("docker exec web", "add `-i`", "docker exec -i web"),
         ("docker -c far exec -u dev web", "add `-i`", "docker -c far exec -i -u dev web"),
         ("kubectl exec web --", "add `-i`", "kubectl exec -i web --"),
-        ("docker exec -d -i web", "drop `-d`", "docker exec -i web"),
-        ("docker exec -id web", "drop `d` from `-id`", "docker exec -i web"),
-        ("lxc exec -n c1 --", "drop `-n`", "lxc exec c1 --"),
-        ("ssh -n web", "drop `-n`", "ssh web"),
-        ("ssh -fN web", "drop `f` from `-fN` and drop `N` from `-fN`", "ssh web"),
+        ("docker exec -d -i web", "remove `-d`", "docker exec -i web"),
+        ("docker exec -id web", "remove `d` from `-id`", "docker exec -i web"),
+        ("lxc exec -n c1 --", "remove `-n`", "lxc exec c1 --"),
+        ("ssh -n web", "remove `-n`", "ssh web"),
+        ("ssh -fN web", "remove `f` from `-fN` and remove `N` from `-fN`", "ssh web"),
         ("ssh web docker exec db", "add `-i`", "ssh web docker exec -i db"),
         ("docker exec -i web", "", ""),
         ("docker exec --interactive=true web", "", ""),
@@ -124,13 +124,13 @@ def test_with_stdin(text: str, phrase: str, mended: str) -> None:
 )
 def test_what_other_verbs_are_put_to(text: str, base: str) -> None:
     command = parse(text)
-    layer = command.layer()
+    layer = command.innermost()
     assert layer is not None
-    assert command.base(layer) == base
+    assert command.prefix(layer) == base
 
 
 @pytest.mark.parametrize("argv", [(), ("sh",), ("docker",), ("docker", "exec", "-u"), ("ssh", "'")])
 def test_stumps_are_read_too(argv: tuple[str, ...]) -> None:
     command = ExecCommand.parse(argv)
-    assert command.run == argv
-    assert isinstance(command.mended(), str)
+    assert command.argv == argv
+    assert isinstance(command.corrected(), str)

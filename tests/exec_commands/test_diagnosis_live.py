@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
-from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.diagnosis import diagnose
+from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
 
 
 def run(*argv: str) -> HostProblem:

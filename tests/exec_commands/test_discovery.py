@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.exec_commands import discovery
-from norouter_core.exec_commands.discovery import Discovery, ssh_hosts
+from norouter_core.exec_commands.discovery import MAX_NAMES, Discovery, ssh_hosts
 from tests.engine.meshes import children
 from tests.servers import eventually
 
@@ -42,39 +41,35 @@ def calls(folder: Path, name: str) -> int:
 async def test_containers_complete_an_exec_command(programs: Path) -> None:
     program(programs, "docker", r"printf 'web\tnginx:1\ndb,x\tpostgres\n\033[31m\tred\n'")
     asked = Discovery()
-    assert await asked.commands((), "") == [("docker", "a container")]
-    assert await asked.commands(("docker",), "") == [("exec", "run something in a container")]
+    assert await asked.commands(()) == [("docker", "a container")]
+    assert await asked.commands(("docker",)) == [("exec", "run something in a container")]
     names = [("web", "nginx:1"), ("db", "postgres")]
-    assert await asked.commands(("sudo", "-n", "docker", "exec", "-i"), "") == names
-    assert ("-i", "pass stdin on") in await asked.commands(("docker", "exec"), "")
-    assert await asked.commands(("docker", "exec", "-i", "-u", "root"), "w") == names
-    assert await asked.commands(("docker", "exec", "-i", "web"), "") == []
+    assert await asked.commands(("sudo", "-n", "docker", "exec", "-i")) == names
+    assert ("-i", "pass stdin on") in await asked.commands(("docker", "exec"))
+    assert await asked.commands(("docker", "exec", "-i", "-u", "root")) == names
+    assert await asked.commands(("docker", "exec", "-i", "-u")) == []
+    assert await asked.commands(("ssh", "far", "docker", "exec", "-i")) == []
+    assert await asked.commands(("docker", "exec", "-i", "web")) == []
     assert calls(programs, "docker") == 1
 
 
-async def test_each_program_is_asked_once_at_a_time_and_remembered(
-    programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_each_program_is_asked_once_at_a_time_and_remembered(programs: Path) -> None:
     program(programs, "podman", "sleep 0.1\necho web")
     asked = Discovery()
-    many = [asked.commands(("podman", "exec", "-i"), "") for _ in range(5)]
+    many = [asked.commands(("podman", "exec", "-i")) for _ in range(5)]
     assert set(map(tuple, await asyncio.gather(*many))) == {(("web", ""),)}
     assert calls(programs, "podman") == 1
-    monkeypatch.setattr(discovery, "FRESH", 0.0)
-    asked = Discovery()
+    asked = Discovery(lifetime=0.0)
     for _ in range(2):
-        await asked.commands(("podman", "exec", "-i"), "")
+        await asked.commands(("podman", "exec", "-i"))
     assert calls(programs, "podman") == 3
 
 
-async def test_a_program_that_hangs_is_given_up(
-    programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discovery, "PATIENCE", 0.3)
+async def test_a_program_that_hangs_is_given_up(programs: Path) -> None:
     program(programs, "lxc", "echo first\nsleep 60 &\nsleep 60")
     program(programs, "kubectl", "echo 'pod Running'")
     begun = time.monotonic()
-    hosts = await Discovery(ssh_config=programs / "none").hosts()
+    hosts = await Discovery(programs / "none", timeout=0.3).hosts()
     assert time.monotonic() - begun < 10
     assert hosts == [
         ("lxc exec first --", "instance"),
@@ -87,31 +82,28 @@ async def test_a_program_that_fails_or_floods_names_nothing_of_use(programs: Pat
     program(programs, "docker", "echo no daemon >&2\nexit 1")
     program(programs, "podman", "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done")
     asked = Discovery()
-    assert await asked.commands(("docker", "exec", "-i"), "") == []
-    names = await asked.commands(("podman", "exec", "-i"), "")
-    assert len(names) <= discovery.MOST_NAMES
+    assert await asked.commands(("docker", "exec", "-i")) == []
+    names = await asked.commands(("podman", "exec", "-i"))
+    assert len(names) <= MAX_NAMES
     await eventually(lambda: not children(), "nothing is left of it")
 
 
 async def test_who_gives_up_leaves_the_answer_to_the_next(programs: Path) -> None:
     program(programs, "docker", "sleep 0.3\necho web")
     asked = Discovery()
-    question = asyncio.ensure_future(asked.commands(("docker", "exec", "-i"), ""))
+    question = asyncio.ensure_future(asked.commands(("docker", "exec", "-i")))
     await eventually(lambda: calls(programs, "docker"), "it is asked")
     question.cancel()
     with pytest.raises(asyncio.CancelledError):
         await question
-    assert await asked.commands(("docker", "exec", "-i"), "") == [("web", "")]
+    assert await asked.commands(("docker", "exec", "-i")) == [("web", "")]
     assert calls(programs, "docker") == 1
 
 
-async def test_closing_waits_for_what_is_asked(
-    programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(discovery, "PATIENCE", 0.3)
+async def test_closing_waits_for_what_is_asked(programs: Path) -> None:
     program(programs, "docker", "sleep 60")
-    asked = Discovery()
-    question = asyncio.ensure_future(asked.commands(("docker", "exec", "-i"), ""))
+    asked = Discovery(timeout=0.3)
+    question = asyncio.ensure_future(asked.commands(("docker", "exec", "-i")))
     await eventually(lambda: calls(programs, "docker"), "it is asked")
     await asked.close()
     assert not children()
@@ -138,6 +130,6 @@ async def test_hosts_of_ssh_complete_a_command(programs: Path, tmp_path: Path) -
     config = tmp_path / "config"
     config.write_text("Host db\n")
     asked = Discovery(ssh_config=config)
-    assert await asked.commands(("ssh",), "") == [("db", "host of ssh")]
-    assert await asked.commands(("ssh", "-i"), "") == []
-    assert ("ssh db", "host of ssh") in await asked.hosts()
+    assert await asked.commands(("ssh",)) == [("db", "ssh host")]
+    assert await asked.commands(("ssh", "-i")) == []
+    assert ("ssh db", "ssh host") in await asked.hosts()

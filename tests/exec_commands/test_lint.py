@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from norouter_core.exec_commands.lint import lint
-from norouter_core.exec_commands.problem_kinds import ProblemKind
+from norouter_core.exec_commands.problem import ProblemKind
 from norouter_core.model import AgentMode
 
 
@@ -20,7 +20,7 @@ from norouter_core.model import AgentMode
             [ProblemKind.STDIN_NOT_ATTACHED],
             "docker exec -i web norouter",
         ),
-        ("podman exec -it web", [ProblemKind.TTY], "drop `t` from `-it`: podman exec -i web"),
+        ("podman exec -it web", [ProblemKind.TTY], "remove `t` from `-it`: podman exec -i web"),
         (
             "docker exec -t web",
             [ProblemKind.STDIN_NOT_ATTACHED, ProblemKind.TTY],
@@ -35,9 +35,9 @@ from norouter_core.model import AgentMode
             [ProblemKind.USAGE],
             ": ssh build kubectl exec -i web --",
         ),
-        ("ssh -t -t web", [ProblemKind.TTY], "drop `-t`: ssh web"),
-        ("ssh -tt web", [ProblemKind.TTY], "drop `-tt`: ssh web"),
-        ("ssh -n web", [ProblemKind.STDIN_NOT_ATTACHED], "drop `-n`: ssh web"),
+        ("ssh -t -t web", [ProblemKind.TTY], "remove `-t`: ssh web"),
+        ("ssh -tt web", [ProblemKind.TTY], "remove `-tt`: ssh web"),
+        ("ssh -n web", [ProblemKind.STDIN_NOT_ATTACHED], "remove `-n`: ssh web"),
         ("ssh web bash -l", [ProblemKind.USAGE], "end the command before the shell: ssh web"),
         ("docker exec -i web sh -e", [ProblemKind.USAGE], ": docker exec -i web"),
         ("bash", [ProblemKind.USAGE], "name a command that leads to a host"),

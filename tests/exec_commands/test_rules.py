@@ -10,8 +10,8 @@ import pytest
 
 from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.python_agent import stage0
-from norouter_core.exec_commands.diagnosis import ProblemKind, diagnose
-from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.diagnosis import diagnose
+from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
 
 DOCKER = "docker exec -i web sh"
 INSTALLED = "docker exec -i web norouter agent --automated"
@@ -104,11 +104,11 @@ def test_the_errno_counts_and_not_its_text(number: int, kind: ProblemKind) -> No
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
-        ("docker exec -it web sh", "drop `t` from `-it`: docker exec -i web"),
-        ("docker exec -i -t web bash", "drop `-t`: docker exec -i web bash"),
-        ("docker exec -i --tty web sh", "drop `--tty`: docker exec -i web"),
-        ("ssh -tt web sh", "drop `-tt`: ssh web"),
-        ("ssh web docker exec -it db sh", "drop `t` from `-it`: ssh web docker exec -i db"),
+        ("docker exec -it web sh", "remove `t` from `-it`: docker exec -i web"),
+        ("docker exec -i -t web bash", "remove `-t`: docker exec -i web bash"),
+        ("docker exec -i --tty web sh", "remove `--tty`: docker exec -i web"),
+        ("ssh -tt web sh", "remove `-tt`: ssh web"),
+        ("ssh web docker exec -it db sh", "remove `t` from `-it`: ssh web docker exec -i db"),
         ("ssh web sh", "find what makes a terminal"),
         ("./enter.sh web sh", "find what makes a terminal"),
     ],

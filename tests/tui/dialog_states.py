@@ -25,7 +25,7 @@ KNOWN = (
     ("docker exec -i db", "container postgres:16"),
     ("podman exec -i cache", "container redis:7"),
     ("kubectl exec -i shop-7f9c -- ", "pod Running"),
-    ("ssh bastion.example.com", "host of ssh"),
+    ("ssh bastion.example.com", "ssh host"),
 )
 FILES = tuple(Completion(name, 5) for name in ("mesh.yaml", "other.yaml", "manifests/"))
 DIFF = """\

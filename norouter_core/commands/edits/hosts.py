@@ -20,7 +20,7 @@ from norouter_core.commands.edits.forwards import added, removed
 from norouter_core.commands.parser import Call
 from norouter_core.commands.tokenizer import join
 from norouter_core.exec_commands.lint import lint
-from norouter_core.exec_commands.pasted import adopted, inferred_name
+from norouter_core.exec_commands.pasted import infer_name, normalize
 from norouter_core.manifest.options import OPTION_KEYS
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.values import LOCAL_VIP, allocate_vip
@@ -39,7 +39,7 @@ def new_mesh() -> MeshSpec:
 def add_host(spec: MeshSpec, call: Call) -> Edit:
     words = call.all("cmd")
     if call.pasted:
-        words = adopted(words)
+        words = normalize(words)
     name = call.get("name") or _inferred(spec, words)
     check_name(spec, name, "name")
     aliases = call.all("alias")
@@ -137,7 +137,7 @@ def _inferred(spec: MeshSpec, words: Sequence[str]) -> str:
         return spec.host(name) is not None
 
     if words:
-        return inferred_name(words, taken)
+        return infer_name(words, taken)
     if taken(LOCAL):
         hint = "write `host add NAME` for this machine once more, or give a command: -- CMD"
         raise EditError(f"the host {LOCAL}, this machine, is there already", hint)

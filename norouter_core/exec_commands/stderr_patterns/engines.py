@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from norouter_core.exec_commands.problem import Stage
-from norouter_core.exec_commands.problem_kinds import ProblemKind
+from norouter_core.exec_commands.problem import ProblemKind, Stage
 from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, clue
 
 _ENGINES = "docker podman nerdctl compose docker-compose podman-compose"

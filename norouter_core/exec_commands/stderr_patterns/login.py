@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from norouter_core.exec_commands.problem_kinds import ProblemKind
+from norouter_core.exec_commands.problem import ProblemKind
 from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, clue
 
 _KUBE = "kubectl oc"

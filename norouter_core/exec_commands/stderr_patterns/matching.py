@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from norouter_core.exec_commands.command import ExecCommand
-from norouter_core.exec_commands.problem import Stage
-from norouter_core.exec_commands.problem_kinds import ProblemKind
+from norouter_core.exec_commands.problem import ProblemKind, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from norouter_core.commands.tokenizer import TokenError, tokenize
-from norouter_core.exec_commands.pasted import adopted, is_exec_command
+from norouter_core.exec_commands.pasted import is_exec_command, normalize
 from norouter_core.model import split_cmd
 from norouter_tui.screen.quoting import word
 
@@ -85,4 +85,4 @@ def command_words(text: str) -> tuple[str, ...]:
     """The words of a command that was typed or pasted, as a host needs it: stdin passed on, no
     terminal, no `$` of a prompt in front."""
     words = split(text.removeprefix("$ "))
-    return adopted(words) if is_exec_command(words) else words
+    return normalize(words) if is_exec_command(words) else words

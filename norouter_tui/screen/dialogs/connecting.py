@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from norouter_core.engine.status import HostState, HostStatus
-from norouter_core.exec_commands.start_plan import plan
+from norouter_core.exec_commands.command import plan_start
 from norouter_core.model import AgentMode
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
@@ -194,7 +194,10 @@ class Connecting(ModalScreen[str]):
 
 def _is_installed(snapshot: Snapshot, name: str) -> bool:
     host = next((h for h in snapshot.spec.effective() if h.name == name), None)
-    return host is not None and plan(host.argv or ("sh",), host.agent or AgentMode.AUTO).installed
+    return (
+        host is not None
+        and plan_start(host.argv or ("sh",), host.agent or AgentMode.AUTO).installed
+    )
 
 
 def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterator[Text]:
