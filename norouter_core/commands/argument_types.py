@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from norouter_core.commands.units import parse_span
+from norouter_core.commands.units import parse_span, span_text
 from norouter_core.manifest.options import OFF, TYPES
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.values import (
@@ -19,7 +19,7 @@ from norouter_core.manifest.values import (
     parse_target,
     parse_vip,
 )
-from norouter_core.model import Forward, ProxySpec
+from norouter_core.model import Forward, ProxySpec, format_address
 from norouter_core.sanitize import quote
 
 
@@ -66,6 +66,21 @@ def convert(kind: ArgumentType, text: str) -> Any:
         ValidationError: it cannot be one. Whether a host, port or stream is there is not looked at.
     """
     return _RULES.get(kind, str)(text)
+
+
+def to_text(kind: ArgumentType, value: Any) -> str:
+    """Return the text that `convert` turns into a value."""
+    if kind is ArgumentType.PORT:
+        number, proto = value
+        return str(number) if proto == "tcp" else f"{number}/{proto}"
+    if kind is ArgumentType.FORWARD and value.host == "127.0.0.1":
+        ports = str(value.port) if value.listen == value.port else f"{value.listen}:{value.port}"
+        return ports if value.proto == "tcp" else f"{ports}/{value.proto}"
+    if kind is ArgumentType.ADDRESS:
+        return OFF if value is None else format_address((value.listen_host, value.listen_port))
+    if kind in TYPES:
+        return TYPES[kind].to_text(value)
+    return span_text(value) if kind is ArgumentType.SECONDS else str(value)
 
 
 def choices(kind: ArgumentType) -> tuple[str, ...]:

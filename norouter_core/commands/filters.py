@@ -10,12 +10,12 @@ from __future__ import annotations
 import operator
 import re
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from norouter_core.commands.tokenizer import TokenError, Word, tokenize
+from norouter_core.commands.tokenizer import TokenError, tokenize
 from norouter_core.commands.units import parse_size, parse_span
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.values import closest
@@ -114,12 +114,16 @@ FIELDS: dict[str, FilterField] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What streams are to be shown; `text` is how it was written."""
+    """Which streams to show; `terms` are the words that it was written in."""
 
-    text: str = ""
-    tests: tuple[Test, ...] = ()
+    terms: tuple[str, ...] = ()
+    tests: tuple[Test, ...] = field(default=(), compare=False)
     needs_rates: bool = False
     """Whether a term is about rates, which take a moment to be measured."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.terms)
 
     def matches(self, stream: StreamStatus, rate: Rate | None = None, now: float = 0.0) -> bool:
         """Whether every term holds. `now` is in seconds since the epoch; 0: the clock is asked."""
@@ -130,44 +134,56 @@ class Filter:
 ALL = Filter()
 
 
+class FilterError(ValidationError):
+    """A term that makes no sense: the index of the term, and where in it."""
+
+    def __init__(self, message: str, hint: str = "", *, offset: int = 0, term: int = 0) -> None:
+        super().__init__(message, hint)
+        self.offset, self.term = offset, term
+
+
 def parse(text: str) -> Filter:
-    """A filter out of a whole text.
+    """Return the filter that a whole text is.
 
     Raises:
-        TokenError: a term that says nothing; its index is where in the text.
+        TokenError: A term makes no sense; its index is where in the text.
     """
-    return build(tokenize(text), text)
+    words = tokenize(text)
+    try:
+        return build_filter([word.text for word in words])
+    except FilterError as error:
+        index = words[error.term].index(error.offset)
+        raise TokenError(index, error.message, error.hint) from None
 
 
-def build(words: Iterable[Word], text: str = "") -> Filter:
-    """A filter out of words.
+def build_filter(terms: Sequence[str]) -> Filter:
+    """Return the filter of terms that must all hold.
 
     Raises:
-        TokenError: a term that says nothing; its index is where in the line.
+        FilterError: A term makes no sense.
     """
-    words = tuple(words)
-    rates = any(re.match("!?rate[:<>=]", word.text, re.IGNORECASE) for word in words)
-    return Filter(text or " ".join(w.text for w in words), tuple(map(_test, words)), rates)
+    tests = []
+    for at, term in enumerate(terms):
+        try:
+            tests.append(_test(term))
+        except FilterError as error:
+            error.term = at
+            raise
+    rates = any(re.match("!?rate[:<>=]", term, re.IGNORECASE) for term in terms)
+    return Filter(tuple(terms), tuple(tests), rates)
 
 
-def _test(word: Word) -> Test:
-    negated = word.text.startswith("!")
-    text = word.text[negated:]
+def _test(term: str) -> Test:
+    negated = term.startswith("!")
+    text = term[negated:]
     if not text:
-        raise TokenError(
-            word.start, "nothing follows the `!`", "write a term after it: !state:open"
-        )
+        raise FilterError("nothing follows the `!`", "write a term after it: !state:open")
     try:
         test = _term(text)
-    except _Wrong as wrong:
-        raise TokenError(word.index(wrong.offset + negated), wrong.message, wrong.hint) from None
+    except FilterError as error:
+        error.offset += negated
+        raise
     return (lambda subject: not test(subject)) if negated else test
-
-
-class _Wrong(ValidationError):
-    def __init__(self, offset: int, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.offset = offset
 
 
 def _term(text: str) -> Test:
@@ -181,15 +197,17 @@ def _term(text: str) -> Test:
             return _anywhere(text)  # an address: db:5432, fe80::1
         guess = closest(name, FIELDS)
         hint = f"did you mean {guess}?" if guess else f"fields: {', '.join(FIELDS)}"
-        raise _Wrong(0, f"streams have no field {quote(name)}", hint)
+        raise FilterError(f"streams have no field {quote(name)}", hint, offset=0)
     at = found.start(3)
     if not said:
-        raise _Wrong(at, f"{name} is compared with nothing", f"{name}: {field.about}")
+        raise FilterError(f"{name} is compared with nothing", f"{name}: {field.about}", offset=at)
     if field.numbers is not None:
         return _number_test(field.numbers, field.parse, sign, said, at)
     if sign not in ":=":
         hint = f"write {name}:{said}"
-        raise _Wrong(found.start(2), f"{name} is no number: {sign} says nothing of it", hint)
+        raise FilterError(
+            f"{name} is no number: {sign} says nothing of it", hint, offset=found.start(2)
+        )
     return _text_test(name, field, said, at)
 
 
@@ -207,7 +225,7 @@ def _number_test(
     try:
         wanted = parse(said)
     except ValidationError as refused:
-        raise _Wrong(at, refused.message, refused.hint) from None
+        raise FilterError(refused.message, refused.hint, offset=at) from None
     compare = _COMPARE[sign]
     return lambda subject: compare(number(subject), wanted)
 
@@ -219,7 +237,7 @@ def _text_test(name: str, field: FilterField, said: str, at: int) -> Test:
     if field.words and not wild and wanted not in field.words:
         guess = closest(wanted, field.words)
         hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(field.words)}"
-        raise _Wrong(at, f"no stream's {name} is {quote(said)}", hint)
+        raise FilterError(f"no stream's {name} is {quote(said)}", hint, offset=at)
     pattern = re.sub(r"\[", "[[]", wanted)
 
     def test(subject: Subject) -> bool:

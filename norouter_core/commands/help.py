@@ -47,10 +47,10 @@ def about(words: Sequence[str]) -> str | None:
     return _lines(begun) if begun else None
 
 
-def unknown(words: Sequence[str], column: int) -> Failure:
+def unknown(words: Sequence[str]) -> Failure:
     near = closest(" ".join(words), [" ".join(w) for w in BY_WORDS] + sorted(FIRST_WORDS))
-    hint = f"did you mean help {near}?" if near else "`help` lists the verbs"
-    return Failure(f"there is no verb {quote(' '.join(words))}", column, hint)
+    hint = f"did you mean help {near}?" if near else "`help` lists the commands"
+    return Failure(f"unknown command {quote(' '.join(words))}", "verb", hint=hint)
 
 
 def overview() -> str:

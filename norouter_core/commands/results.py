@@ -72,18 +72,23 @@ Emit = Callable[[Output], None]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a command was not done. `column` is 1-based in the line as typed, 0 where no place in it
-    is to blame; `hint` says what to do, and may be empty."""
+    """Why a command was not done.
+
+    `argument` names the argument or option to blame, `index` which of its values; it is empty
+    if none is. Only what parsed a text knows columns: see `ParsedLine.column_of`. `hint` says what
+    to do, and may be empty.
+    """
 
     message: str
-    column: int = 0
+    argument: str = ""
+    index: int = 0
     hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Asked before something that would cut streams or lose work; nothing has been done yet. The
-    same line with `confirmed` does it."""
+    """Asked before something that would cut streams or lose work. Nothing has been done yet; the
+    same call with `confirmed` does it."""
 
     text: str
     diff: str = ""

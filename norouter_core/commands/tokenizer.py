@@ -19,6 +19,7 @@ MAX_LINE = 64 * 1024
 _BLANK = " \t\r"
 _PART = ";\n"
 _DOUBLE_ESCAPES = '"\\$`\n'
+_SPECIAL = frozenset(_BLANK + _PART + "'\"\\")
 _UNSAYABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -37,12 +38,17 @@ class Word:
     text: str
     start: int
     end: int
-    quoted: bool = False
+    plain: int | None = None
+    """How many characters of the text come before the first quote; None without quotes."""
+
+    @property
+    def quoted(self) -> bool:
+        return self.plain is not None
 
     def index(self, offset: int) -> int:
-        """Where the character `offset` of the text stands; the word's start where quotes and
-        backslashes are in between."""
-        return self.start if self.quoted else min(self.start + offset, self.end)
+        """Return where in the line a character of the text is; the start if quotes precede it."""
+        behind_quote = self.plain is not None and offset > self.plain
+        return self.start if behind_quote else min(self.start + offset, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +106,14 @@ def tokenize(line: str) -> tuple[Word, ...]:
 
 
 def join(words: Iterable[str]) -> str:
-    """Words as a line that is read back as the same words."""
+    """Return words as a line that a shell and `tokenize` read back as the same words."""
     return shlex.join(words)
+
+
+def quote_word(text: str) -> str:
+    """Return `text` as a word of a line. `>` and `*` need no quotes here, unlike in a shell."""
+    needs_quotes = not text or text[0] == "#" or not _SPECIAL.isdisjoint(text)
+    return shlex.quote(text) if needs_quotes else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,24 +177,26 @@ def _scan(text: str) -> Iterator[Word | None]:
 
 def _word(text: str, start: int) -> Word:
     parts: list[str] = []
-    at, quoted = start, False
+    at = start
+    plain: int | None = None
     while at < len(text) and text[at] not in _BLANK + _PART:
         char = text[at]
+        if plain is None and char in "'\"\\":
+            plain = len(parts)
         if char in "'\"":
             part, at = _quoted(text, at)
-            quoted = True
         elif char == "\\":
             if at + 1 == len(text):
                 raise TokenError(
                     at, "nothing follows the backslash", "write it twice to mean itself"
                 )
-            part, quoted = text[at + 1].replace("\n", ""), True
+            part = text[at + 1].replace("\n", "")
             at += 2
         else:
             part = char
             at += 1
         parts.append(part)
-    return Word("".join(parts), start, at, quoted)
+    return Word("".join(parts), start, at, plain)
 
 
 def _quoted(text: str, start: int) -> tuple[str, int]:

@@ -7,7 +7,7 @@ import re
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.sanitize import quote
 
-_AMOUNT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)")
+_AMOUNT = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)")
 _BYTES = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SPANS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -40,3 +40,8 @@ def parse_span(text: str) -> float:
             f"{quote(text)} is not a length of time", "write 300ms, 10s, 5m, 2h or 1d"
         )
     return float(found[1]) * _SPANS[unit]
+
+
+def span_text(seconds: float) -> str:
+    """Return a length of time as `parse_span` reads it."""
+    return f"{seconds:.6f}".rstrip("0").rstrip(".")

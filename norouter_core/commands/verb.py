@@ -83,6 +83,15 @@ class Verb:
         return (*self.options, *waiting, *((JSON,) if self.lists else ()))
 
     @property
+    def parameters(self) -> tuple[Argument | Option, ...]:
+        """Its arguments, then its options."""
+        return (*self.arguments, *self.all_options)
+
+    def parameter(self, name: str) -> Argument | Option | None:
+        """Return the argument or option of a name; None if there is none."""
+        return next((each for each in self.parameters if each.name == name), None)
+
+    @property
     def usage(self) -> str:
         """`host add [NAME] [--vip VIP] ... [-- CMD...]`"""
         return " ".join((self.name, *self.usage_parts))

@@ -15,8 +15,11 @@ from typing import Any, TypeVar
 from norouter_core.commands.results import Bytes, Completion, Diff, Lines, Outcome, Output, Table
 from norouter_core.engine import events
 from norouter_core.engine.events import Event
+from norouter_core.engine.status import Status
 from norouter_core.errors import NorouterError
-from norouter_core.session.client import Summary
+from norouter_core.model import MeshSpec
+from norouter_core.session.client import DocumentState, Preview, Snapshot, Summary
+from norouter_core.session.snapshots import MeshRates
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -116,6 +119,87 @@ def _events() -> dict[str, type[Event]]:
     return {each.kind: each for each in found if issubclass(each, Event) and each is not Event}
 
 
+def preview_from_json(value: object) -> Preview:
+    """Raises:
+    DecodeError: it is none.
+    """
+    return from_json(Preview, value)
+
+
+def found_hosts_from_json(value: object) -> tuple[tuple[str, str], ...]:
+    """Raises:
+    DecodeError: It is not a list of pairs.
+    """
+    pairs = _checked(tuple[tuple[str, ...], ...], value, "hosts")
+    if any(len(pair) != 2 for pair in pairs):
+        raise DecodeError("hosts[] is not a pair")
+    return tuple((command, about) for command, about in pairs)
+
+
+class SnapshotEncoder:
+    """Turns the snapshots that one client follows into JSON.
+
+    A spec is sent when it is another one than before. Rates are not sent: they follow from the
+    counters.
+    """
+
+    def __init__(self) -> None:
+        self._spec: MeshSpec | None = None
+
+    def encode(self, snapshot: Snapshot) -> Json:
+        value: Json = {
+            "at": snapshot.at,
+            "status": to_json(snapshot.status),
+            "document": to_json(snapshot.document),
+            "traffic": list(snapshot.traffic),
+        }
+        if snapshot.spec != self._spec:
+            self._spec = snapshot.spec
+            value["spec"] = to_json(snapshot.spec)
+        return value
+
+
+class SnapshotDecoder:
+    """The reverse of `SnapshotEncoder`, for the snapshots of one subscription."""
+
+    def __init__(self) -> None:
+        self._spec: MeshSpec | None = None
+        self._rates = MeshRates()
+        self._at = 0.0
+
+    def decode(self, value: object) -> Snapshot:
+        """
+        Raises:
+            DecodeError: It is not a snapshot.
+        """
+        found = from_json(_SnapshotData, value)
+        self._spec = found.spec or self._spec
+        if self._spec is None or len(found.traffic) != 2:
+            raise DecodeError("a snapshot without its spec or traffic")
+        traffic = (found.traffic[0], found.traffic[1])
+        self._rates.update(found.status, traffic, found.at - self._at)
+        self._at = found.at
+        return Snapshot(
+            at=found.at,
+            status=found.status,
+            spec=self._spec,
+            document=found.document,
+            traffic=traffic,
+            hosts=self._rates.hosts,
+            streams=self._rates.streams,
+            total=self._rates.total,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _SnapshotData:
+    at: float
+    status: Status
+    document: DocumentState
+    traffic: tuple[int, ...]
+    spec: MeshSpec | None = None
+
+
 # -- dataclasses in general --------------------------------------------------------------------
 
 
@@ -164,7 +248,7 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
         return value
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
-        return _optional(inner, value, where)
+        return _one_of(inner, value, where)
     if origin is tuple:
         if not isinstance(value, list):
             raise DecodeError(f"{where} is no list")
@@ -178,11 +262,14 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
     return _plain(hint, value, where)
 
 
-def _optional(inner: tuple[Any, ...], value: Any, where: str) -> Any:
-    if value is None:
+def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
+    """Return the value as one of a union's types, of which a list can be one only."""
+    if value is None and types.NoneType in kinds:
         return None
-    (kind,) = (each for each in inner if each is not types.NoneType)
-    return _checked(kind, value, where)
+    kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
+    lists = [kind for kind in kinds if typing.get_origin(kind) is tuple]
+    found = lists if isinstance(value, list) and lists else [k for k in kinds if k not in lists]
+    return _checked((found or lists)[0], value, where)
 
 
 def _plain(kind: type, value: Any, where: str) -> Any:

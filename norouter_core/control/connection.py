@@ -146,7 +146,7 @@ class ClientConnection(asyncio.Protocol):
         try:
             value = decode(line)
             number = requests.id_of(value)
-            request = requests.parse(value)
+            request = requests.parse_request(value)
         except DecodeError as error:
             self._fault(number, str(error))
             return
@@ -198,11 +198,11 @@ class ClientConnection(asyncio.Protocol):
         """Returns when the client has taken most of what it was sent."""
         await self._room.wait()
 
-    def begun(self) -> None:
+    def request_begun(self) -> None:
         """A request is open."""
         self._open += 1
 
-    def ended(self) -> None:
+    def request_ended(self) -> None:
         """A request has been answered."""
         self._open -= 1
         self._close_if_done()

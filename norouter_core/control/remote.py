@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.control import codec
 from norouter_core.control.codec import DecodeError, Json
@@ -22,13 +23,15 @@ from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, decode, encode
 from norouter_core.control.peers import is_own, peer_uid
 from norouter_core.engine.events import Event
 from norouter_core.errors import NorouterError
-from norouter_core.session.client import Summary
+from norouter_core.mailbox import Mailbox
+from norouter_core.session.client import INTERVAL, Preview, Snapshot, Summary
 
+T = TypeVar("T")
 Take = Callable[[Json, asyncio.Future[Any]], None]
 
 PATIENCE = 3.0
 """Seconds for the engine to say hello."""
-_EVENTS = 4096
+MAX_EVENTS = 4096
 """Events that wait for a slow reader; the oldest go then."""
 
 
@@ -120,9 +123,7 @@ class RemoteClient:
 
     # -- as a client -------------------------------------------------------------------------
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
-        """As `Client.run` has it."""
-
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
         def take(answer: Json, done: asyncio.Future[Any]) -> None:
             if "output" in answer:
                 emit(codec.output_from_json(answer["output"]))
@@ -130,58 +131,98 @@ class RemoteClient:
                 done.set_result(codec.outcome_from_json(answer["outcome"]))
 
         try:
-            outcome: Outcome = await self._ask({"run": line, "confirmed": confirmed}, take)
+            request = {"run": call.to_json(), "confirmed": confirmed}
+            outcome: Outcome = await self._ask(request, take)
         except ControlLost as lost:
-            return Outcome(failure=Failure(str(lost), hint="norouter ps lists what runs"))
+            return _lost(lost)
         return outcome
 
-    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        def take(answer: Json, done: asyncio.Future[Any]) -> None:
-            if "completions" in answer:
-                done.set_result(codec.completions_from_json(answer["completions"]))
+    async def preview(self, calls: Sequence[Call]) -> Preview:
+        request = {"preview": [call.to_json() for call in calls]}
+        try:
+            return await self._ask_for("preview", codec.preview_from_json, request)
+        except ControlLost as lost:
+            return Preview(failure=_lost(lost).failure)
 
-        found: tuple[Completion, ...] = await self._ask({"complete": line, "cursor": cursor}, take)
-        return found
+    async def apply(self, calls: Sequence[Call]) -> Outcome:
+        request = {"apply": [call.to_json() for call in calls]}
+        try:
+            return await self._ask_for("outcome", codec.outcome_from_json, request)
+        except ControlLost as lost:
+            return _lost(lost)
+
+    async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        request = {"complete": text, "cursor": cursor}
+        return await self._ask_for("completions", codec.completions_from_json, request)
 
     async def summary(self) -> Summary:
-        def take(answer: Json, done: asyncio.Future[Any]) -> None:
-            if "summary" in answer:
-                done.set_result(codec.summary_from_json(answer["summary"]))
+        return await self._ask_for("summary", codec.summary_from_json, {"summary": True})
 
-        summary: Summary = await self._ask({"summary": True}, take)
-        return summary
+    async def find_hosts(self) -> Sequence[tuple[str, str]]:
+        return await self._ask_for("hosts", codec.found_hosts_from_json, {"find_hosts": True})
+
+    async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
+        """As `Client.snapshots`. The rates begin with the second snapshot."""
+        decoder = codec.SnapshotDecoder()
+        waiting = Mailbox[Snapshot](1)
+
+        def take(answer: Json) -> None:
+            if "snapshot" in answer:
+                # Each is decoded, since rates and the spec follow from those before it.
+                waiting.put(decoder.decode(answer["snapshot"]))
+
+        request = {"snapshots": True, "interval": interval}
+        async with aclosing(self._follow(request, waiting, take)) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
 
     async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
-        """As `Client.events` has it; of those that a slow reader leaves, the oldest go."""
-        waiting: deque[Event] = deque(maxlen=_EVENTS)
-        arrived = asyncio.Event()
+        """As `Client.events`. A slow reader misses the oldest."""
+        waiting = Mailbox[Event](MAX_EVENTS)
 
-        def take(answer: Json, done: asyncio.Future[Any]) -> None:
-            if "event" in answer:
-                event = codec.event_from_json(answer["event"])
-                if event is not None:
-                    waiting.append(event)
-                    arrived.set()
-            elif "end" in answer:
+        def take(answer: Json) -> None:
+            event = codec.event_from_json(answer["event"]) if "event" in answer else None
+            if event is not None:
+                waiting.put(event)
+
+        request = {"events": True, "streams": streams}
+        async with aclosing(self._follow(request, waiting, take)) as events:
+            async for event in events:
+                yield event
+
+    async def _follow(
+        self, request: Json, waiting: Mailbox[T], take: Callable[[Json], None]
+    ) -> AsyncGenerator[T, None]:
+        """Yield what `take` puts into the mailbox, until the answers end."""
+
+        def answered(answer: Json, done: asyncio.Future[Any]) -> None:
+            if "end" in answer:
                 done.set_result(None)
+            else:
+                take(answer)
 
         try:
-            number, done = self._begin({"events": True, "streams": streams}, take)
+            number, done = self._begin(request, answered)
         except ControlLost:
             return
-        done.add_done_callback(lambda _: arrived.set())
+        done.add_done_callback(lambda _: waiting.close())
         try:
-            while True:
-                while waiting:
-                    yield waiting.popleft()
-                if done.done():
-                    return
-                arrived.clear()
-                await arrived.wait()
+            async for value in waiting:
+                yield value
         finally:
             self._end(number, done)
 
     # -- requests ----------------------------------------------------------------------------
+
+    async def _ask_for(self, key: str, decode: Callable[[object], T], request: Json) -> T:
+        """Send a request and return the one answer that it has under a key."""
+
+        def take(answer: Json, done: asyncio.Future[Any]) -> None:
+            if key in answer:
+                done.set_result(decode(answer[key]))
+
+        found: T = await self._ask(request, take)
+        return found
 
     async def _ask(self, request: Json, take: Take) -> Any:
         """Sends a request and waits until it is answered.
@@ -255,6 +296,10 @@ class RemoteClient:
         self._lost = self._lost or why
         for take in list(self._open.values()):
             take({"error": {"message": self._lost}})
+
+
+def _lost(error: ControlLost) -> Outcome:
+    return Outcome(failure=Failure(str(error), hint="`norouter ps` lists the running meshes"))
 
 
 def _message(error: object) -> str:

@@ -18,8 +18,7 @@ from anyio.abc import TaskGroup
 from norouter_core.control.codec import Json
 from norouter_core.control.connection import ClientConnection
 from norouter_core.control.discovery import sweep
-from norouter_core.control.request_runner import RequestRunner
-from norouter_core.control.requests import Id, Request
+from norouter_core.control.requests import Id, Request, RequestRunner
 from norouter_core.control.socket_paths import NoSocketDirectory, socket_path
 from norouter_core.errors import NorouterError
 from norouter_core.session.client import Client

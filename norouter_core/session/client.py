@@ -1,20 +1,24 @@
-"""What every face holds of a session, whether it lives in this process or behind a socket."""
+"""What a front end needs of a session, in this process or behind a control socket."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from norouter_core.commands.results import Completion, Emit, Outcome
+from norouter_core.commands.call import Call
+from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import Status
 from norouter_core.model import MeshSpec
 
+INTERVAL = 0.4
+"""Seconds between two snapshots."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Bytes per second now, each way, and the sums of both ways before, oldest first."""
+    """Bytes per second now, each way, and earlier totals of both, oldest first."""
 
     sent: float = 0.0
     received: float = 0.0
@@ -27,7 +31,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class DocumentState:
-    """The file of a session. `path` is empty for one that was never saved."""
+    """The file of a session. `path` is empty if it was never saved."""
 
     path: str = ""
     unsaved: bool = False
@@ -38,7 +42,7 @@ class DocumentState:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What fits into one line."""
+    """The state of a session in one line."""
 
     document: DocumentState
     hosts: int
@@ -50,8 +54,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How everything stands, a few times a second. Rates of a host: `sent` is what came in from
-    it, `back` what went out to it; of a stream: from its client and from its target."""
+    """The state of everything at one moment.
+
+    The rate of a host counts what came from it as sent and what went to it as received; that of a
+    stream counts what its client and its target sent.
+    """
 
     at: float
     """Seconds since the epoch."""
@@ -61,30 +68,71 @@ class Snapshot:
     hosts: Mapping[str, Rate]
     streams: Mapping[int, Rate]
     total: Rate
+    traffic: tuple[int, int] = (0, 0)
+    """Bytes sent and received through all streams since the mesh started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What calls would do, each after those before it.
+
+    `messages` and `data` are those of their outcomes, `cuts` the streams that would end. If there
+    is a `failure`, nothing can be done; `at` is the index of the call to blame.
+    """
+
+    messages: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
+    changes: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    at: int = 0
 
 
 class Client(Protocol):
-    """Runs commands and tells how things stand.
+    """What every front end holds: a way to run commands in a mesh and to watch it.
 
-    `norouter_core.session.session.Session` is one in this loop; a control socket is another.
+    `Session` is the client of a mesh in the same event loop, `RemoteClient` of one behind a control
+    socket.
     """
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
-        """Runs one command line. Output goes to `emit` as it comes; cancelling ends the command.
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        """Run a command. Outputs go to `emit` as they come; cancelling ends the command.
 
         Args:
-            confirmed: the user has agreed to what a `Question` said, or nobody is to be asked.
+            confirmed: The user agreed to what a `Question` asks, or nobody can be asked.
 
-        Never raises for anything the line may hold: see `Outcome.failure`.
+        Raises nothing that the call is to blame for: see `Outcome.failure`.
         """
         ...
 
-    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        """What may stand at the cursor; bounded in time, asks engines of containers lazily."""
+    async def preview(self, calls: Sequence[Call]) -> Preview:
+        """Return what calls would change and cut. Nothing is changed."""
+        ...
+
+    async def apply(self, calls: Sequence[Call]) -> Outcome:
+        """Run calls as one change, which one `undo` takes back, without asking."""
+        ...
+
+    async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        """Return what can stand at the cursor. Takes two seconds at most."""
         ...
 
     async def summary(self) -> Summary: ...
 
+    async def find_hosts(self) -> Sequence[tuple[str, str]]:
+        """Return exec commands that could be hosts, each with a short description.
+
+        Asks container engines and kubectl, and can take seconds.
+        """
+        ...
+
+    def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
+        """Yield a snapshot now, and then every `interval` seconds until the session ends.
+
+        A slow reader gets fewer of them, never old ones.
+        """
+        ...
+
     def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
-        """Events from now on; ends when the session has."""
+        """Yield events from now on until the session ends."""
         ...

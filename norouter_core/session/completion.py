@@ -10,7 +10,7 @@ from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.completion import CompletionContext, Word, asked
 from norouter_core.commands.edits.forwards import key, key_text
 from norouter_core.commands.results import Completion
-from norouter_core.commands.tokenizer import join
+from norouter_core.commands.tokenizer import quote_word
 from norouter_core.manifest.values import allocate_vip
 from norouter_core.sanitize import strip_line
 
@@ -52,9 +52,7 @@ def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[C
         if not text.isprintable():
             continue
         seen.add(text)
-        # `>` and `*` need no quotes here, and would look odd in them.
-        plain = not set(text) & set(" \t'\"\\;#\n")
-        yield Completion(text if plain else join([text]), wanted.tail.start, strip_line(about))
+        yield Completion(quote_word(text), wanted.tail.start, strip_line(about))
         if len(seen) == MOST:
             return
 

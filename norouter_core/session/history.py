@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from norouter_core.commands.call import Call
 from norouter_core.model import MeshSpec
+from norouter_core.sanitize import strip_line
+
+_MAX_NAME = 120
+
+
+def step_name(calls: Iterable[Call]) -> str:
+    """Return what the history, the log and `undo` call some calls: one short line, no secrets."""
+    name = strip_line(" ".join("; ".join(call.line(redact=True) for call in calls).split()))
+    return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 3]}..."
 
 
 @dataclass(frozen=True, slots=True)

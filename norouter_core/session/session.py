@@ -13,8 +13,9 @@ from weakref import WeakSet
 
 import anyio
 
-from norouter_core.commands.edits import Edit
-from norouter_core.commands.parser import ParseError, parse
+from norouter_core.commands.call import Call
+from norouter_core.commands.edits import EDITS, Edit
+from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome, Question
 from norouter_core.engine import Engine, MeshFailed, Subscription
 from norouter_core.engine.events import Event, Log
@@ -23,14 +24,13 @@ from norouter_core.exec_commands.discovery import Discovery
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Autosave, AutosaveFailed
-from norouter_core.session.client import DocumentState, Summary
+from norouter_core.session.client import INTERVAL, DocumentState, Preview, Snapshot, Summary
 from norouter_core.session.completion import complete
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS
-from norouter_core.session.handlers.base import Request, difference, failed, refused
-from norouter_core.session.history import History
-from norouter_core.session.redact import history_name
-from norouter_core.session.sampler import Sampler
+from norouter_core.session.handlers.base import Request, difference, failed
+from norouter_core.session.history import History, step_name
+from norouter_core.session.snapshots import LatestSnapshot, Sampler
 
 LOG_LINES = 2000
 """How many of the last lines of the log are kept."""
@@ -64,12 +64,12 @@ class Session:
         self.history = History(document.spec)
         self.log: deque[Log] = deque(maxlen=LOG_LINES)
         self.discovery = Discovery()
-        self.sampler = Sampler(engine, self.document_state)
+        self.latest = LatestSnapshot(engine, self.document_state)
         self.keeps_work = True
         """Whether the end of the session leaves the unsaved work for `recover`."""
         self._changing = asyncio.Lock()
         self._pending: dict[asyncio.Future[Any], Coroutine[Any, Any, Any]] = {}
-        self._ended = False
+        self._ended = asyncio.Event()
         self._warning = ""
         """Why unsaved work could not be kept after the last change."""
         self._tasks: anyio.abc.TaskGroup
@@ -79,7 +79,7 @@ class Session:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._keep_log, self.subscribe(streams=False))
-        self._tasks.start_soon(self.sampler.run)
+        self._tasks.start_soon(self.latest.run)
         try:
             await self.engine.apply(self.spec)
             await self._settle()
@@ -112,7 +112,7 @@ class Session:
     async def _end(self) -> None:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
-        self._ended = True
+        self._ended.set()
         for done, work in self._pending.items():
             # It never began.
             work.close()
@@ -127,28 +127,47 @@ class Session:
 
     # -- as a client -----------------------------------------------------------------------
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
-        """As `Client.run` has it. A change that has begun is made whole, also when cancelled."""
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        """Run a command. A change that has begun is completed, even if this is cancelled."""
+        if self._ended.is_set():
+            return failed("the session has ended")
         try:
-            call = parse(line)
-            if call is None:
-                return Outcome()
-            if self._ended:
-                return failed("the session has ended")
-            return await HANDLERS[call.verb.name](self, Request(call, line, emit, confirmed))
-        except ParseError as unreadable:
-            return Outcome(failure=unreadable.failure)
+            return await HANDLERS[call.verb.name](self, Request(call, emit, confirmed))
         except Exception as error:
-            # A fault of ours costs this command, and neither the session nor what runs in it.
-            _log.exception("a command failed: %s", history_name(line))
+            # A bug costs this command, not the session or what runs in it.
+            _log.exception("a command failed: %s", step_name([call]))
             hint = "please report this, with the log"
-            return Outcome(failure=Failure(f"norouter itself failed: {error!r}", hint=hint))
+            return Outcome(failure=Failure(f"internal error: {error!r}", hint=hint))
 
-    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        return await complete(self, line, cursor)
+    async def preview(self, calls: Sequence[Call]) -> Preview:
+        return preview(self.spec, calls, self.engine.cuts)
+
+    async def apply(self, calls: Sequence[Call]) -> Outcome:
+        for call in calls:
+            if call.verb.name not in EDITS:
+                return Outcome(failure=_no_edit(call))
+        if not calls:
+            return Outcome()
+        return await self.change(
+            step_name(calls), lambda spec: apply_calls(spec, calls), confirmed=True
+        )
+
+    async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        return await complete(self, text, cursor)
+
+    async def find_hosts(self) -> Sequence[tuple[str, str]]:
+        return await self.discovery.hosts()
+
+    async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
+        sampler = Sampler(self.engine, self.document_state)
+        while not self._ended.is_set():
+            yield sampler.sample()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._ended.wait()
 
     async def summary(self) -> Summary:
-        now = self.sampler.latest()
+        now = self.latest.get()
         status = self.engine.status()
         states = [host.state for host in status.hosts]
         return Summary(
@@ -196,61 +215,65 @@ class Session:
 
     async def change(
         self,
-        request: Request,
+        name: str,
         edit: Callable[[MeshSpec], Edit],
+        *,
+        confirmed: bool,
         then: Callable[[], None] | None = None,
         ask: Callable[[], Question | None] | None = None,
     ) -> Outcome:
-        """Makes the edit of the spec so, if it can be and the user has agreed to what it cuts.
+        """Apply an edit of the spec, if it is possible and the user agreed to what it cuts.
 
         Args:
-            then: called when it is so, before anything else can change.
-            ask: what else to ask about, in the state that the edit would change.
+            name: What the history calls it.
+            then: Called once it is applied, before anything else can change.
+            ask: What else to ask about, in the state that the edit would change.
         """
-        return await self.run_exclusively(self._change(request, edit, then, ask))
+        return await self.run_exclusively(self._change(name, edit, confirmed, then, ask))
 
     async def _change(
         self,
-        request: Request,
+        name: str,
         edit: Callable[[MeshSpec], Edit],
+        confirmed: bool,
         then: Callable[[], None] | None,
         ask: Callable[[], Question | None] | None,
     ) -> Outcome:
-        if ask is not None and not request.confirmed and (asked := ask()) is not None:
+        if ask is not None and not confirmed and (asked := ask()) is not None:
             return Outcome(question=asked)
         try:
             made = edit(self.spec)
-        except ValidationError as refusal:
-            return refused(request.call, refusal)
-        question = self._question(request, made.spec)
+        except ValidationError as error:
+            return Outcome(failure=failure_of(error))
+        question = None if confirmed else self._question(made.spec)
         if question is not None:
             return Outcome(question=question)
         changed = made.spec != self.spec
         await self.engine.apply(made.spec)
-        self.history.push(history_name(request.line), made.spec)
+        self.history.push(name, made.spec)
         if then is not None:
             then()
-        message = made.message if changed or then is not None else "nothing is to be changed"
+        message = made.message if changed or then is not None else "nothing to change"
         return Outcome(
             message=await self.save_work(message),
             changed=changed,
             data={**made.data, "hosts": list(made.hosts)} if made.hosts else made.data,
         )
 
-    async def step(self, request: Request, times: int, *, back: bool) -> Outcome:
-        """Takes the last changes back, or makes those again that were taken back."""
-        return await self.run_exclusively(self._step(request, times, back))
+    async def step(self, times: int, *, back: bool, confirmed: bool) -> Outcome:
+        """Undo the last changes, or redo what was undone."""
+        return await self.run_exclusively(self._step(times, back, confirmed))
 
-    async def _step(self, request: Request, times: int, back: bool) -> Outcome:
+    async def _step(self, times: int, back: bool, confirmed: bool) -> Outcome:
         move, other = self.history.undo, self.history.redo
         if not back:
             move, other = other, move
         before = self.spec
         steps = [step for step in (move() for _ in range(min(times, 10_000))) if step is not None]
         if not steps:
-            return failed("there is nothing to undo" if back else "there is nothing to redo")
+            return failed("nothing to undo" if back else "nothing to redo")
         after = self.spec
-        question = self._question(request, after, before)
+        question = None if confirmed else self._question(after, before)
         if question is not None:
             for _ in steps:
                 other()
@@ -262,19 +285,17 @@ class Session:
                 other()
             raise
         said = "; ".join(step.name for step in steps)
-        message = await self.save_work(f"{'undone' if back else 'done again'}: {said}")
+        message = await self.save_work(f"{'undone' if back else 'redone'}: {said}")
         return Outcome(message=message, changed=True)
 
-    def _question(
-        self, request: Request, after: MeshSpec, before: MeshSpec | None = None
-    ) -> Question | None:
-        """What to ask before `after` is applied; None where no stream is cut, or all is agreed."""
-        cuts = () if request.confirmed else self.engine.cuts(after)
+    def _question(self, after: MeshSpec, before: MeshSpec | None = None) -> Question | None:
+        """Return what to ask before `after` is applied; None if it cuts no stream."""
+        cuts = self.engine.cuts(after)
         if not cuts:
             return None
         many = f"{len(cuts)} streams" if len(cuts) > 1 else "1 stream"
         diff = difference(self.document, before or self.spec, after)
-        return Question(f"this cuts {many}: go on?", diff, cuts)
+        return Question(f"this cuts {many}: continue?", diff, cuts)
 
     async def run_exclusively(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs what changes the session: after what else does, and to its end, whatever becomes
@@ -325,3 +346,44 @@ class Session:
         async for event in subscription:
             if isinstance(event, Log):
                 self.log.append(event)
+
+
+def preview(
+    spec: MeshSpec, calls: Sequence[Call], cuts: Callable[[MeshSpec], tuple[int, ...]]
+) -> Preview:
+    """Return what calls would make of a spec.
+
+    Args:
+        cuts: Returns the streams that end when a spec is applied.
+    """
+    made = Edit(spec, "")
+    messages: list[str] = []
+    data: dict[str, Any] = {}
+    for at, call in enumerate(calls):
+        if call.verb.name not in EDITS:
+            return Preview(failure=_no_edit(call), at=at)
+        try:
+            made = EDITS[call.verb.name](made.spec, call)
+        except ValidationError as error:
+            return Preview(failure=failure_of(error), at=at)
+        messages.append(made.message)
+        data |= made.data
+    return Preview(tuple(messages), cuts(made.spec), made.spec != spec, data)
+
+
+def apply_calls(spec: MeshSpec, calls: Sequence[Call]) -> Edit:
+    """Return what calls, one after the other, make of a spec, as one edit.
+
+    Raises:
+        ValidationError: One of them is not possible.
+    """
+    edits: list[Edit] = []
+    for call in calls:
+        edits.append(EDITS[call.verb.name](edits[-1].spec if edits else spec, call))
+    hosts = dict.fromkeys(host for edit in edits for host in edit.hosts)
+    data = {key: value for edit in edits for key, value in edit.data.items()}
+    return Edit(edits[-1].spec, "; ".join(edit.message for edit in edits), tuple(hosts), data)
+
+
+def _no_edit(call: Call) -> Failure:
+    return Failure(f"`{call.verb.name}` does not change the mesh")

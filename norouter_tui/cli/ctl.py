@@ -11,7 +11,7 @@ import anyio
 import click
 from rich.text import Text
 
-from norouter_core.commands.parser import wants_json
+from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Outcome, Output, Question
 from norouter_core.commands.tokenizer import join
 from norouter_core.control import ControlLost, RemoteClient
@@ -45,16 +45,25 @@ def run_ctl(words: Sequence[str], options: CtlOptions) -> int:
     Raises:
         click.ClickException: no mesh runs, or several could be meant.
     """
-    return run_async(Ctl(join(words), options).main, uvloop=False)
+    line = join(words)
+    try:
+        parsed = parse(line)
+    except ParseError as error:
+        for text in failure_lines(error.failure, line, error.column):
+            line_printer(sys.stderr)(text)
+        return ExitCode.MESH_FAILED
+    if parsed is None:
+        return ExitCode.OK
+    return run_async(Ctl(parsed, options).main, uvloop=False)
 
 
 class Ctl:
     """One command and its end."""
 
-    def __init__(self, line: str, options: CtlOptions) -> None:
-        self._line = line
+    def __init__(self, parsed: ParsedLine, options: CtlOptions) -> None:
+        self._parsed = parsed
         self._options = options
-        self._as_json = options.as_json or wants_json(line)
+        self._as_json = options.as_json or "json" in parsed.call
         self._say: PrintLine = line_printer(sys.stderr)
         self._shown = 0
 
@@ -82,9 +91,9 @@ class Ctl:
             display(output)
 
         try:
-            outcome = await client.run(self._line, show, confirmed=self._options.yes)
+            outcome = await client.run(self._parsed.call, show, confirmed=self._options.yes)
             if outcome.question is not None and await self._agreed(outcome.question):
-                outcome = await client.run(self._line, show, confirmed=True)
+                outcome = await client.run(self._parsed.call, show, confirmed=True)
         finally:
             display.close()
         return outcome
@@ -105,7 +114,8 @@ class Ctl:
             with contextlib.suppress(BrokenPipeError):
                 click.echo(encode(to_json(outcome)))
         if outcome.failure is not None:
-            for line in failure_lines(outcome.failure, self._line):
+            column = self._parsed.column_of(outcome.failure)
+            for line in failure_lines(outcome.failure, self._parsed.text, column):
                 self._say(line)
         elif outcome.question is not None:
             self._say(Text("nothing was done: norouter ctl --yes ... agrees", style="yellow"))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from rich.text import Text
 
-from norouter_core.commands.parser import parse_or_none, wants_json
+from norouter_core.commands.call import Call
 from norouter_core.commands.results import Bytes, Column, Outcome, Output, Table
 from norouter_core.session.client import Client
 from norouter_tui.output import writers
@@ -102,19 +102,18 @@ class Display:
             self._paper.write(part)
 
 
-async def run_shown(client: Client, line: str, paper: Sink, *, confirmed: bool = False) -> Outcome:
-    """Runs one command line and shows its output as it comes; how it ended is left to be told."""
-    display = Display(paper, as_json=wants_json(line), form=_form(line))
+async def run_shown(client: Client, call: Call, paper: Sink, *, confirmed: bool = False) -> Outcome:
+    """Run a command and show its outputs as they come. The caller shows how it ended."""
+    display = Display(paper, as_json="json" in call, form=_form(call))
     try:
-        return await client.run(line, display, confirmed=confirmed)
+        return await client.run(call, display, confirmed=confirmed)
     finally:
         display.close()
 
 
-def _form(line: str) -> ByteFormat:
-    """How a line asks for bytes to be shown."""
-    call = parse_or_none(line)
-    if call is None or call.verb.name != "stream tap":
+def _form(call: Call) -> ByteFormat:
+    """Return how a call asks for bytes to be shown."""
+    if call.verb.name != "stream tap":
         return ByteFormat.AUTO
     return (
         ByteFormat.HEX if "hex" in call else ByteFormat.TEXT if "text" in call else ByteFormat.AUTO

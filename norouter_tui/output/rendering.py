@@ -253,17 +253,18 @@ def json_lines(output: Output) -> Iterator[str]:
             yield encode({"source": source, "base64": base64.b64encode(data).decode()})
 
 
-def failure_lines(failure: Failure, line: str = "", where: str = "") -> list[Text]:
-    """Why a command was not done: the message, the place in the line as typed, what to do.
+def failure_lines(failure: Failure, line: str = "", column: int = 0, where: str = "") -> list[Text]:
+    """Return why a command failed: the message, the place in the line as typed, what to do.
 
     Args:
-        line: the command as typed; its place is pointed at where the failure has one.
-        where: goes before the message, `script.nr:3:7`, say.
+        line: The command as typed.
+        column: The 1-based place in it to point at; 0 for none.
+        where: Goes before the message, `script.nr:3:7`, say.
     """
     head = Text.assemble(f"{escape(where)}: " if where else "", (escape(failure.message), "red"))
     told = [head]
-    if failure.column and line:
-        told += pointed(line, failure.column)
+    if column and line:
+        told += pointed(line, column)
     if failure.hint:
         told.append(Text.assemble(("  hint: ", "bold"), escape(failure.hint)))
     return told

@@ -20,7 +20,8 @@ from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.text import Text
 
-from norouter_core.commands.parser import parse_or_none
+from norouter_core.commands.call import Call
+from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Failure, Outcome
 from norouter_core.control import ControlLost
 from norouter_core.sanitize import escape
@@ -148,8 +149,7 @@ class Repl:
                 return
         except BadStep as bad:
             place = lines_of(text)[bad.row - 1].rstrip("\n")
-            failure = Failure(bad.failure.message, bad.column, bad.failure.hint)
-            self._terminal.say(*failure_lines(failure, place))
+            self._terminal.say(*failure_lines(bad.failure, place, bad.column))
         if many:
             self._typed = text[begun:]
             self._terminal.say(Text("what was not done stands at the prompt", style="dim"))
@@ -169,23 +169,31 @@ class Repl:
         return False
 
     async def _command(self, line: str) -> bool:
-        if _lasts(line):
+        try:
+            parsed = parse(line)
+        except ParseError as error:
+            self._terminal.say(*failure_lines(error.failure, line, error.column))
+            return False
+        if parsed is None:
+            return True
+        if _runs_on(parsed.call):
             self._terminal.say(Text("Ctrl-C ends it", style="dim"))
         try:
-            outcome = await self._asking.run(line)
+            outcome = await self._asking.run(parsed.call)
         except ControlLost:
-            return False  # the end of the events tells
+            return False  # the end of the events says so
         if outcome is None:
             self._terminal.say(Text("nothing was changed", style="dim"))
             return False
-        self._tell(line, outcome)
+        self._show(parsed, outcome)
         if outcome.ended:
             self._over = outcome.status
         return outcome.ok and outcome.status == 0
 
-    def _tell(self, line: str, outcome: Outcome) -> None:
+    def _show(self, parsed: ParsedLine, outcome: Outcome) -> None:
         if outcome.failure is not None:
-            self._terminal.say(*failure_lines(outcome.failure, line))
+            column = parsed.column_of(outcome.failure)
+            self._terminal.say(*failure_lines(outcome.failure, parsed.text, column))
         elif outcome.message:
             self._terminal.say(Text(escape(outcome.message)))
         elif outcome.status:
@@ -194,7 +202,7 @@ class Repl:
     async def _shell(self, command: str) -> bool:
         if not command:
             hint = "such as: !curl -s http://127.0.42.101:8080/"
-            failure = Failure("a command for a shell of this machine follows the !", 0, hint)
+            failure = Failure("a shell command must follow the `!`", hint=hint)
             self._terminal.say(*failure_lines(failure))
             return False
         async with self._terminal.lent():
@@ -246,12 +254,9 @@ class Repl:
         return "normal" if mode is InputMode.NAVIGATION else mode.value.removeprefix("vi-")
 
 
-def _lasts(line: str) -> bool:
-    """Whether a command goes on until somebody has seen enough."""
-    call = parse_or_none(line)
-    if call is None or "for" in call:
-        return False
-    return call.verb.name == "stream tap" or "follow" in call
+def _runs_on(call: Call) -> bool:
+    """Whether a command runs until the user ends it."""
+    return "follow" in call or (call.verb.name == "stream tap" and "for" not in call)
 
 
 class InteractiveRepl:

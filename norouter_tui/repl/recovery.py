@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
+from norouter_core.commands.call import build_call
 from norouter_core.commands.results import Output, Table
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
@@ -48,7 +49,7 @@ async def _left(client: Client) -> list[Row]:
         if isinstance(output, Table):
             found.extend(output.rows)
 
-    await client.run("recover", take)
+    await client.run(build_call("recover"), take)
     return found
 
 
@@ -68,8 +69,8 @@ async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]
         answer = "d" if await ask("drop it for good? [y/N]", _YES_NO, "n") == "y" else "l"
     if answer == "l":
         return rows
-    line = f"recover {row['number']}" + (" --drop" if answer == "d" else "")
-    outcome = await run_shown(client, line, terminal, confirmed=True)
+    call = build_call("recover", number=row["number"], drop=answer == "d")
+    outcome = await run_shown(client, call, terminal, confirmed=True)
     if outcome.failure is not None:
         terminal.say(*failure_lines(outcome.failure))
         return rows

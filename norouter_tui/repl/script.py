@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 import anyio
 from rich.text import Text
 
+from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Failure, Outcome
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
@@ -72,26 +73,36 @@ class Script:
                     self._fail(failure, step.row, step.column)
                     return status if status > 0 else 128 - status
                 continue
-            outcome = await run_shown(self._client, step.line, self._out, confirmed=True)
-            self._end_of(step, outcome)
+            try:
+                parsed = parse(step.line)
+            except ParseError as error:
+                self._fail(error.failure, *step.place(error.column), error.column, step.line)
+                return ExitCode.MESH_FAILED
+            if parsed is None:
+                continue
+            outcome = await run_shown(self._client, parsed.call, self._out, confirmed=True)
+            self._end_of(step, parsed, outcome)
             if outcome.ended or not outcome.ok or outcome.status:
                 return outcome.status or (ExitCode.OK if outcome.ok else ExitCode.MESH_FAILED)
         return None
 
-    def _end_of(self, step: ScriptStep, outcome: Outcome) -> None:
+    def _end_of(self, step: ScriptStep, parsed: ParsedLine, outcome: Outcome) -> None:
         failure = outcome.failure
         if failure is None and outcome.question is not None:
             failure = Failure(outcome.question.text)
         if failure is None and outcome.status:
             failure = Failure(outcome.message or f"exit status {outcome.status}")
         if failure is not None:
-            self._fail(failure, *step.place(failure.column), line=step.line)
+            column = parsed.column_of(failure)
+            self._fail(failure, *step.place(column), column, step.line)
         elif outcome.message:
             self._tell(Text(escape(outcome.message)))
 
-    def _fail(self, failure: Failure, row: int, column: int, line: str = "") -> None:
+    def _fail(
+        self, failure: Failure, row: int, column: int, in_line: int = 0, line: str = ""
+    ) -> None:
         where = f"{self._name}:{row}:{column}"
-        for text in failure_lines(failure, line, where):
+        for text in failure_lines(failure, line, in_line, where):
             self._tell(text)
 
 

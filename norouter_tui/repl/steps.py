@@ -87,7 +87,7 @@ class StepReader:
         except TokenError as bad:
             before = text[: bad.index]
             place = row + before.count("\n"), len(before) - before.rfind("\n")
-            raise BadStep(Failure(bad.message, 0, bad.hint), *place) from None
+            raise BadStep(Failure(bad.message, hint=bad.hint), *place) from None
 
     def _pass(self, text: str) -> None:
         self._row += text.count("\n")

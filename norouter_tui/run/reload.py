@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from rich.text import Text
 
-from norouter_core.commands.tokenizer import join
+from norouter_core.commands.call import build_call
 from norouter_core.sanitize import escape
 from norouter_core.session.session import Session
 from norouter_tui.output.rendering import failure_lines
@@ -89,8 +89,8 @@ class Reloading:
             if await asyncio.to_thread(load_manifest, path, self._say) is None:
                 self._say(Text("the mesh runs on as it was", style="bold"))
                 return
-            line = join(("load", path))
-            outcome = await self._session.run(line, _nothing, confirmed=True)
+            call = build_call("load", file=path)
+            outcome = await self._session.run(call, _nothing, confirmed=True)
         if outcome.failure is not None:
             for text in failure_lines(outcome.failure):
                 self._say(text)

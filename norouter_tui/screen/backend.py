@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from norouter_core.commands.results import Completion, Emit, Outcome
-from norouter_core.session.preview import Preview
+from norouter_core.commands.call import Call
+from norouter_core.commands.parser import ParseError, parse
+from norouter_core.commands.results import Completion, Emit, Failure, Outcome
+from norouter_core.session.client import Preview
 
 
 class Screen(Protocol):
@@ -42,3 +44,25 @@ class Backend(Protocol):
     def leave(self) -> None: ...
 
     def kill_now(self) -> None: ...
+
+
+def parsed(lines: Sequence[str]) -> tuple[list[Call], Failure | None]:
+    """Return the calls that lines are, up to the first that is none, and why it is none."""
+    calls: list[Call] = []
+    for line in lines:
+        try:
+            found = parse(line)
+        except ParseError as error:
+            return calls, error.failure
+        if found is not None:
+            calls.append(found.call)
+    return calls, None
+
+
+def column_of(line: str, failure: Failure) -> int:
+    """Return the 1-based column of a line that a failure blames; 0 for none."""
+    try:
+        found = parse(line)
+    except ParseError as error:
+        return error.column
+    return found.column_of(failure) if found is not None else 0

@@ -18,14 +18,12 @@ from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Out
 from norouter_core.engine import Engine, Subscription
 from norouter_core.engine.events import Event, Log
 from norouter_core.session.autosave import Autosave
-from norouter_core.session.client import Snapshot
+from norouter_core.session.client import INTERVAL, Preview, Snapshot
 from norouter_core.session.document import Document
-from norouter_core.session.preview import Preview, apply_lines, preview
-from norouter_core.session.sampler import INTERVAL, Sampler
 from norouter_core.session.session import Session
 from norouter_tui.run.process import run_async
 from norouter_tui.run.session_host import controlled
-from norouter_tui.screen.backend import Screen
+from norouter_tui.screen.backend import Screen, parsed
 from norouter_tui.screen.messages import EngineEnded, EventsArrived, SnapshotArrived
 
 T = TypeVar("T")
@@ -90,7 +88,10 @@ class EngineThread:
         outlet = _Outlet(asyncio.get_running_loop(), emit)
 
         async def work(session: Session) -> Outcome:
-            return await session.run(line, outlet.put, confirmed=confirmed)
+            calls, failure = parsed([line])
+            if not calls:
+                return Outcome(failure=failure)
+            return await session.run(calls[0], outlet.put, confirmed=confirmed)
 
         outcome = await self._there(work, Outcome(failure=_GONE))
         outlet.flush()
@@ -105,20 +106,27 @@ class EngineThread:
         """As `Backend.foresee`."""
 
         async def look(session: Session) -> Preview:
-            return preview(session.spec, lines, session.engine.cuts)
+            calls, failure = parsed(lines)
+            seen = await session.preview(calls)
+            if failure is not None and seen.failure is None:
+                return Preview(failure=failure, at=len(calls))
+            return seen
 
         return await self._there(look, Preview(failure=_GONE))
 
     async def change(self, lines: Sequence[str]) -> Outcome:
         """As `Backend.change`."""
-        return await self._there(
-            lambda session: apply_lines(session, lines), Outcome(failure=_GONE)
-        )
+
+        async def work(session: Session) -> Outcome:
+            calls, failure = parsed(lines)
+            return Outcome(failure=failure) if failure else await session.apply(calls)
+
+        return await self._there(work, Outcome(failure=_GONE))
 
     async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
         """As `Backend.hosts_to_add`."""
         nothing: Sequence[tuple[str, str]] = ()
-        return await self._there(lambda session: session.discovery.hosts(), nothing)
+        return await self._there(lambda session: session.find_hosts(), nothing)
 
     async def _there(self, work: Callable[[Session], Coroutine[Any, Any, T]], otherwise: T) -> T:
         """What `work` gives in the engine's loop; `otherwise` where that has ended."""
@@ -184,9 +192,7 @@ class EngineThread:
             # Before the session has the mesh made: the first events are told as well.
             tasks.start_soon(self._follow_events, engine.subscribe(streams=False))
             async with Session(engine, self._document, autosave=self._autosave) as session:
-                sampler = Sampler(engine, session.document_state, self._interval)
-                tasks.start_soon(sampler.run)
-                tasks.start_soon(self._follow_snapshots, sampler)
+                tasks.start_soon(self._follow_snapshots, session)
                 async with controlled(session, self._leave, self._say):
                     self._ready.set_result(session)
                     try:
@@ -196,12 +202,11 @@ class EngineThread:
                         self.kept = keeps and session.unsaved
             tasks.cancel_scope.cancel()
 
-    async def _follow_snapshots(self, sampler: Sampler) -> None:
-        with sampler.subscribe() as snapshots:
-            async for snapshot in snapshots:
-                with self._waiting:
-                    self._snapshot = snapshot
-                self._wake()
+    async def _follow_snapshots(self, session: Session) -> None:
+        async for snapshot in session.snapshots(self._interval):
+            with self._waiting:
+                self._snapshot = snapshot
+            self._wake()
 
     async def _follow_events(self, events: Subscription) -> None:
         with events:

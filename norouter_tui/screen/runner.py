@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.worker import get_current_worker
 
-from norouter_core.commands.parser import ends_session
 from norouter_core.commands.results import (
     Diff,
     Emit,
@@ -19,6 +18,7 @@ from norouter_core.commands.results import (
 )
 from norouter_core.model import MeshSpec
 from norouter_tui.screen import editing
+from norouter_tui.screen.backend import parsed
 from norouter_tui.screen.copying import copy_lines
 from norouter_tui.screen.dialogs.output import OutputScreen
 from norouter_tui.screen.dialogs.questions import Choose, Confirm
@@ -73,7 +73,7 @@ class Runner:
 
     async def _answered(self, line: str, question: Question) -> str:
         """The line that is to be run now that the user was asked; empty for none."""
-        if ends_session(line):
+        if any(call.verb.name == "quit" for call in parsed([line])[0]):
             return await self._app.dialogs.leaving(question)
         return line if await self.confirm(question) else ""
 

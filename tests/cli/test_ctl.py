@@ -18,6 +18,7 @@ import pytest
 from norouter_core.commands.results import Output, Table
 from norouter_core.control import RemoteClient
 from tests.cli.conftest import Program, Start
+from tests.commands.calls import call
 
 pytestmark = pytest.mark.usefixtures("runtime")
 
@@ -45,7 +46,7 @@ def _said(runtime: Path, line: str) -> list[dict[str, Any]]:
 
     async def ask() -> None:
         async with RemoteClient(socket) as client:
-            outcome = await client.run(line, hear, confirmed=True)
+            outcome = await client.run(call(line), hear, confirmed=True)
             assert outcome.ok, outcome
 
     asyncio.run(ask())

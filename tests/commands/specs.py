@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from norouter_core.commands.edits import EDITS, Edit
 from norouter_core.commands.edits.hosts import new_mesh
-from norouter_core.commands.parser import parse
 from norouter_core.manifest import dump, load_text
 from norouter_core.model import MeshSpec
+from tests.commands.calls import call
 
 
 def edit(spec: MeshSpec, line: str) -> Edit:
     """What a line makes of a spec."""
-    call = parse(line)
-    assert call is not None
-    return EDITS[call.verb.name](spec, call)
+    made = call(line)
+    return EDITS[made.verb.name](spec, made)
 
 
 def built(*lines: str, spec: MeshSpec | None = None) -> MeshSpec:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.commands.edits import EDITS, EditError
-from norouter_core.commands.parser import ParseError, parse
+from norouter_core.commands.parser import ParseError
 from norouter_core.commands.registry import VERBS
 from norouter_core.manifest import dump, load_text
 from norouter_core.model import AgentMode, Forward, HostOptions, MeshSpec, ProxySpec, Route
@@ -112,7 +112,7 @@ def test_inferred_names_are_free() -> None:
 def test_what_cannot_be(line: str, message: str, argument: str) -> None:
     found = refusal(built(WEB, DB), line)
     assert message in found.message
-    assert found.argument == argument
+    assert found.failure.argument == argument
     assert found.hint
 
 
@@ -229,9 +229,7 @@ def test_whatever_is_accepted_is_a_valid_manifest(lines: list[str]) -> None:
     spec = _BEGIN
     for line in lines:
         with contextlib.suppress(ParseError, EditError):
-            call = parse(line)
-            assert call is not None
-            spec = EDITS[call.verb.name](spec, call).spec
+            spec = edit(spec, line).spec
     assert load_text(dump(spec), "made").spec == spec
 
 

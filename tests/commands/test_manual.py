@@ -22,4 +22,4 @@ def test_lines_fit_a_terminal() -> None:
 
 def test_a_wrong_verb_is_guessed() -> None:
     assert about(("prot", "add")) is None
-    assert unknown(("prot", "add"), 6).hint == "did you mean help port add?"
+    assert unknown(("prot", "add")).hint == "did you mean help port add?"

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from norouter_core.commands.call import Call, build_call
 from norouter_core.commands.results import (
     Bytes,
     Completion,
@@ -21,12 +22,19 @@ from norouter_core.commands.results import (
     Question,
 )
 from norouter_core.control import ControlServer
+from norouter_core.engine import Engine
 from norouter_core.engine.bus import Bus
 from norouter_core.engine.events import Event, Log
-from norouter_core.session.client import DocumentState, Rate, Summary
+from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
+from norouter_core.session.snapshots import Sampler
 
 PATIENCE = 15.0
 MIB = 1 << 20
+
+
+def command(words: str) -> Call:
+    """Return a call that carries words for `Words`."""
+    return build_call("exec", host="web", cmd=[words])
 
 
 class Words:
@@ -37,7 +45,8 @@ class Words:
         self.running: list[str] = []
         self.ended: list[str] = []
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        line = " ".join(call.all("cmd"))
         self.running.append(line)
         try:
             return await self._run(line, emit, confirmed)
@@ -67,7 +76,25 @@ class Words:
                 raise RuntimeError("out of order")
             case "odd":
                 return Outcome(data={"odd": object()})
-        return Outcome(failure=Failure(f"no such verb: {word}", 1, "say, hang, flood, ask, quit"))
+        return Outcome(
+            failure=Failure(f"no such word: {word}", "cmd", hint="say, hang, flood, ask, quit")
+        )
+
+    async def preview(self, calls: Sequence[Call]) -> Preview:
+        messages = tuple(" ".join(call.all("cmd")) for call in calls)
+        return Preview(messages, (7,), changes=True)
+
+    async def apply(self, calls: Sequence[Call]) -> Outcome:
+        return Outcome("; ".join(" ".join(call.all("cmd")) for call in calls), changed=True)
+
+    async def find_hosts(self) -> Sequence[tuple[str, str]]:
+        return [("docker exec -i web", "a container")]
+
+    async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
+        sampler = Sampler(Engine(), DocumentState)
+        while True:
+            yield sampler.sample()
+            await asyncio.sleep(interval)
 
     async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
         return [Completion("say", 0, "says it"), Completion(line[:cursor], cursor)]
@@ -119,6 +146,9 @@ class Raw:
         self.writer.write(data)
 
     def ask(self, **request: Any) -> None:
+        """Send a request; `run` can be words for `Words`."""
+        if isinstance(request.get("run"), str):
+            request["run"] = command(request["run"]).to_json()
         self.send(json.dumps(request).encode() + b"\n")
 
     async def answer(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from norouter_core.commands.results import (
 )
 from norouter_core.control import codec
 from norouter_core.control.lines import LineBuffer, LineTooLong, decode, encode
-from norouter_core.control.requests import parse
+from norouter_core.control.requests import parse_request
 from norouter_core.engine import events
 from norouter_core.engine.status import (
     HostState,
@@ -57,7 +57,7 @@ outputs = (
     | st.builds(Bytes, st.text(), st.binary(), numbers)
     | tables
 )
-failures = st.builds(Failure, st.text(), numbers, st.text())
+failures = st.builds(Failure, st.text(), st.text(), numbers, st.text())
 questions = st.builds(Question, st.text(), st.text(), st.lists(numbers, max_size=3).map(tuple))
 outcomes = st.builds(
     Outcome,
@@ -137,7 +137,7 @@ def test_any_other_value_is_refused_and_nothing_else(value: Any) -> None:
         codec.summary_from_json,
         codec.completions_from_json,
         codec.event_from_json,
-        lambda each: parse(each) if isinstance(each, dict) else None,
+        lambda each: parse_request(each) if isinstance(each, dict) else None,
     ):
         try:
             read(value)

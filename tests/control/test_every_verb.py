@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.help import example, verb_help
+from norouter_core.commands.parser import parse
 from norouter_core.commands.registry import VERBS
-from norouter_core.commands.results import Completion, Emit, Outcome, Output, Table
+from norouter_core.commands.results import Emit, Outcome, Output, Table
 from norouter_core.commands.tokenizer import join, tokenize
 from norouter_core.commands.verb import Verb
 from norouter_core.control import ControlServer
-from norouter_core.engine.events import Event
 from norouter_core.model import MeshSpec, Route
-from norouter_core.session.client import Client, Summary
+from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_tui.cli import ctl
 from norouter_tui.repl.script import Script, lines_in
@@ -49,27 +50,21 @@ class Ear:
         self.asks = False
         self._client = client
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
         said: list[Output] = []
 
         def hear(output: Output) -> None:
             said.append(output)
             emit(output)
 
-        outcome = await self._client.run(line, hear, confirmed=confirmed)
+        outcome = await self._client.run(call, hear, confirmed=confirmed)
         self.asks = outcome.question is not None
         if not self.asks:
             self.heard.append((outcome, said))
         return outcome
-
-    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        return await self._client.complete(line, cursor)
-
-    async def summary(self) -> Summary:
-        return await self._client.summary()
-
-    def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
-        return self._client.events(streams=streams)
 
 
 class Ways:
@@ -82,14 +77,17 @@ class Ways:
 
     async def script(self, line: str) -> None:
         told: list[str] = []
-        script = Script(self._ear, "x.nr", Sheet(None), lambda text: told.append(text.plain))
+        script = Script(
+            cast(Client, self._ear), "x.nr", Sheet(None), lambda text: told.append(text.plain)
+        )
         assert await script.run(lines_in(line)) == 0, told
         self._tells("\n".join(told))
 
     async def ctl(self, line: str) -> None:
-        words = join(word.text for word in tokenize(line))
+        parsed = parse(join(word.text for word in tokenize(line)))
+        assert parsed is not None
         options = ctl.CtlOptions(str(os.getpid()), yes=True)
-        assert await ctl.Ctl(words, options).main() == 0, line
+        assert await ctl.Ctl(parsed, options).main() == 0, line
         self._ear.heard += self._far.pop().heard
 
     async def repl(self, line: str) -> None:
@@ -137,7 +135,7 @@ async def test_every_example_of_every_verb(tmp_path: Path, monkeypatch: pytest.M
             ControlServer(say.session, quits=over.set),
         ):
             ear = Ear(say.session)
-            async with seat(ear) as at:
+            async with seat(cast(Client, ear)) as at:
                 ways = Ways(ear, far, at)
                 await _streams(say, ways)
                 for verb in VERBS:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from norouter_core.control import RemoteClient, connection, lines, request_runner, server
+from norouter_core.control import RemoteClient, connection, lines, requests, server
 from norouter_core.control.connection import MAX_FAULTS
-from norouter_core.control.request_runner import MAX_REQUESTS
+from norouter_core.control.requests import MAX_REQUESTS
 from norouter_core.control.server import MAX_CLIENTS
-from tests.control.desk import MIB, Raw, Words, blocking, served
+from tests.control.desk import MIB, Raw, Words, blocking, command, served
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
@@ -32,13 +32,13 @@ CORPUS = [
     b"1e999",
     b"{}",
     b'{"id": 1}',
-    b'{"run": "say x"}',
-    b'{"id": null, "run": "say x"}',
-    b'{"id": true, "run": "say x"}',
-    b'{"id": 1.5, "run": "say x"}',
-    b'{"id": [1], "run": "say x"}',
-    b'{"id": "' + b"x" * 101 + b'", "run": "say x"}',
-    b'{"id": 99999999999999999999, "run": "say x"}',
+    b'{"run": {"line": "exec web -- say x"}}',
+    b'{"id": null, "run": {"line": "exec web -- say x"}}',
+    b'{"id": true, "run": {"line": "exec web -- say x"}}',
+    b'{"id": 1.5, "run": {"line": "exec web -- say x"}}',
+    b'{"id": [1], "run": {"line": "exec web -- say x"}}',
+    b'{"id": "' + b"x" * 101 + b'", "run": {"line": "exec web -- say x"}}',
+    b'{"id": 99999999999999999999, "run": {"line": "exec web -- say x"}}',
     b'{"id": 1, "run": 7}',
     b'{"id": 1, "run": "say x", "confirmed": "yes"}',
     b'{"id": 1, "run": "say x", "summary": true}',
@@ -48,7 +48,7 @@ CORPUS = [
     b'{"id": 1, "events": true, "streams": 1}',
     b'{"cancel": {}}',
     b"[" * 50_000,
-    b'{"id": ' + b"1" * 5_000 + b', "run": "say x"}',
+    b'{"id": ' + b"1" * 5_000 + b', "run": {"line": "exec web -- say x"}}',
     b'{"id": 1, "id": 2, "rum": "x"}',
     bytes(range(256)).replace(b"\n", b""),
 ]
@@ -95,7 +95,8 @@ async def test_a_line_without_an_end() -> None:
 
 async def test_the_longest_line_is_read() -> None:
     async with served() as server, await Raw.connect(server.path) as raw:
-        head, tail = b'{"id":1,"run":"say ', b'"}\n'
+        head = b'{"id":1,"run":{"verb":"exec","values":{"host":"web","cmd":["say '
+        tail = b'"]}}}\n'
         raw.send(head + b"x" * (lines.MAX_LINE - len(head) - len(tail)) + tail)
         assert len((await raw.answer())["output"]["lines"]["text"]) > MIB - 100
 
@@ -113,7 +114,7 @@ async def test_requests_are_bounded_and_ids_are_not_shared() -> None:
         raw.ask(cancel=0)
         assert await raw.answer() == {"id": 0, "cancelled": True}
         raw.ask(id=1, run="say x")
-        assert "open already" in (await raw.answer())["error"]["message"]
+        assert "is open" in (await raw.answer())["error"]["message"]
         raw.ask(id=0, run="say x")
         assert "output" in await raw.answer()
         raw.ask(cancel=4711)
@@ -147,7 +148,7 @@ async def test_a_client_that_never_reads_is_dropped_and_holds_nobody_up() -> Non
     words = Words()
     async with served(words) as server, await Raw.connect(server.path) as other:
         with blocking(server.path) as deaf:
-            deaf.sendall(b'{"id": 1, "run": "flood 100"}\n')
+            deaf.sendall(b'{"id": 1, "run": {"line": "exec web -- flood 100"}}\n')
             await eventually(lambda: words.running, "it floods")
             for number in range(20):
                 other.ask(id=number, run="say on")
@@ -177,7 +178,10 @@ async def test_a_client_that_stops_reading_is_given_up_in_time(
     words = Words()
     async with served(words) as server:
         with blocking(server.path) as deaf:
-            deaf.sendall(b'{"id": 1, "run": "flood 3"}\n{"id": 2, "run": "hang"}\n')
+            deaf.sendall(
+                b'{"id": 1, "run": {"line": "exec web -- flood 3"}}\n'
+                b'{"id": 2, "run": {"line": "exec web -- hang"}}\n'
+            )
             await eventually(lambda: "hang" in words.running, "it hangs")
             await eventually(lambda: not words.running, "it is given up")
 
@@ -186,9 +190,9 @@ async def test_a_slow_client_misses_bytes_of_a_tap_and_is_not_dropped() -> None:
     words = Words()
     async with served(words) as server:
         with blocking(server.path) as slow:
-            slow.sendall(b'{"id": 1, "run": "tap 60"}\n')
+            slow.sendall(b'{"id": 1, "run": {"line": "exec web -- tap 60"}}\n')
             await eventually(lambda: words.ended, "all has been told")
-            slow.sendall(b'{"id": 2, "run": "tap 1"}\n')
+            slow.sendall(b'{"id": 2, "run": {"line": "exec web -- tap 1"}}\n')
             said = await asyncio.to_thread(_until, slow, b'"id":2,"outcome"')
             answers = [json.loads(line) for line in said.splitlines()[1:]]
             told = [a["output"]["bytes"] for a in answers if "output" in a and a["id"] == 1]
@@ -226,7 +230,7 @@ async def test_fifty_clients_at_once() -> None:
         async def talk(number: int) -> None:
             async with RemoteClient(server.path) as client:
                 for turn in range(5):
-                    outcome = await client.run(f"say {number} {turn}", lambda output: None)
+                    outcome = await client.run(command(f"say {number} {turn}"), lambda output: None)
                     assert outcome.data == {"said": f"{number} {turn}"}
 
         async with asyncio.TaskGroup() as tasks:
@@ -240,9 +244,9 @@ async def test_clients_that_come_and_go_without_a_word() -> None:
             blocking(server.path).close()
             await asyncio.sleep(0)
             with blocking(server.path) as sock:
-                sock.sendall(b'{"id": 1, "run": "say x"}\n{"id"')
+                sock.sendall(b'{"id": 1, "run": {"line": "exec web -- say x"}}\n{"id"')
         async with RemoteClient(server.path) as client:
-            assert (await client.run("say x", lambda output: None)).ok
+            assert (await client.run(command("say x"), lambda output: None)).ok
 
 
 mutations = st.lists(
@@ -260,7 +264,7 @@ mutations = st.lists(
         | st.sampled_from(CORPUS[:-2])
         | st.sampled_from(
             [
-                b'{"id": 1, "run": "say x"}',
+                b'{"id": 1, "run": {"line": "exec web -- say x"}}',
                 b'{"id": 2, "events": true}',
                 b'{"id": 3, "complete": "host", "cursor": 2}',
                 b'{"cancel": 2}',
@@ -298,7 +302,7 @@ async def _survives(data: bytes, seed: int) -> None:
             raw.send(piece)
             await asyncio.sleep(0)
         async with RemoteClient(server.path) as client:
-            assert (await client.run("say x", lambda output: None)).ok
+            assert (await client.run(command("say x"), lambda output: None)).ok
         if chance.random() < 0.5:
             raw.writer.write_eof()
         await raw.close()
@@ -313,6 +317,6 @@ def _pieces(data: bytes, chance: random.Random) -> Iterator[bytes]:
 
 def test_the_limits_are_those_of_the_manual() -> None:
     assert (lines.MAX_LINE, connection.MAX_WAITING) == (MIB, 32 * MIB)
-    assert (server.MAX_CLIENTS, request_runner.MAX_REQUESTS, connection.MAX_FAULTS) == (64, 32, 50)
+    assert (server.MAX_CLIENTS, requests.MAX_REQUESTS, connection.MAX_FAULTS) == (64, 32, 50)
     assert connection.PATIENCE == 30
     assert json.loads(lines.encode({})) == {}

@@ -22,7 +22,7 @@ from norouter_core.control import (
     socket_paths,
 )
 from norouter_core.control.socket_paths import folders, not_private, socket_path
-from tests.control.desk import Raw, served
+from tests.control.desk import Raw, command, served
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +67,7 @@ async def test_a_process_finds_its_own_name_taken_by_one_that_is_no_more(runtime
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(os.fspath(folder / f"{os.getpid()}-mesh.sock"))
     async with served() as server, RemoteClient(server.path) as client:
-        assert (await client.run("say x", lambda output: None)).ok
+        assert (await client.run(command("say x"), lambda output: None)).ok
 
 
 async def test_one_that_does_not_answer_is_told_of(
@@ -180,7 +180,7 @@ except PermissionError:
     sys.exit()
 said = sock.recv(4096)
 try:
-    sock.sendall(b'{"id": 1, "run": "say I am in"}\\n')
+    sock.sendall(b'{"id": 1, "run": {"line": "exec web -- say I am in"}}\\n')
     while data := sock.recv(4096):
         said += data
 except OSError:
@@ -217,4 +217,4 @@ async def test_where_the_system_does_not_tell_the_folder_protects(
         monkeypatch.delattr(socket, "SO_PEERCRED")
         assert peers.peer_uid(one) in (None, os.geteuid())
     async with served() as server, RemoteClient(server.path) as client:
-        assert (await client.run("say x", lambda output: None)).ok
+        assert (await client.run(command("say x"), lambda output: None)).ok

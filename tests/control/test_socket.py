@@ -17,7 +17,7 @@ import pytest
 from norouter_core.commands.results import Bytes, Lines, Output
 from norouter_core.control import ControlLost, RemoteClient
 from norouter_core.engine.events import Event, Log
-from tests.control.desk import MIB, Raw, Words, served
+from tests.control.desk import MIB, Raw, Words, command, served
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
@@ -30,14 +30,14 @@ async def test_a_client_of_ours_has_what_the_session_gives() -> None:
             assert (client.hello.pid, client.hello.name) == (os.getpid(), "mesh")
             assert client.hello.manifest == "/x/mesh.yaml"
             said: list[Output] = []
-            outcome = await client.run("say it's ünï \x1b[31m", said.append)
+            outcome = await client.run(command("say it's ünï \x1b[31m"), said.append)
             assert outcome.ok and outcome.data == {"said": "it's ünï \x1b[31m"}
             assert said == [Lines("it's ünï \x1b[31m")]
-            outcome = await client.run("nonsense", said.append)
-            assert outcome.failure is not None and outcome.failure.column == 1
-            outcome = await client.run("ask", said.append)
+            outcome = await client.run(command("nonsense"), said.append)
+            assert outcome.failure is not None and outcome.failure.argument == "cmd"
+            outcome = await client.run(command("ask"), said.append)
             assert outcome.question is not None and outcome.question.cuts == (1,)
-            assert (await client.run("ask", said.append, confirmed=True)).ok
+            assert (await client.run(command("ask"), said.append, confirmed=True)).ok
             assert await client.summary() == await words.summary()
             assert await client.complete("abc", 2) == tuple(await words.complete("abc", 2))
 
@@ -45,7 +45,7 @@ async def test_a_client_of_ours_has_what_the_session_gives() -> None:
 async def test_bytes_come_as_they_are() -> None:
     async with served() as server, RemoteClient(server.path) as client:
         said: list[Output] = []
-        assert (await client.run("flood 3", said.append)).ok
+        assert (await client.run(command("flood 3"), said.append)).ok
         assert said == [Bytes("stdout", bytes(MIB))] * 3
 
 
@@ -84,9 +84,11 @@ async def test_many_requests_at_once_and_each_can_be_cancelled() -> None:
     words = Words()
     async with served(words) as server, RemoteClient(server.path) as client:
         said: list[Output] = []
-        hanging = [asyncio.ensure_future(client.run(f"hang {n}", said.append)) for n in range(5)]
+        hanging = [
+            asyncio.ensure_future(client.run(command(f"hang {n}"), said.append)) for n in range(5)
+        ]
         await eventually(lambda: len(said) == 5, "they hang")
-        assert (await client.run("say hello", said.append)).ok
+        assert (await client.run(command("say hello"), said.append)).ok
         hanging[2].cancel()
         await eventually(lambda: words.ended == ["say hello", "hang 2"], "that one ends")
         assert len(words.running) == 4
@@ -133,7 +135,7 @@ async def test_quit_is_answered_and_then_the_session_is_told() -> None:
     over = asyncio.Event()
     async with served(quits=over.set) as server:
         async with RemoteClient(server.path) as client:
-            outcome = await client.run("quit", lambda output: None)
+            outcome = await client.run(command("quit"), lambda output: None)
             assert outcome.ended
             await asyncio.wait_for(over.wait(), 5)
     assert not server.path.exists()
@@ -163,7 +165,7 @@ async def test_the_end_of_the_engine_is_told_to_whoever_waits() -> None:
 
     serving = asyncio.ensure_future(serve())
     async with RemoteClient(await paths.get()) as client:
-        hanging = asyncio.ensure_future(client.run("hang", lambda output: None))
+        hanging = asyncio.ensure_future(client.run(command("hang"), lambda output: None))
         event = asyncio.ensure_future(anext(client.events(), None))
         await eventually(lambda: words.running and words.bus._subscriptions, "both are open")
         stop.set()
@@ -172,7 +174,7 @@ async def test_the_end_of_the_engine_is_told_to_whoever_waits() -> None:
         assert await asyncio.wait_for(event, 5) is None
         with pytest.raises(ControlLost):
             await client.summary()
-        assert (await client.run("say x", lambda output: None)).failure is not None
+        assert (await client.run(command("say x"), lambda output: None)).failure is not None
     await serving
 
 

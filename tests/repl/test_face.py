@@ -180,7 +180,7 @@ async def test_a_shell_command_runs_here_and_its_failure_is_told(tmp_path: Path)
         at.type(f"!touch {made}; exit 3{ENTER}")
         await at.shows("exit status 3")
         assert made.exists()
-        await at.says("!", "follows the !")
+        await at.says("!", "must follow the `!`")
 
 
 async def test_the_toolbar_counts(tmp_path: Path) -> None:

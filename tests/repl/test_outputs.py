@@ -163,7 +163,9 @@ def test_a_diff_is_coloured_by_its_signs() -> None:
 
 
 def test_a_failure_points_at_its_place() -> None:
-    told = failure_lines(Failure("no host web", 10, "known: db"), "host rm\tweb", "x.nr:3:10")
+    told = failure_lines(
+        Failure("no host web", "host", hint="known: db"), "host rm\tweb", 10, "x.nr:3:10"
+    )
     assert [line.plain for line in told] == [
         "x.nr:3:10: no host web",
         "  host rm web",

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from norouter_core.commands.edits.hosts import new_mesh
+from norouter_core.commands.parser import ParseError, parse
 from norouter_core.commands.results import Bytes, Diff, Lines, Outcome, Output, Table
 from norouter_core.engine import Engine
 from norouter_core.model import HostSpec, MeshSpec
@@ -23,11 +24,22 @@ class Talk:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.said: list[Output] = []
+        self.column = 0
+        """Where in the last line the mistake was."""
 
     async def __call__(self, line: str, *, confirmed: bool = False) -> Outcome:
         """Runs a line; `said` holds its output."""
         self.said = []
-        return await self.session.run(line, self.said.append, confirmed=confirmed)
+        try:
+            parsed = parse(line)
+        except ParseError as error:
+            self.column = error.column
+            return Outcome(failure=error.failure)
+        if parsed is None:
+            return Outcome()
+        outcome = await self.session.run(parsed.call, self.said.append, confirmed=confirmed)
+        self.column = parsed.column_of(outcome.failure) if outcome.failure else 0
+        return outcome
 
     async def ok(self, line: str, *, confirmed: bool = False) -> Outcome:
         outcome = await self(line, confirmed=confirmed)

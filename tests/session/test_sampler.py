@@ -13,8 +13,7 @@ from norouter_core.agent.ends import End
 from norouter_core.engine import Engine
 from norouter_core.engine.publications import Publication
 from norouter_core.session.client import DocumentState, Snapshot
-from norouter_core.session.rates import RateTracker
-from norouter_core.session.sampler import Sampler
+from norouter_core.session.snapshots import LatestSnapshot, RateTracker, Sampler
 from tests.engine.meshes import forward, local, mesh, relayed
 from tests.servers import connect, echoing
 
@@ -24,21 +23,29 @@ KIB = 1024
 
 
 @asynccontextmanager
-async def sampling(engine: Engine, interval: float = 0.02) -> AsyncIterator[Sampler]:
-    sampler = Sampler(engine, lambda: DocumentState("mesh.yaml", unsaved=True), interval)
-    running = asyncio.ensure_future(sampler.run())
+async def sampling(engine: Engine, interval: float = 0.02) -> AsyncIterator[LatestSnapshot]:
+    latest = LatestSnapshot(engine, lambda: DocumentState("mesh.yaml", unsaved=True), interval)
+    running = asyncio.ensure_future(latest.run())
     try:
-        yield sampler
+        yield latest
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def sampled(engine: Engine, interval: float) -> AsyncIterator[Snapshot]:
+    sampler = Sampler(engine, lambda: DocumentState("mesh.yaml", unsaved=True))
+    while True:
+        yield sampler.sample()
+        await asyncio.sleep(interval)
+
+
 async def test_bytes_that_flow_are_rates_of_their_hosts_and_stream() -> None:
     async with echoing() as port:
         async with mesh(local(), relayed("web", forward(port))) as made:
-            async with sampling(made.engine, 0.05) as sampler, asyncio.timeout(10):
-                with sampler.subscribe() as snapshots, await connect(made.address("web")) as client:
+            snapshots = sampled(made.engine, 0.05)
+            async with asyncio.timeout(10):
+                with await connect(made.address("web")) as client:
                     first = await anext(snapshots)
                     assert first.total.total == 0 and first.spec == made.engine.spec
                     assert first.document.unsaved
@@ -57,7 +64,8 @@ async def test_bytes_that_flow_are_rates_of_their_hosts_and_stream() -> None:
                     assert busy.hosts["web"].received == pytest.approx(stream.sent)
                     assert busy.total.sent == pytest.approx(stream.sent)
                     assert busy.hosts["web"].history[-1] == busy.hosts["web"].total
-                await _without(sampler, number)
+                while number in (await anext(snapshots)).streams:
+                    pass
 
 
 def _moved(seen: list[Snapshot], number: int) -> list[float]:
@@ -73,14 +81,6 @@ def _echoed(snapshot: Snapshot, number: int) -> int:
     return sum(s.bytes_received for s in snapshot.status.streams if s.id == number)
 
 
-async def _without(sampler: Sampler, number: int) -> None:
-    """A stream that has ended is no longer told of."""
-    with sampler.subscribe() as again:
-        async for snapshot in again:
-            if number not in snapshot.streams:
-                return
-
-
 async def test_nothing_is_done_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     async with mesh(local()) as made, sampling(made.engine) as sampler, asyncio.timeout(10):
         asked = 0
@@ -94,35 +94,30 @@ async def test_nothing_is_done_while_nobody_looks(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(made.engine, "status", counted)
         await asyncio.sleep(0.1)
         assert asked == 0
-        with sampler.subscribe() as snapshots:
-            for _ in range(3):
-                await anext(snapshots)
-        assert asked >= 3
-        while sampler._last is not None:  # noqa: ASYNC110  # there is no event of doing nothing
+        await sampler.get_measured()
+        assert asked >= 2
+        while sampler._latest is not None:  # noqa: ASYNC110  # there is no event of doing nothing
             await asyncio.sleep(0.01)
         before = asked
         await asyncio.sleep(0.1)
         assert asked == before
 
 
-async def test_a_slow_reader_gets_the_newest_and_the_end_is_told() -> None:
+async def test_who_waits_for_rates_is_not_left_waiting_at_the_end() -> None:
     async with mesh(local()) as made, asyncio.timeout(10):
-        async with sampling(made.engine) as sampler:
-            with sampler.subscribe() as slow, sampler.subscribe() as quick:
-                for _ in range(5):
-                    newest = await anext(quick)
-                assert await anext(slow) is newest
-                reader = sampler.subscribe()
-        assert len([snapshot async for snapshot in reader]) <= 1
+        async with sampling(made.engine, 60) as latest:
+            waiting = asyncio.ensure_future(latest.get_measured())
+            await asyncio.sleep(0)
+        assert not (await waiting).total.history
 
 
 async def test_glances_have_rates_too() -> None:
     async with echoing() as port:
         async with mesh(local(), relayed("web", forward(port))) as made:
             async with sampling(made.engine) as sampler, asyncio.timeout(10):
-                assert sampler.latest().total.total == 0
+                assert sampler.get().total.total == 0
                 with await connect(made.address("web")) as client:
-                    while sampler.latest().total.total == 0:
+                    while sampler.get().total.total == 0:
                         assert await client.says(b"x" * KIB)
                         await asyncio.sleep(0.005)
 
@@ -140,8 +135,6 @@ def test_the_gauge_counts_from_what_was_first_seen() -> None:
         rates = gauge.update([("a", 1000, 30)], 1.0)
     assert rates["a"].history == (0, 0, 0)
     assert gauge.update([("a", 1004, 30)], 1.0)["a"].history == (0, 0, 4)
-    gauge.reset()
-    assert gauge.update([("a", 9000, 30)], 1.0)["a"].history == ()
 
 
 async def test_two_thousand_streams_are_cheap() -> None:
@@ -156,7 +149,7 @@ async def test_two_thousand_streams_are_cheap() -> None:
     sampler = Sampler(engine, DocumentState)
     started = time.perf_counter()
     for _ in range(3):
-        snapshot = sampler._sample()
+        snapshot = sampler.sample()
     assert len(snapshot.streams) == 2000
     assert time.perf_counter() - started < 3
 

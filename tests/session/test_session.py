@@ -15,6 +15,7 @@ from norouter_core.engine.status import HostState
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS
 from norouter_core.session.session import Session
+from tests.commands.calls import call
 from tests.engine.meshes import TIMING, exec_command, local, relayed, vip
 from tests.servers import eventually
 from tests.session.sessions import Talk, talk
@@ -33,7 +34,7 @@ async def test_a_session_begins_with_this_machine_up() -> None:
     # Its ports are not waited for: another mesh of this machine may hold the usual vip.
     async with Engine(TIMING) as engine, Session(engine, Document.empty(new_mesh())) as session:
         said: list[Output] = []
-        assert (await session.run("ping local --count 1", said.append)).ok
+        assert (await session.run(call("ping local --count 1"), said.append)).ok
         assert len(said) == 1
         (host,) = engine.status().hosts
         assert (host.name, host.vip, host.state) == ("local", "127.0.42.100", HostState.READY)
@@ -100,7 +101,7 @@ async def test_mistakes_change_nothing_and_tell_where() -> None:
         ):
             outcome = await say(line)
             assert outcome.failure is not None, line
-            assert outcome.failure.column == column, (line, outcome.failure)
+            assert say.column == column, (line, outcome.failure)
             assert "norouter itself" not in outcome.failure.message
         assert say.session.spec == before
         assert not say.session.history.undo_name

@@ -19,6 +19,7 @@ from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS, base
 from norouter_core.session.session import Session
+from tests.commands.calls import call
 from tests.engine.meshes import exec_command, forward, local, relayed, vip
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import Talk, talk
@@ -30,7 +31,7 @@ async def test_changes_run_one_after_the_other() -> None:
     async with talk(local("hub")) as say:
         client: Client = say.session
         lines = [f"port add hub {port}" for port in range(20000, 20020)]
-        outcomes = await asyncio.gather(*(client.run(line, print) for line in lines))
+        outcomes = await asyncio.gather(*(client.run(call(line), print) for line in lines))
         assert all(outcome.ok for outcome in outcomes)
         assert len(say.session.spec.hosts[0].options.ports) == 20
         await say.ok("undo 20")
@@ -40,7 +41,7 @@ async def test_changes_run_one_after_the_other() -> None:
 async def test_a_change_that_is_cancelled_is_made_whole_or_not_at_all() -> None:
     async with talk(local("hub"), relayed("web")) as say:
         for line in ("host rm web", "port add hub 20000"):
-            running = asyncio.ensure_future(say.session.run(line, print))
+            running = asyncio.ensure_future(say.session.run(call(line), print))
             await asyncio.sleep(0)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -58,7 +59,7 @@ async def test_a_change_that_is_cancelled_is_made_whole_or_not_at_all() -> None:
 async def test_listings_do_not_wait_for_who_waits() -> None:
     async with talk(local("hub")) as say:
         line = f"host add web --vip {vip()} --wait -- sh -c 'exec cat >/dev/null'"
-        waiting = asyncio.ensure_future(say.session.run(line, print))
+        waiting = asyncio.ensure_future(say.session.run(call(line), print))
         await eventually(lambda: len(say.session.spec.hosts) == 2, "the host is there")
         assert [row["name"] for row in await say.rows("hosts")] == ["hub", "web"]
         await say.ok("host stop web")
@@ -74,7 +75,7 @@ async def test_who_waits_for_a_host_that_is_stopped_is_told() -> None:
             "web is stopped",
             "host start web",
         )
-        assert outcome.failure.column == 10
+        assert say.column == 10
         assert (await say.ok("wait")).message == "ready: all of the mesh but web: stopped"
 
 
@@ -114,7 +115,7 @@ async def test_a_fault_of_ours_costs_one_command(monkeypatch: pytest.MonkeyPatch
 async def test_the_end_of_a_session_ends_what_runs_in_it() -> None:
     told: list[Output] = []
     async with talk(local("hub")) as say:
-        following = asyncio.ensure_future(say.session.run("log --follow", told.append))
+        following = asyncio.ensure_future(say.session.run(call("log --follow"), told.append))
         events = asyncio.ensure_future(_all(say.session.events()))
         # The session's own reader of the log is the third.
         await eventually(lambda: len(say.session._subscriptions) == 3, "both listen")
@@ -131,7 +132,7 @@ async def _all(events: Any) -> list[object]:
 async def test_nothing_runs_in_a_session_that_has_ended() -> None:
     async with talk(local("hub")) as say:
         # Not one of them has a chance to begin.
-        late = [asyncio.ensure_future(say.session.run("undo", print)) for _ in range(3)]
+        late = [asyncio.ensure_future(say.session.run(call("undo"), print)) for _ in range(3)]
         await asyncio.sleep(0)
     outcomes = await asyncio.gather(*late, return_exceptions=True)
     assert all(isinstance(each, asyncio.CancelledError | Outcome) for each in outcomes)
@@ -163,7 +164,7 @@ async def test_a_stream_is_tapped_and_a_command_run() -> None:
             assert len(await say.rows("streams rate<1")) == 1
             assert [row["rate"] for row in await say.rows("streams")] == [0.0]
             told: list[Output] = []
-            tapping = asyncio.ensure_future(say.session.run("stream tap 1", told.append))
+            tapping = asyncio.ensure_future(say.session.run(call("stream tap 1"), told.append))
             # What passes before the tap stands is not seen.
             async with asyncio.timeout(10):
                 while {x.source for x in told if isinstance(x, Bytes)} != {"sent", "received"}:
@@ -276,7 +277,7 @@ async def test_what_changes_while_a_file_is_read_is_not_loaded_over(tmp_path: Pa
         await say.ok(f"save {file}")
         run = say.session.run
         loaded, changed = await asyncio.gather(
-            run(f"load {file}", print), run("port add hub 20000", print)
+            run(call(f"load {file}"), print), run(call("port add hub 20000"), print)
         )
         assert changed.ok
         assert loaded.question is not None and "unsaved changes" in loaded.question.text
@@ -310,8 +311,8 @@ async def test_streams_are_followed_as_they_open_and_close() -> None:
     told: list[Output] = []
     async with echoing() as port, talk(local("hub"), relayed("web", forward(port))) as say:
         session, web = say.session, say.session.spec.hosts[1]
-        following = asyncio.ensure_future(session.run("streams --follow to:web", told.append))
-        others = asyncio.ensure_future(session.run("streams --follow to:hub", told.append))
+        following = asyncio.ensure_future(session.run(call("streams --follow to:web"), told.append))
+        others = asyncio.ensure_future(session.run(call("streams --follow to:hub"), told.append))
         await eventually(lambda: len(told) == 2, "what is open is told, and be it nothing")
         with await connect((web.vip, 8080)) as client:
             await client.says(b"hello")

@@ -7,7 +7,9 @@ from typing import Any
 
 from norouter_core.commands.results import Completion, Emit, Outcome, Output
 from norouter_core.model import MeshSpec
-from norouter_core.session.preview import Preview, preview
+from norouter_core.session.client import Preview
+from norouter_core.session.session import preview
+from norouter_tui.screen.backend import parsed
 from tests.tui import snapshots
 
 Answer = Callable[[str, bool], tuple[Outcome, Sequence[Output]]]
@@ -49,11 +51,15 @@ class StillBackend:
         return self.completions
 
     async def foresee(self, lines: Sequence[str]) -> Preview:
-        return preview(self.spec, lines, lambda spec: self.cuts)
+        calls, failure = parsed(lines)
+        seen = preview(self.spec, calls, lambda spec: self.cuts)
+        if failure is not None and seen.failure is None:
+            return Preview(failure=failure, at=len(calls))
+        return seen
 
     async def change(self, lines: Sequence[str]) -> Outcome:
         self.changed.append(tuple(lines))
-        seen = preview(self.spec, lines, lambda spec: ())
+        seen = preview(self.spec, parsed(lines)[0], lambda spec: ())
         return Outcome("; ".join(seen.messages), seen.failure, changed=True, data=seen.data)
 
     async def hosts_to_add(self) -> Sequence[tuple[str, str]]:

@@ -83,7 +83,7 @@ def answer(line: str, confirmed: bool) -> tuple[Outcome, Sequence[Output]]:
             rows = {"name": "web", "streams": 3}, {"name": "bastion", "streams": 10}
             return Outcome(), [Table("hosts", columns, rows)]
         case "prot":
-            return Outcome(failure=Failure("there is no verb `prot`", 1, "did you mean port?")), []
+            return Outcome(failure=Failure("no verb `prot`", hint="did you mean port?")), []
         case "stream":
             sides = [Bytes("sent", REQUEST), Bytes("received", RESPONSE)]
             return Outcome(message="stream 1 has ended: closed"), sides

@@ -137,7 +137,8 @@ def test_what_is_typed_is_a_word_of_a_line_and_never_an_option() -> None:
     line = sentence("host add", Said("--wait", "name"), Said("--"), command)
     assert line.line == "host add '--wait' -- nsenter --"
     assert [line.key_at(column) for column in (1, 10, 19, 23, 29)] == ["", "name", "", "cmd", "cmd"]
-    call = parse(sentence("save", Said("--force", "file")).line)
+    parsed = parse(sentence("save", Said("--force", "file")).line)
+    call = parsed.call if parsed is not None else None
     assert call is not None and call.get("file") == "--force" and "force" not in call
 
 

@@ -182,7 +182,7 @@ def test_the_detail_follows_the_cursor_and_closes() -> None:
 def test_the_command_line_completes_remembers_and_gives_back_what_is_refused() -> None:
     def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
         if line.startswith("prot"):
-            return Outcome(failure=Failure("there is no verb `prot`", 1, "did you mean port?")), []
+            return Outcome(failure=Failure("no verb `prot`", hint="did you mean port?")), []
         return Outcome(f"done: {line}"), []
 
     async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from norouter_core.commands.parser import Call
+from norouter_core.commands.call import Call
+from norouter_core.commands.results import Failure
 from norouter_core.manifest.checks import find_collisions
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.values import closest
@@ -15,12 +16,18 @@ from norouter_core.sanitize import quote
 
 
 class EditError(ValidationError):
-    """An edit that cannot be. `argument` names the argument or option to blame, `number` which
-    of its values; empty where none is."""
+    """An edit that is not possible; `failure` names the argument to blame, if one is."""
 
-    def __init__(self, message: str, hint: str = "", argument: str = "", number: int = 0) -> None:
+    def __init__(self, message: str, hint: str = "", argument: str = "", index: int = 0) -> None:
         super().__init__(message, hint)
-        self.argument, self.number = argument, number
+        self.failure = Failure(message, argument, index, hint)
+
+
+def failure_of(error: ValidationError) -> Failure:
+    """Return an edit's error as the failure of its command."""
+    return (
+        error.failure if isinstance(error, EditError) else Failure(error.message, hint=error.hint)
+    )
 
 
 @dataclass(frozen=True, slots=True)

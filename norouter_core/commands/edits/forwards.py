@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import EditError
-from norouter_core.commands.parser import Call
 from norouter_core.manifest.values import taken_message
 from norouter_core.model import Forward
 

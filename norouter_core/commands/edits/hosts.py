@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import (
     Edit,
     EditError,
@@ -17,7 +18,6 @@ from norouter_core.commands.edits.base import (
     with_vias,
 )
 from norouter_core.commands.edits.forwards import added, removed
-from norouter_core.commands.parser import Call
 from norouter_core.commands.tokenizer import join
 from norouter_core.exec_commands.lint import lint
 from norouter_core.exec_commands.pasted import infer_name, normalize

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from norouter_core.commands.argument_types import ArgumentType, to_text
+from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import Edit, EditError, checked, host_hint, host_of
 from norouter_core.commands.edits.forwards import Key, added, key, key_text, missing, removed
-from norouter_core.commands.parser import Call
 from norouter_core.manifest.values import parse_ip, strip_dot
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_core.sanitize import quote
@@ -110,7 +111,7 @@ def _proxy(
 
 def _proxied(spec: MeshSpec, call: Call, host: HostSpec, kind: str) -> Edit:
     after = checked(spec.with_host(host), "address")
-    where = call.values["address"][0].text
+    where = to_text(ArgumentType.ADDRESS, call.get("address"))
     return Edit(after, f"{kind} proxy of {host.name}: {where}", (host.name,))
 
 

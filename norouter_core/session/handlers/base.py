@@ -8,13 +8,11 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from norouter_core.commands.edits import EditError
+from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import host_of
-from norouter_core.commands.parser import Call
 from norouter_core.commands.results import Emit, Failure, Outcome
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.status import HostState, HostStatus, ListenerState
-from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import HostSpec, MeshSpec
 
 if TYPE_CHECKING:
@@ -30,10 +28,9 @@ _GRACE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call with the line that it was, and where its output goes."""
+    """A call, and where its output goes."""
 
     call: Call
-    line: str
     emit: Emit
     confirmed: bool
 
@@ -41,16 +38,8 @@ class Request:
 Handler = Callable[["Session", Request], Awaitable[Outcome]]
 
 
-def failed(message: str, hint: str = "", column: int = 0) -> Outcome:
-    return Outcome(failure=Failure(message, column, hint))
-
-
-def refused(call: Call, refusal: ValidationError) -> Outcome:
-    """An edit's refusal, at the place of the argument that is to blame."""
-    column = 0
-    if isinstance(refusal, EditError) and refusal.argument:
-        column = call.column(refusal.argument, refusal.number)
-    return failed(refusal.message, refusal.hint, column)
+def failed(message: str, hint: str = "", argument: str = "", index: int = 0) -> Outcome:
+    return Outcome(failure=Failure(message, argument, index, hint))
 
 
 def named(session: Session, call: Call, argument: str = "host", number: int = 0) -> HostSpec:

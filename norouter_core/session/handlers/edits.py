@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from norouter_core.commands.edits import EDITS
 from norouter_core.commands.results import Outcome
 from norouter_core.session.handlers.base import Handler, Request, waited
+from norouter_core.session.history import step_name
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -15,12 +16,17 @@ if TYPE_CHECKING:
 
 async def edit(session: Session, request: Request) -> Outcome:
     make = EDITS[request.call.verb.name]
-    outcome = await session.change(request, lambda spec: make(spec, request.call))
+    outcome = await session.change(
+        step_name([request.call]),
+        lambda spec: make(spec, request.call),
+        confirmed=request.confirmed,
+    )
     return await waited(session, request, outcome)
 
 
 async def _step(session: Session, request: Request, *, back: bool) -> Outcome:
-    outcome = await session.step(request, request.call.get("times", 1), back=back)
+    times = request.call.get("times", 1)
+    outcome = await session.step(times, back=back, confirmed=request.confirmed)
     return await waited(session, request, outcome)
 
 

@@ -15,6 +15,7 @@ from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Recovery
 from norouter_core.session.document import Document, SaveFailed
 from norouter_core.session.handlers.base import Handler, Request, failed, waited
+from norouter_core.session.history import step_name
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -38,15 +39,14 @@ async def _save(session: Session, request: Request, path: str | None, force: boo
         saved = await asyncio.to_thread(session.document.save, session.spec, path, force=force)
     except SaveFailed as error:
         hint = f"{error.hint} (`save --force`)" if error.can_force else error.hint
-        return failed(error.message, hint, request.call.column("file"))
+        return failed(error.message, hint, "file")
     session.history.mark_saved()
     return Outcome(message=await session.save_work(f"saved {saved}"), data={"path": saved})
 
 
 async def load(session: Session, request: Request) -> Outcome:
     if request.call.get("file") == "-":
-        column = request.call.column("file")
-        return failed("a session reads no manifest from its input", "name a file", column)
+        return failed("a session reads no manifest from its input", "name a file", "file")
     keep = "keep" in request.call
     path = await asyncio.to_thread(os.path.expanduser, request.call.get("file"))
     try:
@@ -54,7 +54,7 @@ async def load(session: Session, request: Request) -> Outcome:
     except ManifestError as error:
         problem, more = error.problems[0], len(error.problems) - 1
         told = f"{problem} (and {more} more: `norouter check` lists them)" if more else str(problem)
-        return failed(told, problem.hint, request.call.column("file"))
+        return failed(told, problem.hint, "file")
 
     def adopt() -> None:
         session.document = document
@@ -65,7 +65,13 @@ async def load(session: Session, request: Request) -> Outcome:
     hosts = tuple(host.name for host in document.spec.hosts)
     edit = Edit(document.spec, message, hosts)
     then, ask = (_nothing, None) if keep else (adopt, partial(_ask, session, _LOAD))
-    outcome = await session.change(request, lambda _: edit, then, ask)
+    outcome = await session.change(
+        step_name([request.call]),
+        lambda _: edit,
+        confirmed=request.confirmed,
+        then=then,
+        ask=ask,
+    )
     return await waited(session, request, outcome)
 
 
@@ -90,7 +96,10 @@ async def revert(session: Session, request: Request) -> Outcome:
     saved = session.document.spec
     where = session.document.path or "the beginning"
     return await session.change(
-        request, lambda _: Edit(saved, f"back to {where}"), session.history.mark_saved
+        step_name([request.call]),
+        lambda _: Edit(saved, f"back to {where}"),
+        confirmed=request.confirmed,
+        then=session.history.mark_saved,
     )
 
 
@@ -105,7 +114,7 @@ async def recover(session: Session, request: Request) -> Outcome:
         return Outcome(message=told)
     if number > len(found):
         hint = "`recover` lists what there is"
-        return failed(f"there is no unsaved work {number}", hint, request.call.column("number"))
+        return failed(f"there is no unsaved work {number}", hint, "number")
     recovery = found[number - 1]
     if "drop" in request.call:
         await asyncio.to_thread(recovery.discard)
@@ -128,7 +137,13 @@ async def _bring_back(session: Session, request: Request, recovery: Recovery) ->
 
     message = f"recovered {_size(recovery.spec)}{warning}"
     edit, ask = Edit(recovery.spec, message), partial(_ask, session, _RECOVER)
-    outcome = await session.change(request, lambda _: edit, adopt, ask)
+    outcome = await session.change(
+        step_name([request.call]),
+        lambda _: edit,
+        confirmed=request.confirmed,
+        then=adopt,
+        ask=ask,
+    )
     # Where the disk is full, say, that file is the only one that holds the work.
     if outcome.ok and not await session.run_exclusively(session.keep_work()):
         await asyncio.to_thread(recovery.discard)
@@ -158,7 +173,7 @@ def _size(spec: MeshSpec) -> str:
 
 async def quit_session(session: Session, request: Request) -> Outcome:
     if "save" in request.call and "discard" in request.call:
-        return failed("to save and to discard is too much", "leave one of them out")
+        return failed("--save and --discard are mutually exclusive", "leave one of them out")
     if "save" in request.call and session.unsaved:
         outcome = await session.run_exclusively(_save(session, request, None, False))
         if not outcome.ok:

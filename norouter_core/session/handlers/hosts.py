@@ -20,7 +20,6 @@ from norouter_core.session.handlers.base import (
     Request,
     failed,
     named,
-    refused,
     until_ready,
     waited,
 )
@@ -54,7 +53,7 @@ async def _each_whole(
     try:
         names = [host.name for host in hosts_of(session.spec, request.call)]
     except EditError as refusal:
-        return refused(request.call, refusal)
+        return Outcome(failure=refusal.failure)
     if cuts and not request.confirmed:
         cut = _streams_of(session, names)
         if cut:
@@ -76,7 +75,7 @@ async def resolve(session: Session, request: Request) -> Outcome:
         host = named(session, request.call)
         addresses = await session.engine.resolve(host.name, name)
     except EditError as refusal:
-        return refused(request.call, refusal)
+        return Outcome(failure=refusal.failure)
     except (OperationError, KeyError) as error:
         return failed(f"{host.name} does not resolve {name}: {_reason(error)}")
     rows = tuple({"name": name, "address": strip_line(address)} for address in addresses)
@@ -88,7 +87,7 @@ async def ping(session: Session, request: Request) -> Outcome:
     try:
         host = named(session, request.call)
     except EditError as refusal:
-        return refused(request.call, refusal)
+        return Outcome(failure=refusal.failure)
     count: int = request.call.get("count", 4)
     trips: list[float] = []
     for number in range(1, count + 1):
@@ -114,7 +113,7 @@ async def execute(session: Session, request: Request) -> Outcome:
     try:
         host = named(session, request.call)
     except EditError as refusal:
-        return refused(request.call, refusal)
+        return Outcome(failure=refusal.failure)
 
     def told(source: str, data: bytes) -> None:
         request.emit(Bytes(source, bytes(data)))
@@ -122,7 +121,7 @@ async def execute(session: Session, request: Request) -> Outcome:
     try:
         status = await session.engine.exec(host.name, request.call.all("cmd"), told)
     except (OSError, KeyError, ValueError) as error:
-        return failed(f"cannot run it on {host.name}: {error}", column=request.call.column("cmd"))
+        return failed(f"cannot run it on {host.name}: {error}", argument="cmd")
     return Outcome(status=status, data={"status": status})
 
 
@@ -130,7 +129,7 @@ async def wait(session: Session, request: Request) -> Outcome:
     try:
         names = [host.name for host in hosts_of(session.spec, request.call)] or None
     except EditError as refusal:
-        return refused(request.call, refusal)
+        return Outcome(failure=refusal.failure)
     timeout = request.call.get("timeout", PATIENCE)
     failure = await until_ready(session.engine, names, timeout)
     if failure is not None:
@@ -139,8 +138,7 @@ async def wait(session: Session, request: Request) -> Outcome:
     stopped = [name for name, state in states.items() if state is HostState.STOPPED]
     for number, name in enumerate(names or ()):
         if name in stopped:
-            column = request.call.column("host", number)
-            return failed(f"{name} is stopped", f"host start {name}", column)
+            return failed(f"{name} is stopped", f"host start {name}", "host", number)
     but = f" but {', '.join(stopped)}: stopped" if stopped else ""
     return Outcome(message=f"ready: {', '.join(names) if names else f'all of the mesh{but}'}")
 

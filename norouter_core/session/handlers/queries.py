@@ -13,7 +13,7 @@ from norouter_core.commands.results import Diff, Lines, Outcome, Table
 from norouter_core.engine import Subscription
 from norouter_core.engine.events import Log, StreamClosed, StreamOpened
 from norouter_core.engine.status import StreamStatus
-from norouter_core.session.handlers.base import Handler, Request, named, refused
+from norouter_core.session.handlers.base import Handler, Request, named
 
 if TYPE_CHECKING:
     from norouter_core.session.session import Session
@@ -27,7 +27,7 @@ async def status(session: Session, request: Request) -> Outcome:
 
 
 async def hosts(session: Session, request: Request) -> Outcome:
-    request.emit(listing.host_table(session.engine.status(), session.sampler.latest().hosts))
+    request.emit(listing.host_table(session.engine.status(), session.latest.get().hosts))
     return Outcome()
 
 
@@ -37,7 +37,7 @@ async def ports(session: Session, request: Request) -> Outcome:
         try:
             name = named(session, request.call).name
         except EditError as refusal:
-            return refused(request.call, refusal)
+            return Outcome(failure=refusal.failure)
     everything = "all" in request.call
     request.emit(listing.port_table(session.engine.status(), name, everything=everything))
     return Outcome()
@@ -52,10 +52,10 @@ async def streams(session: Session, request: Request) -> Outcome:
     """Those that are open; then each as it opens and as it closes, where `--follow` is said."""
     wanted = request.call.get("filter", ALL)
     if wanted.needs_rates:
-        await _measured(session)
+        await session.latest.get_measured()
 
     def table(found: Iterable[StreamStatus]) -> Table:
-        return listing.stream_table(found, session.sampler.latest().streams, wanted)
+        return listing.stream_table(found, session.latest.get().streams, wanted)
 
     if "follow" not in request.call:
         request.emit(table(session.engine.status().streams))
@@ -79,14 +79,6 @@ def _following(session: Session, *, streams: bool = False) -> Iterator[Subscript
         session.unsubscribe(events)
 
 
-async def _measured(session: Session) -> None:
-    """Waits until rates are known, which they are at once where somebody has looked before."""
-    with session.sampler.subscribe() as snapshots:
-        async for snapshot in snapshots:
-            if snapshot.total.history:
-                return
-
-
 async def log(session: Session, request: Request) -> Outcome:
     """The end of the ring; then what comes, where `--follow` is said. A host that is no longer in
     the mesh may be named: its lines are still there."""
@@ -98,7 +90,7 @@ async def log(session: Session, request: Request) -> Outcome:
         try:
             named(session, request.call)
         except EditError as refusal:
-            return refused(request.call, refusal)
+            return Outcome(failure=refusal.failure)
 
     def of_host(lines: Iterable[Log]) -> list[Log]:
         return [line for line in lines if not name or line.host == name]
@@ -136,8 +128,7 @@ async def give_help(session: Session, request: Request) -> Outcome:
     words = request.call.all("verb")
     found = help.about(words)
     if not isinstance(found, str):
-        column = request.call.column("verb")
-        return Outcome(failure=help.unknown(words, column))
+        return Outcome(failure=help.unknown(words))
     request.emit(Lines(found))
     return Outcome()
 

@@ -22,7 +22,7 @@ async def kill(session: Session, request: Request) -> Outcome:
     known = {stream.id for stream in session.engine.status().streams}
     for place, number in enumerate(numbers):
         if number not in known:
-            return no_stream(request, number, place)
+            return no_stream(number, place)
     silent = []
     for number in numbers:
         try:
@@ -38,8 +38,8 @@ async def show(session: Session, request: Request) -> Outcome:
     number = request.call.get("stream")
     found = [stream for stream in session.engine.status().streams if stream.id == number]
     if not found:
-        return no_stream(request, number)
-    request.emit(listing.one_stream(found[0], session.sampler.latest().streams.get(number)))
+        return no_stream(number)
+    request.emit(listing.one_stream(found[0], session.latest.get().streams.get(number)))
     return Outcome()
 
 
@@ -52,21 +52,21 @@ async def tap(session: Session, request: Request) -> Outcome:
         request.emit(Bytes(source, bytes(data)))
 
     if all(stream.id != number for stream in session.engine.status().streams):
-        return no_stream(request, number)
+        return no_stream(number)
     try:
         with session.engine.tap(number, told) as tapped:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(request.call.get("for")):
                     await tapped.wait_ended()
     except TapError as error:
-        return failed(str(error), column=request.call.column("stream"))
+        return failed(str(error), argument="stream")
     ended = f"stream {number} has ended: {tapped.reason}" if tapped.reason else ""
     return Outcome(message=ended, data={"sent": total[SENT], "received": total[RECEIVED]})
 
 
-def no_stream(request: Request, number: int, place: int = 0) -> Outcome:
-    column = request.call.column("stream", place)
-    return failed(f"there is no stream {number}", "`streams` lists those that are open", column)
+def no_stream(number: int, index: int = 0) -> Outcome:
+    hint = "`streams` lists the open ones"
+    return failed(f"there is no stream {number}", hint, "stream", index)
 
 
 STREAMS: dict[str, Handler] = {"stream kill": kill, "stream show": show, "stream tap": tap}

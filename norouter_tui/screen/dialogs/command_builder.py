@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from norouter_core.commands.tokenizer import TokenError, tokenize
@@ -30,6 +30,11 @@ class Sentence:
     def line(self) -> str:
         """As it is run."""
         return " ".join(self._texts())
+
+    def redacted(self, secret: Container[str]) -> str:
+        """The line without the values of some fields."""
+        shown = zip(self.words, self._texts(), strict=True)
+        return " ".join("***" if said.key in secret else text for said, text in shown)
 
     def key_at(self, column: int) -> str:
         """The field to blame for what is wrong at a 1-based column; empty for none of them."""

@@ -19,11 +19,10 @@ from norouter_core.commands.argument_types import ArgumentType, convert
 from norouter_core.commands.results import Failure, Outcome
 from norouter_core.commands.tokenizer import TokenError, tokenize
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.sanitize import escape
-from norouter_core.session.preview import Preview
-from norouter_core.session.redact import history_name
+from norouter_core.sanitize import escape, strip_line
+from norouter_core.session.client import Preview
 from norouter_tui.output.units import count
-from norouter_tui.screen.backend import Backend
+from norouter_tui.screen.backend import Backend, column_of
 from norouter_tui.screen.dialogs.command_builder import Sentence
 from norouter_tui.screen.widgets.filterbar import MAX_INPUT
 from norouter_tui.screen.widgets.keybar import KeyBar
@@ -57,7 +56,7 @@ class FormField:
                 if self.kind is not None:
                     convert(self.kind, each)
         except TokenError as bad:
-            return Failure(bad.message, bad.index + 1, bad.hint)
+            return Failure(bad.message, hint=bad.hint)
         except ValidationError as refused:
             return Failure(refused.message, hint=refused.hint)
         return None
@@ -304,12 +303,13 @@ class Form(ModalScreen[Outcome | None]):
             lines = tuple(sentence.line for sentence in said)
             foresight = await self.backend.foresee(lines) if lines else foresight
             if foresight.failure is not None:
-                key = said[foresight.at].key_at(foresight.failure.column)
+                column = column_of(lines[foresight.at], foresight.failure)
+                key = said[foresight.at].key_at(column)
                 wrong[self.blame(key, foresight.failure)] = foresight.failure
         for row in self.rows:
             row.show_error(wrong.get(row.field.key) if self._may_blame(row) else None)
         self._foreseen = (lines, foresight) if lines and not wrong else None
-        self._tell_effect(lines, foresight, wrong)
+        self._tell_effect(said, foresight, wrong)
         self.foreseen(foresight)
         return lines if self._foreseen else None
 
@@ -324,14 +324,16 @@ class Form(ModalScreen[Outcome | None]):
         return bool(row.text) or self._applying
 
     def _tell_effect(
-        self, lines: Sequence[str], foresight: Preview, wrong: Mapping[str, Failure]
+        self, said: Sequence[Sentence], foresight: Preview, wrong: Mapping[str, Failure]
     ) -> None:
         view = self.query_one(".effect", Static)
         named = {row.field.key for row in self.rows}
-        if not lines:
+        if not said:
             view.update(Content.styled(self.idle_text(), "$foreground-muted"))
             return
-        command = Content.styled(":" + history_name("; ".join(lines)), "$foreground-muted")
+        secret = {row.field.key for row in self.rows if row.field.secret}
+        shown = strip_line("; ".join(sentence.redacted(secret) for sentence in said))
+        command = Content.styled(f":{shown}", "$foreground-muted")
         elsewhere = next((wrong[key] for key in wrong if key not in named), None)
         if elsewhere is not None:
             told = Content.styled(f"✗ {escape(elsewhere.message)}", "$text-error")

@@ -12,7 +12,7 @@ from norouter_core.commands.argument_types import ArgumentType, choices
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.options import DEFAULT, OFF
 from norouter_core.model import DnsSpec, HostSpec, ProxySpec, StateDir, format_address
-from norouter_core.session.preview import Preview
+from norouter_core.session.client import Preview
 from norouter_tui.screen.backend import Backend
 from norouter_tui.screen.dialogs.command_builder import (
     Said,

@@ -16,6 +16,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from norouter_core.commands.results import Completion, Failure
+from norouter_tui.screen.backend import column_of
 from norouter_tui.screen.history import History
 from norouter_tui.screen.messages import RunCommand
 from norouter_tui.screen.widgets.cells import escape_line, fit
@@ -118,10 +119,11 @@ class CommandLine(Vertical):
     def show_failure(self, line: str, failure: Failure) -> None:
         """Give back a line that failed, with the cursor at the mistake."""
         self._show(line)
-        if failure.column:
-            self.field.cursor_position = failure.column - 1
+        column = column_of(line, failure)
+        if column:
+            self.field.cursor_position = column - 1
         hint = f"\n{failure.hint}" if failure.hint else ""
-        caret = f"{' ' * failure.column}▾ " if failure.column else ""
+        caret = f"{' ' * column}▾ " if column else ""
         self._offer(())
         self._show_error(f"{caret}{failure.message}{hint}")
 
