@@ -1,4 +1,4 @@
-"""How a person calls these programs, for lines that are meant to be typed again."""
+"""How to call these programs, for lines that the user may copy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 
 def command_for(program: str = "norouter") -> str:
-    """`program` as it can be typed here: by its name where PATH leads to it, else by its path."""
+    """Return `program` as it can be typed here: its name if PATH leads to it, else its path."""
     beside = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), program)
     if not os.access(beside, os.X_OK):
         beside = os.path.join(os.path.dirname(sys.executable), program)

@@ -1,4 +1,4 @@
-"""`norouter check`: every problem of a manifest, or what its mesh is."""
+"""`norouter check`: the problems of a manifest, or a description of its mesh."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from norouter_tui.run.documents import load_manifest
 
 
 def check_file(file: str) -> ExitCode:
-    """Checks the manifest `file` ('-' is stdin) and tells on stdout what it found."""
+    """Check the manifest `file` ('-' is stdin), print the result on stdout, return the status."""
     say = line_printer(sys.stdout)
     loaded = load_manifest(file, say)
     if loaded is None:
@@ -27,13 +27,13 @@ def check_file(file: str) -> ExitCode:
 
 
 def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
-    """What the mesh of a manifest without errors is: its hosts, VIPs and published ports."""
+    """Return lines that describe a mesh: its hosts, VIPs and published ports."""
     hosts = list(spec.effective())
     ports = sum(len(host.ports) for host in hosts)
     facts = [count(len(hosts), "host"), count(ports, "port")]
     if spec.routes:
         facts.append(count(len(spec.routes), "route"))
-    verdict = (f"{escape(name)}: fine", "bold green")
+    verdict = (f"{escape(name)}: valid", "bold green")
     if warnings:
         verdict = (f"{escape(name)}: no errors, {count(warnings, 'warning')}", "bold yellow")
     lines = [Text.assemble(verdict, f"; {', '.join(facts)}")]

@@ -13,32 +13,32 @@ from rich.text import Text
 from norouter_core.engine import Engine
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
-from norouter_tui.output.printer import Say
+from norouter_tui.output.writers import PrintLine
 from norouter_tui.run.environment import host_aliases, variables
 
-PATIENCE = 60.0
-"""Seconds for the mesh to be ready, where nobody says otherwise."""
-_GRACE = 5.0
-"""Seconds for the command to end once it was asked to, because its mesh has failed."""
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-_FROM_KEYS = ("SIGINT", "SIGQUIT")
+READY_TIMEOUT = 60.0
+"""Seconds for the mesh to be ready, unless --wait-ready gives others."""
+_TERMINATE_TIMEOUT = 5.0
+"""Seconds between SIGTERM and SIGKILL for a command whose mesh has failed."""
+_FORWARDED = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_KEYBOARD_SIGNALS = ("SIGINT", "SIGQUIT")
 
 
 class ChildCommand:
-    """Runs once, with this process's stdin, stdout and stderr, in its process group.
+    """A command that runs once, with the stdio and in the process group of this process.
 
     Args:
-        argv: the command's words.
-        manifest: the path of its mesh's manifest, or empty.
-        diagnose: takes lines about it.
+        argv: the words of the command.
+        manifest: the path of the manifest, or empty.
+        diagnose: takes lines about the command.
     """
 
-    def __init__(self, argv: tuple[str, ...], manifest: str, diagnose: Say) -> None:
+    def __init__(self, argv: tuple[str, ...], manifest: str, diagnose: PrintLine) -> None:
         self._argv = argv
         self._manifest = manifest
         self._diagnose = diagnose
         self._process: anyio.abc.Process | None = None
-        known = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        known = [getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)]
         # The command inherits the signals that nohup, say, has made this process ignore.
         self.signals = tuple(x for x in known if signal.getsignal(x) is not signal.SIG_IGN)
 
@@ -50,57 +50,62 @@ class ChildCommand:
         return None
 
     def _forward(self, process: anyio.abc.Process, number: signal.Signals) -> None:
-        if number.name in _FROM_KEYS and _is_in_foreground():
-            return  # the terminal has sent it to the command, too
+        if number.name in _KEYBOARD_SIGNALS and _is_in_foreground():
+            return  # the terminal has sent it to the command as well
         try:
             process.send_signal(number)
         except ProcessLookupError:
-            pass  # it has just ended
+            pass  # the command has just ended
 
     async def run(self, engine: Engine) -> int:
-        """Runs the command on a mesh that is up, and returns how it ended, as a shell tells it:
-        its status, or 128 and the number of the signal that ended it. Cancelling ends it."""
+        """Run the command on a mesh that is up. Cancelling terminates it.
+
+        Returns:
+            The exit status as in a shell: 128 and the number of the signal that ended it, if any.
+        """
         hosts = list(engine.spec.effective())
         with host_aliases(hosts) as aliases:
-            said = variables(hosts, engine.status(), self._manifest)
-            env = {**os.environ, **aliases, **said}
+            env = {**os.environ, **aliases, **variables(hosts, engine.status(), self._manifest)}
             try:
                 process = await anyio.open_process(
                     self._argv, stdin=None, stdout=None, stderr=None, env=env
                 )
             except OSError as error:
-                return self._failed(error)
+                return self._report(error)
             self._process = process
             try:
                 status = await process.wait()
             except BaseException:
                 with anyio.CancelScope(shield=True):
-                    await _put_down(process)
+                    await _terminate(process)
                 raise
         return status if status >= 0 else 128 - status
 
-    def _failed(self, error: OSError) -> int:
+    def _report(self, error: OSError) -> int:
         name = escape(self._argv[0])
         self._diagnose(Text(f"cannot run {name}: {error.strerror or error}", style="bold red"))
         is_missing = isinstance(error, FileNotFoundError)
         return ExitCode.NO_COMMAND if is_missing else ExitCode.CANNOT_RUN
 
 
-def missing(argv: tuple[str, ...]) -> tuple[ExitCode, str]:
-    """Why a command cannot be run, as far as that can be told before its mesh is up, with the
-    status to end with; `OK` if nothing is known against it."""
+def check_runnable(argv: tuple[str, ...]) -> tuple[ExitCode, str]:
+    """Check a command before its mesh comes up.
+
+    Returns:
+        The exit status and the reason if it cannot run, else `OK` and an empty text.
+    """
     name = escape(argv[0])
     if shutil.which(argv[0]) is not None:
         return ExitCode.OK, ""
     if os.path.exists(argv[0]):
-        return ExitCode.CANNOT_RUN, f"the command {name} is no program that can be run"
-    return ExitCode.NO_COMMAND, f"the command {name} was not found"
+        return ExitCode.CANNOT_RUN, f"{name} is not an executable file"
+    return ExitCode.NO_COMMAND, f"command not found: {name}"
 
 
-async def _put_down(process: anyio.abc.Process) -> None:
+async def _terminate(process: anyio.abc.Process) -> None:
     try:
         process.terminate()
-        with anyio.move_on_after(_GRACE):
+        with anyio.move_on_after(_TERMINATE_TIMEOUT):
             await process.wait()
             return
         process.kill()
@@ -110,7 +115,7 @@ async def _put_down(process: anyio.abc.Process) -> None:
 
 
 def _is_in_foreground() -> bool:
-    """Whether keys typed at the terminal signal this process and the command alike."""
+    """Return whether the terminal signals this process and the command alike."""
     try:
         fd = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:

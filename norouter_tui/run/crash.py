@@ -1,4 +1,4 @@
-"""The last resort: a fault of this program becomes one line on stderr and a file to report."""
+"""The last resort: an internal error becomes one line on stderr and a file to report."""
 
 from __future__ import annotations
 
@@ -20,36 +20,35 @@ from norouter_tui import __version__
 
 
 class CrashReporter:
-    """Writes tracebacks to a log file, or to stderr with `debug`; says so in one line."""
+    """Writes tracebacks to a file, or to stderr with `debug`, and prints a line about each."""
 
     def __init__(self) -> None:
         self.debug = False
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def report(self, error: BaseException, where: str = "") -> None:
-        """Tells of `error`; the same error twice is told once."""
+        """Report `error`, unless the same error has been reported before."""
         text = "".join(traceback.format_exception(error))
         first = _innermost(error)
         what = escape(f"{type(first).__name__}: {first}".strip(": "))
-        if what in self._told or len(self._told) > 100:
+        if what in self._reported or len(self._reported) > 100:
             return
-        self._told.add(what)
-        self._tell(what, where, text)
+        self._reported.add(what)
+        self._print(what, where, text)
 
-    def _tell(self, what: str, where: str, text: str) -> None:
+    def _print(self, what: str, where: str, text: str) -> None:
         place = f" in {escape(where)}" if where else ""
         if self.debug:
-            _say(f"{text}norouter: internal error{place}: {what}")
+            _write_stderr(f"{text}norouter: internal error{place}: {what}")
             return
         path = _write_log(text)
-        kept = f"the traceback is in {path}" if path else "run it again with --debug"
-        _say(
-            f"norouter: internal error{place}: {what} - this is a fault of norouter, "
-            f"please report it to the project; {kept}"
+        kept = f"The traceback is in {path}" if path else "Run again with --debug for the traceback"
+        _write_stderr(
+            f"norouter: internal error{place}: {what}; please report it to the project. {kept}"
         )
 
     def install(self) -> None:
-        """Takes over every place where Python would print a traceback by itself."""
+        """Handle every error that Python would otherwise print with a traceback."""
         threading.excepthook = self._on_thread
         sys.unraisablehook = self._on_unraisable
         sys.excepthook = self._on_exception
@@ -58,7 +57,7 @@ class CrashReporter:
         logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
     def watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Takes over the errors that an event loop would log with a traceback."""
+        """Handle the errors that an event loop would log with a traceback."""
         loop.set_exception_handler(self._on_loop)
 
     def _on_exception(
@@ -80,11 +79,11 @@ class CrashReporter:
         if isinstance(error, BaseException):
             self.report(error, str(context.get("message", "")))
         elif self.debug:
-            _say(f"norouter: {escape(str(context.get('message', '')))}")
+            _write_stderr(f"norouter: {escape(str(context.get('message', '')))}")
 
 
 class _OneLine(logging.Formatter):
-    """A record without its traceback; those belong in the crash log."""
+    """Formats a record without its traceback, which goes to the crash reporter."""
 
     def format(self, record: logging.LogRecord) -> str:
         if record.exc_info and record.exc_info[1] is not None:
@@ -94,7 +93,7 @@ class _OneLine(logging.Formatter):
 
 
 reporter = CrashReporter()
-"""The one of this process."""
+"""The reporter of this process."""
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -103,23 +102,23 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _say(line: str) -> None:
+def _write_stderr(line: str) -> None:
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass  # nobody is left to be told
+        pass  # stderr has gone
 
 
 def _write_log(text: str) -> Path | None:
     name = time.strftime(f"crash-%Y%m%d-%H%M%S-{os.getpid()}.log")
     head = f"norouter {__version__}, Python {sys.version}, {sys.platform}\n\n"
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    nofollow = getattr(os, "O_NOFOLLOW", 0)  # the temporary folder is everybody's
-    for folder in (Path(state) / "norouter", Path(tempfile.gettempdir())):
-        path = folder / name
+    nofollow = getattr(os, "O_NOFOLLOW", 0)  # others can write to the temporary directory
+    for directory in (Path(state) / "norouter", Path(tempfile.gettempdir())):
+        path = directory / name
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | nofollow, 0o600)
             with open(fd, "a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(head + text + "\n")

@@ -1,4 +1,4 @@
-"""`norouter run --detach`: the mesh in the background, once it is known whether it came up."""
+"""`norouter run --detach`: go to the background once the mesh is up."""
 
 from __future__ import annotations
 
@@ -19,64 +19,67 @@ import platformdirs
 from norouter_core.errors import NorouterError
 from norouter_tui.exit_codes import ExitCode
 
-_KEPT_LOGS = 20
-_TICK = 0.1
-"""Seconds between two looks at the log while it is waited."""
+_MAX_LOGS = 20
+_POLL_INTERVAL = 0.1
+"""Seconds between two looks at the log."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class DetachError(NorouterError):
-    """There can be no run in the background here; the text says why."""
+    """A run cannot go to the background here; the text says why."""
 
 
 class StartReport:
-    """What the run in the background tells the one that was started in the foreground."""
+    """Reports from the background process to the one in the foreground."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     def pid(self) -> None:
-        self._say(f"pid {os.getpid()}\n")
+        self._write(f"pid {os.getpid()}\n")
 
     def ready(self) -> None:
-        """The mesh is ready: nobody is told of anything any more."""
-        self._say("ready\n")
+        """Report that the mesh is ready, and close the report."""
+        self._write("ready\n")
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     def ended(self, status: int) -> None:
-        """The run has ended. Harmless once it was ready.
+        """Report the end of the run; does nothing after `ready`.
 
-        The end of the process is what closes this: who waits must not go on before."""
-        self._say(f"ended {status}\n")
+        The report stays open until the process ends, which is what the foreground waits for.
+        """
+        self._write(f"ended {status}\n")
 
-    def _say(self, line: str) -> None:
-        with suppress(OSError):  # whoever waited has gone
+    def _write(self, line: str) -> None:
+        with suppress(OSError):  # the foreground process has gone
             if self._fd >= 0:
                 os.write(self._fd, line.encode())
 
 
-def detached(name: str, run: Callable[[StartReport], int]) -> int:
-    """Calls `run` in a process of its own, in the background: without a terminal, stdout and stderr
-    in a log file. To be called before any thread has been started.
+def run_detached(name: str, run: Callable[[StartReport], int]) -> int:
+    """Call `run` in a background process, without a terminal, with its output in a log file.
 
-    Returns twice: in the background what `run` returned; in the foreground once the mesh is ready,
-    with 0, or once the run has failed, with its status; the log is shown until then, and after
-    that the process id and the log file are told on stdout.
+    Call it before any thread has been started. Until the mesh is ready, the foreground process
+    shows the log; then it prints the process id and the log file on stdout.
 
     Args:
-        name: of the mesh, for the log file's name.
+        name: of the mesh, for the name of the log file.
+
+    Returns:
+        Twice: in the background what `run` returned; in the foreground 0 once the mesh is ready, or
+        the exit status of the run once it has failed.
 
     Raises:
         DetachError: the system has no `fork`, or the log cannot be written.
     """
     if not hasattr(os, "fork"):
-        raise DetachError("this system has no fork; start it as a service instead")
+        raise DetachError("this system has no fork; run norouter as a service instead")
     try:
         path, log = _open_log(name)
     except OSError as error:
-        message = f"the log {error.filename} cannot be written: {error.strerror}"
+        message = f"cannot write the log {error.filename}: {error.strerror}"
         raise DetachError(message) from None
     reading, writing = os.pipe()
     sys.stdout.flush()
@@ -101,7 +104,7 @@ def detached(name: str, run: Callable[[StartReport], int]) -> int:
 
 def _leave_terminal(log: BinaryIO) -> None:
     os.setsid()
-    # Twice, so that no terminal that is ever opened becomes this process's own.
+    # Not a session leader, so that no terminal it opens becomes its controlling terminal.
     if os.fork():
         os._exit(0)
     null = os.open(os.devnull, os.O_RDWR)
@@ -110,33 +113,33 @@ def _leave_terminal(log: BinaryIO) -> None:
         os.dup2(log.fileno(), number)
     os.close(null)
     log.close()
-    # As a job in the background of some shells it was started with these ignored.
+    # Some shells start background jobs with these ignored.
     for name in (signal.SIGINT, signal.SIGHUP):
         signal.signal(name, signal.SIG_DFL)
 
 
-def log_folder() -> Path:
+def log_directory() -> Path:
     return platformdirs.user_state_path("norouter", False) / "log"
 
 
 def _open_log(name: str) -> tuple[Path, BinaryIO]:
-    folder = log_folder()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _drop_old(folder)
+    directory = log_directory()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_old_logs(directory)
     short = _UNSAFE.sub("_", name)[:60].strip("._") or "mesh"
-    path = folder / f"{short}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    path = directory / f"{short}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     return path, os.fdopen(fd, "ab")
 
 
-def _drop_old(folder: Path) -> None:
-    logs = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    for path in logs[: -_KEPT_LOGS + 1]:
+def _remove_old_logs(directory: Path) -> None:
+    logs = sorted(directory.glob("*.log"), key=lambda path: path.stat().st_mtime)
+    for path in logs[: -_MAX_LOGS + 1]:
         path.unlink(missing_ok=True)
 
 
 class _Foreground:
-    """Waits for the run in the background, and shows its log meanwhile."""
+    """Shows the log of the background process until that is ready or has failed."""
 
     def __init__(self, reading: int, log: Path) -> None:
         self._reading = reading
@@ -147,28 +150,28 @@ class _Foreground:
     def wait(self) -> int:
         before = signal.signal(signal.SIGINT, self._interrupt)
         try:
-            with open(self._path, "rb") as shown, open(self._reading, "rb", buffering=0) as told:
-                said = self._follow(shown, told)
-                _show(shown)
+            with open(self._path, "rb") as log, open(self._reading, "rb", buffering=0) as report:
+                lines = self._follow(log, report)
+                _show(log)
         finally:
             signal.signal(signal.SIGINT, before)
-        if "ready" in said:
+        if "ready" in lines:
             sys.stdout.write(
-                f"norouter runs in the background: pid {self._pid}, log {self._path}\n"
+                f"norouter is running in the background: pid {self._pid}, log {self._path}\n"
             )
             return ExitCode.OK
         if self._is_interrupted:
             return ExitCode.INTERRUPTED
-        ended = next((line for line in said if line.startswith("ended ")), "")
-        sys.stderr.write(f"norouter: nothing runs in the background; the log is {self._path}\n")
+        ended = next((line for line in lines if line.startswith("ended ")), "")
+        sys.stderr.write(f"norouter: the run failed and has ended; the log is {self._path}\n")
         return int(ended.partition(" ")[2]) if ended else ExitCode.INTERNAL
 
-    def _follow(self, shown: BinaryIO, told: BinaryIO) -> list[str]:
-        """Every line that the run told, up to its end."""
+    def _follow(self, log: BinaryIO, report: BinaryIO) -> list[str]:
+        """Show the log and return the lines of the report, once that has ended."""
         text = b""
         while True:
-            if select.select([told], [], [], _TICK)[0]:
-                chunk = told.read(4096)
+            if select.select([report], [], [], _POLL_INTERVAL)[0]:
+                chunk = report.read(4096)
                 text += chunk
                 if not chunk:
                     return text.decode().splitlines()
@@ -176,7 +179,7 @@ class _Foreground:
                     self._pid = int(text.split(b"\n")[0].split()[1])
                     if self._is_interrupted:
                         self._stop()
-            _show(shown)
+            _show(log)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._is_interrupted = True

@@ -1,4 +1,4 @@
-"""`norouter -e`: a temporary manifest in an editor, run after each change."""
+"""`norouter -e`: edit a temporary manifest and run it after each change."""
 
 from __future__ import annotations
 
@@ -26,49 +26,49 @@ from norouter_tui.run.documents import example, load_manifest
 from norouter_tui.run.headless import RunOptions, run_loaded
 
 _EDITORS = ("sensible-editor", "editor", "vi", "nano", "emacs")
-"""Where neither VISUAL nor EDITOR names one."""
+"""Tried if neither VISUAL nor EDITOR is set."""
 
 
 class EditorFailed(NorouterError):
-    """No editor could be started, or it ended with an error; the text says which."""
+    """The editor could not be started, or failed; the text says which."""
 
 
 def edit_and_run(options: RunOptions) -> int:
-    """Opens the example manifest in an editor and runs what was made of it.
+    """Open the example manifest in an editor and run the result; return the exit status.
 
-    RETURN stops the mesh and opens the editor again. The file stays, unless nothing was changed.
+    RETURN stops the mesh and opens the editor again. The file is kept if it was changed.
     """
     say = line_printer(sys.stderr)
     number, name = tempfile.mkstemp(prefix="norouter-", suffix=".yaml")
     original = (modeline() + example()).encode()
     with open(number, "wb") as file:
         file.write(original)
-    session = _Session(Path(name), say, options)
-    # From here on an interrupt must not end the program before it has told where the file is, nor
-    # come in the middle of what it tells: it is noted, and acted on where the program waits.
-    before = signal.signal(signal.SIGINT, session.note_interrupt)
+    loop = _EditLoop(Path(name), say, options)
+    # From here on an interrupt must not end the program before it has printed where the file is:
+    # it is noted, and acted on while the program waits.
+    before = signal.signal(signal.SIGINT, loop.note_interrupt)
     try:
-        return session.run()
+        return loop.run()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     finally:
-        _tell_end(Path(name), original, say)
+        _print_outcome(Path(name), original, say)
         signal.signal(signal.SIGINT, before)
 
 
-def _tell_end(path: Path, original: bytes, say: PrintLine) -> None:
+def _print_outcome(path: Path, original: bytes, say: PrintLine) -> None:
     try:
         unchanged = path.read_bytes() == original
     except OSError as error:
-        return say(Text(f"the manifest {path} cannot be read any more: {error.strerror}"))
+        return say(Text(f"cannot read the manifest {path}: {error.strerror}"))
     if unchanged:
         path.unlink()
-        return say(Text("the example was not changed: nothing is kept"))
-    say(Text(f"the manifest is kept: {path}", style="bold"))
+        return say(Text("the example was not changed; nothing is kept"))
+    say(Text(f"the manifest is kept in {path}", style="bold"))
 
 
-class _Session:
-    """Editor and mesh in turn, over one file."""
+class _EditLoop:
+    """Runs the editor and the mesh in turn on one file."""
 
     def __init__(self, path: Path, say: PrintLine, options: RunOptions) -> None:
         self._path = path
@@ -77,7 +77,7 @@ class _Session:
         self._interrupted = False
 
     def note_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler."""
+        """Handle SIGINT."""
         self._interrupted = True
 
     def run(self) -> int:
@@ -89,32 +89,32 @@ class _Session:
             except (EditorFailed, OSError) as error:
                 self._say(Text(f"norouter: {escape(str(error))}", style="bold red"))
                 return ExitCode.USAGE
-            # Only the untouched example is not run: whoever looks at a mesh's manifest again
-            # wants the mesh back.
+            # Only the untouched example is not run; a mesh whose manifest was merely looked at
+            # comes back.
             if text == before:
                 return ExitCode.OK
             before = b""
-            code, again = self._use(load_manifest(str(self._path), self._say))
+            status, again = self._run_once(load_manifest(str(self._path), self._say))
             if not again:
-                return code
+                return status
 
-    def _use(self, loaded: Loaded | None) -> tuple[int, bool]:
-        """How this turn ended, and whether the editor is wanted again."""
+    def _run_once(self, loaded: Loaded | None) -> tuple[int, bool]:
+        """Return the exit status, and whether to open the editor again."""
         if loaded is None or not loaded.spec.hosts:
-            line = f"nothing is run; {self._path} keeps it: RETURN opens it again, Ctrl-C ends"
+            line = f"not run; the manifest is in {self._path}: RETURN edits it again, Ctrl-C quits"
             self._say(Text(line, style="bold"))
-            return ExitCode.USAGE, self._returned()
-        line = f"running {self._path}: RETURN stops the mesh and opens it again, Ctrl-C ends it"
+            return ExitCode.USAGE, self._wait_for_return()
+        line = f"running {self._path}: RETURN stops the mesh and edits it again, Ctrl-C quits"
         self._say(Text(line, style="bold"))
         return run_loaded(loaded, self._options, reopen=True)
 
-    def _returned(self) -> bool:
-        """Waits for RETURN; False at the end of stdin."""
+    def _wait_for_return(self) -> bool:
+        """Wait for RETURN; return False at the end of stdin."""
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             if self._interrupted:
                 raise KeyboardInterrupt
-            # Unbuffered: what is typed after this line is the next reader's.
+            # Unbuffered: what follows this line is for the next reader.
             while byte := os.read(0, 1):
                 if byte in b"\r\n":
                     return True
@@ -124,39 +124,39 @@ class _Session:
 
 
 def edit(path: Path) -> None:
-    """Opens `path` in the editor of VISUAL or EDITOR, and waits for its end.
+    """Open `path` in the editor of VISUAL or EDITOR, and wait for it to exit.
 
     Raises:
-        EditorFailed: there is no editor, or it ended with an error.
+        EditorFailed: there is no editor, or it failed.
     """
-    command = _command()
-    with _interrupts_are_the_editors():
+    command = _editor()
+    with _interrupts_left_to_editor():
         try:
             status = subprocess.call([*command, str(path)])
         except OSError as error:
-            message = f"the editor {command[0]} cannot be started: {error.strerror}"
+            message = f"cannot start the editor {command[0]}: {error.strerror}"
             raise EditorFailed(f"{message}; set VISUAL or EDITOR") from None
     if status:
-        raise EditorFailed(f"the editor {command[0]} ended with status {status}: nothing is run")
+        raise EditorFailed(f"the editor {command[0]} exited with status {status}; nothing was run")
 
 
-def _command() -> list[str]:
+def _editor() -> list[str]:
     for variable in ("VISUAL", "EDITOR"):
         try:
             words = shlex.split(os.environ.get(variable, ""))
         except ValueError as error:
-            raise EditorFailed(f"{variable} cannot be split into words: {error}") from None
+            raise EditorFailed(f"{variable} is not a valid command: {error}") from None
         if words:
             return words
     for name in _EDITORS:
         if found := shutil.which(name):
             return [found]
-    raise EditorFailed("there is no editor; set VISUAL or EDITOR to the command of one")
+    raise EditorFailed("no editor found; set VISUAL or EDITOR")
 
 
 @contextmanager
-def _interrupts_are_the_editors() -> Iterator[None]:
-    # A handler, and not SIG_IGN, which the editor would inherit.
+def _interrupts_left_to_editor() -> Iterator[None]:
+    # A handler rather than SIG_IGN, which the editor would inherit.
     before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
         yield

@@ -1,5 +1,7 @@
-"""What a program needs to find its way in a mesh: proxies, addresses and names, as variables of its
-environment. `docs/scripts.md` lists them."""
+"""Environment variables for programs in a mesh: proxies, addresses, names.
+
+`docs/scripts.md` documents them.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,15 @@ from norouter_core.model import Host, HostSpec, MeshSpec, ProxySpec
 from norouter_core.names.texts import hostaliases_file
 
 _NO_PROXY = "localhost,127.0.0.1,::1"
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
-_ALIASES_LIMIT = 1 << 20
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+_MAX_ALIASES = 1 << 20
 
 
 def with_proxy(spec: MeshSpec) -> MeshSpec:
-    """`spec` with an HTTP proxy on this machine, at a free port of 127.0.0.1 where it has none;
-    also with this machine, where no host is it (and a VIP is left for it)."""
+    """Return `spec` with an HTTP proxy on this machine, at a free port of 127.0.0.1 if it has none.
+
+    If no host is this machine, one is added, unless no VIP is left for it.
+    """
     hosts = list(spec.effective())
     if any(host.is_local and host.http for host in hosts):
         return spec
@@ -57,23 +61,24 @@ def _free_name(spec: MeshSpec) -> str:
 
 
 def variables(hosts: Iterable[Host], status: Status, manifest: str) -> dict[str, str]:
-    """The environment of a mesh that is up. `manifest` is its path, or empty."""
+    """Return the variables for a mesh that is up. `manifest` is its path, or empty."""
     hosts = list(hosts)
     here = {host.name for host in hosts if host.is_local}
     listeners = [listener for listener in status.listeners if listener.on_host in here]
-    said = {
+    result = {
         "NOROUTER_PID": str(os.getpid()),
         "NOROUTER_MANIFEST": os.path.abspath(manifest) if manifest else "",
         "NOROUTER_HOSTS": " ".join(host.name for host in hosts),
     }
     for host in hosts:
         for name in (host.name, *host.aliases):
-            said.setdefault(f"NOROUTER_VIP_{_word(name)}", host.vip)
+            result.setdefault(f"NOROUTER_VIP_{_variable(name)}", host.vip)
     for listener in listeners:
         if listener.service == "port" and "/" not in listener.listen and _is_up(listener):
             port = listener.listen.rpartition(":")[2]
-            said.setdefault(f"NOROUTER_ADDRESS_{_word(listener.to_host)}_{port}", _place(listener))
-    return said | _proxies(hosts, listeners)
+            name = f"NOROUTER_ADDRESS_{_variable(listener.to_host)}_{port}"
+            result.setdefault(name, _address(listener))
+    return result | _proxies(hosts, listeners)
 
 
 def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, str]:
@@ -90,43 +95,42 @@ def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, st
             user, _, password = (auths[key] or "").partition(":")
             login = f"{quote(user, '')}:{quote(password, '')}@" if user else ""
             scheme = "http" if listener.service == "http" else "socks5h"
-            urls.setdefault(listener.service, f"{scheme}://{login}{_place(listener)}")
-    said = {f"NOROUTER_{kind.upper()}_PROXY": url for kind, url in urls.items()}
+            urls.setdefault(listener.service, f"{scheme}://{login}{_address(listener)}")
+    own = {f"NOROUTER_{kind.upper()}_PROXY": url for kind, url in urls.items()}
     usual: dict[str, str] = {}
     if "http" in urls:
         usual = {"http_proxy": urls["http"], "https_proxy": urls["http"]}
     if urls:
-        # An HTTP proxy first: it carries any TCP, and not every client knows SOCKS.
+        # The HTTP proxy first: it carries any TCP, and some clients do not support SOCKS.
         usual["all_proxy"] = urls.get("http") or urls["socks"]
-        # Not what was in it before: names that were reached directly may be the mesh's now.
+        # Without its earlier value: names in it may belong to the mesh now.
         usual["no_proxy"] = _NO_PROXY
-    return said | usual | {name.upper(): value for name, value in usual.items()}
+    return own | usual | {name.upper(): value for name, value in usual.items()}
 
 
 def _is_up(listener: ListenerStatus) -> bool:
     return listener.state in (ListenerState.BOUND, ListenerState.SHARED)
 
 
-def _place(listener: ListenerStatus) -> str:
-    """Where to connect, `IP:PORT`."""
+def _address(listener: ListenerStatus) -> str:
+    """Return where to connect, `IP:PORT`."""
     host, _, port = (listener.bound or listener.listen).rpartition(":")
-    return f"{_EVERYWHERE.get(host, host)}:{port}"
+    return f"{_WILDCARDS.get(host, host)}:{port}"
 
 
-def _word(name: str) -> str:
+def _variable(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
-def exports(said: dict[str, str]) -> Iterator[str]:
-    """Variables as lines that a shell can read in."""
-    for name, value in said.items():
+def exports(values: dict[str, str]) -> Iterator[str]:
+    """Yield variables as lines for a shell to source."""
+    for name, value in values.items():
         yield f"export {name}={shlex.quote(value)}"
 
 
 @contextmanager
 def host_aliases(hosts: Iterable[Host]) -> Iterator[dict[str, str]]:
-    """`HOSTALIASES` with a file of its own, which holds the mesh's names and what the user's has;
-    the file goes at the end."""
+    """Provide `HOSTALIASES`: a temporary file with the names of the mesh and the user's own."""
     text = hostaliases_file(hosts, _existing())
     number, name = tempfile.mkstemp(prefix="norouter-", suffix=".hostaliases")
     try:
@@ -142,6 +146,6 @@ def _existing() -> str:
     path = Path(os.environ.get("HOSTALIASES", ""))
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
-            return file.read(_ALIASES_LIMIT)
+            return file.read(_MAX_ALIASES)
     except OSError:
         return ""

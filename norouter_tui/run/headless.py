@@ -1,4 +1,4 @@
-"""A mesh without a screen: bring it up, tell what happens, end with an exact exit status."""
+"""A mesh without a screen: bring it up, print what happens, exit with an exact status."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.json_lines import JsonLines
-from norouter_tui.output.printer import Printer, Say, not_ready_lines
-from norouter_tui.output.writers import line_printer
-from norouter_tui.run.child_command import PATIENCE, ChildCommand, missing
-from norouter_tui.run.detach import DetachError, StartReport, detached
+from norouter_tui.output.printer import Printer, not_ready_lines
+from norouter_tui.output.writers import PrintLine, line_printer
+from norouter_tui.run.child_command import READY_TIMEOUT, ChildCommand, check_runnable
+from norouter_tui.run.detach import DetachError, StartReport, run_detached
 from norouter_tui.run.documents import load_manifest
 from norouter_tui.run.environment import with_proxy
 from norouter_tui.run.process import STOPPING, run_async
-from norouter_tui.run.readiness import NotOurs, Readiness
+from norouter_tui.run.readiness import ForeignFile, Readiness
 from norouter_tui.run.reload import Reloading
 from norouter_tui.run.session_host import SessionHost
 
@@ -43,9 +43,15 @@ _EXIT_TIMEOUT = 0.25
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `norouter run` was asked for. `wait_ready` is in seconds; `control` opens the control
-    socket, `watch` loads the manifest again whenever it changes, `command` runs once all is ready,
-    and ends the run."""
+    """The options of `norouter run`.
+
+    Attributes:
+        wait_ready: seconds for the mesh to be ready; None for no limit.
+        control: whether to open the control socket.
+        watch: whether to reload the manifest when it changes.
+        command: runs once all is ready, and ends the run when it ends.
+        ready_file: exists while the mesh is ready; empty for none.
+    """
 
     wait_ready: float | None = None
     as_json: bool = False
@@ -60,31 +66,32 @@ class RunOptions:
 
     @property
     def ready_timeout(self) -> float | None:
-        """Seconds for the mesh to be ready; None waits for it as long as it takes."""
+        """Seconds for the mesh to be ready; None for no limit."""
         if self.wait_ready is None and (self.command or self.detach):
-            return PATIENCE
+            return READY_TIMEOUT
         return self.wait_ready
 
 
 class EventSink(Protocol):
-    """What shows events."""
+    """Shows events."""
 
     def show(self, event: Event) -> None: ...
     def missed(self, number: int) -> None: ...
 
 
 def run_file(file: str, options: RunOptions) -> int:
-    """Runs the mesh of a manifest until it is asked to end, or its command has ended."""
+    """Run the mesh of a manifest until a signal or the end of its command; return the status."""
     say = line_printer(sys.stderr)
-    status, trouble = missing(options.command) if options.command else (ExitCode.OK, "")
-    if status is not ExitCode.OK:
-        say(Text(f"norouter: {trouble}: nothing was started", style="bold red"))
-        return status
+    if options.command:
+        status, reason = check_runnable(options.command)
+        if status is not ExitCode.OK:
+            say(Text(f"norouter: {reason}; nothing was started", style="bold red"))
+            return status
     loaded = load_manifest(file, say)
     if loaded is None:
         return ExitCode.USAGE
     if not loaded.spec.hosts:
-        text = f"{escape(loaded.name)}: there is no host to bring up, as warned of above"
+        text = f"{escape(loaded.name)}: no hosts to bring up; see the warning above"
         say(Text(text, style="bold red"))
         return ExitCode.USAGE
     readiness = Readiness("" if file == "-" else file, options.ready_file)
@@ -93,8 +100,8 @@ def run_file(file: str, options: RunOptions) -> int:
         if not options.detach:
             return _run(loaded, options, readiness)
         name = os.path.basename(loaded.name).partition(".")[0]
-        return detached(name, lambda report: _run(loaded, options, readiness, report))
-    except (NotOurs, DetachError) as error:
+        return run_detached(name, lambda report: _run(loaded, options, readiness, report))
+    except (ForeignFile, DetachError) as error:
         say(Text(f"norouter: {escape(str(error))}", style="bold red"))
         return ExitCode.USAGE
 
@@ -103,11 +110,11 @@ def _run(
     loaded: Loaded, options: RunOptions, readiness: Readiness, report: StartReport | None = None
 ) -> int:
     if report is not None:
-        readiness.call = report.ready
+        readiness.on_ready = report.ready
     try:
         return run_loaded(loaded, options, readiness=readiness)[0]
     finally:
-        readiness.over()
+        readiness.end()
 
 
 def run_loaded(
@@ -117,11 +124,14 @@ def run_loaded(
     reopen: bool = False,
     readiness: Readiness | None = None,
 ) -> tuple[int, bool]:
-    """Runs the mesh of a manifest that has hosts; how it ended, and whether by RETURN.
+    """Run the mesh of a manifest that has hosts.
 
     Args:
-        reopen: a line on stdin stops the mesh in order.
-        readiness: told when the mesh is ready.
+        reopen: whether a line on stdin stops the mesh.
+        readiness: learns when the mesh is ready.
+
+    Returns:
+        The exit status, and whether a line on stdin ended the run.
     """
     out, err = writers.open_writers()
     paint_out, paint_err = writers.painter(sys.stdout), writers.painter(sys.stderr)
@@ -161,7 +171,7 @@ def run_loaded(
 
 def _document(loaded: Loaded, options: RunOptions) -> Document:
     if options.command and (spec := with_proxy(loaded.spec)) != loaded.spec:
-        # This mesh is no more what the file says, and is never to be saved there.
+        # This mesh differs from the file, and must never be saved there.
         return Document.empty(spec)
     return Document.of(loaded)
 
@@ -184,7 +194,7 @@ class HeadlessRun:
         self,
         options: RunOptions,
         sinks: list[EventSink],
-        diagnose: Say,
+        diagnose: PrintLine,
         *,
         command: ChildCommand | None = None,
         readiness: Readiness | None = None,

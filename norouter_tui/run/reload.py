@@ -20,29 +20,29 @@ from norouter_tui.output.writers import PrintLine
 from norouter_tui.run.documents import load_manifest
 
 INTERVAL = 0.3
-"""Seconds between two looks at a watched file, which is read once it has rested so long."""
+"""Seconds between two looks at a watched file, and without a change before it is read."""
 
 
 class Reloading:
-    """Makes the mesh that of its manifest again, where that has changed: when a SIGHUP asks for it,
-    or by itself. Streams that the change does not touch stay up; a manifest with mistakes is told
-    of, and the mesh runs on as it was.
+    """Reloads the manifest of a mesh on SIGHUP, or when the file changes.
+
+    Streams that the change does not touch stay up. If the manifest has errors, they are printed,
+    and the mesh stays as it is.
 
     Args:
-        session: of the mesh; nothing can be loaded if it has no file.
-        say: takes lines for a person.
-        hangs_up: called when the terminal has gone, which a SIGHUP may mean as well.
+        session: of the mesh.
+        say: takes lines for the user.
+        hang_up: called when SIGHUP means that the terminal has gone.
     """
 
-    def __init__(self, session: Session, say: PrintLine, hangs_up: Callable[[], None]) -> None:
+    def __init__(self, session: Session, say: PrintLine, hang_up: Callable[[], None]) -> None:
         self._session = session
         self._say = say
-        self._hangs_up = hangs_up
+        self._hang_up = hang_up
         self._loading = anyio.Lock()
 
     async def on_signal(self) -> None:
-        """Reloads at every SIGHUP, until cancelled. One that was ignored from the beginning, as
-        nohup has it, still is."""
+        """Reload at every SIGHUP, until cancelled, unless it is ignored, as under nohup."""
         number = getattr(signal, "SIGHUP", None)
         if number is None or signal.getsignal(number) is signal.SIG_IGN:
             return
@@ -50,44 +50,43 @@ class Reloading:
         with anyio.open_signal_receiver(number) as signals:
             async for _ in signals:
                 if had_terminal and not _has_terminal():
-                    self._hangs_up()
+                    self._hang_up()
                 elif self._session.document.path:
                     await self.load()
                 else:
-                    self._say(Text("SIGHUP: this mesh has no file that could be loaded again"))
+                    self._say(Text("SIGHUP: this mesh has no file to reload"))
 
     async def on_change(self) -> None:
-        """Reloads whenever the file has changed, until cancelled; over live changes that nobody has
-        saved it does not."""
-        seen = await self._look()
+        """Reload when the file has changed, until cancelled; never over unsaved live changes."""
+        seen = await self._fingerprint()
         while True:
             await anyio.sleep(INTERVAL)
-            now = await self._look()
+            now = await self._fingerprint()
             if now == seen:
                 continue
-            while (later := await self._rested()) != now:
+            while (later := await self._fingerprint_later()) != now:
                 now = later
             seen = now
-            if now is not None and not await self._is_known():
-                await self._changed()
+            if now is not None and not await self._is_current():
+                await self._load_if_saved()
 
-    async def _changed(self) -> None:
+    async def _load_if_saved(self) -> None:
         if not self._session.unsaved:
             await self.load()
             return
         path = self._session.document.path
         text = (
-            f"{escape(path)} has changed, and so has the mesh, unsaved: the file is not loaded "
-            f"(norouter ctl --yes load {escape(path)} does so all the same)"
+            f"{escape(path)} has changed, but the mesh has unsaved changes; not reloaded "
+            f"(to discard them: norouter ctl --yes load {escape(path)})"
         )
         self._say(Text(text, style="yellow"))
 
     async def load(self) -> None:
-        """Reloads now."""
+        """Reload now."""
         path = self._session.document.path
         async with self._loading:
             if await asyncio.to_thread(load_manifest, path, self._say) is None:
-                self._say(Text("the mesh runs on as it was", style="bold"))
+                self._say(Text("the mesh stays as it is", style="bold"))
                 return
             call = build_call("load", file=path)
             outcome = await self._session.run(call, _nothing, confirmed=True)
@@ -97,20 +96,20 @@ class Reloading:
         else:
             self._say(Text(escape(outcome.message)))
 
-    async def _rested(self) -> tuple[int, ...] | None:
+    async def _fingerprint_later(self) -> tuple[int, ...] | None:
         await anyio.sleep(INTERVAL)
-        return await self._look()
+        return await self._fingerprint()
 
-    async def _look(self) -> tuple[int, ...] | None:
-        return await asyncio.to_thread(_marks, self._session.document.path)
+    async def _fingerprint(self) -> tuple[int, ...] | None:
+        return await asyncio.to_thread(_file_fingerprint, self._session.document.path)
 
-    async def _is_known(self) -> bool:
-        """Whether the file holds what was loaded from it, or saved, last."""
+    async def _is_current(self) -> bool:
+        """Return whether the file holds what was last loaded from it or saved to it."""
         return await asyncio.to_thread(self._session.document.is_current)
 
 
-def _marks(path: str) -> tuple[int, ...] | None:
-    """What changes with a file; None while there is none."""
+def _file_fingerprint(path: str) -> tuple[int, ...] | None:
+    """Return values that change when a file does; None if there is no file."""
     try:
         status = Path(path).stat()
     except OSError:
@@ -119,7 +118,7 @@ def _marks(path: str) -> tuple[int, ...] | None:
 
 
 def _has_terminal() -> bool:
-    """Whether this process has a controlling terminal (which is still there)."""
+    """Return whether this process has a controlling terminal that still exists."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
     except OSError:

@@ -159,14 +159,14 @@ def test_a_manifest_is_loaded_again_while_it_runs(
     manifest.write_text(text + "\nhosts: [")
     line = _errors(run, "mesh.yaml:")
     assert line.startswith(f"{manifest}:"), line
-    _errors(run, "the mesh runs on as it was")
+    _errors(run, "the mesh stays as it is")
     assert _ports(runtime) == {18081}
     manifest.write_text(text.replace("18080:", "18082:"))
     _errors(run, "loaded")
     # Edited live: what comes from the file is told of, and left.
     _said(runtime, "port add web 18090:127.0.0.1:9")
     manifest.write_text(text)
-    _errors(run, "unsaved: the file is not loaded")
+    _errors(run, "unsaved changes; not reloaded")
     run.send_signal(signal.SIGHUP)
     _errors(run, "loaded")
     assert _ports(runtime) == {18080}

@@ -56,7 +56,7 @@ def test_an_example_that_is_left_as_it_is_runs_nothing_and_leaves_nothing(
 ) -> None:
     done = norouter("-e", env=editor)
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "the example was not changed: nothing is kept\n"
+    assert done.stderr == "the example was not changed; nothing is kept\n"
     seen = (texts / "seen").read_text()
     assert seen.startswith("# yaml-language-server: $schema=file:///")
     assert seen.partition("\n")[2] == norouter("show-example").stdout
@@ -79,7 +79,7 @@ def test_a_change_is_run_and_return_opens_it_again(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert f"the manifest is kept: {path}\n" in err and "Traceback" not in err
+    assert f"the manifest is kept in {path}\n" in err and "Traceback" not in err
     assert (texts / "seen").read_text().endswith(first)
     assert Path(path).read_text().endswith("# again\n")
 
@@ -95,8 +95,8 @@ def test_a_broken_manifest_is_told_of_and_can_be_mended(
     process.stdin.write("\n\n")
     process.stdin.flush()
     assert ":1:18: " in _until(process.stderr, "1.2.3")
-    assert "RETURN opens it again" in _until(process.stderr, "nothing is run")
-    assert "RETURN opens it again" in _until(process.stderr, "nothing is run")
+    assert "RETURN edits it again" in _until(process.stderr, "not run; ")
+    assert "RETURN edits it again" in _until(process.stderr, "not run; ")
     _until(process.stdout, "ready: 2 hosts, 1 port")
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 0
@@ -109,7 +109,7 @@ def test_a_broken_manifest_is_never_lost(
     done = norouter("-e", env=editor, input="")
     path = (texts / "path").read_text().strip()
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1] == f"the manifest is kept: {path}"
+    assert done.stderr.splitlines()[-1] == f"the manifest is kept in {path}"
     assert Path(path).read_text() == "hosts: [\n"
 
 
@@ -118,20 +118,23 @@ def test_an_interrupt_while_it_waits_for_return_loses_nothing(
 ) -> None:
     (texts / "1").write_text("hosts: [\n")
     process = start("-e", env=editor, stdin=subprocess.PIPE)
-    _until(process.stderr, "nothing is run")
+    _until(process.stderr, "not run; ")
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err == f"the manifest is kept: {(texts / 'path').read_text()}"
+    assert err == f"the manifest is kept in {(texts / 'path').read_text()}"
 
 
 @pytest.mark.parametrize(
     "variables, words",
     [
-        ({"VISUAL": "/nowhere/vi"}, "/nowhere/vi cannot be started: No such file or directory"),
-        ({"VISUAL": "", "EDITOR": "false"}, "the editor false ended with status 1"),
-        ({"VISUAL": "'vi"}, "VISUAL cannot be split into words"),
-        ({"VISUAL": "", "EDITOR": "", "PATH": "/nowhere"}, "there is no editor; set VISUAL"),
+        (
+            {"VISUAL": "/nowhere/vi"},
+            "cannot start the editor /nowhere/vi: No such file or directory",
+        ),
+        ({"VISUAL": "", "EDITOR": "false"}, "the editor false exited with status 1"),
+        ({"VISUAL": "'vi"}, "VISUAL is not a valid command"),
+        ({"VISUAL": "", "EDITOR": "", "PATH": "/nowhere"}, "no editor found; set VISUAL"),
     ],
 )
 def test_an_editor_that_does_not_work_is_told_of(
@@ -140,7 +143,7 @@ def test_an_editor_that_does_not_work_is_told_of(
     done = norouter("-e", env={**editor, **variables})
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1] == "the example was not changed: nothing is kept"
+    assert done.stderr.splitlines()[-1] == "the example was not changed; nothing is kept"
 
 
 def test_what_was_saved_by_an_editor_that_failed_is_kept_and_not_run(
@@ -151,7 +154,7 @@ def test_what_was_saved_by_an_editor_that_failed_is_kept_and_not_run(
     done = norouter("-e", env=editor)
     path = (texts / "path").read_text().strip()
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == f"the manifest is kept: {path}"
+    assert done.stderr.splitlines()[-1] == f"the manifest is kept in {path}"
     assert Path(path).read_text() == mesh
 
 
@@ -161,4 +164,4 @@ def test_the_flag_takes_no_words(norouter: Program, tmp_path: Path) -> None:
     for words in (["-e", "run", str(mesh)], ["-e", "check", str(mesh)]):
         done = norouter(*words)
         assert (done.returncode, done.stdout) == (2, "")
-        assert "begins a manifest of its own" in done.stderr
+        assert "creates its own manifest" in done.stderr

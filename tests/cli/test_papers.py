@@ -20,7 +20,7 @@ def test_the_printed_example_is_a_manifest_without_a_warning(norouter: Program, 
     assert shown.stdout.startswith("# ") and "yaml-language-server" not in shown.stdout
     checked = norouter("check", "-", input=shown.stdout)
     assert checked.returncode == 0
-    assert checked.stdout.startswith("<stdin>: fine; 5 hosts, 5 ports, 1 route\n")
+    assert checked.stdout.startswith("<stdin>: valid; 5 hosts, 5 ports, 1 route\n")
     assert "         HTTP proxy at 127.0.0.1:18080\n" in checked.stdout
     assert "  via ssh: *.internal.example.com, 10.0.0.0/8, but not 10.0.42.0/24\n" in checked.stdout
 
@@ -29,7 +29,7 @@ def test_the_printed_example_is_a_manifest_without_a_warning(norouter: Program, 
 def test_check_finds_the_examples_fine(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_file(str(path)) == 0
     said = capsys.readouterr()
-    assert said.out.startswith(f"{path}: fine; ") and said.err == ""
+    assert said.out.startswith(f"{path}: valid; ") and said.err == ""
 
 
 def test_check_tells_which_proxies_ask_for_a_password_and_not_which(norouter: Program) -> None:

@@ -62,7 +62,7 @@ def test_check_says_what_the_mesh_is(norouter: Program, good: str) -> None:
     done = norouter("check", good)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"{good}: fine; 2 hosts, 2 ports",
+        f"{good}: valid; 2 hosts, 2 ports",
         "  local  127.0.42.100     this machine",
         "  web    127.0.42.101     docker exec -i web, also www",
         "         127.0.42.101:8080 -> 127.0.0.1:80",
@@ -85,7 +85,7 @@ def test_a_warning_is_called_one_and_is_no_failure(norouter: Program) -> None:
     done = norouter("check", "-", input="hosts: {a: {vip: 127.0.42.9, bogus: 1}}\n")
     assert done.returncode == 0
     assert ": warning: " in done.stdout and "bogus" in done.stdout
-    assert "fine" not in done.stdout
+    assert "valid" not in done.stdout
     assert "<stdin>: no errors, 1 warning; 1 host, 0 ports" in done.stdout
 
 
@@ -107,7 +107,7 @@ def test_a_mesh_without_hosts_is_not_run(norouter: Program, text: str) -> None:
     done = norouter("run", "-", input=text)
     assert (done.returncode, done.stdout) == (2, "")
     assert "under `hosts:`" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("<stdin>: there is no host to bring up")
+    assert done.stderr.splitlines()[-1].startswith("<stdin>: no hosts to bring up")
 
 
 @pytest.mark.parametrize("module", ["entry", "screen_entry"])

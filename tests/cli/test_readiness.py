@@ -58,7 +58,7 @@ def test_a_ready_file_never_takes_the_place_of_another(
     path = mesh(tmp_path, vip)
     before = Path(path).read_text()
     done = norouter("run", path, "--ready-file", path)
-    assert done.returncode == 2 and "no ready file of norouter's" in done.stderr
+    assert done.returncode == 2 and "norouter did not write it" in done.stderr
     assert Path(path).read_text() == before
 
 
@@ -71,7 +71,7 @@ def test_a_service_manager_may_listen_at_an_abstract_socket(
         sock.bind(f"\0{name}")
         sock.settimeout(20)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        Readiness("").over()
+        Readiness("").end()
         assert sock.recv(1000) == b"STOPPING=1"
 
 
@@ -92,10 +92,10 @@ def test_a_run_in_the_background(norouter: Program, tmp_path: Path, vip: str) ->
     file = tmp_path / "ready"
     done = norouter("run", mesh(tmp_path, vip), "--detach", "--ready-file", str(file))
     words = done.stdout.split()
-    assert done.returncode == 0 and words[:5] == "norouter runs in the background:".split()
-    process = psutil.Process(int(words[6].rstrip(",")))
+    assert done.returncode == 0 and words[:6] == "norouter is running in the background:".split()
+    process = psutil.Process(int(words[7].rstrip(",")))
     try:
-        log = Path(words[8])
+        log = Path(words[9])
         assert log.parent == tmp_path / "state" / "norouter" / "log"
         assert log.name.startswith("mesh-") and stat.S_IMODE(log.stat().st_mode) == 0o600
         assert "ready: 2 hosts" in done.stderr and "ready: 2 hosts" in log.read_text()
@@ -131,7 +131,7 @@ def test_a_mesh_that_does_not_come_up_stays_nowhere(
     path = mesh(tmp_path, vip, cmd)
     done = norouter("run", path, "--detach", *more)
     assert (done.returncode, done.stdout) == (status, "")
-    assert says in done.stderr and "nothing runs in the background; the log is" in done.stderr
+    assert says in done.stderr and "the run failed and has ended; the log is" in done.stderr
     assert not [p for p in psutil.process_iter(["cmdline"]) if path in (p.info["cmdline"] or ())]
 
 

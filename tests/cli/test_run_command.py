@@ -234,8 +234,8 @@ def test_a_signal_before_the_command_has_started(start: Start, tmp_path: Path, v
 @pytest.mark.parametrize(
     ("word", "status", "says"),
     [
-        (GONE, 127, f"the command {GONE} was not found: nothing was started"),
-        ("/etc/passwd", 126, "/etc/passwd is no program that can be run"),
+        (GONE, 127, f"command not found: {GONE}; nothing was started"),
+        ("/etc/passwd", 126, "/etc/passwd is not an executable file"),
     ],
     ids=["missing", "no-program"],
 )

@@ -24,7 +24,7 @@ def test_a_mesh_in_the_background_is_stopped_by_name(
 ) -> None:
     begun = norouter("run", mesh(tmp_path, vip), "--detach", "-q")
     assert begun.returncode == 0 and begun.stderr == ""
-    process = psutil.Process(int(begun.stdout.split()[6].rstrip(",")))
+    process = psutil.Process(int(begun.stdout.split()[7].rstrip(",")))
     children = process.children(recursive=True)
     try:
         assert _offers(norouter, "norouter stop ", 2) == ["mesh"]

@@ -92,7 +92,7 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     person.shows(":80")
     (tmp_path / "broken").touch()
     person.keys("E")
-    person.shows("the editor ed ended with status 1")
+    person.shows("the editor ed exited with status 1")
     (tmp_path / "broken").unlink()
     person.keys("E")
     person.shows("Make the mesh so?")
