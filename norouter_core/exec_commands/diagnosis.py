@@ -16,11 +16,11 @@ from norouter_core.exec_commands.command import ExecCommand
 from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
 from norouter_core.exec_commands.stderr_patterns import engines, local, login
-from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, find
-from norouter_core.exec_commands.templates import cut, without_echo, words_for
+from norouter_core.exec_commands.stderr_patterns.pattern import StderrPattern, find_match
+from norouter_core.exec_commands.templates import shorten, strip_echo, template_values
 from norouter_core.sanitize import strip_lines
 
-__all__ = ["CLUES", "PERMANENT", "SHOWN_LINES", "ProblemKind", "diagnose"]
+__all__ = ["STDERR_PATTERNS", "PERMANENT", "SHOWN_LINES", "ProblemKind", "diagnose"]
 
 SHOWN_LINES = 8
 """How many of the last lines a `HostProblem` keeps; each is cut to about 200 characters."""
@@ -29,7 +29,7 @@ _STDOUT_READ = 16 * 1024
 _MAX_LINE = 500
 """Characters of a line that the patterns see: more than any known program's message has."""
 
-CLUES: tuple[StderrPattern, ...] = (
+STDERR_PATTERNS: tuple[StderrPattern, ...] = (
     *login.HOST_KEYS,
     *login.LOGINS,
     *login.NETWORK,
@@ -62,46 +62,48 @@ def diagnose(evidence: Evidence) -> HostProblem:
     stderr = tuple(line for text in evidence.stderr for line in strip_lines(text).splitlines())
     stdout = _lines(evidence.stdout)
     lines = tuple(line[:_MAX_LINE] for line in stderr + stdout)
-    case = Context(evidence, ExecCommand.parse(evidence.argv), lines)
-    finding = _finding(case)
-    shown = stderr if any(line.strip() for line in stderr) else without_echo(stdout)
+    context = Context(evidence, ExecCommand.parse(evidence.argv), lines)
+    finding = _diagnose(context)
+    shown = stderr if any(line.strip() for line in stderr) else strip_echo(stdout)
     return HostProblem(
         kind=finding.kind,
         message=_one_line(finding.message),
         hint=_one_line(finding.hint),
         command=shlex.join(evidence.argv),
         exit_status=evidence.exit_status,
-        stderr=tuple(map(cut, shown[-SHOWN_LINES:])),
+        stderr=tuple(map(shorten, shown[-SHOWN_LINES:])),
         permanent=finding.kind in PERMANENT,
     )
 
 
-def _finding(case: Context) -> Diagnosis:
-    if case.evidence.stage is Stage.RUNNING:
-        return _first(rules.RUNNING, case) or rules.ended(case)
+def _diagnose(context: Context) -> Diagnosis:
+    if context.evidence.stage is Stage.RUNNING:
+        return _first(rules.RUNNING_RULES, context) or rules.diagnose_exit(context)
     return (
-        _first(rules.BEFORE_CLUES, case)
-        or _first(rules.CERTAIN, case)
-        or _clue(case)
-        or _first(rules.AFTER_CLUES, case)
-        or rules.ended(case)
+        _first(rules.SPAWN_RULES, context)
+        or _first(rules.CERTAIN_RULES, context)
+        or _match_stderr(context)
+        or _first(rules.FALLBACK_RULES, context)
+        or rules.diagnose_exit(context)
     )
 
 
-def _first(rules: tuple[Rule, ...], case: Context) -> Diagnosis | None:
-    return next((finding for rule in rules if (finding := rule(case))), None)
+def _first(rules: tuple[Rule, ...], context: Context) -> Diagnosis | None:
+    return next((finding for rule in rules if (finding := rule(context))), None)
 
 
-def _clue(case: Context) -> Diagnosis | None:
-    evidence, command = case.evidence, case.command
-    found = find(CLUES, case.lines, command, evidence.stage, evidence.exit_status)
+def _match_stderr(context: Context) -> Diagnosis | None:
+    evidence, command = context.evidence, context.command
+    found = find_match(
+        STDERR_PATTERNS, context.lines, command, evidence.stage, evidence.exit_status
+    )
     if found is None:
         return None
-    layer = command.innermost(found.clue.about)
-    words = words_for(command, layer, found.match.groupdict())
-    words["line"] = cut(found.line.strip())
-    message, hint = (t.format_map(words) for t in (found.clue.message, found.clue.hint))
-    return Diagnosis(found.clue.kind, message, hint)
+    layer = command.innermost(found.pattern.about)
+    words = template_values(command, layer, found.match.groupdict())
+    words["line"] = shorten(found.line.strip())
+    message, hint = (t.format_map(words) for t in (found.pattern.message, found.pattern.hint))
+    return Diagnosis(found.pattern.kind, message, hint)
 
 
 def _lines(stdout: bytes) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class TemplateValues(dict[str, str]):
         return ""
 
 
-def words_for(
+def template_values(
     command: ExecCommand, layer: Layer | None, groups: Mapping[str, str | None]
 ) -> TemplateValues:
     """What templates may name.
@@ -87,18 +87,18 @@ def _no_norouter(command: ExecCommand) -> str:
     )
 
 
-def telling(lines: tuple[str, ...]) -> str:
+def last_meaningful_line(lines: tuple[str, ...]) -> str:
     """The last line that is more than chatter, cut to 200 characters; empty if none is."""
     last = next((line for line in reversed(lines) if not _CHATTER.search(line)), "")
-    return cut(last.strip())
+    return shorten(last.strip())
 
 
-def cut(line: str, limit: int = 200) -> str:
+def shorten(line: str, limit: int = 200) -> str:
     """A line for people; what is longer than a few lines of a terminal loses its end."""
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
-def without_echo(lines: tuple[str, ...]) -> tuple[str, ...]:
+def strip_echo(lines: tuple[str, ...]) -> tuple[str, ...]:
     """The lines without our own, which a terminal sends back, in pieces where it wraps them."""
     first = next((i for i, line in enumerate(lines) if _ECHO_BEGINS in line), None)
     if first is None:
@@ -107,7 +107,7 @@ def without_echo(lines: tuple[str, ...]) -> tuple[str, ...]:
     return lines[:first] + lines[next(ends, len(lines)) + 1 :]
 
 
-def ending(status: int | None) -> str:
+def describe_exit(status: int | None) -> str:
     """How a command ended, for a sentence: `ended with exit status 137 (as by SIGKILL)`."""
     if status is None:
         return "was given up"
@@ -125,5 +125,5 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def seconds(value: float) -> str:
+def format_seconds(value: float) -> str:
     return f"{round(value, 1):g} s"

@@ -22,7 +22,7 @@ from norouter_core.bootstrap.hello import Hello
 from norouter_core.dns.resolvconf import nameservers
 from norouter_core.engine.report import direct_rows
 from norouter_core.exec_commands import rules, templates
-from norouter_core.exec_commands.diagnosis import CLUES, diagnose
+from norouter_core.exec_commands.diagnosis import STDERR_PATTERNS, diagnose
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.links.agent_client import _parse_addresses
 from norouter_core.names.texts import hostaliases_file
@@ -113,7 +113,7 @@ def patterns_of(*modules: ModuleType) -> list[re.Pattern[str]]:
     return [value for value in found if isinstance(value, re.Pattern)]
 
 
-PATTERNS = [clue.pattern for clue in CLUES] + patterns_of(rules, templates, sanitize)
+PATTERNS = [clue.pattern for clue in STDERR_PATTERNS] + patterns_of(rules, templates, sanitize)
 
 
 @each_attack

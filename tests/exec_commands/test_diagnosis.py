@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from norouter_core.exec_commands.command import ExecCommand
 from norouter_core.exec_commands.diagnosis import (
-    CLUES,
     PERMANENT,
     SHOWN_LINES,
+    STDERR_PATTERNS,
     ProblemKind,
     diagnose,
 )
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
-from norouter_core.exec_commands.stderr_patterns.matching import find
+from norouter_core.exec_commands.stderr_patterns.pattern import find_match
 from tests.exec_commands.evidence import CORPUS, Seen
 
 WITHOUT_RETRY = set(
@@ -72,10 +72,10 @@ def test_every_clue_has_been_seen() -> None:
         evidence = seen.evidence
         lines = evidence.stderr + tuple(evidence.stdout.decode().splitlines())
         command = ExecCommand.parse(evidence.argv)
-        found = find(CLUES, lines, command, evidence.stage, evidence.exit_status)
+        found = find_match(STDERR_PATTERNS, lines, command, evidence.stage, evidence.exit_status)
         if found is not None:
-            used.add(id(found.clue))
-    unseen = [clue.pattern.pattern for clue in CLUES if id(clue) not in used]
+            used.add(id(found.pattern))
+    unseen = [clue.pattern.pattern for clue in STDERR_PATTERNS if id(clue) not in used]
     assert unseen == []
 
 

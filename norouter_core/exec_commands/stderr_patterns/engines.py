@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from norouter_core.exec_commands.problem import ProblemKind, Stage
-from norouter_core.exec_commands.stderr_patterns.matching import StderrPattern, clue
+from norouter_core.exec_commands.stderr_patterns.pattern import StderrPattern, stderr_pattern
 
 _ENGINES = "docker podman nerdctl compose docker-compose podman-compose"
 _KUBE = "kubectl oc"
@@ -17,29 +17,29 @@ _START_ENGINE = "start the engine, or check where the command looks for it (`{ba
 _LOOK = "look at what is there with `{list}`, and correct the name in the command"
 
 MISSING_PROGRAMS: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.NOROUTER_MISSING,
         r"""exec: [\\"]*(?P<missing>(?:[^\s\\"]*/)?norouter)[\\"]*: """
         r".{0,300}(?:not found|no such file)",
         "there is no `{missing}` {place}",
         "{no_norouter}",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SHELL,
         r"""exec: [\\"]*(?P<missing>(?:[^\s\\"]*/)?sh)[\\"]*: """,
         "there is no `sh` to run {place}",
         "a POSIX `sh` and a Python are needed there: use an image that has them, or aim at another "
         "container of the same network (a sidecar)",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SHELL,
         r"^Error: Command not found",
         "there is no `sh` to run {place}",
         "a POSIX `sh` and a Python are needed there",
-        of=_LXD,
+        printed_by=_LXD,
         stages=(Stage.SHELL,),
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.COMMAND_NOT_FOUND,
         r"""exec: [\\"]*(?P<missing>[^\s"\\]+)[\\"]*: """
         r".{0,300}(?:not found in \$PATH|no such file)",
@@ -49,13 +49,13 @@ MISSING_PROGRAMS: tuple[StderrPattern, ...] = (
 )
 
 WRONG_WORDS: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.USAGE,
         r"unable to find (?P<what>user|group) (?P<name>[^\s:]+)",
         "there is no {what} `{name}` {place}",
         "correct the name after `-u` in the command",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.USAGE,
         r"chdir to cwd \(\"(?P<folder>[^\"]+)\"\)",
         "there is no folder {folder} {place}",
@@ -64,115 +64,115 @@ WRONG_WORDS: tuple[StderrPattern, ...] = (
 )
 
 PERMISSIONS: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.PERMISSION_DENIED,
         r"permission denied while trying to connect to .{0,100} at (?:unix://)?(?P<socket>[^\s:]+)",
         "your user may not talk to the container engine at {socket}",
         _REACH_DOCKER,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.PERMISSION_DENIED,
         r"dial unix (?P<socket>\S+): connect: permission denied",
         "your user may not talk to the engine at {socket}",
         _REACH_DOCKER,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.PERMISSION_DENIED,
         r"cannot access containerd socket \"(?P<socket>[^\"]+)\".{0,200}permission denied",
         "your user may not talk to the container engine at {socket}",
         _REACH_DOCKER,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.PERMISSION_DENIED,
         r"cannot set ?up namespace using",
         "podman cannot make a user namespace for your user: {line}",
         "give your user ranges in /etc/subuid and /etc/subgid, then run `podman system migrate`",
-        of="podman",
+        printed_by="podman",
     ),
 )
 
 ABSENT: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"(?i)no such container: (?P<name>\S+)",
         "there is no container `{name}`",
         _LOOK,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"no container with name or ID \"?(?P<name>[^\s\"]+)\"? found",
         "there is no container `{name}`",
         _LOOK,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"no such service: (?P<name>\S+)",
         "the compose project has no service `{name}`",
         _LOOK,
-        of=_ENGINES,
+        printed_by=_ENGINES,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"\(NotFound\): (?P<what>\S+?)s? \"(?P<name>[^\"]+)\" not found",
         "the cluster has no {what} `{name}` in this namespace",
         "look at what is there with `{list}`; another namespace is named with `-n NAMESPACE`",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"container (?P<name>\S+) (?:is not valid for|not found in) pod (?P<pod>\S+)",
         "the pod {pod} has no container `{name}`",
         "`{start}` names its containers; correct `-c {name}`",
-        of=_KUBE,
+        printed_by=_KUBE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"^Error: (?:Failed to fetch instance .*|Instance not found|not found)",
         "there is no instance `{target}`",
         _LOOK,
-        of=_LXD,
+        printed_by=_LXD,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.NO_SUCH_IMAGE,
         r"No such image: (?P<name>\S+?)\.?$|Error: (?P<podman_name>\S+): image not known",
         "the engine has no image `{target}`",
         "build or pull it first (`{base} images` lists what is there)",
-        of=_ENGINES,
+        printed_by=_ENGINES,
     ),
 )
 
 NOT_RUNNING: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"(?i)\bcontainer \S+ is paused|instance is frozen|in a paused state",
         "the {noun} `{target}` is paused",
         "let it go on: {resume}",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"(?i)\bcontainer \S+ is restarting",
         "the {noun} `{target}` is just restarting",
         "it is tried again by itself; if it restarts for ever, see `{base} logs {target}`",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"container state improper",
         "the {noun} `{target}` is stopped or paused",
         "start it ({start}) or let it go on ({resume})",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"(?i)^error.*\b(?:container|instance) (?:\S+ )?is not running|no running task found"
         r"|in a stopped state|service \"[^\"]+\" is not running",
         "the {noun} `{target}` is not running",
         "start it: {start}",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"into a container in a completed pod; current phase is (?P<phase>\w+)",
         "the pod `{target}` has ended (phase {phase})",
         "aim at a running pod: {list}",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"unable to upgrade connection: container not found \(\"(?P<name>[^\"]+)\"\)"
         r"|pod \S+ does not have a host assigned|container \S+ in pod \S+ is (?:not|waiting)",
@@ -182,60 +182,60 @@ NOT_RUNNING: tuple[StderrPattern, ...] = (
 )
 
 ENGINE_DOWN: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"Cannot connect to the Docker daemon at (?P<socket>\S+?)\.? Is",
         "the Docker engine does not answer at {socket}",
         _START_ENGINE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"failed to connect to the docker API at (?P<socket>[^\s;]+)",
         "the Docker engine does not answer at {socket}",
         _START_ENGINE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"[Uu]nable to connect to Podman|^Cannot connect to Podman",
         "podman's machine or socket does not answer",
         "start it (`podman machine start`, or `systemctl --user start podman.socket`), "
         "and see `podman system connection list`",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"cannot access containerd socket|rootless containerd not running",
         "containerd does not answer: {line}",
         _START_ENGINE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"dial unix (?P<socket>\S+): connect: |daemon doesn't appear to be started",
         "the engine behind `{program}` does not answer",
         "start its service, or check where the command looks for its socket",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"x509: (?P<why>.+)",
         "the server's certificate is not accepted: {why}",
         "mend the cluster's certificate-authority in your kubeconfig (`{base} config view`)",
-        of=_KUBE,
+        printed_by=_KUBE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"The connection to the server (?P<server>\S+) was refused",
         "the cluster's API server at {server} refuses connections",
         "check that the cluster runs and that this is the right context: "
         "`{program} config get-contexts`",
-        of=_KUBE,
+        printed_by=_KUBE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"Unable to connect to the server: (?P<why>.+)|error dialing backend: (?P<back>.+)",
         "the cluster's API server cannot be reached: {why}{back}",
         "check the network (a VPN?) and the context: `{program} config get-contexts`",
-        of=_KUBE,
+        printed_by=_KUBE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.ENGINE_DOWN,
         r"error during connect: (?P<why>.+)",
         "the Docker engine cannot be reached: {why}",
@@ -244,17 +244,17 @@ ENGINE_DOWN: tuple[StderrPattern, ...] = (
 )
 
 CUT: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.UNREACHABLE,
         r"websocket: close 1006|error reading from error stream|lost connection to pod",
         "the connection to the pod `{target}` was cut: {line}",
         "see that the node is well: {list}",
-        of=_KUBE,
+        printed_by=_KUBE,
     ),
 )
 
 NOT_A_TTY: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.TTY,
         r"(?i)input device is not a TTY|not a terminal or the right kind of file"
         r"|provided file is not a console",
@@ -264,14 +264,14 @@ NOT_A_TTY: tuple[StderrPattern, ...] = (
 )
 
 USAGE: tuple[StderrPattern, ...] = (
-    clue(
+    stderr_pattern(
         ProblemKind.USAGE,
         r"is not supported anymore\. Use exec \[POD\] -- \[COMMAND\]",
         "{program} wants `--` between the pod and what is run there",
         "end the command with `--`: {plain} --",
-        of=_KUBE,
+        printed_by=_KUBE,
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.USAGE,
         r"context was not found for specified context: (?P<name>\S+)"
         r"|context \"(?P<docker_name>[^\"]+)\"(?: does not exist|: context not found)"
@@ -280,14 +280,14 @@ USAGE: tuple[StderrPattern, ...] = (
         "{program} knows no context or remote `{name}{docker_name}{podman_name}{remote}`",
         "correct its name in the command",
     ),
-    clue(
+    stderr_pattern(
         ProblemKind.USAGE,
         r"(?i)unknown (?:shorthand )?flag|unknown command|is not a \w+ command"
         r"|unrecognized command|flags cannot be placed before plugin name|must be specified$"
         r"|requires at least \d+ argument|doesn't have a resource type",
         "{program} does not understand the command: {line}",
         "try it by hand in a shell: {run}",
-        of=f"{_ENGINES} {_KUBE} {_LXD}",
+        printed_by=f"{_ENGINES} {_KUBE} {_LXD}",
         # An installed norouter words its refusals so too.
         stages=(Stage.SHELL,),
     ),

@@ -35,7 +35,7 @@ class StderrPattern:
     stages: frozenset[Stage] = frozenset()
     statuses: frozenset[int] = frozenset()
 
-    def fits(self, command: ExecCommand, stage: Stage, status: int | None) -> bool:
+    def applies_to(self, command: ExecCommand, stage: Stage, status: int | None) -> bool:
         return (
             command.may_run(self.programs)
             and (not self.stages or stage in self.stages)
@@ -43,13 +43,13 @@ class StderrPattern:
         )
 
 
-def clue(
+def stderr_pattern(
     kind: ProblemKind,
     pattern: str,
     message: str,
     hint: str,
     *,
-    of: str = "",
+    printed_by: str = "",
     about: str = "",
     stages: Iterable[Stage] = (),
     statuses: Iterable[int] = (),
@@ -61,8 +61,8 @@ def clue(
         re.compile(pattern),
         message,
         hint,
-        frozenset(of.split()),
-        frozenset((about or of).split()),
+        frozenset(printed_by.split()),
+        frozenset((about or printed_by).split()),
         frozenset(stages),
         frozenset(statuses),
     )
@@ -70,21 +70,21 @@ def clue(
 
 @dataclass(frozen=True, slots=True)
 class PatternMatch:
-    clue: StderrPattern
+    pattern: StderrPattern
     match: re.Match[str]
     line: str
 
 
-def find(
-    clues: Iterable[StderrPattern],
+def find_match(
+    patterns: Iterable[StderrPattern],
     lines: Sequence[str],
     command: ExecCommand,
     stage: Stage,
     status: int | None,
 ) -> PatternMatch | None:
     """The first clue of the table that fits and is in a line; of its lines, the last."""
-    for candidate in clues:
-        if not candidate.fits(command, stage, status):
+    for candidate in patterns:
+        if not candidate.applies_to(command, stage, status):
             continue
         for line in reversed(lines):
             if match := candidate.pattern.search(line):
