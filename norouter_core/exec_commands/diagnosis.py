@@ -1,10 +1,10 @@
-"""From what was seen of a failed start to what a person is told.
+"""From what was seen of a failed start to what the user reads about it.
 
-What is sure goes first: that the command could not be started, that our own line came back,
-what the shell there reported of its Pythons. Then come the tables of what known programs print
-(`norouter_core.exec_commands.stderr_patterns`), and last what stage, exit status and the shape
-of the command tell by themselves. Programs that speak the user's language are known by the shape
-of their lines and by exit statuses, never by `strerror`'s English.
+What is certain comes first: the command did not start, the hub's own line came back, stage 1
+reported its Pythons. Then come the tables of what known programs print (`stderr_patterns`), and
+last what stage, exit status and the shape of the command reveal (`rules`). Programs that print in
+the user's language are recognized by the shape of their lines and by exit statuses, never by
+English text.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ import shlex
 
 from norouter_core.exec_commands import rules
 from norouter_core.exec_commands.command import ExecCommand
-from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, ProblemKind, Stage
+from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, Stage
 from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
 from norouter_core.exec_commands.stderr_patterns import engines, local, login
 from norouter_core.exec_commands.stderr_patterns.pattern import StderrPattern, find_match
 from norouter_core.exec_commands.templates import shorten, strip_echo, template_values
 from norouter_core.sanitize import strip_lines
 
-__all__ = ["STDERR_PATTERNS", "PERMANENT", "SHOWN_LINES", "ProblemKind", "diagnose"]
-
 SHOWN_LINES = 8
-"""How many of the last lines a `HostProblem` keeps; each is cut to about 200 characters."""
+"""How many of the last lines a `HostProblem` keeps; each is shortened to 200 characters."""
 
 _STDOUT_READ = 16 * 1024
 _MAX_LINE = 500
@@ -40,7 +38,7 @@ STDERR_PATTERNS: tuple[StderrPattern, ...] = (
     *engines.ABSENT,
     *engines.NOT_RUNNING,
     *engines.ENGINE_DOWN,
-    *engines.CUT,
+    *engines.DISCONNECTED,
     *local.NAMESPACES,
     *local.STARTERS,
     *login.NO_LOGIN_SHELL,
@@ -49,30 +47,30 @@ STDERR_PATTERNS: tuple[StderrPattern, ...] = (
     *engines.USAGE,
     *engines.NOT_A_TTY,
 )
-"""Every clue in the order they are tried: the cause before what follows from it. kubectl goes on
-without the terminal that it misses, so that clue comes last."""
+"""Every pattern in the order in which they are tried: a cause before its consequences. kubectl goes
+on without the TTY that it misses, so that pattern comes last."""
 
 
 def diagnose(evidence: Evidence) -> HostProblem:
-    """What happened to a host's start or link, and what to do about it.
+    """Return what happened to a host's start or link, and what to do about it.
 
-    Pure: looks at nothing but the evidence. Never raises. The lines kept are the last of stderr,
-    or of stdout where stderr is empty (container runtimes complain there).
+    Uses only the evidence, and never raises. The problem keeps the last lines of stderr, or of
+    stdout if stderr is empty, because container runtimes print their errors there.
     """
     stderr = tuple(line for text in evidence.stderr for line in strip_lines(text).splitlines())
     stdout = _lines(evidence.stdout)
     lines = tuple(line[:_MAX_LINE] for line in stderr + stdout)
     context = Context(evidence, ExecCommand.parse(evidence.argv), lines)
-    finding = _diagnose(context)
+    diagnosis = _diagnose(context)
     shown = stderr if any(line.strip() for line in stderr) else strip_echo(stdout)
     return HostProblem(
-        kind=finding.kind,
-        message=_one_line(finding.message),
-        hint=_one_line(finding.hint),
+        kind=diagnosis.kind,
+        message=_one_line(diagnosis.message),
+        hint=_one_line(diagnosis.hint),
         command=shlex.join(evidence.argv),
         exit_status=evidence.exit_status,
         stderr=tuple(map(shorten, shown[-SHOWN_LINES:])),
-        permanent=finding.kind in PERMANENT,
+        permanent=diagnosis.kind in PERMANENT,
     )
 
 
@@ -89,7 +87,7 @@ def _diagnose(context: Context) -> Diagnosis:
 
 
 def _first(rules: tuple[Rule, ...], context: Context) -> Diagnosis | None:
-    return next((finding for rule in rules if (finding := rule(context))), None)
+    return next((diagnosis for rule in rules if (diagnosis := rule(context))), None)
 
 
 def _match_stderr(context: Context) -> Diagnosis | None:

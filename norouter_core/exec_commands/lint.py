@@ -1,4 +1,4 @@
-"""What can be known of an exec command before it is run: mistakes that stand in its words."""
+"""Mistakes in an exec command that its words show before it runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from norouter_core.exec_commands.command import ExecCommand, Layer, plan_start
 from norouter_core.exec_commands.problem import ProblemKind
 from norouter_core.exec_commands.rules import explain_shell_tail
+from norouter_core.exec_commands.templates import STDIN_MESSAGE, TTY_MESSAGE
 from norouter_core.model import AgentMode
 
 _RUNS = frozenset({"exec", "run"})
@@ -14,18 +15,20 @@ _RUNS = frozenset({"exec", "run"})
 
 @dataclass(frozen=True, slots=True)
 class LintWarning:
-    """One mistake: the `Kind` that a start would most likely fail with, one line of what is wrong,
-    one line of what to do."""
+    """A mistake in a command."""
 
     kind: str
+    """The `ProblemKind` with which a start would most likely fail."""
     message: str
+    """One line: what is wrong."""
     hint: str
+    """One line: what to do."""
 
 
 def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[LintWarning]:
-    """The mistakes in an exec command as a manifest has it. Pure; runs nothing.
+    """Return the mistakes in the exec command of a manifest. Runs nothing.
 
-    Only what is sure from the text: a program that is not known may do anything.
+    Only what is certain from the text counts: an unknown program may do anything.
     """
     planned = plan_start(argv, mode)
     command = ExecCommand.parse(planned.argv)
@@ -39,26 +42,24 @@ def _check_stdin(command: ExecCommand) -> list[LintWarning]:
     if not any(layer.lacks_stdin and _runs_command(command, layer) for layer in command.layers):
         return []
     phrase, mended = command.with_stdin()
-    message = "the command does not pass its stdin on, so nothing can be sent there"
-    return [LintWarning(ProblemKind.STDIN_NOT_ATTACHED, message, f"{phrase}: {mended}")]
+    return [LintWarning(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, f"{phrase}: {mended}")]
 
 
 def _check_tty(command: ExecCommand) -> list[LintWarning]:
     if not any(layer.makes_tty and _runs_command(command, layer) for layer in command.layers):
         return []
     phrase, mended = command.without_tty()
-    message = "the command asks for a terminal, and a link is none"
-    return [LintWarning(ProblemKind.TTY, message, f"{phrase}: {mended}")]
+    return [LintWarning(ProblemKind.TTY, TTY_MESSAGE, f"{phrase}: {mended}")]
 
 
 def _check_dashes(command: ExecCommand) -> list[LintWarning]:
     layer = command.layer_without_dashes()
     if layer is None:
         return []
-    message = f"{layer.program} wants `--` between the {layer.grammar.noun} and what is run there"
-    return [LintWarning(ProblemKind.USAGE, message, f"put `--` after it: {command.corrected()}")]
+    message = f"{layer.program} needs `--` between the {layer.grammar.noun} and what runs there"
+    return [LintWarning(ProblemKind.USAGE, message, f"add `--`: {command.corrected()}")]
 
 
 def _runs_command(command: ExecCommand, layer: Layer) -> bool:
-    """Whether a layer of an engine runs something at all; `docker ps` does not."""
+    """Return whether a layer runs a command at all; `docker ps` does not."""
     return not layer.grammar.verbs or command.words[layer.verb_at] in _RUNS

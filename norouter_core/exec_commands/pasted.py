@@ -1,4 +1,5 @@
-"""An exec command as somebody pasted it: is it one, what would the host be called."""
+"""What a pasted command line means: whether it is an exec command, how a host would run it, and
+what the host would be called."""
 
 from __future__ import annotations
 
@@ -15,32 +16,32 @@ _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
 _MAX_NAME = 63
 _LEADING = frozenset({"exec", "run"})
-"""The verbs by which programs with verbs lead to what they hold."""
+"""The verbs that lead to a target."""
 
 
 def is_exec_command(words: Sequence[str]) -> bool:
-    """Whether words are a command that leads to a host, as far as its programs are known:
-    `docker exec web` is one, `docker ps` and `sudo ls` are none."""
+    """Return whether words are a command that leads to a host, as far as its programs are known:
+    `docker exec web` does, `docker ps` and `sudo ls` do not."""
     if not begins_with_program(words):
         return False
     command = ExecCommand.parse(_with_env(words))
     layer = command.innermost()
     if layer is None:
         return not command.opaque
-    said = command.words[layer.at : layer.end]
-    return not layer.grammar.verbs or not _LEADING.isdisjoint(said)
+    words = command.words[layer.at : layer.end]
+    return not layer.grammar.verbs or not _LEADING.isdisjoint(words)
 
 
 def begins_with_program(words: Sequence[str]) -> bool:
-    """Whether words begin with a program that is known from exec commands."""
+    """Return whether words begin with a known exec program."""
     words = words[len(_assignments(words)) :]
     found = _PROGRAM.search(words[0]) if words else None
     return found is not None and found[1].removesuffix(".exe") in GRAMMARS
 
 
 def normalize(words: Sequence[str]) -> tuple[str, ...]:
-    """A pasted command as a host needs it: stdin passed on, no terminal, no interactive shell
-    at its end, and variables in front of it set by `env`."""
+    """Return a pasted command as a host needs it: with stdin passed on, without a TTY, without an
+    interactive shell at its end, and with variables in front of it set by `env`."""
     words = _with_env(words)
     command = ExecCommand.parse(words)
     if command.shell_tail and command.layers:
@@ -49,8 +50,8 @@ def normalize(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def infer_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
-    """A name for the host behind a command, one that is not `taken`: that of the container, pod
-    or host it aims at, made a hostname."""
+    """Return a name for the host behind a command that is not `taken`: that of its container, pod
+    or host, as a valid host name."""
     command = ExecCommand.parse(tuple(words))
     layer = command.innermost()
     target, program = (layer.target, layer.program) if layer else ("", "")
@@ -70,7 +71,7 @@ def _free(name: str, taken: Callable[[str], bool]) -> str:
 
 
 def _label(target: str) -> str:
-    """`ssh://me@db.example.com:22` is `db`, `deploy/web` is `web`, `remote:c1` is `c1`."""
+    """Return `db` for `ssh://me@db.example.com:22`, `web` for `deploy/web`."""
     rest = target.partition("://")[2] or target
     rest = rest.rpartition("@")[2].rstrip("/").rpartition("/")[2]
     if _ADDRESS.fullmatch(rest):

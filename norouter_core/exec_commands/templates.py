@@ -1,4 +1,4 @@
-"""The words that messages and hints are made of: the real words of the command at hand."""
+"""What messages and hints are made of: shared phrases, and values taken from the command."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ _CHATTER = re.compile(
     r"|^See '|^Run '|^To get more help|^@"
 )
 
+TTY_MESSAGE = "the command allocates a TTY; norouter needs a raw pipe"
+STDIN_MESSAGE = "the command does not pass stdin on, so norouter cannot send anything there"
+NEEDS_SHELL = "norouter needs a POSIX `sh` and Python there"
+INSTALL_IT = "install it, correct its name in the command, or give its full path"
+MAKE_EXECUTABLE = "make it executable (chmod +x), or put the program that runs it in front"
+TRY_IT = "try it in a shell: {run}"
+
 _ECHO_BEGINS = "for p in python3 "
 _ECHO_ENDS = "exit 3"
-"""How the line of `norouter_core.bootstrap.stage` begins and ends."""
+"""How the line of stage 0 begins and ends (see `norouter_core.bootstrap.python_agent`)."""
 
 
 class TemplateValues(dict[str, str]):
-    """Template words; a word that is not known is empty."""
+    """Values for templates; one that is missing is empty."""
 
     def __missing__(self, key: str) -> str:
         return ""
@@ -31,24 +38,24 @@ class TemplateValues(dict[str, str]):
 def template_values(
     command: ExecCommand, layer: Layer | None, groups: Mapping[str, str | None]
 ) -> TemplateValues:
-    """What templates may name.
+    """Return what templates may name.
 
-    `run`: the command as it was run; `plain`: it without what was appended; `sudo`: that with
-    `sudo -n` in front; `program`, `noun`, `target`, `place` (`in the container web`): of the
-    layer; `base`: the command up to its verb; `list`, `start`, `resume`: command lines that mend;
-    `ssh`: the command up to the host; `asking`: that without options that forbid ssh to ask;
-    `untty`: how to do without a terminal; `no_norouter`: how to do without an installed one;
-    `elevator`: sudo or doas; and the pattern's own groups.
+    `run` is the command as it ran, `plain` without what was appended, `sudo` with `sudo -n` in
+    front. `program`, `noun`, `target` and `place` (`in the container web`) describe the layer,
+    `base` is the command up to its verb; `list`, `start`, `resume` are command lines that help.
+    `ssh` is the command up to the host, `interactive` also without options that keep ssh from
+    prompting. `remove_tty` and `without_norouter` are hints, `elevator` is sudo or doas. The
+    pattern's own groups come last.
     """
-    words = TemplateValues(plain=shlex.join(command.words), place="where the command leads")
+    words = TemplateValues(plain=shlex.join(command.words), place="on the remote side")
     words["run"] = shlex.join(command.argv)
     words["sudo"] = f"sudo -n {words['plain']}"
-    words["untty"] = _untty(command)
-    words["no_norouter"] = _no_norouter(command)
+    words["remove_tty"] = _remove_tty(command)
+    words["without_norouter"] = _without_norouter(command)
     elevators = [x.program for x in command.layers if x.program in _ELEVATORS]
     words["elevator"] = (elevators or ["sudo"])[0]
     words["program"] = words["target"] = words["base"] = command.words[0] if command.words else ""
-    words["ssh"] = words["asking"] = words["plain"]
+    words["ssh"] = words["interactive"] = words["plain"]
     if layer is not None:
         _add_layer(words, command, layer)
     words.update({name: value or "" for name, value in groups.items()})
@@ -62,7 +69,7 @@ def _add_layer(words: TemplateValues, command: ExecCommand, layer: Layer) -> Non
     words["target"] = layer.target or layer.program
     words["base"] = command.prefix(layer)
     words["ssh"] = shlex.join(command.words[: layer.end])
-    words["asking"] = command.interactive(layer)
+    words["interactive"] = command.interactive(layer)
     if layer.target:
         where = "on" if words["noun"] == "host" else "in"
         words["place"] = f"{where} the {words['noun']} `{layer.target}`"
@@ -72,34 +79,34 @@ def _add_layer(words: TemplateValues, command: ExecCommand, layer: Layer) -> Non
         words[name] = template.format_map(quoted) or words["plain"]
 
 
-def _untty(command: ExecCommand) -> str:
+def _remove_tty(command: ExecCommand) -> str:
     phrase, mended = command.without_tty()
     if phrase:
         return f"{phrase}: {mended}"
-    return "find what makes a terminal there (`-t`, ssh's RequestTTY, a wrapper) and take it out"
+    return "find what allocates the TTY (`-t`, ssh's RequestTTY, a wrapper) and remove it"
 
 
-def _no_norouter(command: ExecCommand) -> str:
+def _without_norouter(command: ExecCommand) -> str:
     words = command.words[:-1] if command.ends_in_norouter else command.words
     return (
-        f"set `agent: python` on the host, with the command `{shlex.join(words)}` (nothing of ours "
-        "is needed there), or install this project's norouter there"
+        f"set `agent: python` for the host, with the command `{shlex.join(words)}` (it needs no "
+        "norouter there), or install this norouter there"
     )
 
 
 def last_meaningful_line(lines: tuple[str, ...]) -> str:
-    """The last line that is more than chatter, cut to 200 characters; empty if none is."""
+    """Return the last line that is more than chatter, shortened; empty if there is none."""
     last = next((line for line in reversed(lines) if not _CHATTER.search(line)), "")
     return shorten(last.strip())
 
 
 def shorten(line: str, limit: int = 200) -> str:
-    """A line for people; what is longer than a few lines of a terminal loses its end."""
+    """Return a line without its end, if it is longer than `limit` characters."""
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 
 def strip_echo(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """The lines without our own, which a terminal sends back, in pieces where it wraps them."""
+    """Return the lines without the echo of stage 0, which a TTY wraps into pieces."""
     first = next((i for i, line in enumerate(lines) if _ECHO_BEGINS in line), None)
     if first is None:
         return lines
@@ -108,13 +115,13 @@ def strip_echo(lines: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def describe_exit(status: int | None) -> str:
-    """How a command ended, for a sentence: `ended with exit status 137 (as by SIGKILL)`."""
+    """Return how a command ended, as in `ended with exit status 137 (as after SIGKILL)`."""
     if status is None:
-        return "was given up"
+        return "did not end"
     if status < 0:
-        return f"was ended by {_signal(-status)}"
+        return f"was killed by {_signal(-status)}"
     if status > 128 and (name := _signal(status - 128)).startswith("SIG"):
-        return f"ended with exit status {status} (as by {name})"
+        return f"ended with exit status {status} (as after {name})"
     return f"ended with exit status {status}"
 
 
@@ -126,4 +133,5 @@ def _signal(number: int) -> str:
 
 
 def format_seconds(value: float) -> str:
+    """Return a time span as in `1.5 s`."""
     return f"{round(value, 1):g} s"

@@ -96,9 +96,9 @@ def test_commands_that_cannot_work_and_a_mesh_without_this_machine_are_warned_of
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0].startswith("<stdin>: warning: no host is this machine")
-    assert lines[2].startswith('<stdin>: warning: host "web": the command does not pass its stdin')
+    assert lines[2].startswith('<stdin>: warning: host "web": the command does not pass stdin')
     assert lines[3] == "  hint: add `-i`: docker exec -i web"
-    assert lines[4].startswith('<stdin>: warning: host "web": the command asks for a terminal')
+    assert lines[4].startswith('<stdin>: warning: host "web": the command allocates a TTY')
     assert "<stdin>: no errors, 3 warnings; 1 host, 0 ports" in lines
 
 

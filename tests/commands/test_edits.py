@@ -235,9 +235,7 @@ def test_whatever_is_accepted_is_a_valid_manifest(lines: list[str]) -> None:
 
 def test_what_is_sure_to_go_wrong_is_told_at_once() -> None:
     message = edit(built(), "host add web -- docker exec web").message
-    assert "does not pass its stdin on (add `-i`: docker exec -i web" in message.replace(
-        ", so nothing can be sent there", ""
-    )
+    assert "cannot send anything there (add `-i`: docker exec -i web" in message
 
 
 def test_udp_ports_are_ports_of_their_own() -> None:

@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 
 from norouter_core.exec_commands.command import ExecCommand
 from norouter_core.exec_commands.diagnosis import (
-    PERMANENT,
     SHOWN_LINES,
     STDERR_PATTERNS,
-    ProblemKind,
     diagnose,
 )
-from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.stderr_patterns.pattern import find_match
 from tests.exec_commands.evidence import CORPUS, Seen
 

@@ -58,7 +58,7 @@ def test_ssh_to_a_port_where_nobody_listens() -> None:
         port = bound.getsockname()[1]
         problem = run("ssh", "-F", "none", "-p", str(port), "127.0.0.1")
     assert problem.kind == ProblemKind.UNREACHABLE
-    assert f"127.0.0.1 cannot be reached on port {port}" in problem.message
+    assert f"cannot reach 127.0.0.1 on port {port}" in problem.message
     assert not problem.permanent
 
 

@@ -27,7 +27,7 @@ from norouter_core.model import AgentMode
             ": docker exec -i web",
         ),
         ("docker compose exec web", [ProblemKind.TTY], "add `-T`: docker compose exec -T web"),
-        ("kubectl exec -i web", [ProblemKind.USAGE], "put `--` after it: kubectl exec -i web --"),
+        ("kubectl exec -i web", [ProblemKind.USAGE], "add `--`: kubectl exec -i web --"),
         ("kubectl exec -i web bash", [ProblemKind.USAGE], ": kubectl exec -i web -- bash"),
         ("kubectl -n x exec -it web --", [ProblemKind.TTY], ": kubectl -n x exec -i web --"),
         (
@@ -40,8 +40,8 @@ from norouter_core.model import AgentMode
         ("ssh -n web", [ProblemKind.STDIN_NOT_ATTACHED], "remove `-n`: ssh web"),
         ("ssh web bash -l", [ProblemKind.USAGE], "end the command before the shell: ssh web"),
         ("docker exec -i web sh -e", [ProblemKind.USAGE], ": docker exec -i web"),
-        ("bash", [ProblemKind.USAGE], "name a command that leads to a host"),
-        ("bash --login", [ProblemKind.USAGE], "name a command that leads to a host"),
+        ("bash", [ProblemKind.USAGE], "use a command that leads to a host"),
+        ("bash --login", [ProblemKind.USAGE], "use a command that leads to a host"),
     ],
 )
 def test_what_cannot_work(text: str, kinds: list[ProblemKind], hint: str) -> None:

@@ -24,7 +24,7 @@ def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
 @pytest.mark.parametrize(
     ("report", "kind", "says"),
     [
-        ("no python", ProblemKind.NO_PYTHON, "there is no Python in the container `web`"),
+        ("no python", ProblemKind.NO_PYTHON, "Python not found in the container `web`"),
         (
             "/usr/bin/python3: is Python 3.6.15, too old",
             ProblemKind.PYTHON_TOO_OLD,
@@ -41,12 +41,12 @@ def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
         (
             "/opt/py: libz.so.1: cannot open shared object file",
             ProblemKind.PYTHON_CRIPPLED,
-            "/opt/py in the container `web` is not whole: libz.so.1",
+            "/opt/py in the container `web` does not work: libz.so.1",
         ),
         (
             "/opt/py: [Errno 13] Permission denied: '/opt/py'",
             ProblemKind.NO_PYTHON,
-            "no Python in the container `web` can be used",
+            "no usable Python in the container `web`",
         ),
         (
             "/usr/bin/python3: is Python 3.6.15, too old\n/opt/py: no module named 'json'\n",
@@ -109,8 +109,8 @@ def test_the_errno_counts_and_not_its_text(number: int, kind: ProblemKind) -> No
         ("docker exec -i --tty web sh", "remove `--tty`: docker exec -i web"),
         ("ssh -tt web sh", "remove `-tt`: ssh web"),
         ("ssh web docker exec -it db sh", "remove `t` from `-it`: ssh web docker exec -i db"),
-        ("ssh web sh", "find what makes a terminal"),
-        ("./enter.sh web sh", "find what makes a terminal"),
+        ("ssh web sh", "find what allocates the TTY"),
+        ("./enter.sh web sh", "find what allocates the TTY"),
     ],
 )
 def test_an_echo(command: str, hint: str) -> None:
@@ -142,7 +142,7 @@ def test_noise() -> None:
 def test_noise_of_a_program_that_leads_nowhere() -> None:
     problem = told("yes sh", Stage.SHELL, noise=True, stdout=b"sh\n" * 999)
     assert problem.kind == ProblemKind.NOISE
-    assert "`yes` writes without end" in problem.message
+    assert "`yes` prints without end" in problem.message
     assert ".profile" not in problem.hint and "leads to a host" in problem.hint
 
 
@@ -238,18 +238,18 @@ def test_an_agent_that_dies() -> None:
     lines = ("Traceback (most recent call last):", '  File "<string>"', "MemoryError")
     problem = told(DOCKER, Stage.PYTHON, exit_status=1, stderr=lines)
     assert problem.kind == ProblemKind.AGENT_DIED
-    assert problem.message == "the agent died in the container `web`: MemoryError"
+    assert problem.message == "the agent crashed in the container `web`: MemoryError"
     assert told(DOCKER, Stage.PYTHON, exit_status=4).kind == ProblemKind.EXITED
 
 
 @pytest.mark.parametrize(
     ("command", "seen", "says"),
     [
-        (DOCKER, {"timed_out": 15.0}, "nothing was heard from the host for 15 s"),
+        (DOCKER, {"timed_out": 15.0}, "the host sent nothing for 15 s"),
         (DOCKER, {"exit_status": 137}, "killed (stopped, or out of memory) (exit status 137)"),
-        (DOCKER, {"exit_status": 0}, "ended in order"),
-        (DOCKER, {"exit_status": -15}, "the command was ended by SIGTERM"),
-        (DOCKER, {"exit_status": 130}, "exit status 130 (as by SIGINT)"),
+        (DOCKER, {"exit_status": 0}, "exited normally"),
+        (DOCKER, {"exit_status": -15}, "the command was killed by SIGTERM"),
+        (DOCKER, {"exit_status": 130}, "exit status 130 (as after SIGINT)"),
         (DOCKER, {"exit_status": 255}, "the command ended with exit status 255"),
         ("ssh web sh", {"exit_status": 255}, "ssh lost its connection"),
         (DOCKER, {"exit_status": -250}, "signal 250"),
@@ -271,8 +271,8 @@ def test_a_user_who_named_bash_is_told_of_bash() -> None:
     complaint = b'OCI runtime exec failed: exec: "bash": executable file not found in $PATH\r\n'
     problem = told("docker exec -i web bash", Stage.SHELL, exit_status=126, stdout=complaint)
     assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
-    assert problem.message == "there is no `bash` in the container `web`"
-    assert problem.hint.endswith("is appended to it: docker ...")
+    assert problem.message == "`bash` not found in the container `web`"
+    assert problem.hint.endswith("appends `sh` to it: docker ...")
 
 
 def test_escape_sequences_reach_nobody() -> None:

@@ -1,27 +1,28 @@
-"""What ssh and clusters say when they do not let one in, or are not there."""
+"""What ssh and clusters print when they refuse a login or cannot be reached."""
 
 from __future__ import annotations
 
 from norouter_core.exec_commands.problem import ProblemKind
 from norouter_core.exec_commands.stderr_patterns.pattern import StderrPattern, stderr_pattern
+from norouter_core.exec_commands.templates import TRY_IT
 
 _KUBE = "kubectl oc"
-_BY_HAND = "make `{ssh} true` work by hand without a question asked (a key in an agent, say)"
+_BY_HAND = "make `{ssh} true` work in a shell without a prompt, for example with a key in ssh-agent"
 
 HOST_KEYS: tuple[StderrPattern, ...] = (
     stderr_pattern(
         ProblemKind.HOST_KEY,
         r"REMOTE HOST IDENTIFICATION HAS CHANGED|^Host key for (?P<host>\S+) has changed",
         "the host key of {target} has CHANGED since you last connected",
-        "find out why before anything else (a new installation, or someone in between); "
-        "only then forget the old key with `ssh-keygen -R '{host_or_target}'` and connect by hand",
+        "find out why first (a reinstalled host, or an attack); only then remove the old key with "
+        "`ssh-keygen -R '{host_or_target}'` and connect once in a shell",
         about="ssh",
     ),
     stderr_pattern(
         ProblemKind.HOST_KEY,
         r"^Host key verification failed|No \S+ host key is known for",
-        "the host key of {target} is unknown here, and nobody can be asked about it",
-        "connect once by hand (`{asking}`), compare the fingerprint and answer yes",
+        "the host key of {target} is unknown, and norouter cannot confirm it",
+        "connect once in a shell (`{interactive}`), compare the fingerprint and answer yes",
         about="ssh",
     ),
 )
@@ -30,21 +31,21 @@ LOGINS: tuple[StderrPattern, ...] = (
     stderr_pattern(
         ProblemKind.LOGIN_FAILED,
         r"Load key \"(?P<key>[^\"]+)\": bad permissions",
-        "ssh ignores the key {key}, for others can read it; the login failed",
-        "make it yours alone: chmod 600 {key}",
+        "ssh ignored the key {key}, which other users can read, and the login failed",
+        "make it readable only for you: chmod 600 {key}",
         about="ssh",
     ),
     stderr_pattern(
         ProblemKind.LOGIN_FAILED,
         r"Too many authentication failures",
-        "{target} gave up after too many keys were tried",
-        "name the right key: add `-o IdentitiesOnly=yes -i KEYFILE` after `ssh`",
+        "{target} closed the connection after too many keys",
+        "select the right key: add `-o IdentitiesOnly=yes -i KEYFILE` after `ssh`",
         about="ssh",
     ),
     stderr_pattern(
         ProblemKind.LOGIN_FAILED,
         r"Permission denied \((?P<methods>[\w@.,-]+)\)",
-        "{target} refused the login (it would accept: {methods})",
+        "{target} refused the login (it accepts: {methods})",
         _BY_HAND,
         about="ssh",
     ),
@@ -59,15 +60,15 @@ LOGINS: tuple[StderrPattern, ...] = (
         ProblemKind.LOGIN_FAILED,
         r"must be logged in to the server|unable to upgrade connection: Unauthorized"
         r"|error reading input for Password",
-        "the cluster does not know who you are",
-        "log in to it anew, and check with `{program} auth whoami`",
+        "the cluster does not accept your credentials",
+        "log in again, then check with `{program} auth whoami`",
         printed_by=_KUBE,
     ),
     stderr_pattern(
         ProblemKind.LOGIN_FAILED,
         r"\(Forbidden\): (?P<why>.+)|unable to upgrade connection: (?P<up>Forbidden.*)",
-        "the cluster does not allow it: {why}{up}",
-        "have yourself granted `get` on pods and `create` on pods/exec there",
+        "the cluster denied access: {why}{up}",
+        "ask for the permissions `get` on pods and `create` on pods/exec",
         printed_by=_KUBE,
     ),
 )
@@ -76,21 +77,21 @@ NETWORK: tuple[StderrPattern, ...] = (
     stderr_pattern(
         ProblemKind.UNREACHABLE,
         r"ssh: connect to host (?P<host>\S+) port (?P<port>\d+): (?P<why>[^\r\n]+)",
-        "{host} cannot be reached on port {port}: {why}",
-        "check that the host is up, that sshd listens on that port, and the network between",
+        "cannot reach {host} on port {port}: {why}",
+        "check that the host is up, that sshd listens on that port, and the network in between",
         about="ssh",
     ),
     stderr_pattern(
         ProblemKind.UNREACHABLE,
         r"ssh: Could not resolve hostname (?P<host>\S+?): (?P<why>[^\r\n]+)",
-        "the name {host} cannot be resolved: {why}",
+        "cannot resolve the name {host}: {why}",
         "check its spelling, your ~/.ssh/config, and the network",
         about="ssh",
     ),
     stderr_pattern(
         ProblemKind.COMMAND_NOT_FOUND,
         r"exec: (?P<missing>[^\s:]+): not found",
-        "`{missing}` (ssh's ProxyCommand) is not found on this machine",
+        "`{missing}` (ssh's ProxyCommand) not found on this machine",
         "install it, or correct ProxyCommand in the command or in ~/.ssh/config",
         printed_by="ssh",
         statuses=(255,),
@@ -98,16 +99,16 @@ NETWORK: tuple[StderrPattern, ...] = (
     stderr_pattern(
         ProblemKind.UNREACHABLE,
         r"^Unable to negotiate with (?P<host>\S+) port \d+: (?P<why>.+)",
-        "{host} and the ssh here have no common way to talk: {why}",
-        "bring the older side up to date, or allow the algorithm it offers with `-o`",
+        "{host} and the local ssh have no algorithm in common: {why}",
+        "update the older side, or allow an algorithm that it offers with `-o`",
         about="ssh",
     ),
     stderr_pattern(
         ProblemKind.UNREACHABLE,
         r"timed out during banner exchange|^Connection to \S+ port \d+ timed out"
         r"|^Timeout, server \S+ not responding",
-        "{target} does not answer: {line}",
-        "check that it is an ssh server, is up, and the network between",
+        "{target} does not respond: {line}",
+        "check that an ssh server runs there, and the network in between",
         about="ssh",
     ),
     stderr_pattern(
@@ -115,8 +116,8 @@ NETWORK: tuple[StderrPattern, ...] = (
         r"^kex_exchange_identification|^ssh_exchange_identification|^ssh_dispatch_run_fatal"
         r"|^Connection (?:closed|reset) by|^client_loop: |^stdio forwarding failed"
         r"|^Received disconnect from|^channel \d+: open failed",
-        "the connection to {target} was cut: {line}",
-        "check that sshd there is well and lets you in (MaxStartups, firewalls, a jump host)",
+        "lost the connection to {target}: {line}",
+        "check sshd there, and what may block you (MaxStartups, a firewall, a jump host)",
         about="ssh",
         statuses=(255,),
     ),
@@ -127,8 +128,8 @@ USAGE: tuple[StderrPattern, ...] = (
         ProblemKind.USAGE,
         r"Bad configuration option|Can't open user config file|^usage: ssh"
         r"|^(?:unknown|illegal) option|terminating, \d+ bad configuration options|^Bad port ",
-        "ssh does not understand the command or its configuration: {line}",
-        "try it by hand in a shell: {run}",
+        "ssh rejected the command or its configuration: {line}",
+        TRY_IT,
         printed_by="ssh",
         statuses=(255,),
     ),
@@ -139,7 +140,7 @@ NO_LOGIN_SHELL: tuple[StderrPattern, ...] = (
         ProblemKind.NO_SHELL,
         r"This account is (?:currently )?not available|[Ii]nteractive git shell is not enabled"
         r"|This service allows sftp connections only|(?:shell|exec) request failed on channel",
-        "{target} gives this user no shell: {line}",
+        "{target} does not give this user a shell: {line}",
         "log in as a user who may run commands there",
         about="ssh",
     ),

@@ -1,8 +1,4 @@
-"""What the lines of known programs mean: the shape of a clue, and how one is found.
-
-The tables themselves are beside this: `clues_engines` (containers, pods, instances),
-`clues_login` (ssh and clusters), `clues_local` (this machine, shells, namespaces, wrappers).
-"""
+"""The shape of a row in the tables of what programs print, and how one is found."""
 
 from __future__ import annotations
 
@@ -16,26 +12,29 @@ from norouter_core.exec_commands.problem import ProblemKind, Stage
 
 @dataclass(frozen=True, slots=True)
 class StderrPattern:
-    """A line that tells why a start failed.
+    """A line that explains why a start failed.
 
-    `pattern` is searched in each line, which a hostile host may have written: no two repeating
-    parts of it may match the same text, or one line could take quadratic time. `message` and
-    `hint` are templates over its named groups and over
-    `norouter_core.exec_commands.templates.words_for`. `programs` are those that print it (none:
-    the text is telling by itself), `about` those that it is about, `stages` and `statuses` where
-    it counts (none: everywhere).
+    A hostile host may have written the line that `pattern` is searched in. No two repeating parts
+    of it may match the same text, or one line could take quadratic time.
     """
 
     kind: ProblemKind
     pattern: re.Pattern[str]
     message: str
+    """A template over the pattern's named groups and `templates.template_values`."""
     hint: str
+    """A template as well."""
     programs: frozenset[str] = frozenset()
+    """The programs that print it; empty if the text is unmistakable."""
     about: frozenset[str] = frozenset()
+    """The programs whose target it is about; empty for the innermost."""
     stages: frozenset[Stage] = frozenset()
+    """The stages in which it counts; empty for all."""
     statuses: frozenset[int] = frozenset()
+    """The exit statuses with which it counts; empty for all."""
 
     def applies_to(self, command: ExecCommand, stage: Stage, status: int | None) -> bool:
+        """Return whether the row counts for this failure."""
         return (
             command.may_run(self.programs)
             and (not self.stages or stage in self.stages)
@@ -54,8 +53,8 @@ def stderr_pattern(
     stages: Iterable[Stage] = (),
     statuses: Iterable[int] = (),
 ) -> StderrPattern:
-    """A `Clue` as a table writes it; `of` and `about` are parted by spaces, and the
-    second is as the first where it is left out."""
+    """Return a row of a table. Programs are separated by spaces; without `about` the row is about
+    the programs that print it."""
     return StderrPattern(
         kind,
         re.compile(pattern),
@@ -70,6 +69,8 @@ def stderr_pattern(
 
 @dataclass(frozen=True, slots=True)
 class PatternMatch:
+    """A row and the line that it matches."""
+
     pattern: StderrPattern
     match: re.Match[str]
     line: str
@@ -82,7 +83,7 @@ def find_match(
     stage: Stage,
     status: int | None,
 ) -> PatternMatch | None:
-    """The first clue of the table that fits and is in a line; of its lines, the last."""
+    """Return the first row that applies and matches a line; of its lines, the last."""
     for candidate in patterns:
         if not candidate.applies_to(command, stage, status):
             continue
