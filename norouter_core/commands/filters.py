@@ -1,8 +1,8 @@
 """Typed filters over streams: `host:db bytes>1M age<10s state:open target:5432 by:http text`.
 
 Every term must hold. A term is `FIELD:VALUE`, `FIELD>VALUE` (also `<`, `>=`, `<=`, `=`), or a text
-that is to stand somewhere in the stream; a `!` in front turns it round. `*` and `?` in a value of
-words match any run of characters, and any one.
+that some column contains; `!` in front negates it. In a text value, `*` matches any characters and
+`?` any one.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from norouter_core.commands.tokenizer import TokenError, tokenize
 from norouter_core.commands.units import parse_size, parse_span
@@ -21,17 +22,41 @@ from norouter_core.manifest.problems import ValidationError
 from norouter_core.manifest.values import closest
 from norouter_core.sanitize import quote
 
-if TYPE_CHECKING:
-    from norouter_core.engine.status import StreamStatus
-    from norouter_core.session.client import Rate
 
-Subject = tuple["StreamStatus", "Rate | None", float]
-"""A stream, its rate if it is known, and the time now."""
+class StreamFacts(Protocol):
+    """What a filter looks at; `norouter_core.engine.status.StreamStatus` says what it is."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def from_host(self) -> str: ...
+    @property
+    def to_host(self) -> str: ...
+    @property
+    def peer(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def listener(self) -> str: ...
+    @property
+    def state(self) -> StrEnum: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def opened(self) -> float: ...
+    @property
+    def bytes_sent(self) -> int: ...
+    @property
+    def bytes_received(self) -> int: ...
+
+
+Subject = tuple[StreamFacts, float, float]
+"""A stream, its bytes per second, and the time now."""
 Test = Callable[[Subject], bool]
 
 STATES = ("opening", "open", "half-closed", "closed")
-WAYS = ("loopback", "http", "socks", "dns")
-_WAY = {"port": "loopback"}
+ORIGINS = ("loopback", "http", "socks", "dns")
+_ORIGIN = {"port": "loopback"}
 
 _TERM = re.compile(r"([A-Za-z_]+)(>=|<=|>|<|=|:)(.*)", re.DOTALL)
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -46,29 +71,26 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
-    """One field of a filter. Of `numbers` and `texts` one is set; `parse` reads a number;
-    `words` are all the values that it can have, where they are known."""
+    """One field of a filter: `numbers`, which `parse` reads, or `texts`.
+
+    `words` are all possible values, if those are known. With `within`, a part of the text matches.
+    """
 
     about: str
     numbers: Callable[[Subject], float] | None = None
     parse: Callable[[str], float] = parse_size
-    texts: Callable[[StreamStatus], tuple[str, ...]] | None = None
+    texts: Callable[[StreamFacts], tuple[str, ...]] | None = None
     words: tuple[str, ...] = ()
     within: bool = False
-    """Whether a part of the text is enough."""
 
 
-def way(stream: StreamStatus) -> str:
-    """What a stream came by, as `by:` has it: a port at a VIP is `loopback`."""
-    return _WAY.get(stream.service, stream.service)
+def origin(stream: StreamFacts) -> str:
+    """Return how a stream came in, as in `by:`. A port at a VIP is `loopback`."""
+    return _ORIGIN.get(stream.service, stream.service)
 
 
 def _port(address: str) -> str:
     return address.rpartition(":")[2]
-
-
-def _rate(subject: Subject) -> float:
-    return subject[1].total if subject[1] is not None else 0.0
 
 
 def _count(text: str) -> float:
@@ -82,18 +104,20 @@ FIELDS: dict[str, FilterField] = {
     "from": FilterField("the client's host", texts=lambda s: (s.from_host,)),
     "to": FilterField("the target's host", texts=lambda s: (s.to_host,)),
     "target": FilterField(
-        "what is dialled, or its port", texts=lambda s: (s.target, _port(s.target)), within=True
+        "the dialled address, or its port", texts=lambda s: (s.target, _port(s.target)), within=True
     ),
     "client": FilterField(
         "the client's address, or its port", texts=lambda s: (s.peer, _port(s.peer)), within=True
     ),
     "listener": FilterField(
-        "where it came in", texts=lambda s: (s.listener, _port(s.listener)), within=True
+        "the address it came in at",
+        texts=lambda s: (s.listener, _port(s.listener)),
+        within=True,
     ),
     "state": FilterField(
         "opening, open, half-closed", texts=lambda s: (s.state.value,), words=STATES
     ),
-    "by": FilterField("loopback, http, socks or dns", texts=lambda s: (way(s),), words=WAYS),
+    "by": FilterField("loopback, http, socks or dns", texts=lambda s: (origin(s),), words=ORIGINS),
     "id": FilterField("its number", numbers=lambda x: float(x[0].id), parse=_count),
     "bytes": FilterField(
         "bytes both ways", numbers=lambda x: x[0].bytes_sent + x[0].bytes_received
@@ -102,11 +126,11 @@ FIELDS: dict[str, FilterField] = {
     "received": FilterField("bytes to the client", numbers=lambda x: x[0].bytes_received),
     "rate": FilterField(
         "bytes a second, both ways",
-        numbers=_rate,
+        numbers=lambda x: x[1],
         parse=lambda text: parse_size(text.removesuffix("/s")),
     ),
     "age": FilterField(
-        "since it was opened", numbers=lambda x: max(0.0, x[2] - x[0].opened), parse=parse_span
+        "time since it opened", numbers=lambda x: max(0.0, x[2] - x[0].opened), parse=parse_span
     ),
 }
 """Every field, by its name."""
@@ -119,14 +143,19 @@ class Filter:
     terms: tuple[str, ...] = ()
     tests: tuple[Test, ...] = field(default=(), compare=False)
     needs_rates: bool = False
-    """Whether a term is about rates, which take a moment to be measured."""
+    """Whether a term is about rates, which take a moment to measure."""
 
     @property
     def text(self) -> str:
         return " ".join(self.terms)
 
-    def matches(self, stream: StreamStatus, rate: Rate | None = None, now: float = 0.0) -> bool:
-        """Whether every term holds. `now` is in seconds since the epoch; 0: the clock is asked."""
+    def matches(self, stream: StreamFacts, rate: float = 0.0, now: float = 0.0) -> bool:
+        """Return whether every term holds.
+
+        Args:
+            rate: The stream's bytes per second, both ways.
+            now: Seconds since the epoch; 0 for this moment.
+        """
         subject = (stream, rate, now or time.time())
         return all(test(subject) for test in self.tests)
 
@@ -177,7 +206,7 @@ def _test(term: str) -> Test:
     negated = term.startswith("!")
     text = term[negated:]
     if not text:
-        raise FilterError("nothing follows the `!`", "write a term after it: !state:open")
+        raise FilterError("a term must follow the `!`", "for example !state:open")
     try:
         test = _term(text)
     except FilterError as error:
@@ -190,54 +219,56 @@ def _term(text: str) -> Test:
     found = _TERM.fullmatch(text)
     if found is None:
         return _anywhere(text)
-    name, sign, said = found.groups()
+    name, sign, value = found.groups()
     field = FIELDS.get(name.lower())
     if field is None:
-        if sign in ":=" and (said[:1] == ":" or said.isdecimal()):
+        if sign in ":=" and (value[:1] == ":" or value.isdecimal()):
             return _anywhere(text)  # an address: db:5432, fe80::1
         guess = closest(name, FIELDS)
         hint = f"did you mean {guess}?" if guess else f"fields: {', '.join(FIELDS)}"
         raise FilterError(f"streams have no field {quote(name)}", hint, offset=0)
     at = found.start(3)
-    if not said:
-        raise FilterError(f"{name} is compared with nothing", f"{name}: {field.about}", offset=at)
+    if not value:
+        raise FilterError(f"{name} needs a value", f"{name}: {field.about}", offset=at)
     if field.numbers is not None:
-        return _number_test(field.numbers, field.parse, sign, said, at)
+        return _number_test(field.numbers, field.parse, sign, value, at)
     if sign not in ":=":
-        hint = f"write {name}:{said}"
+        hint = f"write {name}:{value}"
         raise FilterError(
-            f"{name} is no number: {sign} says nothing of it", hint, offset=found.start(2)
+            f"{name} is not a number: it has no {sign}",
+            hint,
+            offset=found.start(2),
         )
-    return _text_test(name, field, said, at)
+    return _text_test(name, field, value, at)
 
 
 def _number_test(
     number: Callable[[Subject], float],
     parse: Callable[[str], float],
     sign: str,
-    said: str,
+    value: str,
     at: int,
 ) -> Test:
     # `bytes:>1M` is what fingers write.
-    extra = re.match(">=|<=|>|<", said) if sign == ":" else None
+    extra = re.match(">=|<=|>|<", value) if sign == ":" else None
     if extra:
-        sign, said, at = extra[0], said[extra.end() :], at + extra.end()
+        sign, value, at = extra[0], value[extra.end() :], at + extra.end()
     try:
-        wanted = parse(said)
-    except ValidationError as refused:
-        raise FilterError(refused.message, refused.hint, offset=at) from None
+        wanted = parse(value)
+    except ValidationError as error:
+        raise FilterError(error.message, error.hint, offset=at) from None
     compare = _COMPARE[sign]
     return lambda subject: compare(number(subject), wanted)
 
 
-def _text_test(name: str, field: FilterField, said: str, at: int) -> Test:
-    wanted, texts = said.casefold(), field.texts
+def _text_test(name: str, field: FilterField, value: str, at: int) -> Test:
+    wanted, texts = value.casefold(), field.texts
     assert texts is not None
     wild = any(char in wanted for char in "*?")
     if field.words and not wild and wanted not in field.words:
         guess = closest(wanted, field.words)
         hint = f"did you mean {guess}?" if guess else f"write one of {', '.join(field.words)}"
-        raise FilterError(f"no stream's {name} is {quote(said)}", hint, offset=at)
+        raise FilterError(f"{quote(value)} is not a possible {name}", hint, offset=at)
     pattern = re.sub(r"\[", "[[]", wanted)
 
     def test(subject: Subject) -> bool:
@@ -258,7 +289,7 @@ def _anywhere(text: str) -> Test:
 
     def test(subject: Subject) -> bool:
         s = subject[0]
-        shown = (s.from_host, s.to_host, s.peer, s.target, s.listener, s.state.value, way(s))
+        shown = (s.from_host, s.to_host, s.peer, s.target, s.listener, s.state.value, origin(s))
         return any(wanted in part.casefold() for part in shown)
 
     return test

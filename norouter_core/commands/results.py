@@ -116,6 +116,11 @@ class Outcome:
         return self.failure is None and self.question is None
 
 
+def failed(message: str, hint: str = "", argument: str = "", index: int = 0) -> Outcome:
+    """Return the outcome of a command that failed; the arguments are those of `Failure`."""
+    return Outcome(failure=Failure(message, argument, index, hint))
+
+
 @dataclass(frozen=True, slots=True)
 class Completion:
     """`text` replaces what stands from index `start` of the line to the cursor."""

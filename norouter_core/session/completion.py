@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.completion import CompletionContext, Word, asked
@@ -13,15 +12,13 @@ from norouter_core.commands.results import Completion
 from norouter_core.commands.tokenizer import quote_word
 from norouter_core.manifest.values import allocate_vip
 from norouter_core.sanitize import strip_line
-
-if TYPE_CHECKING:
-    from norouter_core.session.session import Session
+from norouter_core.session.workspace import Workspace
 
 MOST = 200
 """How many completions are offered at most."""
 
 
-async def complete(session: Session, line: str, cursor: int) -> list[Completion]:
+async def complete(session: Workspace, line: str, cursor: int) -> list[Completion]:
     """What may stand at the cursor, those that begin with what stands there already.
 
     Bounded in time: programs that are asked (engines of containers) have 1.5 seconds.
@@ -57,7 +54,7 @@ def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[C
             return
 
 
-def _known(session: Session, kind: ArgumentType, wanted: CompletionContext) -> list[Word]:
+def _known(session: Workspace, kind: ArgumentType, wanted: CompletionContext) -> list[Word]:
     match kind:
         case ArgumentType.HOST:
             return list(_hosts(session))
@@ -80,27 +77,27 @@ def _known(session: Session, kind: ArgumentType, wanted: CompletionContext) -> l
     return []
 
 
-def _hosts(session: Session) -> Iterator[Word]:
+def _hosts(session: Workspace) -> Iterator[Word]:
     for host in session.spec.hosts:
         yield host.name, host.vip
         for alias in host.aliases:
             yield alias, f"alias of {host.name}"
 
 
-def _ports(session: Session, name: str) -> Iterator[Word]:
+def _ports(session: Workspace, name: str) -> Iterator[Word]:
     host = session.spec.host(name) if name else None
     for forward in host.options.ports if host is not None else ():
         yield key_text(key(forward)), str(forward)
 
 
-def _free_vip(session: Session) -> Iterator[Word]:
+def _free_vip(session: Workspace) -> Iterator[Word]:
     try:
         yield allocate_vip({host.vip for host in session.spec.hosts}), "free"
     except ValueError:
         return
 
 
-def _filter_hosts(session: Session, prefix: str) -> Iterator[Word]:
+def _filter_hosts(session: Workspace, prefix: str) -> Iterator[Word]:
     name, colon, _ = prefix.lstrip("!").partition(":")
     if colon and name in ("host", "from", "to"):
         bang = "!" if prefix.startswith("!") else ""

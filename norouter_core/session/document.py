@@ -113,6 +113,11 @@ class Document:
         old = name if self._data is not None else "/dev/null"
         return "\n".join(difflib.unified_diff(before, after, old, name, lineterm=""))
 
+    def diff_between(self, before: MeshSpec, after: MeshSpec) -> str:
+        """Return the unified diff between what would be written for two specs."""
+        now, then = (self.render(spec).splitlines() for spec in (before, after))
+        return "\n".join(difflib.unified_diff(now, then, "now", "then", lineterm=""))
+
     def unsaved(self, spec: MeshSpec) -> bool:
         """Whether `spec` means something else than what was loaded or saved last."""
         return spec != self.spec

@@ -14,6 +14,7 @@ from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
+from norouter_core.session.workspace import SessionTiming
 from tests.engine.meshes import TIMING, children
 from tests.servers import eventually
 
@@ -66,14 +67,20 @@ class Talk:
 
 @asynccontextmanager
 async def talk(
-    *hosts: HostSpec, document: Document | None = None, folder: Path | None = None
+    *hosts: HostSpec,
+    document: Document | None = None,
+    folder: Path | None = None,
+    timing: SessionTiming | None = None,
 ) -> AsyncIterator[Talk]:
     """A session with these hosts (`local` alone where none are named), ready; in the end no
     process of it is left. `folder`: where it keeps unsaved work."""
     spec = MeshSpec(hosts) if hosts else new_mesh()
     document = document or Document.empty(spec)
     autosave = Autosave(folder) if folder is not None else None
-    async with Engine(TIMING) as engine, Session(engine, document, autosave=autosave) as session:
+    async with (
+        Engine(TIMING) as engine,
+        Session(engine, document, autosave=autosave, timing=timing) as session,
+    ):
         made = Talk(session)
         await made.ok("wait")
         yield made

@@ -13,12 +13,12 @@ from norouter_core.engine import Engine
 from norouter_core.engine.events import Log
 from norouter_core.links.base import OperationError
 from norouter_core.model import HostOptions, HostSpec, MeshSpec
-from norouter_core.session import session as sessions
 from norouter_core.session.autosave import Autosave, AutosaveFailed
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
-from norouter_core.session.handlers import HANDLERS, base
+from norouter_core.session.handlers import HANDLERS
 from norouter_core.session.session import Session
+from norouter_core.session.workspace import LOG_LINES, SessionTiming
 from tests.commands.calls import call
 from tests.engine.meshes import exec_command, forward, local, relayed, vip
 from tests.servers import connect, echoing, eventually
@@ -76,7 +76,7 @@ async def test_who_waits_for_a_host_that_is_stopped_is_told() -> None:
             "host start web",
         )
         assert say.column == 10
-        assert (await say.ok("wait")).message == "ready: all of the mesh but web: stopped"
+        assert (await say.ok("wait")).message == "ready: all hosts but web (stopped)"
 
 
 async def test_waiting_has_an_end() -> None:
@@ -88,10 +88,13 @@ async def test_waiting_has_an_end() -> None:
         assert "web" in outcome.failure.message
 
 
-async def test_a_port_that_cannot_be_bound_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "_GRACE", 0.3)
+async def test_a_port_that_cannot_be_bound_ends_the_wait() -> None:
+    timing = SessionTiming(port_grace=0.3)
     hub = local("hub")
-    async with await asyncio.start_server(lambda r, w: None, hub.vip, 28081), talk(hub) as say:
+    async with (
+        await asyncio.start_server(lambda r, w: None, hub.vip, 28081),
+        talk(hub, timing=timing) as say,
+    ):
         outcome = await say("port add hub 28081 --wait")
         assert outcome.changed
         assert outcome.failure is not None
@@ -143,7 +146,7 @@ async def test_nothing_runs_in_a_session_that_has_ended() -> None:
 
 async def test_the_log_keeps_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talk(local("hub"), relayed("web")) as say:
-        for number in range(sessions.LOG_LINES + 10):
+        for number in range(LOG_LINES + 10):
             say.session.engine.host_log("info", "web", f"line {number}")
             if number % 500 == 0:
                 await asyncio.sleep(0)
@@ -151,7 +154,7 @@ async def test_the_log_keeps_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> 
         rows = await say.rows("log web --lines 3")
         assert [row["text"] for row in rows] == ["line 2007", "line 2008", "line 2009"]
         assert await say.rows("log hub") == []
-        assert len(say.session.log) == sessions.LOG_LINES
+        assert len(say.session.log) == LOG_LINES
 
 
 async def test_a_stream_is_tapped_and_a_command_run() -> None:
@@ -302,7 +305,10 @@ async def test_passwords_stand_in_no_history(tmp_path: Path) -> None:
 
 async def test_a_port_of_another_host_does_not_hold_a_wait_up() -> None:
     hub = local("hub")
-    async with await asyncio.start_server(lambda r, w: None, hub.vip, 28081), talk(hub) as say:
+    async with (
+        await asyncio.start_server(lambda r, w: None, hub.vip, 28081),
+        talk(hub) as say,
+    ):
         await say.ok("port add hub 28081")
         await say.ok(f"host add web --vip {vip()} --wait -- {' '.join(exec_command())}")
 

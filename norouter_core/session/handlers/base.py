@@ -1,29 +1,20 @@
-"""What handlers share."""
+"""What the handlers of commands share: the request, and waiting until hosts are ready."""
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import host_of
 from norouter_core.commands.results import Emit, Failure, Outcome
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.status import HostState, HostStatus, ListenerState
-from norouter_core.model import HostSpec, MeshSpec
+from norouter_core.model import HostSpec
+from norouter_core.session.workspace import Workspace
 
-if TYPE_CHECKING:
-    from norouter_core.session.document import Document
-    from norouter_core.session.session import Session
-
-PATIENCE = 60.0
-"""Seconds that a wait takes at most where nothing else is said."""
-
-
-_GRACE = 3.0
+_PORT_IN_USE = "another mesh of yours may use it (`norouter ps`), or another program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,51 +26,38 @@ class Request:
     confirmed: bool
 
 
-Handler = Callable[["Session", Request], Awaitable[Outcome]]
+Handler = Callable[[Workspace, Request], Awaitable[Outcome]]
 
 
-def failed(message: str, hint: str = "", argument: str = "", index: int = 0) -> Outcome:
-    return Outcome(failure=Failure(message, argument, index, hint))
-
-
-def named(session: Session, call: Call, argument: str = "host", number: int = 0) -> HostSpec:
-    """The host that an argument names.
+def named(session: Workspace, call: Call) -> HostSpec:
+    """Return the host that the argument `host` names.
 
     Raises:
-        EditError: there is none.
+        EditError: There is none.
     """
-    return host_of(session.spec, call.all(argument)[number], argument, number)
+    return host_of(session.spec, call.get("host"), "host")
 
 
-def difference(document: Document, before: MeshSpec, after: MeshSpec) -> str:
-    """The unified diff between two specs, as the document would write them."""
-    now, then = (document.render(spec).splitlines() for spec in (before, after))
-    return "\n".join(difflib.unified_diff(now, then, "now", "then", lineterm=""))
-
-
-async def waited(session: Session, request: Request, outcome: Outcome) -> Outcome:
-    """The outcome of a command, after the wait that `--wait` asks for."""
+async def waited(session: Workspace, request: Request, outcome: Outcome) -> Outcome:
+    """Return the outcome of a command after the wait that `--wait` asks for."""
     if not outcome.ok or "wait" not in request.call:
         return outcome
     hosts = outcome.data.get("hosts") or None
-    timeout = request.call.get("timeout", PATIENCE)
-    failure = await until_ready(session.engine, hosts, timeout)
+    failure = await until_ready(session, request.call, hosts)
     if failure is None:
         return outcome
     return replace(outcome, message="", failure=failure)
 
 
 async def until_ready(
-    engine: Engine, hosts: Collection[str] | None, patience: float
+    session: Workspace, call: Call, hosts: Collection[str] | None
 ) -> Failure | None:
-    """Waits until hosts (all of the mesh, if None) are ready; why they are not, or None.
-
-    Ports that cannot be bound are tried again for ever: where nothing else is missing, they are
-    given `_GRACE` seconds.
-    """
+    """Wait until hosts (all, with None) are ready. Return why they are not, or None."""
+    engine, timing = session.engine, session.timing
+    seconds = call.get("timeout", timing.wait)
     waited_for = 0.0
     while True:
-        step = min(_GRACE, patience - waited_for)
+        step = min(timing.port_grace, seconds - waited_for)
         try:
             async with asyncio.timeout(step):
                 await engine.wait_ready(hosts)
@@ -89,7 +67,7 @@ async def until_ready(
             return Failure(f"{name}: {problem.message}", hint=problem.hint)
         except TimeoutError:
             waited_for += step
-            if waited_for >= patience or _only_ports_fail(engine, hosts):
+            if waited_for >= seconds or _only_ports_fail(engine, hosts):
                 return _not_ready(engine, hosts, waited_for)
 
 
@@ -104,9 +82,9 @@ def _only_ports_fail(engine: Engine, hosts: Collection[str] | None) -> bool:
     )
 
 
-def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -> Failure:
-    """What is most likely to blame: a host, or a port that nobody listens on."""
-    status, after = engine.status(), f"after {patience:g} s"
+def _not_ready(engine: Engine, hosts: Collection[str] | None, seconds: float) -> Failure:
+    """Return the likely reason: a host that is not ready, or a port that is not bound."""
+    status, after = engine.status(), f"after {seconds:g} s"
     down = [
         host
         for host in status.hosts
@@ -114,23 +92,18 @@ def _not_ready(engine: Engine, hosts: Collection[str] | None, patience: float) -
     ]
     for host in down:
         if host.state is not HostState.STOPPED:
-            told = f"{host.name} is {host.state.value} {after}{_why(host)}"
-            return Failure(told, hint=_hint(host))
+            return _host_not_ready(host, after)
     for port in status.listeners:
         if port.state is ListenerState.FAILED and (hosts is None or port.to_host in hosts):
             why = port.note.removeprefix(f"{port.listen}: ")
-            told = f"port {port.listen} on {port.on_host} is not bound {after}: {why}"
-            return Failure(told.rstrip(": "), hint=_TAKEN if "in use" in why else "")
+            message = f"port {port.listen} on {port.on_host} is not bound {after}: {why}"
+            return Failure(message.rstrip(": "), hint=_PORT_IN_USE if "in use" in why else "")
     names = f": {', '.join(host.name for host in down)}" if down else ""
     return Failure(f"not ready {after}{names}", hint="wait longer: --timeout 5m")
 
 
-_TAKEN = "another mesh of yours may have it (`norouter ps`), or another program"
-
-
-def _why(host: HostStatus) -> str:
-    return f": {host.problem.message}" if host.problem is not None else ""
-
-
-def _hint(host: HostStatus) -> str:
-    return host.problem.hint if host.problem is not None else "wait longer: --timeout 5m"
+def _host_not_ready(host: HostStatus, after: str) -> Failure:
+    message = f"{host.name} is {host.state.value} {after}"
+    if host.problem is None:
+        return Failure(message, hint="wait longer: --timeout 5m")
+    return Failure(f"{message}: {host.problem.message}", hint=host.problem.hint)

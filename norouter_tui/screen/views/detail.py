@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 from textual.content import Content
 
-from norouter_core.commands.filters import way
+from norouter_core.commands.filters import origin
 from norouter_core.engine.status import HostState, ListenerState
 from norouter_core.session.client import Snapshot
 from norouter_tui.output import hints
@@ -147,7 +147,7 @@ def _stream(row: StreamRow) -> Iterator[Text]:
         "client", escape_line(stream.peer), (f"  on {escape_line(stream.from_host)}", "muted")
     )
     yield _fact(
-        "listener", escape_line(stream.listener), (f"  {escape_line(way(stream))}", "muted")
+        "listener", escape_line(stream.listener), (f"  {escape_line(origin(stream))}", "muted")
     )
     yield _fact(
         "target",

@@ -101,11 +101,11 @@ COLUMNS: tuple[GridColumn[StreamRow], ...] = (
     GridColumn(
         "by",
         "by",
-        lambda r: escaped_cell(filters.way(r.status), "muted"),
+        lambda r: escaped_cell(filters.origin(r.status), "muted"),
         8,
         rank=8,
         letter="B",
-        sort_key=lambda r: filters.way(r.status),
+        sort_key=lambda r: filters.origin(r.status),
     ),
     GridColumn(
         "state",
@@ -328,7 +328,7 @@ def rows_of(snapshot: Snapshot, wanted: filters.Filter = filters.ALL) -> list[St
     rows = []
     for status in snapshot.status.streams:
         rate = rates.get(status.id, _NO_RATE)
-        if not wanted.tests or wanted.matches(status, rate, now):
+        if not wanted.tests or wanted.matches(status, rate.total, now):
             rows.append(StreamRow(status, rate, now - status.opened))
     return rows
 

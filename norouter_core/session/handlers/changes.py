@@ -1,40 +1,49 @@
-"""Verbs about the session's file, its unsaved work, its end."""
+"""Commands that change the mesh, its history and its file."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import time
 from functools import partial
-from typing import TYPE_CHECKING
 
-from norouter_core.commands.edits import Edit
-from norouter_core.commands.results import Column, Outcome, Question, Table, Unit
+from norouter_core.commands.edits import EDITS, Edit
+from norouter_core.commands.results import Outcome, Question, failed
 from norouter_core.manifest import ManifestError
 from norouter_core.model import MeshSpec
+from norouter_core.session import tables
 from norouter_core.session.autosave import Recovery
 from norouter_core.session.document import Document, SaveFailed
-from norouter_core.session.handlers.base import Handler, Request, failed, waited
+from norouter_core.session.handlers.base import Handler, Request, waited
 from norouter_core.session.history import step_name
+from norouter_core.session.workspace import Workspace
 
-if TYPE_CHECKING:
-    from norouter_core.session.session import Session
-
-_RECOVERIES = (
-    Column("number", "#", Unit.NUMBER),
-    Column("age", "Age", Unit.SECONDS),
-    Column("path", "File"),
-    Column("hosts", "Hosts"),
-    Column("commands", "Commands"),
-)
+_LOAD = "the session has unsaved changes: load over them?"
+_RECOVER = "the session has unsaved changes: replace them with the recovered mesh?"
+_QUIT = "the session has unsaved changes: quit anyway? (`save` writes them to a file)"
 
 
-async def save(session: Session, request: Request) -> Outcome:
+async def edit(session: Workspace, request: Request) -> Outcome:
+    make = EDITS[request.call.verb.name]
+    outcome = await session.change(
+        step_name([request.call]),
+        lambda spec: make(spec, request.call),
+        confirmed=request.confirmed,
+    )
+    return await waited(session, request, outcome)
+
+
+async def _step(session: Workspace, request: Request, *, back: bool) -> Outcome:
+    times = request.call.get("times", 1)
+    outcome = await session.step(times, back=back, confirmed=request.confirmed)
+    return await waited(session, request, outcome)
+
+
+async def save(session: Workspace, request: Request) -> Outcome:
     force = "force" in request.call
-    return await session.run_exclusively(_save(session, request, request.call.get("file"), force))
+    return await session.run_exclusively(_save(session, request.call.get("file"), force))
 
 
-async def _save(session: Session, request: Request, path: str | None, force: bool) -> Outcome:
+async def _save(session: Workspace, path: str | None, force: bool) -> Outcome:
     try:
         saved = await asyncio.to_thread(session.document.save, session.spec, path, force=force)
     except SaveFailed as error:
@@ -44,17 +53,18 @@ async def _save(session: Session, request: Request, path: str | None, force: boo
     return Outcome(message=await session.save_work(f"saved {saved}"), data={"path": saved})
 
 
-async def load(session: Session, request: Request) -> Outcome:
+async def load(session: Workspace, request: Request) -> Outcome:
     if request.call.get("file") == "-":
-        return failed("a session reads no manifest from its input", "name a file", "file")
-    keep = "keep" in request.call
+        return failed("a session cannot read a manifest from its input", "name a file", "file")
     path = await asyncio.to_thread(os.path.expanduser, request.call.get("file"))
     try:
         document = await asyncio.to_thread(Document.load, path)
     except ManifestError as error:
         problem, more = error.problems[0], len(error.problems) - 1
-        told = f"{problem} (and {more} more: `norouter check` lists them)" if more else str(problem)
-        return failed(told, problem.hint, "file")
+        message = str(problem)
+        if more:
+            message += f" (and {more} more: `norouter check` lists them)"
+        return failed(message, problem.hint, "file")
 
     def adopt() -> None:
         session.document = document
@@ -64,35 +74,29 @@ async def load(session: Session, request: Request) -> Outcome:
     message = f"loaded {path}: {count} host{'' if count == 1 else 's'}"
     hosts = tuple(host.name for host in document.spec.hosts)
     edit = Edit(document.spec, message, hosts)
-    then, ask = (_nothing, None) if keep else (adopt, partial(_ask, session, _LOAD))
+    keep = "keep" in request.call
     outcome = await session.change(
         step_name([request.call]),
         lambda _: edit,
         confirmed=request.confirmed,
-        then=then,
-        ask=ask,
+        then=_nothing if keep else adopt,
+        ask=None if keep else partial(_ask, session, _LOAD),
     )
     return await waited(session, request, outcome)
 
 
 def _nothing() -> None:
-    """What is done after a change that leaves the session's file alone."""
+    """Leave the session's file alone."""
 
 
-_LOAD = "the session has unsaved changes: load over them?"
-_RECOVER = "the session has unsaved changes: put the recovered mesh in their place?"
+def _ask(session: Workspace, text: str) -> Question | None:
+    """Return what to ask before the session's unsaved changes are replaced; None without any."""
+    if not session.unsaved:
+        return None
+    return Question(text, session.document.diff(session.spec))
 
 
-def _ask(session: Session, text: str) -> Question | None:
-    """What to ask before the session's unsaved changes make way."""
-    return Question(text, _unsaved(session)) if session.unsaved else None
-
-
-def _unsaved(session: Session) -> str:
-    return session.document.diff(session.spec)
-
-
-async def revert(session: Session, request: Request) -> Outcome:
+async def revert(session: Workspace, request: Request) -> Outcome:
     saved = session.document.spec
     where = session.document.path or "the beginning"
     return await session.change(
@@ -103,28 +107,25 @@ async def revert(session: Session, request: Request) -> Outcome:
     )
 
 
-async def recover(session: Session, request: Request) -> Outcome:
+async def recover(session: Workspace, request: Request) -> Outcome:
     if session.autosave is None:
-        return failed("no unsaved work is kept here", "`save` writes the manifest")
+        return failed("this session keeps no unsaved work", "`save` writes the manifest")
     found = await asyncio.to_thread(session.autosave.recoverable)
     number = request.call.get("number")
     if number is None:
-        request.emit(_recoveries(found))
-        told = "; ".join(session.autosave.complaints)
-        return Outcome(message=told)
+        request.emit(tables.recovery_table(found))
+        return Outcome(message="; ".join(session.autosave.complaints))
     if number > len(found):
-        hint = "`recover` lists what there is"
-        return failed(f"there is no unsaved work {number}", hint, "number")
+        return failed(f"there is no unsaved work {number}", "`recover` lists it", "number")
     recovery = found[number - 1]
     if "drop" in request.call:
         await asyncio.to_thread(recovery.discard)
-        return Outcome(message=f"forgot the unsaved work {number}")
+        return Outcome(message=f"discarded the unsaved work {number}")
     return await _bring_back(session, request, recovery)
 
 
-async def _bring_back(session: Session, request: Request, recovery: Recovery) -> Outcome:
-    """Makes the mesh that of the work, and the session that of its file, whose saved state is then
-    what there is to compare with."""
+async def _bring_back(session: Workspace, request: Request, recovery: Recovery) -> Outcome:
+    """Apply recovered work; the session gets its file too, and compares with its saved state."""
     document, warning = session.document, ""
     if recovery.path:
         try:
@@ -135,47 +136,29 @@ async def _bring_back(session: Session, request: Request, recovery: Recovery) ->
     def adopt() -> None:
         session.document = document
 
-    message = f"recovered {_size(recovery.spec)}{warning}"
-    edit, ask = Edit(recovery.spec, message), partial(_ask, session, _RECOVER)
+    edit = Edit(recovery.spec, f"recovered {_size(recovery.spec)}{warning}")
     outcome = await session.change(
         step_name([request.call]),
         lambda _: edit,
         confirmed=request.confirmed,
         then=adopt,
-        ask=ask,
+        ask=partial(_ask, session, _RECOVER),
     )
-    # Where the disk is full, say, that file is the only one that holds the work.
+    # If the work cannot be kept again, on a full disk say, that file is the only copy.
     if outcome.ok and not await session.run_exclusively(session.keep_work()):
         await asyncio.to_thread(recovery.discard)
     return outcome
-
-
-def _recoveries(found: list[Recovery]) -> Table:
-    now = time.time()
-    rows = (
-        {
-            "number": number,
-            "age": max(0.0, now - recovery.when),
-            "when": recovery.when,
-            "path": recovery.path,
-            "hosts": ", ".join(host.name for host in recovery.spec.hosts),
-            "commands": "; ".join(recovery.names[-3:]),
-            "names": list(recovery.names),
-        }
-        for number, recovery in enumerate(found, 1)
-    )
-    return Table("unsaved work", _RECOVERIES, tuple(rows))
 
 
 def _size(spec: MeshSpec) -> str:
     return "1 host" if len(spec.hosts) == 1 else f"{len(spec.hosts)} hosts"
 
 
-async def quit_session(session: Session, request: Request) -> Outcome:
+async def quit_session(session: Workspace, request: Request) -> Outcome:
     if "save" in request.call and "discard" in request.call:
         return failed("--save and --discard are mutually exclusive", "leave one of them out")
     if "save" in request.call and session.unsaved:
-        outcome = await session.run_exclusively(_save(session, request, None, False))
+        outcome = await session.run_exclusively(_save(session, None, False))
         if not outcome.ok:
             return outcome
         return Outcome(message=outcome.message, ended=True)
@@ -183,18 +166,20 @@ async def quit_session(session: Session, request: Request) -> Outcome:
         return Outcome(ended=True)
     if "discard" in request.call:
         session.keeps_work = False
-        return Outcome(message="the unsaved changes are given up", ended=True)
+        return Outcome(message="discarded the unsaved changes", ended=True)
     if not request.confirmed:
-        text = "the session has unsaved changes: end it all the same? (`save` keeps them in a file)"
-        return Outcome(question=Question(text, _unsaved(session)))
+        return Outcome(question=_ask(session, _QUIT))
     if session.autosave is None or not session.keeps_work:
-        return Outcome(message="the unsaved changes are gone", ended=True)
+        return Outcome(message="the unsaved changes are lost", ended=True)
     warning = await session.run_exclusively(session.keep_work())
     kept = "the unsaved changes are kept: `recover` brings them back"
     return Outcome(message=warning or kept, ended=True)
 
 
-FILES: dict[str, Handler] = {
+CHANGES: dict[str, Handler] = {
+    **dict.fromkeys(EDITS, edit),
+    "undo": partial(_step, back=True),
+    "redo": partial(_step, back=False),
     "save": save,
     "load": load,
     "revert": revert,
