@@ -1,7 +1,7 @@
-"""The mesh as a value: frozen, free of I/O, identical in meaning to a manifest.
+"""The mesh as a value: frozen, free of I/O, with the same meaning as a manifest.
 
-Every face changes the mesh by mapping one `MeshSpec` to the next (design decision D4);
-`norouter_core.manifest` reads and writes it as YAML, `norouter_core.engine` makes it so.
+Every front end changes the mesh by mapping one `MeshSpec` to the next. `norouter_core.manifest`
+reads and writes it as YAML, and `norouter_core.engine` applies it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from enum import StrEnum
 from typing import Any
 
 VIP_POOL = "127.0.42.0/24"
-"""Where VIPs are allotted from when a host names none."""
+"""The pool from which hosts without a VIP get theirs."""
 
 DEFAULT_STATE_DIR = "~/.norouter/agent"
 
 DEFAULT_DNS_PORT = 10053
-"""Where the mesh's DNS listens at a VIP, as NoRouter has it."""
+"""The port of the mesh's DNS at a VIP, the same as NoRouter's."""
 
 
 def format_address(address: tuple[str, int]) -> str:
@@ -28,22 +28,22 @@ def format_address(address: tuple[str, int]) -> str:
 
 
 class AgentMode(StrEnum):
-    """How the agent gets onto a host."""
+    """How the agent starts on a host."""
 
     AUTO = "auto"
-    """`NOROUTER` when the command's last word is a `norouter` program, else `PYTHON`."""
+    """`NOROUTER` if the command's last word is a `norouter` program, else `PYTHON`."""
     PYTHON = "python"
     """Zero install: a bare `sh` and any Python >= 3.8 on the host."""
     NOROUTER = "norouter"
-    """An installed `norouter` of ours; `agent --automated` is appended to the command."""
+    """This project's `norouter` is installed; `agent --automated` is appended to the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forward:
     """One published port: `LISTEN:HOST:PORT[/tcp]`, or `/udp`, which NoRouter does not know.
 
-    `listen` is the port at the host's VIP, `host` and `port` what the host dials. `host` is an
-    IP literal (IPv6 without brackets) or a name that the host resolves when it dials.
+    `listen` is the port at the host's VIP; `host` and `port` are what the host connects to. `host`
+    is an IP literal (IPv6 without brackets) or a name, which the host resolves for each connection.
     """
 
     listen: int
@@ -58,7 +58,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
-    """Where a host serves a proxy. `auth` is `USER:PASSWORD` or None for an open one."""
+    """The address of a proxy on a host. `auth` is `USER:PASSWORD`, or None for an open proxy."""
 
     listen_host: str
     listen_port: int
@@ -67,7 +67,7 @@ class ProxySpec:
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """Where the agent keeps its names files; `path` may hold `~` and `${VAR}` of the host."""
+    """Where the agent keeps its names files; the host expands `~` and `${VAR}` in `path`."""
 
     path: str | None = None
     disable: bool | None = None
@@ -75,7 +75,7 @@ class StateDir:
 
 @dataclass(frozen=True, slots=True)
 class DnsSpec:
-    """The mesh's DNS at a host's VIP: its port there, on every host; or none."""
+    """The mesh's DNS at a host's VIP: its port there, on every host, or none."""
 
     port: int | None = None
     disable: bool | None = None
@@ -101,7 +101,7 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
-    """One host as written. `cmd` is the exec command (None: this machine)."""
+    """One host as the manifest has it. `cmd` is the exec command (None: this machine)."""
 
     name: str
     vip: str
@@ -112,9 +112,9 @@ class HostSpec:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Names and networks reached through a host; a later route wins over an earlier one.
+    """Names and networks that are reached through a host; a later route wins over an earlier one.
 
-    `via` is a host's name or VIP; `to` and `not_to` hold CIDRs and hostname globs.
+    `via` is a host's name or VIP; `to` and `not_to` contain CIDRs and hostname globs.
     """
 
     via: str
@@ -144,21 +144,24 @@ class Host(HostOptions):
 
     @property
     def dns_port(self) -> int | None:
-        """The port of the mesh's DNS at this host's VIP; None where there is none."""
+        """The port of the mesh's DNS at this host's VIP, or None if it is disabled."""
         return None if self.dns.disable else self.dns.port or DEFAULT_DNS_PORT
 
 
 @dataclass(frozen=True, slots=True)
 class MeshSpec:
-    """A whole mesh. Invariants (unique names, aliases and VIPs, valid ports, `via` of every
-    route known) are checked where a spec is made: `norouter_core.manifest`."""
+    """A whole mesh.
+
+    `norouter_core.manifest` checks the invariants when it makes one: unique names, aliases and
+    VIPs, valid ports, and routes via known hosts.
+    """
 
     hosts: tuple[HostSpec, ...] = ()
     routes: tuple[Route, ...] = ()
     template: HostOptions | None = None
 
     def host(self, name: str) -> HostSpec | None:
-        """The host of that name or alias (case-insensitive), or None."""
+        """Return the host of that name or alias (case-insensitive), or None."""
         wanted = name.casefold()
         for host in self.hosts:
             if wanted == host.name.casefold() or wanted in map(str.casefold, host.aliases):
@@ -166,19 +169,19 @@ class MeshSpec:
         return None
 
     def effective(self) -> Iterator[Host]:
-        """Every host with the template merged in, in the manifest's order.
+        """Yield every host with the template merged in, in the manifest's order.
 
-        The template's ports are appended to a host's own; of the rest, what the host says
-        itself wins. A template port whose listen port the host publishes itself is dropped.
+        The template's ports are appended to a host's own, except those with a listen port that the
+        host publishes itself. For everything else the host's own value wins.
 
         Raises:
-            ValueError: a `cmd` string that `shlex` cannot split (unbalanced quotes).
+            ValueError: `shlex` cannot split a `cmd` string (unbalanced quotes).
         """
         for host in self.hosts:
             yield _merge(host, self.template or HostOptions())
 
     def with_host(self, host: HostSpec) -> MeshSpec:
-        """This spec with `host` in place of the one of the same name, or appended."""
+        """Return this spec with `host` instead of the one of the same name, or appended."""
         if any(known.name == host.name for known in self.hosts):
             hosts = tuple(host if known.name == host.name else known for known in self.hosts)
         else:
@@ -186,15 +189,15 @@ class MeshSpec:
         return replace(self, hosts=hosts)
 
     def without_host(self, name: str) -> MeshSpec:
-        """This spec without the host of exactly that name."""
+        """Return this spec without the host of exactly that name."""
         return replace(self, hosts=tuple(h for h in self.hosts if h.name != name))
 
 
 def split_cmd(cmd: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The words of an exec command; a string is split as a POSIX shell would.
+    """Return the words of an exec command; a string is split as a POSIX shell would.
 
     Raises:
-        ValueError: unbalanced quotes in a string.
+        ValueError: A string has unbalanced quotes.
     """
     return tuple(shlex.split(cmd)) if isinstance(cmd, str) else cmd
 

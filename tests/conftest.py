@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from norouter_core.names import plan
+from norouter_core.names import files
 
 settings.register_profile(
     "quick", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -22,12 +22,12 @@ settings.load_profile("quick")
 @pytest.fixture(scope="session", autouse=True)
 def no_files_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Every mesh writes its names into the home of each of its hosts, and these are all here."""
-    home, hosts = os.environ.get("HOME"), plan.ETC_HOSTS
+    home, hosts = os.environ.get("HOME"), files.ETC_HOSTS
     folder = tmp_path_factory.mktemp("home")
     os.environ["HOME"] = str(folder)
-    plan.ETC_HOSTS = str(folder / "etc-hosts")
+    files.ETC_HOSTS = str(folder / "etc-hosts")
     yield
-    plan.ETC_HOSTS = hosts
+    files.ETC_HOSTS = hosts
     if home is None:
         del os.environ["HOME"]
     else:

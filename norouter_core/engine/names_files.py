@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from norouter_core.links.base import Link, OperationError
 from norouter_core.model import Host
-from norouter_core.names.plan import FileWrite, NamesPlan, plan
+from norouter_core.names.files import FileWrite, NamesPlan, plan_files
 
 _HOSTALIASES = "${HOSTALIASES}"
 _MOST_ALIASES = 64 * 1024
@@ -70,8 +70,8 @@ class NamesFiles:
                     aliases = await _hostaliases(link)
                 before = self._plan
                 # Known before it is done: who is cancelled in the middle must be cleaned up after.
-                self._plan = plan(hosts, host, aliases or "", self._etc_hosts)
-                for write in before.changes(self._plan):
+                self._plan = plan_files(hosts, host, aliases or "", self._etc_hosts)
+                for write in before.writes_for(self._plan):
                     await self._write(link, host.name, write)
             self.busy = self._work.is_set()
             if not self.busy:

@@ -1,1 +1,1 @@
-"""The mesh's names as files on its hosts: what stands in them, and who gets which."""
+"""The mesh's names as files on its hosts."""

@@ -1,1 +1,1 @@
-"""Where a connection goes: to a host of the mesh, through one, or straight out."""
+"""Routing of proxied connections: to a host of the mesh, through one, or directly."""

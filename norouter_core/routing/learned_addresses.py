@@ -1,4 +1,4 @@
-"""Addresses learnt from DNS: whoever was told one goes through the host that knew it."""
+"""Addresses learned from DNS answers, each reached through the host that resolved it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable, Collection
 
 from norouter_core.routing.match import IPAddress, parse_address
 
-_LIMIT = 4096
+_MAX_ADDRESSES = 4096
 
 
 class LearnedAddresses:
-    """At most `limit` addresses, each for a time; the one learnt longest ago makes room.
+    """At most `limit` addresses, each for a time; the oldest makes room for a new one.
 
-    `clock` tells seconds and never goes back.
+    `clock` returns seconds and never goes backward.
     """
 
-    def __init__(self, clock: Callable[[], float], limit: int = _LIMIT) -> None:
+    def __init__(self, clock: Callable[[], float], limit: int = _MAX_ADDRESSES) -> None:
         self._clock = clock
         self._limit = limit
         self._known: OrderedDict[IPAddress, tuple[str, float]] = OrderedDict()
 
     def learn(self, address: str, via: str, seconds: float) -> bool:
-        """Remembers that `address` came from `via`; False for one that must not be learnt.
+        """Remember that `via` resolved a name to `address`; return whether that is allowed.
 
         Loopback, link-local, multicast and unspecified addresses mean something else on each
         machine: a bastion whose DNS answers 127.0.0.1 must not take over everyone's localhost.
@@ -39,12 +39,12 @@ class LearnedAddresses:
         return True
 
     def via(self, address: IPAddress) -> str | None:
-        """The host through which `address` is reached, while that is known."""
+        """Return the host through which `address` is reached, or None."""
         known = self._known.get(address)
         return known[0] if known is not None and known[1] > self._clock() else None
 
     def keep(self, hosts: Collection[str]) -> None:
-        """Forgets what was learnt from any other host."""
+        """Forget the addresses of all other hosts."""
         for address in [a for a, (via, _) in self._known.items() if via not in hosts]:
             del self._known[address]
 

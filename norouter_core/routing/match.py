@@ -1,4 +1,4 @@
-"""Names and addresses against globs and networks, indexed: a look-up does not walk the entries."""
+"""Indexed matching of names and addresses against globs and networks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def normal_name(name: str) -> str:
-    """A name as it is compared: lower case, without the final dot."""
+    """Return a name as it is compared: in lower case, without the final dot."""
     return (name[:-1] if name.endswith(".") and len(name) > 1 else name).lower()
 
 
 def parse_address(text: str) -> IPAddress | None:
-    """The address that a socket would connect to for `text`, or None for a name.
+    """Return the address that a socket would connect to for `text`, or None for a name.
 
-    `[...]` around IPv6 is taken off and IPv4-mapped IPv6 is IPv4. The short and hexadecimal
-    forms of `inet_aton` (`127.1`, `0x7f000001`) count too: resolvers read them as addresses, so
-    they must not slip past a network as if they were names.
+    Brackets around IPv6 are removed, and IPv4-mapped IPv6 is IPv4. The short and hexadecimal forms
+    of `inet_aton` (`127.1`, `0x7f000001`) count too: resolvers read them as addresses, so they must
+    not bypass a network as if they were names.
     """
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
@@ -44,10 +44,10 @@ def parse_address(text: str) -> IPAddress | None:
 
 
 def parse_network(text: str) -> IPNetwork:
-    """A CIDR; one within `::ffff:0:0/96` is the IPv4 network that it stands for.
+    """Return the network of a CIDR; one within `::ffff:0:0/96` becomes its IPv4 network.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not a CIDR.
     """
     network = ipaddress.ip_network(text, strict=False)
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
@@ -57,19 +57,20 @@ def parse_network(text: str) -> IPNetwork:
 
 
 class Index:
-    """Entries (globs and CIDRs), each with a number of the caller's; finds who matches.
+    """Globs and CIDRs, each with a number; finds the numbers that match a name or an address.
 
     Globs know `*` (any run of characters, dots too), `?` and `[a-z]`, `[!a-z]`. Plain names and
-    `*.suffix`, which nearly all globs are, cost one look-up per label of the name, networks one
-    per prefix length in use; only other globs are tried one by one.
+    `*.suffix`, which nearly all globs are, cost one look-up per label of the name, and networks one
+    per prefix length in use. Only other globs are tried one by one.
     """
 
     __slots__ = ("_exact", "_globs", "_networks", "_suffixes")
 
     def __init__(self, entries: Iterable[tuple[str, int]] = ()) -> None:
-        """
+        """Index the entries.
+
         Raises:
-            ValueError: an entry with a `/` is no network.
+            ValueError: An entry with a `/` is not a network.
         """
         self._exact: dict[str, list[int]] = {}
         self._suffixes: dict[str, list[int]] = {}
@@ -86,7 +87,7 @@ class Index:
         return bool(self._networks)
 
     def by_name(self, name: str) -> Iterator[int]:
-        """The numbers of the globs that match a `normal_name`; a number may come twice."""
+        """Yield the numbers of the globs that match a `normal_name`; a number may repeat."""
         yield from self._exact.get(name, ())
         if self._suffixes:
             yield from self._suffixes.get("", ())
@@ -99,14 +100,14 @@ class Index:
                 yield number
 
     def by_address(self, address: IPAddress) -> Iterator[int]:
-        """The numbers of the networks that hold `address`; a number may come twice."""
+        """Yield the numbers of the networks that contain `address`; a number may repeat."""
         bits, value = address.max_prefixlen, int(address)
         for (width, prefix), networks in self._networks.items():
             if width == bits:
                 yield from networks.get(value >> (bits - prefix), ())
 
     def numbers(self, name: str | None, addresses: Iterable[IPAddress]) -> set[int]:
-        """Who matches by the name, or by any of the addresses."""
+        """Return the numbers that match the name, or any of the addresses."""
         found = set() if name is None else set(self.by_name(name))
         for address in addresses:
             found.update(self.by_address(address))
@@ -129,5 +130,5 @@ class Index:
 
 
 def is_network(entry: str) -> bool:
-    """Whether an entry of `to` or `notTo` is a CIDR, not a glob."""
+    """Return whether an entry of `to` or `notTo` is a CIDR, not a glob."""
     return "/" in entry

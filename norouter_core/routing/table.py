@@ -1,4 +1,4 @@
-"""The decision: which host dials, and what, for a name or an address that a proxy was asked for."""
+"""Decides which host connects, and where, for a name or an address that a proxy client asks for."""
 
 from __future__ import annotations
 
@@ -19,25 +19,28 @@ from norouter_core.routing.match import (
 Address = tuple[str, int]
 """A host (a name or an IP literal) and a port."""
 
-_LISTED = 8
-"""How many published ports a refusal lists."""
+_MAX_LISTED = 8
+"""The number of published ports that a rejection lists."""
 
 
 class RouteKind(StrEnum):
     MESH = "mesh"
     """To a host of the mesh, by what it publishes."""
     VIA = "via"
-    """Through a host: it dials, and resolves the name if it is one."""
+    """Through a host, which connects, and resolves the name if it is one."""
     DIRECT = "direct"
-    """The proxy's own host dials."""
+    """The proxy's own host connects."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`host` is who dials; `target` is the host's VIP for `MESH`, else the name or IP literal to
-    dial, as it came but for brackets. `route` is what decided, None where none did."""
+    """Where a connection goes.
 
-    way: RouteKind
+    `host` connects. `target` is the host's VIP for `MESH`, else the name or IP literal to connect
+    to, as the client wrote it but without brackets. `route` is the route that matched, if any.
+    """
+
+    kind: RouteKind
     host: str
     target: str
     route: Route | None = None
@@ -45,10 +48,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class PortDecision:
-    """A decision for one port. `dial` is what `decision.host` connects to, None if refused.
+    """A decision for one port. `dial` is what `decision.host` connects to, None if rejected.
 
-    `published` is the `(VIP, port)` under which the mesh publishes it, for `MESH` alone: the
-    key of the publication whose stream this is. A refusal has a RESET `code` and its `reason`.
+    `published` is the `(VIP, port)` under which the mesh publishes it, only for `MESH`: the key of
+    the publication that the stream belongs to. A rejection has a RESET `code` and its `reason`.
     """
 
     decision: Decision
@@ -59,27 +62,30 @@ class PortDecision:
 
 
 class RouteTable:
-    """A mesh's hosts and routes, indexed once and then asked for every connection.
+    """A mesh's hosts and routes, indexed once and then consulted for every connection.
 
-    The order of preference: a mesh name or VIP; what DNS has taught (`learnt`); the last route
-    that matches and does not exclude; the proxy's own host. A route matches when anything in its
-    `to` does, and is passed over when anything in its `notTo` does: globs against the name,
-    networks against the address, or against every address that the name resolves to on the
-    proxy's own host.
+    The order of preference: a mesh name or VIP; an address that DNS answers taught (`learned`);
+    the last route that matches and does not exclude; the proxy's own host. A route matches if
+    anything in its `to` does, and is skipped if anything in its `notTo` does: globs match the name,
+    networks match the address, or any address that the name resolves to on the proxy's own host.
 
-    Loops are impossible by construction. A decision is made once, at the hub, where the proxy
-    ends; what follows is one plain dial on one host, which consults no route. What answers there
-    may be a published port of this mesh, but that leads to a fixed target, dialled plainly again.
+    Loops are impossible by construction. A decision is made once, at the hub, where the proxy ends.
+    Then one host makes one plain connection, which consults no route. If a published port of this
+    mesh answers there, it leads to a fixed target, again by a plain connection.
     """
 
     def __init__(
-        self, hosts: Sequence[Host], routes: Sequence[Route], learnt: LearnedAddresses | None = None
+        self,
+        hosts: Sequence[Host],
+        routes: Sequence[Route],
+        learned: LearnedAddresses | None = None,
     ) -> None:
-        """
+        """Index hosts and routes.
+
         Raises:
-            ValueError: `via` of a route is no host here, or a `to` holds a bad network.
+            ValueError: The `via` of a route is not a host, or a `to` contains an invalid network.
         """
-        self._learnt = learnt
+        self._learned = learned
         self._names: dict[str, Host] = {}
         self._vips: dict[IPAddress, Host] = {}
         for host in hosts:
@@ -97,13 +103,11 @@ class RouteTable:
         """The names of the hosts that routes lead through."""
         return frozenset(self._vias)
 
-    # -- asking ----------------------------------------------------------------------------
-
     def needs_addresses(self, name_or_ip: str) -> bool:
-        """Whether `decide` depends on what this name resolves to on the proxy's own host.
+        """Return whether `decide` depends on what this name resolves to on the proxy's own host.
 
-        False for mesh names and addresses, and where no network could change what the globs
-        say: nothing is to be looked up then.
+        It does not for mesh names and addresses, nor if no network could change what the globs
+        decide. Nothing needs to be looked up then.
         """
         name = normal_name(name_or_ip)
         if name in self._names or parse_address(name_or_ip) is not None:
@@ -120,12 +124,12 @@ class RouteTable:
         return False
 
     def decide(self, name_or_ip: str, from_host: str, resolved: Sequence[str] = ()) -> Decision:
-        """Where a proxy on `from_host` sends a connection to `name_or_ip`.
+        """Return where a proxy on `from_host` sends a connection to `name_or_ip`.
 
         Args:
-            from_host: the name of the proxy's own host.
-            resolved: the addresses of the name on `from_host`, if `needs_addresses` asked for
-                them; none if it has none there. What is no address among them is ignored.
+            from_host: The name of the proxy's own host.
+            resolved: The addresses of the name on `from_host`, if `needs_addresses` asks for them
+                and it has any there. Invalid addresses are ignored.
         """
         name = normal_name(name_or_ip)
         literal = parse_address(name_or_ip)
@@ -146,10 +150,13 @@ class RouteTable:
     def decide_port(
         self, name_or_ip: str, port: int, from_host: str, resolved: Sequence[str] = ()
     ) -> PortDecision:
-        """`decide` for one TCP port. A VIP serves what its host publishes and nothing else:
-        another port is refused with `not-allowed`."""
+        """Return the decision for one TCP port.
+
+        A VIP serves only the ports that its host publishes; other ports are rejected with
+        `not-allowed`.
+        """
         decision = self.decide(name_or_ip, from_host, resolved)
-        if decision.way is not RouteKind.MESH:
+        if decision.kind is not RouteKind.MESH:
             return PortDecision(decision, (decision.target, port))
         ports = self._ports[decision.host]
         forward = ports.get(port)
@@ -160,10 +167,10 @@ class RouteTable:
         return PortDecision(decision, None, code="not-allowed", reason=reason)
 
     def claims(self, name: str, from_host: str) -> str | None:
-        """The host by which a route's globs say that `name` is to be resolved, for DNS.
+        """Return the host that resolves `name` according to the globs of the routes, for DNS.
 
-        None for a name of the mesh, an address, a name that no glob claims, and where that host
-        is `from_host` itself. Networks have no say: they would need the answer first.
+        None means that it is a name of the mesh, an address, or a name that no glob claims, or that
+        the host is `from_host` itself. Networks do not count: they would need the answer first.
         """
         normal = normal_name(name)
         if normal in self._names or parse_address(name) is not None:
@@ -172,10 +179,8 @@ class RouteTable:
         via = self._vias[number] if number >= 0 else from_host
         return None if via == from_host else via
 
-    # -- within ----------------------------------------------------------------------------
-
     def _decide_address(self, address: IPAddress, from_host: str) -> Decision:
-        via = self._learnt.via(address) if self._learnt is not None else None
+        via = self._learned.via(address) if self._learned is not None else None
         if via in self._hosts:
             assert via is not None
             way = RouteKind.DIRECT if via == from_host else RouteKind.VIA
@@ -190,7 +195,7 @@ class RouteTable:
         return Decision(way, via, target, self._routes[number])
 
     def _last(self, name: str | None, addresses: Sequence[IPAddress]) -> int:
-        """The number of the last route that matches and does not exclude; -1 if none does."""
+        """Return the number of the last route that matches and does not exclude, or -1."""
         for number in sorted(self._to.numbers(name, addresses), reverse=True):
             if not self._excludes(number, name, addresses):
                 return number
@@ -211,7 +216,9 @@ class RouteTable:
         vip = parse_address(route.via)
         host = self._names.get(normal_name(route.via)) if vip is None else self._vips.get(vip)
         if host is None:
-            raise ValueError(f"via {route.via!r} of a route is no host, alias or VIP of the mesh")
+            raise ValueError(
+                f"via {route.via!r} of a route is not a host, alias or VIP of the mesh"
+            )
         return host.name
 
 
@@ -230,5 +237,5 @@ def _published(host: Host) -> dict[int, Forward]:
 def _listed(ports: dict[int, Forward]) -> str:
     if not ports:
         return "it publishes none"
-    shown = ", ".join(map(str, sorted(ports)[:_LISTED]))
-    return f"it publishes {shown}" + (", ..." if len(ports) > _LISTED else "")
+    shown = ", ".join(map(str, sorted(ports)[:_MAX_LISTED]))
+    return f"it publishes {shown}" + (", ..." if len(ports) > _MAX_LISTED else "")

@@ -244,7 +244,7 @@ def test_names_and_vips_are_unique_across_hosts() -> None:
     assert "duplicate VIP 127.0.0.7, first at line 2, column 14" in error.problems[2].message
 
 
-def test_a_host_written_twice_by_an_alias_is_told_at_its_key() -> None:
+def test_a_host_written_twice_by_an_alias_is_shown_at_its_key() -> None:
     error = refused("hosts:\n  a: &a {vip: 127.0.0.7, aliases: [x]}\n  b: *a\n")
     assert places(error) == [(3, 3), (3, 3)]
 
@@ -259,8 +259,8 @@ def test_unknown_keys_are_warned_about_and_ignored() -> None:
         routes: [{via: web, to: [a], not_to: [b]}]
     """
     loaded = load(text)
-    told = [(w.line, w.column, w.hint) for w in loaded.warnings]
-    assert told == [
+    shown = [(w.line, w.column, w.hint) for w in loaded.warnings]
+    assert shown == [
         (1, 1, "did you mean hosts?"),
         (2, 16, "set it on each host"),
         (2, 32, "set it on each host"),
@@ -268,12 +268,12 @@ def test_unknown_keys_are_warned_about_and_ignored() -> None:
         (2, 52, "did you mean ports?"),
         (4, 9, "did you mean vip?"),
         (4, 17, "did you mean writeEtcHosts?"),
-        (4, 40, told[7][2]),
+        (4, 40, shown[7][2]),
         (4, 58, "write `http:` and, indented below it, `listen:`"),
         (5, 20, "did you mean disable?"),
         (6, 30, "did you mean notTo?"),
     ]
-    assert told[7][2].startswith("known keys: vip, cmd, aliases, ports")
+    assert shown[7][2].startswith("known keys: vip, cmd, aliases, ports")
     assert loaded.spec.hosts[0].options == HostOptions()
 
 

@@ -76,9 +76,9 @@ def host(name: str) -> HostSpec:
     return found
 
 
-def with_options(name: str, **said: object) -> MeshSpec:
+def with_options(name: str, **values: object) -> MeshSpec:
     changed = host(name)
-    return SPEC.with_host(replace(changed, options=replace(changed.options, **said)))  # type: ignore[arg-type]  # of any field
+    return SPEC.with_host(replace(changed, options=replace(changed.options, **values)))  # type: ignore[arg-type]  # The fields differ in type.
 
 
 def without_port(name: str, listen: int) -> MeshSpec:
@@ -321,7 +321,7 @@ def test_an_empty_manifest_is_filled(text: str) -> None:
 ANCHORS = """\
 hosts:
   a: &base
-    cmd: &cmd ssh a    # said once
+    cmd: &cmd ssh a    # set once
     vip: 127.0.42.1
     ports: &ports ["80:127.0.0.1:80", &p "81:127.0.0.1:81"]
     writeEtcHosts: true
@@ -348,8 +348,8 @@ def test_what_is_said_once_is_changed_once_where_all_change() -> None:
     spec = anchored(lambda h: replace(h, cmd="ssh x") if h.name in "abc" else h)
     lines = changes(spec, ANCHORS)
     assert lines == [
-        "-     cmd: &cmd ssh a    # said once",
-        "+     cmd: &cmd ssh x    # said once",
+        "-     cmd: &cmd ssh a    # set once",
+        "+     cmd: &cmd ssh x    # set once",
     ]
 
 
@@ -357,7 +357,7 @@ def test_what_is_said_once_is_said_twice_where_one_changes() -> None:
     spec = anchored(lambda h: replace(h, cmd="ssh x") if h.name == "a" else h)
     new = rewrite_in_place(ANCHORS, spec)
     assert load_text(new, "mesh").spec == spec
-    assert "cmd: &cmd ssh x    # said once" in new and '  c: {cmd: "ssh a", vip' in new
+    assert "cmd: &cmd ssh x    # set once" in new and '  c: {cmd: "ssh a", vip' in new
     spec = anchored(lambda h: replace(h, cmd="ssh x") if h.name == "b" else h)
     assert changes(spec, ANCHORS) == ['+     cmd: "ssh x"']
     spec = anchored(lambda h: replace(h, cmd="ssh x") if h.name == "c" else h)
@@ -374,7 +374,7 @@ def test_a_host_that_moves_above_its_anchor_says_all_itself() -> None:
     spec = MeshSpec(ANCHORED.hosts[::-1])
     new = rewrite(ANCHORS, spec)
     assert load_text(new, "mesh").spec == spec
-    assert "cmd: &cmd ssh a    # said once" in new and "*" not in new
+    assert "cmd: &cmd ssh a    # set once" in new and "*" not in new
 
 
 def test_what_a_merge_brought_can_be_unsaid() -> None:

@@ -21,7 +21,7 @@ from norouter_core.agent import files
 from norouter_core.agent.blocks import BEGIN
 from norouter_core.engine import Engine
 from norouter_core.model import HostSpec, MeshSpec, StateDir
-from norouter_core.names import plan
+from norouter_core.names import files as names_files
 from tests.engine.meshes import (
     ROOT,
     TIMING,
@@ -48,7 +48,7 @@ def hosts_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "etc" / "hosts"
     path.parent.mkdir()
     path.write_text(TEXT)
-    monkeypatch.setattr(plan, "ETC_HOSTS", str(path))
+    monkeypatch.setattr(names_files, "ETC_HOSTS", str(path))
     return path
 
 
@@ -56,8 +56,8 @@ def in_etc_hosts(spec: HostSpec) -> HostSpec:
     return replace(spec, options=replace(spec.options, write_etc_hosts=True))
 
 
-def in_folder(spec: HostSpec, folder: Path | str, disable: bool | None = None) -> HostSpec:
-    options = replace(spec.options, state_dir=StateDir(str(folder), disable))
+def in_directory(spec: HostSpec, directory: Path | str, disable: bool | None = None) -> HostSpec:
+    options = replace(spec.options, state_dir=StateDir(str(directory), disable))
     return replace(spec, options=options)
 
 
@@ -81,7 +81,7 @@ async def test_a_state_dir_holds_the_names_and_what_the_user_had(tmp_path: Path)
     mine = tmp_path / "mine"
     mine.write_text("old old.example.org\nWEB elsewhere.example.org\n")
     command = exec_command("env", f"HOSTALIASES={mine}", f"STATE={tmp_path}")
-    web = in_folder(relayed("web", cmd=command), "${STATE}/deep/state/")
+    web = in_directory(relayed("web", cmd=command), "${STATE}/deep/state/")
     web = replace(web, aliases=("www.mesh",))
     there = tmp_path / "deep" / "state"
     async with mesh(local(), web) as made:
@@ -101,7 +101,10 @@ async def test_a_state_dir_holds_the_names_and_what_the_user_had(tmp_path: Path)
 
 
 async def test_a_state_dir_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:
-    quiet, other = in_folder(local(), tmp_path / "a", True), in_folder(host("b"), tmp_path / "b")
+    quiet, other = (
+        in_directory(local(), tmp_path / "a", True),
+        in_directory(host("b"), tmp_path / "b"),
+    )
     async with mesh(quiet, other):
         await holds(tmp_path / "b" / "README", "host b")
     assert os.listdir(tmp_path) == ["b"]
@@ -178,7 +181,7 @@ async def test_the_agents_of_a_killed_hub_take_their_blocks_away(hosts_file: Pat
     with a_hub(hosts_file, *exec_command()) as process:
         await eventually(lambda: blocks(hosts_file) == 2, "both hosts have written")
         process.kill()
-        # The hub's own goes along if it is quite dead by then; else with whoever comes next.
+        # The hub's own block goes too if it is dead by then, or with the next mesh.
         await lacks(hosts_file, "# (by that ")
     async with mesh(local()):
         await eventually(lambda: hosts_file.read_text() == TEXT, "the file is put back")
@@ -236,9 +239,9 @@ async def test_a_living_mesh_keeps_its_names_when_another_comes_and_goes(hosts_f
 async def test_what_cannot_be_written_is_told_once_and_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "ETC_HOSTS", str(tmp_path / "none" / "hosts"))
-    (tmp_path / "file").write_text("not a folder")
-    web = in_etc_hosts(in_folder(relayed("web"), tmp_path / "file" / "x"))
+    monkeypatch.setattr(names_files, "ETC_HOSTS", str(tmp_path / "none" / "hosts"))
+    (tmp_path / "file").write_text("not a directory")
+    web = in_etc_hosts(in_directory(relayed("web"), tmp_path / "file" / "x"))
     async with mesh(local(), web) as made:
         for part, hint in (("none/hosts", "writeEtcHosts: false"), ("file/x", "pathOnAgent")):
             line = await made.log_says(part)
@@ -248,14 +251,14 @@ async def test_what_cannot_be_written_is_told_once_and_harms_nothing(
         await made.engine.restart("web")
         await made.ready()
         await all_done(made, "web", "more")
-        told = [line for line in made._log if str(tmp_path) in line.text]
-        assert not told, told
+        logged = [line for line in made._log if str(tmp_path) in line.text]
+        assert not logged, logged
 
 
-async def test_a_state_dir_that_is_somebodys_folder_costs_him_nothing(tmp_path: Path) -> None:
+async def test_a_state_dir_that_is_belongs_to_somebody_costs_nothing(tmp_path: Path) -> None:
     for name in ("hosts", "README"):
         tmp_path.joinpath(name).write_text(TEXT)
-    async with mesh(local(), in_folder(relayed("web"), tmp_path)) as made:
+    async with mesh(local(), in_directory(relayed("web"), tmp_path)) as made:
         for name in ("hosts", "README"):
             line = await made.log_says(f"{tmp_path}/{name}: it is there")
             assert line.level == "warning" and "a folder of its own" in line.text
@@ -289,7 +292,7 @@ async def test_the_system_resolves_the_names(
     real = Path("/etc/hosts").read_bytes()
     backup = Path("/etc/hosts.bak.norouter")
     before = backup.exists()
-    monkeypatch.setattr(plan, "ETC_HOSTS", "/etc/hosts")
+    monkeypatch.setattr(names_files, "ETC_HOSTS", "/etc/hosts")
     inner = f'mount --bind {etc} /etc && mount --bind {own} /etc/hosts && exec "$@"'
     enter = ("unshare", "-m", "--propagation", "private", "sh", "-c", inner, "sh")
     web = in_etc_hosts(relayed("web", cmd=(*enter, *exec_command())))

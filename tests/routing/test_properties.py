@@ -62,9 +62,9 @@ def test_names_go_where_the_naive_model_sends_them(
 ) -> None:
     table = RouteTable(HOSTS, routes)
     decision = table.decide(name, "laptop", addresses)
-    # The model always looks at the addresses: so those that were said not to matter do not.
+    # The model always looks at the addresses, so it shows that the skipped ones do not matter.
     assert decision.host == naive(routes, name, addresses)
-    assert (decision.way is RouteKind.DIRECT) is (decision.host == "laptop")
+    assert (decision.kind is RouteKind.DIRECT) is (decision.host == "laptop")
     assert decision.target == name
 
 

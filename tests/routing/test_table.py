@@ -14,7 +14,7 @@ def decide(
     routes: list[Route], target: str, *resolved: str, on: str = "laptop"
 ) -> tuple[RouteKind, str, str]:
     decision = RouteTable(HOSTS, routes).decide(target, on, resolved)
-    return decision.way, decision.host, decision.target
+    return decision.kind, decision.host, decision.target
 
 
 EVERYTHING = [route("bastion", "* 0.0.0.0/0 ::/0")]
@@ -184,7 +184,7 @@ def test_bad_routes(bad: Route, why: str) -> None:
         RouteTable(HOSTS, [bad])
 
 
-# -- learnt ----------------------------------------------------------------------------------
+# -- learned ----------------------------------------------------------------------------------
 
 
 class Clock:
@@ -194,40 +194,40 @@ class Clock:
         return self.now
 
 
-def test_learnt_addresses_win_over_routes_but_not_over_vips_and_expire() -> None:
+def test_learned_addresses_win_over_routes_but_not_over_vips_and_expire() -> None:
     clock = Clock()
-    learnt = LearnedAddresses(clock)
-    table = RouteTable(HOSTS, [route("other", "10.0.0.0/8")], learnt)
-    assert learnt.learn("10.0.0.5", "bastion", 60)
-    assert learnt.learn("::ffff:10.0.0.6", "bastion", 60)
+    learned = LearnedAddresses(clock)
+    table = RouteTable(HOSTS, [route("other", "10.0.0.0/8")], learned)
+    assert learned.learn("10.0.0.5", "bastion", 60)
+    assert learned.learn("::ffff:10.0.0.6", "bastion", 60)
     assert table.decide("10.0.0.5", "laptop") == Decision(RouteKind.VIA, "bastion", "10.0.0.5")
     assert table.decide("10.0.0.6", "laptop").host == "bastion"
     assert table.decide("10.0.0.7", "laptop").host == "other"
-    assert table.decide("10.0.0.5", "bastion").way is RouteKind.DIRECT
+    assert table.decide("10.0.0.5", "bastion").kind is RouteKind.DIRECT
     clock.now = 60.0
     assert table.decide("10.0.0.5", "laptop").host == "other"
 
 
-def test_some_addresses_are_never_learnt() -> None:
-    learnt = LearnedAddresses(Clock())
+def test_some_addresses_are_never_learned() -> None:
+    learned = LearnedAddresses(Clock())
     for address in ("127.0.0.1", "::1", "0.0.0.0", "::", "169.254.169.254", "fe80::1"):
-        assert not learnt.learn(address, "bastion", 60)
+        assert not learned.learn(address, "bastion", 60)
     for address in ("224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:127.0.0.1", "x", ""):
-        assert not learnt.learn(address, "bastion", 60)
-    assert len(learnt) == 0
+        assert not learned.learn(address, "bastion", 60)
+    assert len(learned) == 0
 
 
-def test_learnt_is_bounded_and_forgets_hosts_that_left() -> None:
-    learnt = LearnedAddresses(Clock(), limit=3)
+def test_learned_is_bounded_and_forgets_hosts_that_left() -> None:
+    learned = LearnedAddresses(Clock(), limit=3)
     for last in range(1, 5):
-        learnt.learn(f"10.0.0.{last}", "gone" if last == 4 else "bastion", 60)
-    assert len(learnt) == 3
-    table = RouteTable(HOSTS, [], learnt)
-    assert table.decide("10.0.0.1", "laptop").way is RouteKind.DIRECT
+        learned.learn(f"10.0.0.{last}", "gone" if last == 4 else "bastion", 60)
+    assert len(learned) == 3
+    table = RouteTable(HOSTS, [], learned)
+    assert table.decide("10.0.0.1", "laptop").kind is RouteKind.DIRECT
     assert table.decide("10.0.0.2", "laptop").host == "bastion"
-    assert table.decide("10.0.0.4", "laptop").way is RouteKind.DIRECT
-    learnt.keep({"bastion"})
-    assert len(learnt) == 2
+    assert table.decide("10.0.0.4", "laptop").kind is RouteKind.DIRECT
+    learned.keep({"bastion"})
+    assert len(learned) == 2
 
 
 def test_a_mesh_without_hosts() -> None:

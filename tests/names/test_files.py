@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.model import Host, StateDir
-from norouter_core.names import texts
-from norouter_core.names.plan import FileWrite, NamesPlan, plan
+from norouter_core.names import files
+from norouter_core.names.files import FileWrite, NamesPlan, plan_files
 
 LONG = "x" * 64
 HOSTS = (
@@ -30,9 +30,9 @@ db-1 127.0.42.103.nip.io
 
 
 def test_hosts() -> None:
-    assert texts.hosts_lines(HOSTS) == LINES
-    assert texts.hosts_file(HOSTS) == "# The names of the mesh, written by norouter\n" + LINES
-    assert texts.hosts_lines(()) == ""
+    assert files.hosts_lines(HOSTS) == LINES
+    assert files.hosts_text(HOSTS) == "# The names of the mesh, written by norouter\n" + LINES
+    assert files.hosts_lines(()) == ""
 
 
 @pytest.mark.parametrize(
@@ -62,36 +62,36 @@ def test_hosts() -> None:
     ],
 )
 def test_hostnames(name: str, valid: bool) -> None:
-    assert texts.is_hostname(name) is valid
+    assert files.is_hostname(name) is valid
 
 
 def test_hostaliases_without_another_file() -> None:
-    assert texts.hostaliases_file(HOSTS) == ALIASES
+    assert files.hostaliases_text(HOSTS) == ALIASES
 
 
 def test_hostaliases_keeps_what_was_in_the_users_file() -> None:
     existing = "# mine  \nold old.example.org\nWEB web.example.org\n\noneword\r\nlast x.org"
-    merged = texts.hostaliases_file(HOSTS, existing)
+    merged = files.hostaliases_text(HOSTS, existing)
     assert merged == ALIASES + "# mine  \nold old.example.org\nlast x.org\n"
 
 
 def test_hostaliases_of_an_earlier_run_are_replaced() -> None:
-    before = texts.hostaliases_file([*HOSTS, Host("gone", "127.0.42.9", None)], "old o.org\n")
+    before = files.hostaliases_text([*HOSTS, Host("gone", "127.0.42.9", None)], "old o.org\n")
     assert "gone" in before
-    assert texts.hostaliases_file(HOSTS, before) == ALIASES + "old o.org\n"
+    assert files.hostaliases_text(HOSTS, before) == ALIASES + "old o.org\n"
 
 
 @given(st.text())
 def test_any_hostaliases_file_is_merged_once(existing: str) -> None:
-    merged = texts.hostaliases_file(HOSTS, existing)
+    merged = files.hostaliases_text(HOSTS, existing)
     assert merged.startswith(ALIASES)
-    assert texts.hostaliases_file(HOSTS, merged) == merged
+    assert files.hostaliases_text(HOSTS, merged) == merged
     # The C library gives up at a line that is one word.
     assert all(len(line.split()) >= 2 for line in merged[:-1].split("\n"))
 
 
 def test_readme_says_how_to_use_them() -> None:
-    text = texts.readme(HOSTS[0], "~/.norouter/agent")
+    text = files.readme_text(HOSTS[0], "~/.norouter/agent")
     assert "export HOSTALIASES=~/.norouter/agent/hostaliases\n" in text
     assert "dig -p 10053 @127.0.42.101 NAME" in text
     assert "{" not in text
@@ -104,7 +104,7 @@ def test_readme_says_how_to_use_them() -> None:
 @pytest.fixture(autouse=True)
 def the_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written here, so it may be the real one."""
-    monkeypatch.setattr("norouter_core.names.plan.ETC_HOSTS", "/etc/hosts")
+    monkeypatch.setattr("norouter_core.names.files.ETC_HOSTS", "/etc/hosts")
 
 
 BLOCK = FileWrite("/etc/hosts", LINES, "block")
@@ -112,7 +112,7 @@ UNDO = FileWrite("/etc/hosts", "", "remove-block")
 
 
 def test_a_plan_writes_the_state_dir() -> None:
-    made = plan(HOSTS, HOSTS[0], "old o.org")
+    made = plan_files(HOSTS, HOSTS[0], "old o.org")
     assert [(w.path, w.mode) for w in made.writes] == [
         ("~/.norouter/agent/hosts", "replace"),
         ("~/.norouter/agent/hostaliases", "replace"),
@@ -124,32 +124,32 @@ def test_a_plan_writes_the_state_dir() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "folder"), [("/srv/x/", "/srv/x"), ("${XDG_STATE_HOME}/n", "${XDG_STATE_HOME}/n")]
+    ("path", "directory"), [("/srv/x/", "/srv/x"), ("${XDG_STATE_HOME}/n", "${XDG_STATE_HOME}/n")]
 )
-def test_another_state_dir(path: str, folder: str) -> None:
+def test_another_state_dir(path: str, directory: str) -> None:
     host = Host("a", "127.0.42.1", None, state_dir=StateDir(path))
-    made = plan([host], host)
-    assert {w.path.rpartition("/")[0] for w in made.writes} == {folder, "/etc"}
-    assert f"{folder}/hostaliases" in made.writes[2].text
+    made = plan_files([host], host)
+    assert {w.path.rpartition("/")[0] for w in made.writes} == {directory, "/etc"}
+    assert f"{directory}/hostaliases" in made.writes[2].text
 
 
 def test_no_state_dir_and_etc_hosts() -> None:
     host = Host("Web", "127.0.42.101", None, state_dir=StateDir(disable=True), write_etc_hosts=True)
-    made = plan(HOSTS, host)
+    made = plan_files(HOSTS, host)
     assert made == NamesPlan((BLOCK,)) and made.removals == (UNDO,)
-    assert plan([], host) == NamesPlan((UNDO,)) and plan([], host).removals == ()
+    assert plan_files([], host) == NamesPlan((UNDO,)) and plan_files([], host).removals == ()
 
 
 def test_what_changes_from_plan_to_plan() -> None:
     host = Host("Web", "127.0.42.101", None, write_etc_hosts=True)
-    old = plan(HOSTS, host)
-    assert old.changes(old) == ()
-    assert NamesPlan().changes(old) == old.writes
+    old = plan_files(HOSTS, host)
+    assert old.writes_for(old) == ()
+    assert NamesPlan().writes_for(old) == old.writes
     without = replace(host, write_etc_hosts=False)
-    assert old.changes(plan(HOSTS, without)) == (UNDO,)
-    assert plan(HOSTS, without).changes(old) == (BLOCK,)
-    more = plan([*HOSTS, Host("new", "127.0.42.104", None)], host)
-    assert [w.path.rpartition("/")[2] for w in old.changes(more)] == [
+    assert old.writes_for(plan_files(HOSTS, without)) == (UNDO,)
+    assert plan_files(HOSTS, without).writes_for(old) == (BLOCK,)
+    more = plan_files([*HOSTS, Host("new", "127.0.42.104", None)], host)
+    assert [w.path.rpartition("/")[2] for w in old.writes_for(more)] == [
         "hosts",
         "hostaliases",
         "hosts",
