@@ -63,16 +63,24 @@ def ps(as_json: bool, debug: bool) -> int:
     return show_meshes(as_json=as_json)
 
 
-@click.command(short_help="Open a REPL on a running mesh.")
+@click.command(short_help="Open a REPL or the screen on a running mesh.")
 @click.argument("name", metavar="[NAME|PID]", required=False, shell_complete=complete_mesh)
 @click.option("-c", "commands", metavar="COMMANDS", help="Run these, separated by ';', and exit.")
+@click.option("--tui", is_flag=True, help="Open the full screen of norouter-tui.")
 @vi_option
 @debug_option
-def attach(name: str | None, commands: str | None, vi: bool, debug: bool) -> int:
+def attach(name: str | None, commands: str | None, tui: bool, vi: bool, debug: bool) -> int:
     """Open a REPL on a mesh that runs in another process, with the commands of `norouter repl`.
 
-    Ctrl-D and `quit` leave the mesh running; `norouter stop` stops it.
+    Ctrl-D and `quit` leave the mesh running; `norouter stop` stops it. With --tui, open the full
+    screen instead, where q asks whether to detach or to stop the mesh.
     """
+    if tui:
+        if commands is not None:
+            raise click.UsageError("--tui and -c are mutually exclusive.")
+        from norouter_tui.screen.program import run_attached
+
+        return run_attached(name)
     from norouter_tui.repl.attach import run_attach
 
     return run_attach(name, commands=commands, vi=vi)

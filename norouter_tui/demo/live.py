@@ -11,19 +11,19 @@ from pathlib import Path
 
 import anyio
 
+from norouter_core.commands.call import Call, build_call
 from norouter_core.commands.results import Outcome
-from norouter_core.commands.tokenizer import join
 from norouter_core.model import MeshSpec, split_cmd
 from norouter_tui.demo import traffic
 from norouter_tui.demo.hosts import NAMES, SimulatedHost, free_addresses, simulated_hosts
 
-Change = Callable[[Sequence[str]], Awaitable[Outcome]]
-"""Runs command lines as one change."""
+Apply = Callable[[Sequence[Call]], Awaitable[Outcome]]
+"""Runs calls as one change."""
 Addresses = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
 """Where hosts are reached from here, `IP:PORT` by their names, once all of them are."""
 
 
-async def play(change: Change, addresses: Addresses) -> None:
+async def play(apply: Apply, addresses: Addresses) -> None:
     """Adds the hosts and keeps them and the traffic up until it is cancelled.
 
     Raises:
@@ -32,7 +32,7 @@ async def play(change: Change, addresses: Addresses) -> None:
     with tempfile.TemporaryDirectory(prefix="norouter-demo-") as folder:
         async with simulated_hosts(Path(folder)) as hosts:
             proxy = _proxy_of(hosts[0])
-            outcome = await change(list(_lines(hosts, proxy)))
+            outcome = await apply(list(_calls(hosts, proxy)))
             if outcome.failure is not None:
                 raise OSError(outcome.failure.message)
             reached = await addresses(NAMES)
@@ -46,14 +46,18 @@ def is_demo(spec: MeshSpec) -> bool:
     return names == set(NAMES) and all("norouter-demo-" in word[1] for word in commands if word[1:])
 
 
-def _lines(hosts: Sequence[SimulatedHost], proxy: str) -> Iterator[str]:
+def _calls(hosts: Sequence[SimulatedHost], proxy: str) -> Iterator[Call]:
     for host in hosts:
-        spec = host.spec
-        said = ["host", "add", host.name, "--vip", host.vip, "--loopback", "off"]
-        ports = [f"--port={forward}" for forward in spec.options.ports]
-        yield join([*said, *ports]) + " -- " + join(spec.cmd or ())
-    yield join(["proxy", "http", hosts[0].name, proxy])
-    yield join(["route", "add", hosts[1].name, "*.birch.example"])
+        yield build_call(
+            "host add",
+            name=host.name,
+            vip=host.vip,
+            loopback="off",
+            port=host.spec.options.ports,
+            cmd=split_cmd(host.spec.cmd),
+        )
+    yield build_call("proxy http", host=hosts[0].name, address=proxy)
+    yield build_call("route add", via=hosts[1].name, target="*.birch.example")
 
 
 def _proxy_of(host: SimulatedHost) -> str:

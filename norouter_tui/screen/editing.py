@@ -1,4 +1,4 @@
-"""The whole manifest in the user's editor, and back into the mesh once he agrees to the changes."""
+"""The whole manifest in the user's editor, and into the mesh once the user agrees."""
 
 from __future__ import annotations
 
@@ -7,16 +7,48 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from textual.app import App
+
+from norouter_core.commands.call import build_call
 from norouter_core.commands.results import Question
 from norouter_core.manifest import ManifestError, load_text, render
 from norouter_core.model import MeshSpec
 from norouter_tui.run import editor
+from norouter_tui.screen.command_runner import CommandRunner
+from norouter_tui.screen.main_screen import main_screen
+from norouter_tui.screen.widgets.cells import escape_line
+
+
+async def edit_manifest(app: App[Any], runner: CommandRunner) -> None:
+    """Open the manifest in the user's editor, show the difference, and apply it."""
+    snapshot = main_screen(app).snapshot
+    if snapshot is None:
+        return
+    before = await runner.text_of("export")
+    with _temporary_file(before + "\n") as path:
+        while True:
+            # An exception in here would keep Textual from taking the terminal back.
+            with app.suspend():
+                after, error = _edit(path)
+            if error:
+                app.notify(escape_line(error), severity="error", markup=False, timeout=8)
+                return
+            problems = _problems(after, snapshot.spec)
+            if problems is None:
+                app.notify("Nothing was changed.")
+                return
+            if not problems:
+                break
+            if not await runner.confirm(Question(f"{problems}\n\nEdit it again?")):
+                return
+        if await runner.confirm(Question("Apply these changes to the mesh?", _diff(before, after))):
+            await runner.run(build_call("load", file=str(path), keep=True))
 
 
 @contextmanager
-def draft(text: str) -> Iterator[Path]:
-    """A file of the user's own that holds `text`, while the context lasts."""
+def _temporary_file(text: str) -> Iterator[Path]:
     number, name = tempfile.mkstemp(prefix="norouter-", suffix=".yaml")
     path = Path(name)
     try:
@@ -28,9 +60,20 @@ def draft(text: str) -> Iterator[Path]:
             path.unlink()
 
 
-def problems(text: str, spec: MeshSpec) -> str | None:
-    """What is wrong with an edited manifest, a paragraph for each; None if it means what `spec`
-    is, empty if it is another mesh and sound."""
+def _edit(path: Path) -> tuple[str, str]:
+    """Return the text that the user leaves in the file, and why there is none.
+
+    Invalid UTF-8 becomes backslash escapes, which the loader reports as a problem.
+    """
+    try:
+        editor.edit(path)
+        return path.read_text("utf-8", "backslashreplace"), ""
+    except (editor.EditorFailed, OSError) as error:
+        return "", str(error)
+
+
+def _problems(text: str, spec: MeshSpec) -> str | None:
+    """Return the problems of an edited manifest; None if it means the same as `spec`."""
     try:
         loaded = load_text(text, "manifest")
     except ManifestError as error:
@@ -38,17 +81,6 @@ def problems(text: str, spec: MeshSpec) -> str | None:
     return None if loaded.spec == spec else ""
 
 
-def question(before: str, after: str) -> Question:
-    """Whether the edited manifest is to be made so, with what differs."""
+def _diff(before: str, after: str) -> str:
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "a", "b", lineterm="")
-    return Question("Make the mesh so?", "\n".join(lines))
-
-
-def edited(path: Path) -> tuple[str, str]:
-    """What the user makes of the file in his editor, and why there is nothing, else empty. Bytes
-    that are no UTF-8 are told as problems by the loader."""
-    try:
-        editor.edit(path)
-        return path.read_text("utf-8", "backslashreplace"), ""
-    except (editor.EditorFailed, OSError) as error:
-        return "", str(error)
+    return "\n".join(lines)

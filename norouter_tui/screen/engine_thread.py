@@ -1,175 +1,184 @@
-"""The engine in a thread of its own, where drawing does not delay it; the way there and back."""
+"""The screen's own mesh: a session in a thread of its own, where drawing does not delay it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import anyio
+import anyio.abc
 from rich.text import Text
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Output
-from norouter_core.engine import Engine, Subscription
-from norouter_core.engine.events import Event, Log
+from norouter_core.engine import Engine
+from norouter_core.engine.events import Event, Log, Stopped
+from norouter_core.mailbox import Mailbox
 from norouter_core.session.autosave import Autosave
-from norouter_core.session.client import INTERVAL, Preview, Snapshot
+from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
 from norouter_tui.run.process import run_async
-from norouter_tui.run.session_host import controlled
-from norouter_tui.screen.backend import Screen, parsed
-from norouter_tui.screen.messages import EngineEnded, EventsArrived, SnapshotArrived
+from norouter_tui.run.session_host import SessionHost
+from norouter_tui.screen.lifecycle import Post
+from norouter_tui.screen.messages import MeshEnded
 
 T = TypeVar("T")
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds after which a thread that draws gives way to the engine. Python's own 5 ms would be
-waited for at each of the thousands of reads and writes a second that a transfer takes."""
-MOST_EVENTS = 2000
-MOST_OUTPUTS = 500
-MOST_BYTES = 256 * 1024
-"""Of a command, that wait for a screen that is slower than they come."""
+"""Seconds until a thread that draws gives way to the engine. A transfer would wait for Python's
+default of 5 ms at each of thousands of reads and writes a second."""
+MAX_EVENTS = 2000
+MAX_OUTPUTS = 500
+MAX_BYTES = 256 * 1024
+"""Limits for what waits for a slow screen; `MAX_OUTPUTS` and `MAX_BYTES` are for each command."""
 OUTPUT_INTERVAL = 0.05
-"""Seconds between two looks at them."""
-_GONE = Failure("the mesh has been stopped", hint="end this screen and start it again")
+"""Seconds between deliveries of a command's output."""
+_ENDED = Failure("the mesh has ended", hint="quit, and start norouter-tui again")
 
 
 class EngineThread:
-    """Runs an engine and its session in a thread, from `start` to `leave`; a `Backend`.
+    """A `Client` and the `Lifecycle` of a session that it runs in a thread.
 
-    What comes back is bounded and newest only: a screen that stands still (an editor has the
-    terminal, say) costs the engine nothing.
+    The methods are for the event loop that calls `start`. What waits for that loop is bounded, so
+    a screen that stands still (while an editor has the terminal, for example) costs nothing.
     """
 
-    def __init__(
-        self, document: Document, *, autosave: Autosave | None, interval: float = INTERVAL
-    ) -> None:
-        self._document = document
-        self._interval = interval
-        self._autosave = autosave
-        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+    attached_to = ""
+
+    def __init__(self, document: Document, *, autosave: Autosave | None) -> None:
         self._ready: Future[Session] = Future()
-        self._screen: Screen
-        self._screen_loop: asyncio.AbstractEventLoop
+        front_end = _ScreenFrontEnd(self._ready)
+        self._host = SessionHost(
+            document, front_end, self._log, autosave=autosave, observe=self._observe
+        )
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._lock = threading.Lock()
+        self._is_leaving = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._engine: Engine | None = None
-        self._leaving: anyio.Event | None = None
-        self._asked = False
-        self._waiting = threading.Lock()
-        self._snapshot: Snapshot | None = None
-        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
-        self._missed = 0
-        self._flushing = False
-        self.fault: BaseException | None = None
-        """What ended the thread, if that was a fault."""
-        self.kept = False
-        """Whether the session has left unsaved work for the next one."""
+        self._events: _Channel[Event]
+        self._app_loop: asyncio.AbstractEventLoop
+        self._post: Post
+        self.error: BaseException | None = None
+        """What ended the thread, if that was a bug."""
 
-    # -- for the app, in its loop ----------------------------------------------------------
+    @property
+    def has_kept_work(self) -> bool:
+        """Return whether the session has left unsaved work for `recover`."""
+        return self._host.has_kept_work
 
-    def refresh_every(self, seconds: float) -> None:
-        """How often snapshots come, from `start` on."""
-        self._interval = seconds
+    # -- as a life cycle -------------------------------------------------------------------
 
-    def start(self, screen: Screen) -> None:
-        """Starts the thread; `screen` is told from now on, in the loop that runs here."""
-        self._screen, self._screen_loop = screen, asyncio.get_running_loop()
+    def start(self, post: Post) -> None:
+        self._post, self._app_loop = post, asyncio.get_running_loop()
+        self._events = _Channel(MAX_EVENTS)
         sys.setswitchinterval(SWITCH_INTERVAL)
         self._thread.start()
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
-        """As `Client.run`; `emit` is called in the caller's loop."""
-        outlet = _Outlet(asyncio.get_running_loop(), emit)
+    def leave(self) -> None:
+        with self._lock:
+            self._is_leaving = True
+        self._call_soon(self._host.stop)
+
+    def kill_now(self) -> None:
+        self._call_soon(self._host.kill_commands)
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end of the thread; return whether it came within `timeout` seconds."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # -- as a client -----------------------------------------------------------------------
+
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        """As `Client.run`. `emit` is called in the caller's event loop."""
+        outputs = _Outputs(asyncio.get_running_loop(), emit)
 
         async def work(session: Session) -> Outcome:
-            calls, failure = parsed([line])
-            if not calls:
-                return Outcome(failure=failure)
-            return await session.run(calls[0], outlet.put, confirmed=confirmed)
+            return await session.run(call, outputs.put, confirmed=confirmed)
 
-        outcome = await self._there(work, Outcome(failure=_GONE))
-        outlet.flush()
+        outcome = await self._in_thread(work, Outcome(failure=_ENDED))
+        outputs.deliver()
         return outcome
 
-    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        """As `Client.complete`."""
+    async def preview(self, calls: Sequence[Call]) -> Preview:
+        return await self._in_thread(lambda s: s.preview(calls), Preview(failure=_ENDED))
+
+    async def apply(self, calls: Sequence[Call]) -> Outcome:
+        return await self._in_thread(lambda s: s.apply(calls), Outcome(failure=_ENDED))
+
+    async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
         nothing: Sequence[Completion] = ()
-        return await self._there(lambda session: session.complete(line, cursor), nothing)
+        return await self._in_thread(lambda s: s.complete(text, cursor), nothing)
 
-    async def foresee(self, lines: Sequence[str]) -> Preview:
-        """As `Backend.foresee`."""
+    async def summary(self) -> Summary:
+        nothing = Summary(DocumentState(), 0, 0, 0, 0, Rate())
+        return await self._in_thread(lambda s: s.summary(), nothing)
 
-        async def look(session: Session) -> Preview:
-            calls, failure = parsed(lines)
-            seen = await session.preview(calls)
-            if failure is not None and seen.failure is None:
-                return Preview(failure=failure, at=len(calls))
-            return seen
-
-        return await self._there(look, Preview(failure=_GONE))
-
-    async def change(self, lines: Sequence[str]) -> Outcome:
-        """As `Backend.change`."""
-
-        async def work(session: Session) -> Outcome:
-            calls, failure = parsed(lines)
-            return Outcome(failure=failure) if failure else await session.apply(calls)
-
-        return await self._there(work, Outcome(failure=_GONE))
-
-    async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
-        """As `Backend.hosts_to_add`."""
+    async def find_hosts(self) -> Sequence[tuple[str, str]]:
         nothing: Sequence[tuple[str, str]] = ()
-        return await self._there(lambda session: session.find_hosts(), nothing)
+        return await self._in_thread(lambda s: s.find_hosts(), nothing)
 
-    async def _there(self, work: Callable[[Session], Coroutine[Any, Any, T]], otherwise: T) -> T:
-        """What `work` gives in the engine's loop; `otherwise` where that has ended."""
+    async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
+        """As `Client.snapshots`; a slow reader gets the latest."""
+        snapshots: _Channel[Snapshot] = _Channel(1)
+
+        async def follow(session: Session) -> None:
+            async for snapshot in session.snapshots(interval):
+                snapshots.put(snapshot)
+
+        async def follow_to_end() -> None:
+            await self._in_thread(follow, None)
+            snapshots.close()
+
+        following = asyncio.create_task(follow_to_end())
+        try:
+            async for snapshot in snapshots.mailbox:
+                yield snapshot
+        finally:
+            following.cancel()
+
+    async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        """As `Client.events`, but from the start of the mesh, without streams, for one reader."""
+        mailbox, missed = self._events.mailbox, 0
+        async for event in mailbox:
+            if mailbox.dropped > missed:
+                text = f"{mailbox.dropped - missed} events came too fast to be shown"
+                missed = mailbox.dropped
+                yield Log(level="warning", host="", text=text)
+            yield event
+
+    async def _in_thread(self, work: Callable[[Session], Coroutine[Any, Any, T]], if_ended: T) -> T:
+        """Return what `work` returns in the engine's loop, or `if_ended` if that has ended."""
         try:
             session = await asyncio.shield(asyncio.wrap_future(self._ready))
             assert self._loop is not None
             future = asyncio.run_coroutine_threadsafe(work(session), self._loop)
         except (RuntimeError, CancelledError):
-            return otherwise
+            return if_ended
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            return otherwise
+            return if_ended
 
-    def leave(self) -> None:
-        """Asks for the orderly stop; `Ended` is posted when that is done."""
-        self._asked = True
-        self._call(self._leave)
-
-    def kill_now(self) -> None:
-        """Ends the exec commands at once, instead of waiting for the orderly stop."""
-        if self._engine is not None:
-            self._call(self._engine.kill_now)
-
-    def join(self, timeout: float) -> bool:
-        """Waits for the end of the thread; whether it came within `patience` seconds."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    def _call(self, function: Callable[[], None]) -> None:
-        loop = self._loop
+    def _call_soon(self, function: Callable[[], None]) -> None:
+        with self._lock:
+            loop = self._loop
         if loop is not None:
-            # The loop may end between the two.
+            # The loop may end in between.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(function)
-
-    def _leave(self) -> None:
-        if self._leaving is not None:
-            self._leaving.set()
 
     # -- in the thread ---------------------------------------------------------------------
 
@@ -177,131 +186,161 @@ class EngineThread:
         try:
             run_async(self._main, uvloop=True)
         except BaseException as error:
-            self.fault = error
-        self._loop = None
+            self.error = error
+        with self._lock:
+            self._loop = None
         if not self._ready.done():
             self._ready.cancel()
-        self._post(self._tell_end)
+        self._events.close()
+        # The app may have gone, and its loop with it.
+        with contextlib.suppress(RuntimeError):
+            self._app_loop.call_soon_threadsafe(self._report_end)
 
-    async def _main(self) -> None:
-        self._loop, self._leaving = asyncio.get_running_loop(), anyio.Event()
-        if self._asked:
-            return
-        async with Engine() as engine, anyio.create_task_group() as tasks:
-            self._engine = engine
-            # Before the session has the mesh made: the first events are told as well.
-            tasks.start_soon(self._follow_events, engine.subscribe(streams=False))
-            async with Session(engine, self._document, autosave=self._autosave) as session:
-                tasks.start_soon(self._follow_snapshots, session)
-                async with controlled(session, self._leave, self._say):
-                    self._ready.set_result(session)
-                    try:
-                        await self._leaving.wait()
-                    finally:
-                        keeps = self._autosave is not None and session.keeps_work
-                        self.kept = keeps and session.unsaved
-            tasks.cancel_scope.cancel()
+    async def _main(self) -> int:
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+            if self._is_leaving:
+                self._host.stop()
+        return await self._host.run()
 
-    async def _follow_snapshots(self, session: Session) -> None:
-        async for snapshot in session.snapshots(self._interval):
-            with self._waiting:
-                self._snapshot = snapshot
+    async def _observe(
+        self,
+        engine: Engine,
+        *,
+        task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with engine.subscribe(streams=False) as events:
+            task_status.started()
+            async for event in events:
+                self._events.put(event)
+                if isinstance(event, Stopped):
+                    break
+
+    def _log(self, line: Text) -> None:
+        self._events.put(Log(level="warning", host="", text=line.plain))
+
+    def _report_end(self) -> None:
+        self._post(MeshEnded(self.error))
+
+
+class _ScreenFrontEnd:
+    """The front end of the session, as its host sees it: the app works through the client."""
+
+    keeps_work = True
+    signals: tuple[signal.Signals, ...] = ()
+
+    def __init__(self, ready: Future[Session]) -> None:
+        self._ready = ready
+
+    def on_signal(self, number: signal.Signals) -> int | None:
+        return None
+
+    async def run(self, session: Session) -> int:
+        self._ready.set_result(session)
+        await anyio.sleep_forever()
+        raise AssertionError("not reached")
+
+
+class _Channel(Generic[T]):
+    """A mailbox in the event loop that creates it, filled from another thread.
+
+    Values that come together wake the loop once.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.mailbox: Mailbox[T] = Mailbox(size)
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._waiting: deque[T] = deque(maxlen=size)
+        self._dropped = 0
+        self._is_closed = False
+        self._is_waking = False
+
+    def put(self, value: T) -> None:
+        with self._lock:
+            self._dropped += len(self._waiting) == self._waiting.maxlen
+            self._waiting.append(value)
+            is_waking, self._is_waking = self._is_waking, True
+        if not is_waking:
             self._wake()
 
-    async def _follow_events(self, events: Subscription) -> None:
-        with events:
-            async for event in events:
-                with self._waiting:
-                    self._missed += len(self._events) == MOST_EVENTS
-                    self._events.append(event)
-                self._wake()
-
-    def _say(self, line: Text) -> None:
-        """A line about the session itself, for the log."""
-        with self._waiting:
-            self._events.append(Log(level="warning", host="", text=line.plain))
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
         self._wake()
 
     def _wake(self) -> None:
-        with self._waiting:
-            if self._flushing:
-                return
-            self._flushing = True
-        self._post(self._flush)
-
-    def _post(self, function: Callable[[], None]) -> None:
         # The app may have gone, and its loop with it.
         with contextlib.suppress(RuntimeError):
-            self._screen_loop.call_soon_threadsafe(function)
+            self._loop.call_soon_threadsafe(self._deliver)
 
-    # -- back in the app's loop ------------------------------------------------------------
-
-    def _flush(self) -> None:
-        with self._waiting:
-            snapshot, events, missed = self._snapshot, list(self._events), self._missed
-            self._snapshot, self._missed, self._flushing = None, 0, False
-            self._events.clear()
-        if events:
-            self._screen.post_message(EventsArrived(events, missed))
-        if snapshot is not None:
-            self._screen.post_message(SnapshotArrived(snapshot))
-
-    def _tell_end(self) -> None:
-        self._flush()
-        self._screen.post_message(EngineEnded(self.fault))
+    def _deliver(self) -> None:
+        with self._lock:
+            values = list(self._waiting)
+            self._waiting.clear()
+            self._is_waking = False
+            self.mailbox.dropped += self._dropped
+            self._dropped = 0
+        for value in values:
+            self.mailbox.put(value)
+        if self._is_closed:
+            self.mailbox.close()
 
 
-class _Outlet:
-    """The outputs of one command, from the engine's thread to a loop, a few times a second.
+class _Outputs:
+    """The outputs of one command, delivered from the engine's thread a few times a second.
 
-    What waits is bounded: of bytes the last `MOST_BYTES` of each source, of all else the last
-    `MOST_OUTPUTS`.
+    What waits is bounded: the last `MAX_BYTES` of each source of bytes, and the last `MAX_OUTPUTS`
+    of everything else.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, emit: Emit) -> None:
         self._loop = loop
         self._emit = emit
         self._lock = threading.Lock()
-        self._waiting: deque[Output] = deque(maxlen=MOST_OUTPUTS)
-        self._bytes: dict[str, _Piece] = {}
-        self._flushing = False
+        self._waiting: deque[Output] = deque(maxlen=MAX_OUTPUTS)
+        self._bytes: dict[str, _Tail] = {}
+        self._is_delivering = False
 
     def put(self, output: Output) -> None:
-        """Takes an output, in the engine's thread."""
+        """Take an output, in the engine's thread."""
         with self._lock:
             if isinstance(output, Bytes):
-                self._bytes.setdefault(output.source, _Piece()).add(output.data)
+                self._bytes.setdefault(output.source, _Tail()).add(output)
             else:
                 self._waiting.append(output)
-            if self._flushing:
+            if self._is_delivering:
                 return
-            self._flushing = True
+            self._is_delivering = True
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._loop.call_later, OUTPUT_INTERVAL, self.flush)
+            self._loop.call_soon_threadsafe(self._loop.call_later, OUTPUT_INTERVAL, self.deliver)
 
-    def flush(self) -> None:
-        """Hands on what waits, in the loop."""
+    def deliver(self) -> None:
+        """Emit what waits, in the app's loop."""
         with self._lock:
             waiting: list[Output] = list(self._waiting)
-            for source, piece in self._bytes.items():
-                waiting.append(Bytes(source, bytes(piece.data), piece.skipped))
+            for source, tail in self._bytes.items():
+                waiting.append(Bytes(source, bytes(tail.data), tail.skipped))
             self._waiting.clear()
             self._bytes.clear()
-            self._flushing = False
+            self._is_delivering = False
         for output in waiting:
             self._emit(output)
 
 
-class _Piece:
-    """The last bytes of a source, and how many are lost before them."""
+class _Tail:
+    """The last bytes of a source, and how many were lost before them."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.skipped = 0
 
-    def add(self, data: bytes) -> None:
-        self.data += data[-MOST_BYTES:]
-        self.skipped += max(0, len(data) - MOST_BYTES)
-        if len(self.data) > MOST_BYTES:
-            self.skipped += len(self.data) - MOST_BYTES
-            del self.data[:-MOST_BYTES]
+    def add(self, output: Bytes) -> None:
+        if output.skipped:
+            self.skipped += len(self.data) + output.skipped
+            self.data.clear()
+        self.data += output.data[-MAX_BYTES:]
+        self.skipped += max(0, len(output.data) - MAX_BYTES)
+        if len(self.data) > MAX_BYTES:
+            self.skipped += len(self.data) - MAX_BYTES
+            del self.data[:-MAX_BYTES]

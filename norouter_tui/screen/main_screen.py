@@ -1,10 +1,13 @@
-"""The main screen: hosts at the left, tabs at the right, and the keys that work on both."""
+"""The main screen: hosts at the left, tabs at the right, and the keys that act on them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.text import Text
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
@@ -13,12 +16,13 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
+from norouter_core.commands.call import Call, build_call
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.history import History
-from norouter_tui.screen.messages import NothingSelected, RunCommand
-from norouter_tui.screen.quoting import word
+from norouter_tui.screen.messages import NothingSelected, RunCall
 from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.hosts import HostList
+from norouter_tui.screen.views.log import LogEntry, LogView
 from norouter_tui.screen.views.tabs import TABS, Tabs
 from norouter_tui.screen.widgets.header import TotalsBar
 from norouter_tui.screen.widgets.keybar import KeyBar
@@ -27,7 +31,7 @@ from norouter_tui.screen.widgets.prompt import CommandLine, Complete
 
 
 class MainScreen(Screen[None]):
-    """Shows snapshots; what its keys want goes up as commands."""
+    """Shows snapshots. Its keys post the commands to run."""
 
     HORIZONTAL_BREAKPOINTS = [
         (0, "-narrow"),
@@ -49,11 +53,11 @@ class MainScreen(Screen[None]):
         Binding("o", "app.dialog('open')", "Open", show=False, id="open"),
         Binding("ctrl+z", "app.dialog('revert')", "Revert", show=False, id="revert"),
         Binding("tab", "app.focus_next", "Next pane", show=False, id="next-pane"),
-        Binding("shift+tab", "app.focus_previous", "Pane before", show=False, id="pane-before"),
+        Binding("shift+tab", "app.focus_previous", "Previous pane", show=False, id="pane-before"),
         Binding("left,h", "hosts", "Hosts", show=False, id="go-hosts"),
         Binding("right,l", "work", "Tab", show=False, id="go-tab"),
         Binding("right_square_bracket", "step(1)", "Next tab", show=False, id="next-tab"),
-        Binding("left_square_bracket", "step(-1)", "Tab before", show=False, id="tab-before"),
+        Binding("left_square_bracket", "step(-1)", "Previous tab", show=False, id="tab-before"),
         *(
             Binding(str(number), f"tab('{tab}')", tab.capitalize(), show=False, id=f"tab-{tab}")
             for number, tab in enumerate(TABS, 1)
@@ -63,13 +67,14 @@ class MainScreen(Screen[None]):
     ]
 
     class Shown(Message):
-        """Everything is in its place."""
+        """The screen is complete."""
 
     def __init__(self, complete: Complete, history: History) -> None:
         super().__init__()
         self._complete = complete
         self._history = history
         self.snapshot: Snapshot | None = None
+        self._has_snapshot = asyncio.Event()
         self.keymap: Mapping[str, str] = {}
         """The user's own keys, by the id of the binding."""
         self.add_class("-on-hosts")
@@ -103,12 +108,24 @@ class MainScreen(Screen[None]):
         self.post_message(self.Shown())
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows how things stand."""
+        """Show a snapshot."""
         self.snapshot = snapshot
+        self._has_snapshot.set()
         self.query_one(TotalsBar).show_snapshot(snapshot)
         self.hosts.show_snapshot(snapshot)
         self.work.show_snapshot(snapshot)
         self._describe()
+
+    async def first_snapshot(self) -> Snapshot:
+        """Return the current snapshot; wait for the first one."""
+        await self._has_snapshot.wait()
+        assert self.snapshot is not None
+        return self.snapshot
+
+    def log_lines(self, lines: Iterable[Text]) -> None:
+        """Add lines to the log, with the current time."""
+        now = time.time()
+        self.query_one(LogView).add(LogEntry(now, line) for line in lines)
 
     # -- the detail pane -------------------------------------------------------------------
 
@@ -136,74 +153,74 @@ class MainScreen(Screen[None]):
 
     @property
     def chosen(self) -> Any:
-        """The row under the cursor of the pane that has the keys, or had them last."""
+        """Return the row under the cursor of the pane that has the focus, or had it last."""
         return self.hosts.selected if self.has_class("-on-hosts") else self.work.current.selected
 
     @property
     def place(self) -> str:
-        """What has the keys, or had them last: `hosts`, or the name of a tab."""
+        """Return what has the focus, or had it last: `hosts`, or the name of a tab."""
         return "hosts" if self.has_class("-on-hosts") else self.work.current.id or ""
 
     def action_close_detail(self) -> None:
-        """Hides the detail pane."""
+        """Hide the detail pane."""
         self.detail.remove_class("-open")
         self.restore_focus()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool:
-        """Whether a key is for this screen: a letter is not, where text is typed."""
+        """Return whether an action applies: `:` does not while text is being typed."""
         return action != "command" or not isinstance(self.focused, Input)
 
-    # -- what its keys do ------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------
 
     def action_command(self, text: str = "") -> None:
-        """Opens the command line."""
+        """Open the command line."""
         self.command_line.open(text)
 
-    def action_run(self, line: str) -> None:
-        """Runs a command."""
-        self.post_message(RunCommand(line))
+    def action_run(self, verb: str) -> None:
+        """Run a command without arguments."""
+        self.post_message(RunCall(build_call(verb)))
 
     def action_run_on_host(self, verb: str) -> None:
-        """Runs a command on the host under the cursor."""
+        """Run a command on the host under the cursor."""
         row = self.hosts.selected
-        self.post_message(
-            RunCommand(f"{verb} {word(row.status.name)}") if row else NothingSelected("host")
-        )
+        if row is None:
+            self.post_message(NothingSelected("host"))
+        else:
+            self.post_message(RunCall(build_call(verb, host=row.status.name)))
 
     def action_delete(self) -> None:
-        """Deletes what is under the cursor; `undo` brings it back."""
-        line = self.hosts_line() if self.hosts.has_focus else self.work.current.delete_line()
-        self.post_message(RunCommand(line) if line else NothingSelected("entry to delete"))
+        """Delete what is under the cursor; `undo` restores it."""
+        call = self._delete_host() if self.hosts.has_focus else self.work.current.delete_call()
+        self.post_message(NothingSelected("entry to delete") if call is None else RunCall(call))
 
-    def hosts_line(self) -> str:
-        """The command that deletes the host under the cursor; empty without one."""
+    def _delete_host(self) -> Call | None:
         row = self.hosts.selected
-        return f"host rm {word(row.status.name)}" if row else ""
+        return build_call("host rm", host=row.status.name) if row else None
 
     def action_hosts(self) -> None:
-        """Gives the hosts the keys."""
+        """Focus the hosts."""
         self.hosts.focus()
 
     def action_work(self) -> None:
-        """Gives the tab in sight the keys."""
+        """Focus the visible tab."""
         self.work.current.focus_target.focus()
 
     def action_tab(self, name: str) -> None:
-        """Goes to a tab."""
+        """Go to a tab."""
         self.work.go_to(name)
 
     def action_step(self, by: int) -> None:
-        """Goes to the next tab, or the one before."""
+        """Go to the next or the previous tab."""
         self.work.step(by)
 
     def on_descendant_focus(self) -> None:
-        """Notes which pane has the keys: where there is room for one only, it is that one."""
+        """Note which pane has the focus: a narrow screen shows only that one."""
         if self.focused is not self.detail:
             self.set_class(self.hosts.has_focus, "-on-hosts")
             self._describe()
 
     def restore_focus(self) -> None:
-        """Gives the keys back to the pane that had them last."""
+        """Focus the pane that had the focus last."""
         if self.has_class("-on-hosts"):
             self.set_focus(self.hosts)
         else:

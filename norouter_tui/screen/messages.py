@@ -1,31 +1,50 @@
-"""What the parts of the screen say to each other: wishes go up, what has happened comes down."""
+"""Messages between the parts of the screen: requests go up, news comes down."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from textual.message import Message
 
+from norouter_core.commands.call import Call
 from norouter_core.engine.events import Event
 from norouter_core.session.client import Snapshot
 
 
-class RunCommand(Message):
-    """A command line that a widget wants to be run.
+class RunCall(Message):
+    """A widget asks to run a command, after the question `ask` if there is one."""
 
-    `typed`: by the user, letter by letter, who is to have it back if it is refused. `ask`: what is
-    to be asked before; empty for nothing but what the command itself asks.
-    """
-
-    def __init__(self, line: str, *, typed: bool = False, ask: str = "") -> None:
+    def __init__(self, call: Call, *, ask: str = "") -> None:
         super().__init__()
-        self.line = line
-        self.typed = typed
+        self.call = call
         self.ask = ask
 
 
+class RunLine(Message):
+    """The user typed a command line."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self.line = line
+
+
+class TapStream(Message):
+    """A widget asks to show the bytes of a stream; `route` is from where to where it goes."""
+
+    def __init__(self, stream: int, route: str) -> None:
+        super().__init__()
+        self.stream = stream
+        self.route = route
+
+
+class NothingSelected(Message):
+    """A key has nothing to act on; `noun` says what is missing."""
+
+    def __init__(self, noun: str) -> None:
+        super().__init__()
+        self.noun = noun
+
+
 class SnapshotArrived(Message):
-    """The newest snapshot; older ones that were not looked at yet are gone."""
+    """The latest snapshot; it replaces one that is still waiting."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
@@ -36,34 +55,37 @@ class SnapshotArrived(Message):
 
 
 class EventsArrived(Message):
-    """Events in order; `missed` tells how many came too fast before them."""
+    """Events, in order; more may be added until they are taken."""
 
-    def __init__(self, events: Sequence[Event], missed: int) -> None:
+    def __init__(self, *events: Event) -> None:
         super().__init__()
-        self.events = events
-        self.missed = missed
+        self.events = list(events)
+
+    def take(self) -> list[Event]:
+        """Return the events and leave none."""
+        events, self.events = self.events, []
+        return events
 
 
-class EngineEnded(Message):
-    """The session has ended: as asked, or by `fault`."""
+class MeshLost(Message):
+    """The attached mesh has ended or does not answer."""
 
-    def __init__(self, fault: BaseException | None) -> None:
+    def __init__(self, reason: str) -> None:
         super().__init__()
-        self.fault = fault
+        self.reason = reason
 
 
-class NothingSelected(Message):
-    """There is nothing for a key to act on; `noun` says what is missing."""
+class MeshFound(Message):
+    """The screen is attached to the mesh again."""
 
-    def __init__(self, noun: str) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.noun = noun
+        self.text = text
 
 
-class TapStream(Message):
-    """The bytes of a stream are to be looked at; `way` tells from where to where it leads."""
+class MeshEnded(Message):
+    """The mesh has ended, or the screen is detached; `error` is the cause if it was a bug."""
 
-    def __init__(self, stream: int, way: str) -> None:
+    def __init__(self, error: BaseException | None = None) -> None:
         super().__init__()
-        self.stream = stream
-        self.way = way
+        self.error = error

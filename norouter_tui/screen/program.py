@@ -6,37 +6,40 @@ import os
 import sys
 from collections.abc import Sequence
 
+import anyio
 import click
 from rich.text import Text
 
 from norouter_core.commands.edits import new_mesh
+from norouter_core.control import RunningMesh
 from norouter_core.manifest import ManifestError
+from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import line_printer
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.documents import notes_of, open_document, problem_lines
+from norouter_tui.run.meshes import choose
 from norouter_tui.screen.app import NorouterApp, Opening
+from norouter_tui.screen.attachment import Attachment
 from norouter_tui.screen.engine_thread import EngineThread
 from norouter_tui.screen.history import History, history_path
 from norouter_tui.screen.settings import settings_path
 
-_AT_ONCE = 0.5
+_KILL_TIMEOUT = 0.5
 """Seconds for the rest of the stop once the exec commands have been killed."""
-_IN_ORDER = 15.0
-"""Seconds for the orderly stop after a fault of the screen."""
+_STOP_TIMEOUT = 15.0
+"""Seconds for the orderly stop after a bug of the screen."""
 
 
 def run_screen(manifest: str | None) -> int:
-    """Shows the mesh of a manifest, or a new one; the exit status.
+    """Show the mesh of a manifest, or a new one; return the exit status.
 
     Raises:
         click.UsageError: there is no terminal.
     """
-    # Textual reads keys from stdin and draws on stderr.
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise click.UsageError("norouter-tui needs a terminal; without one: norouter run FILE")
+    _require_terminal()
     try:
         document = open_document(manifest)
     except ManifestError as error:
@@ -48,47 +51,87 @@ def run_screen(manifest: str | None) -> int:
 
 
 def run_demo() -> int:
-    """Shows the demo mesh; the exit status."""
-    told = "This is the demo: three simulated hosts and some traffic between them. q ends it."
-    return show(Document.empty(new_mesh()), [Text(told)], "demo")
+    """Show the demo mesh; return the exit status."""
+    text = "This is the demo: three simulated hosts and some traffic between them. Press q to end."
+    return show(Document.empty(new_mesh()), [Text(text)], "demo")
+
+
+def run_attached(wanted: str | None) -> int:
+    """Show a mesh that runs in another process, and goes on afterwards; return the exit status.
+
+    Args:
+        wanted: the name, manifest or process id of the mesh; None for the only one.
+
+    Raises:
+        click.ClickException: there is no terminal, no such mesh, or more than one.
+    """
+    _require_terminal()
+    attachment = Attachment(anyio.run(choose, wanted))
+    note = Text(f"attached to {_mesh_text(attachment.mesh)}, which goes on when you detach")
+    app = NorouterApp(attachment, attachment, [note], History(history_path()), settings_path())
+    _run(app)
+    if app.error is not None:
+        reporter.report(app.error)
+        return ExitCode.INTERNAL
+    if not app.runner.has_ended_session:
+        name = escape(attachment.mesh.name)
+        click.echo(f"detached from {name}; to attach again: norouter-tui --attach {name}")
+    return app.return_code or ExitCode.OK
+
+
+def _mesh_text(mesh: RunningMesh) -> str:
+    return f"{escape(mesh.name)} (process {mesh.pid})"
+
+
+def _require_terminal() -> None:
+    # Textual reads keys from stdin and draws on stderr.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise click.UsageError("norouter-tui needs a terminal; without one, use: norouter run FILE")
 
 
 def show(
     document: Document, notes: Sequence[Text] = (), opening: Opening | None = "recovery"
 ) -> int:
-    """Runs the app on a mesh until it is ended; the exit status. Whatever happens, the terminal is
-    as it was, and nothing of the mesh is left."""
-    bridge = EngineThread(document, autosave=None if opening == "demo" else Autosave())
-    app = NorouterApp(bridge, notes, History(history_path()), settings_path(), opening)
-    for name in ("COLUMNS", "LINES"):
-        # Textual would take them for the size of the terminal, and go on to when it is resized.
-        os.environ.pop(name, None)
+    """Run the app on a mesh of its own until it ends; return the exit status.
+
+    Whatever happens, the terminal is restored, and nothing of the mesh is left.
+    """
+    thread = EngineThread(document, autosave=None if opening == "demo" else Autosave())
+    app = NorouterApp(thread, thread, notes, History(history_path()), settings_path(), opening)
     try:
-        app.run()
+        _run(app)
     finally:
-        _see_out(bridge, app)
-    for line in app.farewell():
-        click.echo(line)
-    if bridge.kept:
-        click.echo("unsaved changes are kept: `recover` in the next session brings them back")
-    fault = app.fault or bridge.fault
-    if fault is not None:
-        reporter.report(fault)
-    return ExitCode.INTERNAL if fault else app.return_code or ExitCode.OK
+        _wait_for_end(thread, app)
+    if app.runner.saved_path:
+        click.echo(f"saved: {escape(app.runner.saved_path)}")
+    if thread.has_kept_work:
+        click.echo("unsaved changes are kept; to restore them, run `recover` in the next session")
+    error = app.error or thread.error
+    if error is not None:
+        reporter.report(error)
+        return ExitCode.INTERNAL
+    return app.return_code or ExitCode.OK
 
 
-def _see_out(bridge: EngineThread, app: NorouterApp) -> None:
-    """Waits for the end of the mesh, which a fault of the screen or an impatient user has not."""
+def _run(app: NorouterApp) -> None:
+    for name in ("COLUMNS", "LINES"):
+        # Textual would take them for the size of the terminal, even after a resize.
+        os.environ.pop(name, None)
+    app.run()
+
+
+def _wait_for_end(thread: EngineThread, app: NorouterApp) -> None:
+    """Wait until the mesh has ended, but not for long if the user is in a hurry."""
     if app.return_code == ExitCode.INTERRUPTED:
-        if not bridge.join(_AT_ONCE):
-            # A child that cannot be killed (it is another user's, say) holds nothing up.
+        if not thread.join(_KILL_TIMEOUT):
+            # A child that cannot be killed, such as another user's, must not block the exit.
             os._exit(ExitCode.INTERRUPTED)
         return
-    bridge.leave()
+    thread.leave()
     try:
-        ended = bridge.join(_IN_ORDER)
+        has_ended = thread.join(_STOP_TIMEOUT)
     except KeyboardInterrupt:
-        ended = False
-    if not ended:
-        bridge.kill_now()
-        bridge.join(_AT_ONCE)
+        has_ended = False
+    if not has_ended:
+        thread.kill_now()
+        thread.join(_KILL_TIMEOUT)

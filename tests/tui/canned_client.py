@@ -1,24 +1,25 @@
-"""The app without a mesh behind it: it shows fixed snapshots, the same on every machine."""
+"""A client without a mesh: it answers what a test says, the same on every machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.results import Completion, Emit, Outcome, Output
+from norouter_core.engine.events import Event
 from norouter_core.model import MeshSpec
-from norouter_core.session.client import Preview
+from norouter_core.session.client import DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.session import preview
-from norouter_tui.screen.backend import parsed
 from tests.tui import snapshots
 
 Answer = Callable[[str, bool], tuple[Outcome, Sequence[Output]]]
 
 
-class StillBackend:
-    """A `Backend` that says what the test says; it remembers the lines that were run."""
+class CannedClient:
+    """A `Client` and `Lifecycle`; it remembers the lines of the calls that were run."""
 
-    def __init__(self, answer: Answer | None = None) -> None:
+    def __init__(self, answer: Answer | None = None, *, attached_to: str = "") -> None:
         self.ran: list[str] = []
         self.confirmed: list[str] = []
         self.left = 0
@@ -26,17 +27,22 @@ class StillBackend:
         self.completions: Sequence[Completion] = ()
         self.spec: MeshSpec = snapshots.spec()
         self.cuts: tuple[int, ...] = ()
-        self.known: Sequence[tuple[str, str]] = ()
+        self.known_hosts: Sequence[tuple[str, str]] = ()
         self.changed: list[tuple[str, ...]] = []
+        self.attached_to = attached_to
         self._answer = answer
 
-    def start(self, screen: Any) -> None:
-        """Nothing comes by itself."""
+    def start(self, post: Any) -> None:
+        """Report nothing: tests post snapshots and events themselves."""
 
-    def refresh_every(self, seconds: float) -> None:
-        """Nothing is refreshed."""
+    def leave(self) -> None:
+        self.left += 1
 
-    async def run(self, line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+    def kill_now(self) -> None:
+        self.killed += 1
+
+    async def run(self, call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        line = call.line()
         self.ran.append(line)
         if confirmed:
             self.confirmed.append(line)
@@ -47,26 +53,29 @@ class StillBackend:
             emit(output)
         return outcome
 
-    async def complete(self, line: str, cursor: int) -> Sequence[Completion]:
-        return self.completions
+    async def preview(self, calls: Sequence[Call]) -> Preview:
+        return preview(self.spec, calls, lambda spec: self.cuts)
 
-    async def foresee(self, lines: Sequence[str]) -> Preview:
-        calls, failure = parsed(lines)
-        seen = preview(self.spec, calls, lambda spec: self.cuts)
-        if failure is not None and seen.failure is None:
-            return Preview(failure=failure, at=len(calls))
-        return seen
-
-    async def change(self, lines: Sequence[str]) -> Outcome:
-        self.changed.append(tuple(lines))
-        seen = preview(self.spec, parsed(lines)[0], lambda spec: ())
+    async def apply(self, calls: Sequence[Call]) -> Outcome:
+        self.changed.append(tuple(call.line() for call in calls))
+        seen = preview(self.spec, calls, lambda spec: ())
         return Outcome("; ".join(seen.messages), seen.failure, changed=True, data=seen.data)
 
-    async def hosts_to_add(self) -> Sequence[tuple[str, str]]:
-        return self.known
+    async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
+        return self.completions
 
-    def leave(self) -> None:
-        self.left += 1
+    async def summary(self) -> Summary:
+        return Summary(DocumentState(), 0, 0, 0, 0, Rate())
 
-    def kill_now(self) -> None:
-        self.killed += 1
+    async def find_hosts(self) -> Sequence[tuple[str, str]]:
+        return self.known_hosts
+
+    async def snapshots(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:
+        """Yield nothing."""
+        return
+        yield
+
+    async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
+        """Yield nothing."""
+        return
+        yield

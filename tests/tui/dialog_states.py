@@ -18,7 +18,7 @@ from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import SnapshotArrived
 from tests.cli.values import host
 from tests.tui import snapshots
-from tests.tui.canned_client import StillBackend
+from tests.tui.canned_client import CannedClient
 
 KNOWN = (
     ("docker exec -i web", "container nginx:1.27"),
@@ -93,7 +93,7 @@ async def settled(pilot: Pilot[Any]) -> None:
     await pilot.pause()
 
 
-_WAITED = ("foresight", "completion", "offers", "apply")
+_WAITED = ("preview", "completion", "suggestions", "apply")
 
 
 def coming(state: HostState, since: float, **more: Any) -> Snapshot:
@@ -127,10 +127,10 @@ class Scene:
     sizes: tuple[tuple[int, int], ...] = SIZES
 
     def app(self) -> NorouterApp:
-        backend = StillBackend(answer)
-        backend.known, backend.cuts = KNOWN, self.cuts
-        backend.completions = FILES
-        return NorouterApp(backend, opening=self.opening)
+        client = CannedClient(answer)
+        client.known_hosts, client.cuts = KNOWN, self.cuts
+        client.completions = FILES
+        return NorouterApp(client, client, opening=self.opening)
 
     async def play(self, pilot: Pilot[Any]) -> None:
         """Leads the app into the state."""

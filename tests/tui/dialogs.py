@@ -14,9 +14,9 @@ from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.dialogs.form import Form
 from tests.tui import dialog_states as scenes
 from tests.tui import snapshots
-from tests.tui.canned_client import StillBackend
+from tests.tui.canned_client import CannedClient
 
-Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
+Play = Callable[[NorouterApp, Pilot[None], CannedClient], Awaitable[None]]
 
 NEW = DocumentState("", True, "port add web 9100", "")
 
@@ -25,14 +25,14 @@ def play_dialog(
     play: Play, keys: tuple[str, ...] = (), opening: Opening | None = None, **more: Any
 ) -> None:
     async def run() -> None:
-        backend = StillBackend(scenes.answer)
-        backend.known = scenes.KNOWN
-        app = NorouterApp(backend, opening=opening)
+        client = CannedClient(scenes.answer)
+        client.known_hosts = scenes.KNOWN
+        app = NorouterApp(client, client, opening=opening)
         snapshot = snapshots.snapshot(**more)
-        backend.spec = snapshot.spec
+        client.spec = snapshot.spec
         async with app.run_test(size=(100, 36)) as pilot:
             await scenes.play(pilot, keys, snapshot)
-            await play(app, pilot, backend)
+            await play(app, pilot, client)
 
     asyncio.run(run())
 

@@ -29,7 +29,7 @@ from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import SnapshotArrived
 from norouter_tui.screen.views.log import LogEntry, LogView
 from tests.tui import snapshots
-from tests.tui.canned_client import StillBackend
+from tests.tui.canned_client import CannedClient
 
 MANIFEST = """\
 hosts:
@@ -132,9 +132,9 @@ class Scene:
     no_colour: bool = False
 
     def app(self) -> NorouterApp:
-        backend = StillBackend(answer)
-        backend.completions = COMPLETIONS
-        app = NorouterApp(backend)
+        client = CannedClient(answer)
+        client.completions = COMPLETIONS
+        app = NorouterApp(client, client)
         app.theme = self.theme
         return app
 

@@ -23,7 +23,7 @@ from tests.tui.dialog_states import press
 
 
 def _states(app: NorouterApp) -> list[HostState]:
-    snapshot = app.last_snapshot
+    snapshot = app.main.snapshot
     return [host.state for host in snapshot.status.hosts] if snapshot else []
 
 
@@ -33,18 +33,18 @@ def test_the_demo_mesh_comes_up_with_traffic_and_leaves_nothing(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     async def play() -> None:
-        bridge = EngineThread(Document.empty(new_mesh()), interval=0.2, autosave=None)
-        app = NorouterApp(bridge, opening="demo")
+        thread = EngineThread(Document.empty(new_mesh()), autosave=None)
+        app = NorouterApp(thread, thread, opening="demo")
         async with app.run_test(size=(100, 30)) as pilot:
             await until(pilot, lambda: _states(app) == [HostState.READY] * 4)
             assert os.listdir(tmp_path)
-            await until(pilot, lambda: bool(app.last_snapshot and app.last_snapshot.status.streams))
-            assert app.last_snapshot is not None and app.last_snapshot.document.unsaved
+            await until(pilot, lambda: bool(app.main.snapshot and app.main.snapshot.status.streams))
+            assert app.main.snapshot is not None and app.main.snapshot.document.unsaved
             # Nothing of it is worth to be saved, so nobody is asked.
             await pilot.press("q")
             await until(pilot, lambda: app._exit)
-        assert bridge.join(10)
-        assert app.fault is None
+        assert thread.join(10)
+        assert app.error is None
 
     asyncio.run(play())
     assert not os.listdir(tmp_path)
@@ -56,10 +56,10 @@ def test_a_host_is_added_gets_a_port_and_one_undo_takes_that_back() -> None:
 
     async def play() -> None:
         document = Document.empty(MeshSpec((HostSpec("local", f"{net}.1"),)))
-        bridge = EngineThread(document, interval=0.1, autosave=None)
-        app = NorouterApp(bridge)
+        thread = EngineThread(document, autosave=None)
+        app = NorouterApp(thread, thread)
         async with app.run_test(size=(100, 36)) as pilot:
-            await until(pilot, lambda: app.last_snapshot is not None)
+            await until(pilot, lambda: app.main.snapshot is not None)
             await press(pilot, ("a", "=env", "tab", "=web", "tab", f"={net}.2", "enter"))
             await until(pilot, lambda: isinstance(app.screen, Connecting))
             await until(pilot, lambda: "✓ ready: Python" in shown(app))
@@ -73,7 +73,7 @@ def test_a_host_is_added_gets_a_port_and_one_undo_takes_that_back() -> None:
             await until(pilot, lambda: f"{net}.2:18080" in shown(app))
             app.interrupt()
             await until(pilot, lambda: app._exit)
-        assert bridge.join(10)
-        assert app.fault is None
+        assert thread.join(10)
+        assert app.error is None
 
     asyncio.run(play())

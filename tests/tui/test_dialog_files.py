@@ -11,89 +11,88 @@ from textual.pilot import Pilot
 from norouter_core.commands.parser import parse
 from norouter_core.commands.results import Completion, Outcome
 from norouter_tui.screen.app import NorouterApp
-from norouter_tui.screen.dialogs.command_builder import Said, sentence
 from norouter_tui.screen.dialogs.files import FileDialog
 from norouter_tui.screen.dialogs.questions import Answers, Welcome
 from tests.tui.app_driver import notes, shown, until
-from tests.tui.canned_client import StillBackend
+from tests.tui.canned_client import CannedClient
 from tests.tui.dialogs import NEW, is_closed, play_dialog, press
 
-Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
+Play = Callable[[NorouterApp, Pilot[None], CannedClient], Awaitable[None]]
 
 
 # -- files and the end -------------------------------------------------------------------------
 
 
 def test_saving_asks_for_a_file_where_there_is_none() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await press(pilot, "s", "home", "ctrl+k", "=/nowhere/x.yaml", "enter")
-        assert "there is no folder /nowhere" in shown(app)
+        assert "there is no directory /nowhere" in shown(app)
         await press(pilot, "home", "ctrl+k", "=/tmp", "enter")
-        assert "this is a folder" in shown(app)
+        assert "this is a directory" in shown(app)
         await press(pilot, "home", "ctrl+k", "=/etc/hostname")
-        assert "it will be replaced" in shown(app)
+        assert "saving replaces it" in shown(app)
         await press(pilot, "enter")
-        await until(pilot, lambda: "save /etc/hostname --force" in backend.ran)
+        await until(pilot, lambda: "save /etc/hostname --force" in client.ran)
 
     play_dialog(play, document=NEW)
 
 
 def test_saving_again_asks_nothing_and_files_are_completed() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await press(pilot, "s")
-        await until(pilot, lambda: "save" in backend.ran)
-        backend.completions = [Completion("tests/", 5), Completion("tox.ini", 5)]
+        await until(pilot, lambda: "save" in client.ran)
+        client.completions = [Completion("tests/", 5), Completion("tox.ini", 5)]
         await press(pilot, "o", "=t", "tab", "tab")
         assert "tests/" in shown(app)
         await press(pilot, "home", "ctrl+k", "=/etc/hostname", "enter")
-        await until(pilot, lambda: "load /etc/hostname" in backend.ran)
+        await until(pilot, lambda: "load /etc/hostname" in client.ran)
 
     play_dialog(play)
 
 
 def test_quitting_with_unsaved_changes_has_four_ways_out() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         ways = {"escape": "", "s": "quit --save", "k": "quit", "d": "quit --discard"}
         for key, ran in ways.items():
-            backend.confirmed.clear()
+            client.confirmed.clear()
             await press(pilot, "q")
             await until(pilot, lambda: isinstance(app.screen, Answers))
             assert "9100:127.0.0.1:9100" in shown(app)
             await press(pilot, key)
             await until(pilot, lambda: is_closed(app))
             await pilot.pause()
-            assert backend.confirmed == ([ran] if ran else [])
+            assert client.confirmed == ([ran] if ran else [])
 
     play_dialog(play)
 
 
 def test_saving_at_the_end_asks_for_a_file_where_there_is_none() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await press(pilot, "s", "home", "ctrl+k", "=/tmp/never-saved.yaml", "enter")
-        await until(pilot, lambda: "quit" in backend.confirmed)
-        assert backend.ran[-2:] == ["save /tmp/never-saved.yaml", "quit"]
+        await until(pilot, lambda: "quit" in client.confirmed)
+        assert client.ran[-2:] == ["save /tmp/never-saved.yaml", "quit"]
 
     play_dialog(play, ("q",), document=NEW)
 
 
 def test_reverting_shows_what_is_given_up() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         assert "9100:127.0.0.1:9100" in shown(app)
         await press(pilot, "n")
-        assert "revert" not in backend.ran
+        assert "revert" not in client.ran
         await press(pilot, "ctrl+z", "y")
-        await until(pilot, lambda: "revert" in backend.ran)
+        await until(pilot, lambda: "revert" in client.ran)
 
     play_dialog(play, ("ctrl+z",))
 
 
 @pytest.mark.parametrize(("key", "ran"), [("r", "recover 1"), ("d", "recover 1 --drop"), ("l", "")])
 def test_work_of_a_session_that_crashed_is_offered(key: str, ran: str) -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await until(pilot, lambda: "port add web 8080:80" in shown(app))
         await press(pilot, key)
         await pilot.pause()
-        assert (ran in backend.ran) if ran else backend.ran == ["recover"]
+        assert (ran in client.ran) if ran else client.ran == ["recover"]
         # Who takes his work back is welcomed by it.
         assert isinstance(app.screen, Welcome) == (key != "r")
 
@@ -101,21 +100,21 @@ def test_work_of_a_session_that_crashed_is_offered(key: str, ran: str) -> None:
 
 
 def test_work_on_another_file_is_told_only() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        await until(pilot, lambda: ":recover lists it" in notes(app))
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await until(pilot, lambda: ":recover` lists it" in notes(app))
         assert app.screen is app.main
 
     play_dialog(play, opening="recovery")
 
 
 def test_a_form_tells_of_a_mesh_that_has_ended() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         from norouter_core.commands.results import Failure
 
         async def gone(lines: Any) -> Outcome:
             return Outcome(failure=Failure("the mesh has been stopped"))
 
-        backend.change = gone  # type: ignore[method-assign]  # for this test alone
+        client.apply = gone  # type: ignore[method-assign, assignment]  # for this test alone
         await press(pilot, "enter")
         assert "the mesh has been stopped" in shown(app)
 
@@ -123,7 +122,7 @@ def test_a_form_tells_of_a_mesh_that_has_ended() -> None:
 
 
 def test_every_dialog_is_in_the_palette() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await press(pilot, "ctrl+p", *"Save as")
         await until(pilot, lambda: "Save as (w)" in shown(app))
         await press(pilot, "down", "enter")
@@ -132,14 +131,16 @@ def test_every_dialog_is_in_the_palette() -> None:
     play_dialog(play)
 
 
-def test_what_is_typed_is_a_word_of_a_line_and_never_an_option() -> None:
-    command = [Said("nsenter", "cmd"), Said("--", "cmd")]
-    line = sentence("host add", Said("--wait", "name"), Said("--"), command)
-    assert line.line == "host add '--wait' -- nsenter --"
-    assert [line.key_at(column) for column in (1, 10, 19, 23, 29)] == ["", "name", "", "cmd", "cmd"]
-    parsed = parse(sentence("save", Said("--force", "file")).line)
-    call = parsed.call if parsed is not None else None
-    assert call is not None and call.get("file") == "--force" and "force" not in call
+def test_what_a_form_holds_is_a_value_and_never_an_option() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await press(pilot, "home", "ctrl+k", "=--force", "enter")
+        await until(pilot, lambda: bool(client.ran))
+        (line,) = client.ran
+        parsed = parse(line)
+        assert parsed is not None
+        assert parsed.call.get("file") == "--force" and "force" not in parsed.call
+
+    play_dialog(play, ("s",), document=NEW)
 
 
 # -- what strangers paste, and what terminals do -----------------------------------------------
@@ -154,7 +155,7 @@ OPENERS = (("2", "a"), ("escape", "3", "a"), ("escape", "h", "a"), ("escape", "e
 
 
 def test_no_field_falls_for_what_is_pasted_nor_at_any_size() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         for keys in OPENERS:
             await press(pilot, *keys)
             await until(pilot, lambda: not is_closed(app))
@@ -166,6 +167,6 @@ def test_no_field_falls_for_what_is_pasted_nor_at_any_size() -> None:
             assert "│" in shown(app)
             await pilot.resize_terminal(100, 36)
             await press(pilot, "enter")
-        assert app.is_running and not backend.changed
+        assert app.is_running and not client.changed
 
     play_dialog(play)

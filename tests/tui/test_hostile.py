@@ -19,7 +19,7 @@ from norouter_tui.screen.messages import EventsArrived, SnapshotArrived
 from tests.cli.values import host, listener, stream
 from tests.tui import snapshots
 from tests.tui.app_driver import shown, until
-from tests.tui.canned_client import StillBackend
+from tests.tui.canned_client import CannedClient
 
 NAMES = (
     "\x1b[2J\x1b]0;title\x07",
@@ -51,15 +51,16 @@ def _hostile(name: str) -> Snapshot:
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_hostile_text_is_shown_and_not_obeyed(name: str) -> None:
     async def play() -> None:
-        app = NorouterApp(StillBackend())
+        client = CannedClient()
+        app = NorouterApp(client, client)
         async with app.run_test(size=(100, 30)) as pilot:
             app.post_message(SnapshotArrived(_hostile(name)))
-            app.post_message(EventsArrived([Log(level="warning", host=name, text=name)], 0))
-            app.log_lines([Text(name.replace("\n", " "))])
+            app.post_message(EventsArrived(Log(level="warning", host=name, text=name)))
+            app.main.log_lines([Text(name.replace("\n", " "))])
             for key in ("enter", "2", "3", "4", "1"):
                 await pilot.press(key)
                 _assert_sound(app)
-        assert app.fault is None
+        assert app.error is None
 
     asyncio.run(play())
 
@@ -77,7 +78,8 @@ def _assert_sound(app: NorouterApp) -> None:
 
 def test_sizes_from_nothing_to_much_and_back() -> None:
     async def play() -> None:
-        app = NorouterApp(StillBackend())
+        client = CannedClient()
+        app = NorouterApp(client, client)
         async with app.run_test(size=(140, 45)) as pilot:
             app.post_message(SnapshotArrived(snapshots.snapshot(of_streams=snapshots.streams(300))))
             await pilot.press("1", "end", "enter")
@@ -86,14 +88,15 @@ def test_sizes_from_nothing_to_much_and_back() -> None:
                 for key in ("tab", "pageup", "down", "5", "1"):
                     await pilot.press(key)
             assert "Streams 300" in shown(app)
-        assert app.fault is None
+        assert app.error is None
 
     asyncio.run(play())
 
 
 def test_much_pasted_text_is_cut_and_costs_nothing() -> None:
     async def play() -> None:
-        app = NorouterApp(StillBackend())
+        client = CannedClient()
+        app = NorouterApp(client, client)
         async with app.run_test(size=(80, 24)) as pilot:
             app.post_message(SnapshotArrived(snapshots.snapshot()))
             for key in ("colon", "escape", "1", "slash"):
@@ -104,6 +107,6 @@ def test_much_pasted_text_is_cut_and_costs_nothing() -> None:
                 await pilot.pause()
                 _assert_sound(app)
             await until(pilot, lambda: app.main.query_one("#streams").display)
-        assert app.fault is None
+        assert app.error is None
 
     asyncio.run(play())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Question
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
@@ -21,9 +22,9 @@ from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.streams import StreamGrid
 from tests.tui import screen_states, snapshots
 from tests.tui.app_driver import notes, rows, shown, until
-from tests.tui.canned_client import Answer, StillBackend
+from tests.tui.canned_client import Answer, CannedClient
 
-Play = Callable[[NorouterApp, Pilot[None], StillBackend], Awaitable[None]]
+Play = Callable[[NorouterApp, Pilot[None], CannedClient], Awaitable[None]]
 
 
 def _play(
@@ -35,14 +36,14 @@ def _play(
     settings: Path | None = None,
 ) -> NorouterApp:
     async def run() -> NorouterApp:
-        backend = StillBackend(answer)
-        app = NorouterApp(backend, settings=settings)
+        client = CannedClient(answer)
+        app = NorouterApp(client, client, settings=settings)
         app.animation_level = "none"
         async with app.run_test(size=size) as pilot:
             app.post_message(SnapshotArrived(snapshot or snapshots.snapshot()))
             await pilot.pause()
-            await play(app, pilot, backend)
-        assert app.fault is None
+            await play(app, pilot, client)
+        assert app.error is None
         return app
 
     return asyncio.run(run())
@@ -57,11 +58,11 @@ def _grid(app: NorouterApp) -> StreamGrid:
 
 
 def test_keys_become_commands() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("down", "r", "d", "u", "U", "ctrl+r", "s")
         await pilot.press("2", "down", "d", "3", "d", "1", "down", "x", "y")
-        await until(pilot, lambda: "stream kill 2" in backend.ran)
-        assert backend.ran == [
+        await until(pilot, lambda: "stream kill 2" in client.ran)
+        assert client.ran == [
             "host restart web",
             "host rm web",
             "undo",
@@ -72,7 +73,7 @@ def test_keys_become_commands() -> None:
             "route rm 1",
             "stream kill 2",
         ]
-        assert backend.confirmed == ["stream kill 2"]
+        assert client.confirmed == ["stream kill 2"]
 
     _play(play)
 
@@ -83,21 +84,21 @@ def test_a_question_is_asked_and_a_no_leaves_everything_as_it_is() -> None:
             return Outcome("done"), []
         return Outcome(question=Question("2 streams will be cut", "-a\n+b", (1, 2))), []
 
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         for key, ran in (("n", []), ("escape", []), ("y", ["undo"])):
             await pilot.press("u")
             await until(pilot, lambda: isinstance(app.screen, Confirm))
             assert "2 streams will be cut" in shown(app)
             await pilot.press(key)
             await until(pilot, lambda: app.screen is app.main)
-            assert backend.confirmed == ran
+            assert client.confirmed == ran
         await until(pilot, lambda: "done" in notes(app))
 
     _play(play, answer=answer)
 
 
 def test_streams_are_sorted_and_the_cursor_stays_on_its_row() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("1", "down", "down")
         grid = _grid(app)
         assert grid.selected is not None and grid.selected.status.id == 3
@@ -123,7 +124,7 @@ def test_streams_are_sorted_and_the_cursor_stays_on_its_row() -> None:
 
 
 def test_a_click_on_a_title_sorts_and_one_on_a_row_chooses_it() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         grid = _grid(app)
         left = next(place.left for place in grid._places(grid._width) if place.column.key == "to")
         await pilot.click(StreamGrid, offset=(left + 2, 0))
@@ -137,7 +138,7 @@ def test_a_click_on_a_title_sorts_and_one_on_a_row_chooses_it() -> None:
 
 
 def test_a_filter_works_as_it_is_typed_and_says_what_is_wrong() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("1", "slash", *"to:bastion")
         await until(pilot, lambda: _ids(app) == [3, 6, 9])
         await pilot.press("space", "b", ">")
@@ -153,7 +154,7 @@ def test_a_filter_works_as_it_is_typed_and_says_what_is_wrong() -> None:
 
 
 def test_a_frozen_table_counts_what_is_new() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("1", "f")
         app.post_message(SnapshotArrived(screen_states.later()))
         await until(pilot, lambda: "frozen, 3 new" in shown(app))
@@ -166,7 +167,7 @@ def test_a_frozen_table_counts_what_is_new() -> None:
 
 
 def test_the_detail_follows_the_cursor_and_closes() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: "exit status: 255" in shown(app))
         await pilot.press("up")
@@ -185,16 +186,16 @@ def test_the_command_line_completes_remembers_and_gives_back_what_is_refused() -
             return Outcome(failure=Failure("no verb `prot`", hint="did you mean port?")), []
         return Outcome(f"done: {line}"), []
 
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
-        backend.completions = (Completion("hosts", 0, "the hosts"), Completion("host add", 0, ""))
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        client.completions = (Completion("hosts", 0, "the hosts"), Completion("host add", 0, ""))
         line = app.main.command_line
         await pilot.press("colon", "h")
         await until(pilot, lambda: "the hosts" in shown(app))
         await pilot.press("tab", "tab")
         assert line.field.value == "host add"
         await pilot.press("enter")
-        await until(pilot, lambda: backend.ran == ["host add"])
-        backend.completions = ()
+        await until(pilot, lambda: client.ran == ["host add"])
+        client.completions = ()
         await pilot.press("colon", "up")
         await until(pilot, lambda: line.field.value == "host add")
         await pilot.press("escape")
@@ -208,12 +209,12 @@ def test_the_command_line_completes_remembers_and_gives_back_what_is_refused() -
 
 
 def test_what_a_key_does_can_be_typed_as_well() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         for typed in ("sort-age", "theme norouter-light", "undo"):
             app.main.action_command(typed)
             await pilot.press("enter")
             await pilot.pause()
-        await until(pilot, lambda: backend.ran == ["undo"])
+        await until(pilot, lambda: client.ran == ["undo"])
         assert _grid(app).sorted_by == "age"
         assert app.theme == "norouter-light"
 
@@ -221,7 +222,7 @@ def test_what_a_key_does_can_be_typed_as_well() -> None:
 
 
 def test_the_palette_does_it_too() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("ctrl+p", *"Sort by age")
         await pilot.pause()
         await pilot.press("enter")
@@ -234,7 +235,7 @@ def test_the_keys_are_listed_from_the_live_key_map(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[screen]\nvi = false\n[keys]\nfreeze = "z"\nnosuch = "x"\n')
 
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await until(pilot, lambda: "unknown action nosuch" in notes(app))
         await pilot.press("1", "question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
@@ -249,7 +250,7 @@ def test_the_keys_are_listed_from_the_live_key_map(tmp_path: Path) -> None:
 
 
 def test_bytes_are_looked_at_as_text_and_as_hex() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("1", "t")
         await until(pilot, lambda: "GET /cart" in shown(app))
         assert app.screen.query(".tap")
@@ -263,7 +264,7 @@ def test_bytes_are_looked_at_as_text_and_as_hex() -> None:
 
 
 def test_a_ready_line_is_copied() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("2", "y")
         await until(pilot, lambda: "http_proxy=" in shown(app))
         await pilot.press("down", "enter")
@@ -285,12 +286,14 @@ def test_the_manifest_is_edited_and_applied_once_what_differs_was_seen(
     monkeypatch.setattr(editor, "edit", edit)
     monkeypatch.setattr(NorouterApp, "suspend", lambda self: nullcontext())
 
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("E")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         assert "+    vip: 127.0.42.9" in shown(app)
         await pilot.press("y")
-        await until(pilot, lambda: any(x.startswith("load --keep /") for x in backend.ran))
+        await until(
+            pilot, lambda: any(x.startswith("load /") and "--keep" in x for x in client.ran)
+        )
 
     _play(play, answer=screen_states.answer)
 
@@ -301,21 +304,21 @@ def test_quitting_asks_the_session_and_a_second_time_ends_at_once() -> None:
             return Outcome(question=Question("there are unsaved changes: quit?")), []
         return Outcome(ended=True), []
 
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Answers))
-        assert backend.left == 0
+        assert client.left == 0
         await pilot.press("k")
-        await until(pilot, lambda: backend.left == 1)
+        await until(pilot, lambda: client.left == 1)
         await pilot.press("ctrl+c")
         await until(pilot, lambda: app._exit)
-        assert backend.killed == 1
+        assert client.killed == 1
 
     assert _play(play, answer=answer).return_code == 130
 
 
 def test_what_is_printed_goes_to_the_log_and_never_over_the_screen() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         sys.stderr.write("norouter: internal error: \x1b[2J told by the reporter\n")
         await pilot.press("4")
         await until(pilot, lambda: "internal error: \\x1b[2J told by the reporter" in shown(app))
@@ -324,16 +327,16 @@ def test_what_is_printed_goes_to_the_log_and_never_over_the_screen() -> None:
 
 
 def test_output_that_was_closed_early_is_no_fault() -> None:
-    async def play(app: NorouterApp, pilot: Pilot[None], backend: StillBackend) -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         release = asyncio.Event()
-        run = backend.run
+        run = client.run
 
-        async def slow(line: str, emit: Emit, *, confirmed: bool = False) -> Outcome:
+        async def slow(call: Call, emit: Emit, *, confirmed: bool = False) -> Outcome:
             emit(Bytes("stdout", b"half a line"))
             await release.wait()
-            return await run(line, emit)
+            return await run(call, emit)
 
-        backend.run = slow  # type: ignore[method-assign]  # one that does not end by itself
+        client.run = slow  # type: ignore[method-assign]  # one that does not end by itself
         for close in (True, False):
             app.main.action_command("exec web -- cat")
             await pilot.press("enter")

@@ -11,6 +11,7 @@ import pytest
 from rich.text import Text
 from textual.pilot import Pilot
 
+from norouter_core.commands.call import build_call
 from norouter_core.engine.status import HostState
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec
 from norouter_core.session.autosave import Autosave
@@ -29,8 +30,8 @@ def _mesh(target: int) -> MeshSpec:
 
 
 def _app(spec: MeshSpec, notes: list[Text] | None = None) -> tuple[NorouterApp, EngineThread]:
-    bridge = EngineThread(Document.empty(spec), interval=0.2, autosave=None)
-    return NorouterApp(bridge, notes or ()), bridge
+    thread = EngineThread(Document.empty(spec), autosave=None)
+    return NorouterApp(thread, thread, notes or ()), thread
 
 
 def _state(app: NorouterApp, name: str) -> HostState | None:
@@ -58,14 +59,14 @@ Play = Callable[[NorouterApp, Pilot[None]], Awaitable[None]]
 async def _on_a_mesh(play: Play) -> None:
     server = await asyncio.start_server(_greet, "127.0.0.1", 0)
     async with server:
-        app, bridge = _app(_mesh(server.sockets[0].getsockname()[1]))
+        app, thread = _app(_mesh(server.sockets[0].getsockname()[1]))
         async with app.run_test(size=(140, 40)) as pilot:
             await until(pilot, lambda: _state(app, "web") is HostState.READY)
             await play(app, pilot)
             app.interrupt()
             await until(pilot, lambda: app._exit)
-        assert bridge.join(5)
-    assert app.fault is None
+        assert thread.join(5)
+    assert app.error is None
     assert app.return_code == ExitCode.OK
 
 
@@ -112,7 +113,7 @@ def test_a_command_changes_the_mesh_and_undo_takes_it_back() -> None:
 
 def test_an_empty_mesh_opens_refuses_kindly_and_quits() -> None:
     async def play() -> None:
-        app, bridge = _app(MeshSpec(), [Text("a warning of the manifest")])
+        app, thread = _app(MeshSpec(), [Text("a warning of the manifest")])
         async with app.run_test(size=(80, 24)) as pilot:
             await until(pilot, lambda: app.main.snapshot is not None)
             assert "No hosts yet" in shown(app)
@@ -122,25 +123,25 @@ def test_an_empty_mesh_opens_refuses_kindly_and_quits() -> None:
             await until(pilot, lambda: "a warning of the manifest" in shown(app))
             await pilot.press("ctrl+c")
             await until(pilot, lambda: app._exit)
-        assert bridge.join(5)
+        assert thread.join(5)
         assert app.return_code == ExitCode.OK
 
     asyncio.run(play())
 
 
-def test_a_fault_of_the_engine_ends_the_screen_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_engine_ends_the_screen_with_it() -> None:
     async def play() -> None:
-        app, bridge = _app(MeshSpec())
+        app, thread = _app(MeshSpec())
 
-        async def fall(self: EngineThread, sampler: object) -> None:
+        async def fail(self: EngineThread, engine: object, *, task_status: object) -> None:
             raise RuntimeError("a fault in the thread")
 
-        monkeypatch.setattr(EngineThread, "_follow_snapshots", fall)
+        thread._host._observe = fail.__get__(thread)
         async with app.run_test(size=(80, 24)) as pilot:
             while not app._exit:
                 await pilot.pause(0.02)
-        assert bridge.join(5)
-        assert "a fault in the thread" in str(getattr(bridge.fault, "exceptions", bridge.fault))
+        assert thread.join(5)
+        assert "a fault in the thread" in str(getattr(thread.error, "exceptions", thread.error))
         assert app.return_code == ExitCode.INTERNAL
 
     asyncio.run(play())
@@ -149,8 +150,8 @@ def test_a_fault_of_the_engine_ends_the_screen_with_it(monkeypatch: pytest.Monke
 def test_the_mesh_is_saved(tmp_path: Path) -> None:
     async def play() -> None:
         file = tmp_path / "mesh.yaml"
-        bridge = EngineThread(Document(str(file), MeshSpec(), None), interval=0.2, autosave=None)
-        app = NorouterApp(bridge)
+        thread = EngineThread(Document(str(file), MeshSpec(), None), autosave=None)
+        app = NorouterApp(thread, thread)
         async with app.run_test(size=(100, 30)) as pilot:
             await until(pilot, lambda: app.main.snapshot is not None)
             app.main.action_command("host add here --vip 127.0.42.9")
@@ -160,27 +161,33 @@ def test_the_mesh_is_saved(tmp_path: Path) -> None:
             await until(pilot, file.exists)
             app.interrupt()
             await until(pilot, lambda: app._exit)
-        assert bridge.join(5)
+        assert thread.join(5)
         assert "127.0.42.9" in file.read_text()
 
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(("line", "kept"), [("quit", True), ("quit --discard", False)])
-def test_the_end_says_what_became_of_unsaved_work(line: str, kept: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("options", "kept"), [({}, True), ({"discard": True}, False)])
+def test_the_end_says_what_became_of_unsaved_work(
+    options: dict[str, bool], kept: bool, tmp_path: Path
+) -> None:
     autosave = Autosave(tmp_path / "autosave")
 
     async def play() -> None:
-        bridge = EngineThread(Document.empty(_mesh(9)), interval=0.2, autosave=autosave)
-        app = NorouterApp(bridge)
+        thread = EngineThread(Document.empty(_mesh(9)), autosave=autosave)
+        app = NorouterApp(thread, thread)
         async with app.run_test() as pilot:
-            changed = await bridge.run("host rm web", lambda _: None, confirmed=True)
+            changed = await thread.run(
+                build_call("host rm", host="web"), lambda _: None, confirmed=True
+            )
             assert changed.changed
-            assert (await bridge.run(line, lambda _: None, confirmed=True)).ended
+            assert (
+                await thread.run(build_call("quit", **options), lambda _: None, confirmed=True)
+            ).ended
             app.interrupt()
             await until(pilot, lambda: app._exit)
-        assert bridge.join(5)
-        assert bridge.kept is kept
+        assert thread.join(5)
+        assert thread.has_kept_work is kept
 
     asyncio.run(play())
     assert bool(list(autosave.folder.glob("*.json"))) is kept

@@ -1,1 +1,1 @@
-"""Forms and questions over the screen: each makes command lines, and holds nothing of the mesh."""
+"""Forms and questions over the screen. They make calls, and hold nothing of the mesh."""

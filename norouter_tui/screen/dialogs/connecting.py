@@ -1,4 +1,4 @@
-"""How a host comes up, step by step, and what to do where it does not."""
+"""The dialog that shows how a host starts, step by step, and what to do if it fails."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from norouter_core.commands.call import build_call
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.exec_commands.command import plan_start
 from norouter_core.model import AgentMode
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
 from norouter_tui.output.units import seconds
-from norouter_tui.screen.messages import RunCommand
-from norouter_tui.screen.quoting import word
+from norouter_tui.screen.messages import RunCall
 from norouter_tui.screen.widgets.cells import fit, to_content, wrap
 from norouter_tui.screen.widgets.keybar import KeyBar
 
 _LABEL = 44
 _SPINNER = "◐◓◑◒"
 _STDERR = 5
-"""Of the last lines of stderr how many are shown."""
+"""The number of lines of stderr that are shown."""
 _WIDTH = 66
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a host has come; what is told of it is taken with `take`."""
+    """How far a host has come."""
 
     installed: bool = False
-    """Whether an agent is expected there already, instead of a shell."""
+    """Whether the command starts an installed agent instead of a shell."""
     status: HostStatus | None = None
     began: float = 0.0
     answered: float | None = None
     ended: float | None = None
 
     def take(self, status: HostStatus) -> None:
-        """Takes how the host stands now."""
+        """Take the current state of the host."""
         self.status = status
         if status.state is HostState.STARTING and status.since != self.began:
             self.began, self.answered, self.ended = status.since, None, None
@@ -61,13 +61,12 @@ class Progress:
 
     @property
     def failed(self) -> bool:
-        """Whether the last start has failed, be it for good or until the next one."""
+        """Return whether the last start failed, for good or until the next attempt."""
         status = self.status
         return status is not None and status.problem is not None and not self.is_ready
 
     def steps(self) -> list[tuple[str, float | None]]:
-        """What has to happen, and when each of it had, in seconds from the start; None for what
-        has not."""
+        """Return the steps, each with the seconds from the start until it was done, or None."""
         began = 0.0 if self.status is not None else None
         answered = None if self.answered is None else self.answered - self.began
         ready = None
@@ -77,7 +76,7 @@ class Progress:
         agent = escape(self.status.agent) if self.status is not None and self.is_ready else ""
         last = (f"ready: {agent}" if agent else "ready", ready)
         if self.installed:
-            return [("start the command", began), ("reach norouter there", ready), last]
+            return [("start the command", began), ("reach norouter on the host", ready), last]
         return [
             ("start the command", began),
             ("reach a shell", answered),
@@ -87,14 +86,16 @@ class Progress:
         ]
 
     def elapsed(self, now: float) -> float:
-        """Seconds since the start, or that it took."""
+        """Return the seconds since the start, or until the end of the attempt."""
         end = now if self.ended is None else self.ended
         return max(0.0, end - self.began) if self.began else 0.0
 
 
 class Connecting(ModalScreen[str]):
-    """Shows how a host comes up. Its result is what is to be done next: `edit`, `remove`, `port`
-    or nothing; the host goes on coming up without it."""
+    """Shows how a host starts; the host does not depend on it.
+
+    The result is what to do next: `edit`, `remove`, `port` or an empty string.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll(-1)", "Up", show=False, id="connecting-up"),
@@ -120,7 +121,7 @@ class Connecting(ModalScreen[str]):
         with Vertical(classes="dialog connecting") as dialog:
             dialog.border_title = Content(escape(self.host))
             with VerticalScroll(classes="steps", can_focus=False):
-                yield Static(classes="told")
+                yield Static(classes="progress")
             yield KeyBar()
 
     def on_mount(self) -> None:
@@ -132,10 +133,10 @@ class Connecting(ModalScreen[str]):
         self.query_one(".steps").styles.max_height = max(2, room)
         self._draw()
 
-    # -- what is told ----------------------------------------------------------------------
+    # -- news ------------------------------------------------------------------------------
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
-        """Shows how the host stands."""
+        """Show the state of the host."""
         self._now = snapshot.at
         found = next((h for h in snapshot.status.hosts if h.name == self.host), None)
         if found is not None:
@@ -143,13 +144,13 @@ class Connecting(ModalScreen[str]):
             self._draw()
 
     def show_host(self, status: HostStatus) -> None:
-        """Takes a change of a host, which may be over before the next snapshot."""
+        """Show a change of a host, which may be over before the next snapshot."""
         if status.name == self.host:
             self._progress.take(status)
             self._draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys are there where they have something to do."""
+        """Return whether an action applies to the state of the host."""
         progress = self._progress
         if action in ("retry", "edit", "remove", "keep"):
             return progress.failed
@@ -160,33 +161,33 @@ class Connecting(ModalScreen[str]):
     def _draw(self) -> None:
         width = min(_WIDTH, max(16, self.size.width * 96 // 100 - 8))
         lines = list(_lines(self._progress, self._now, width, short=self.size.height < 17))
-        self.query_one(".told", Static).update(to_content(lines))
+        self.query_one(".progress", Static).update(to_content(lines))
         self.refresh_bindings()
 
-    # -- what its keys do ------------------------------------------------------------------
+    # -- actions ---------------------------------------------------------------------------
 
     def action_scroll(self, by: int) -> None:
-        """Shows what there was no room for."""
+        """Scroll the steps."""
         self.query_one(".steps").scroll_relative(y=by, animate=False, force=True)
 
     def action_retry(self) -> None:
-        """Starts it anew."""
-        self.post_message(RunCommand(f"host restart {word(self.host)}"))
+        """Start the host again."""
+        self.post_message(RunCall(build_call("host restart", host=self.host)))
 
     def action_edit(self) -> None:
-        """Closes it for the host to be changed."""
+        """Close the dialog to change the host."""
         self.dismiss("edit")
 
     def action_remove(self) -> None:
-        """Closes it for the host to be removed."""
+        """Close the dialog to remove the host."""
         self.dismiss("remove")
 
     def action_port(self) -> None:
-        """Closes it for a port to be published."""
+        """Close the dialog to publish a port."""
         self.dismiss("port")
 
     def action_close(self) -> None:
-        """Closes it; the host goes on."""
+        """Close the dialog; the host goes on."""
         self.dismiss("")
 
     action_keep = action_leave = action_close
@@ -201,10 +202,10 @@ def _is_installed(snapshot: Snapshot, name: str) -> bool:
 
 
 def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterator[Text]:
-    """Everything that is told; where there is little room, of a failure its cause alone."""
+    """Yield what to show; on a short screen, only the cause of a failure."""
     status = progress.status
     if status is None:
-        yield Text("The mesh is about to start it.", "dim")
+        yield Text("The mesh is about to start this host.", "dim")
         return
     yield Text.assemble((fit(escape(status.command) or "this machine", width).rstrip(), "bold"))
     if short and progress.failed:
@@ -246,7 +247,7 @@ def _steps(
 
 
 def _wide(width: int) -> int:
-    """Cells of a step's name."""
+    """Return the cells for the name of a step."""
     return max(8, min(_LABEL, width - 10))
 
 
@@ -255,15 +256,15 @@ def _took(time: float) -> str:
 
 
 def _failure(status: HostStatus, width: int) -> Iterator[Text]:
-    """The cause, what the command said, what to do."""
+    """Yield the cause, the command's stderr, and what to do."""
     problem = status.problem
     assert problem is not None
     yield from wrap(Text(escape(problem.message), "bad"), width)
-    said = [line for line in problem.stderr if line.strip() not in problem.message]
-    for line in said[-_STDERR:]:
+    stderr = [line for line in problem.stderr if line.strip() not in problem.message]
+    for line in stderr[-_STDERR:]:
         yield Text(fit(f"  {escape(line)}", width).rstrip(), "muted")
     if problem.hint:
         yield from wrap(Text(f"→ {escape(problem.hint)}", "accent"), width)
     if status.retry_in is not None:
-        again = f"Tried again in {seconds(max(0.0, status.retry_in))}, {status.attempt} so far."
+        again = f"Attempt {status.attempt + 1} in {seconds(max(0.0, status.retry_in))}"
         yield Text(again, "busy")

@@ -1,4 +1,4 @@
-"""The keys, from the live key map: what is shown is what works."""
+"""The list of the keys that work, made from the active bindings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIST = "In this list"
 
 
 def key_lines(app: App[Any], screen: Screen[Any]) -> list[TextLine]:
-    """Every key that works on `screen` now, by where it works; those of one action together."""
+    """Return a line for each action of `screen` and its keys, grouped by where they work."""
     groups: dict[str, dict[str, tuple[list[str], str]]] = {}
     for active in screen.active_bindings.values():
         binding = active.binding
@@ -36,7 +36,7 @@ def key_lines(app: App[Any], screen: Screen[Any]) -> list[TextLine]:
 
 
 def _rank(heading: str) -> int:
-    """What is peculiar to a place comes first, how to move about last."""
+    """Return the rank of a heading: special keys come first, those to move last."""
     return {_EVERYWHERE: 1, _LIST: 2}.get(heading, 0)
 
 
@@ -60,7 +60,7 @@ def _numbered(groups: dict[str, dict[str, tuple[list[str], str]]]) -> Iterable[T
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lists the keys."""
+    """Shows the list of keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "close", "Close", key_display="esc", id="close"),
@@ -82,5 +82,5 @@ class HelpScreen(ModalScreen[None]):
         view.focus()
 
     def action_close(self) -> None:
-        """Closes it."""
+        """Close the list."""
         self.dismiss()

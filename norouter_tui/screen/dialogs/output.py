@@ -1,4 +1,4 @@
-"""What a command gave back, over the screen, as it comes."""
+"""The dialog that shows the output of a command as it comes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from norouter_tui.screen.widgets.keybar import KeyBar
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 MAX_LINES = 5000
-"""Lines that are kept; the oldest go."""
+"""The number of lines kept."""
 
 
 class OutputScreen(ModalScreen[None]):
@@ -56,10 +56,10 @@ class OutputScreen(ModalScreen[None]):
     def _begin(self) -> None:
         self.add(self._first)
         if self._outcome is not None:
-            self._show_end(self._outcome)
+            self._draw_end(self._outcome)
 
     def add(self, outputs: Iterable[Output]) -> None:
-        """Shows more."""
+        """Add outputs."""
         view = self.query_one(TextView)
         width = max(20, view.scrollable_content_region.width - 1)
         for output in outputs:
@@ -67,7 +67,7 @@ class OutputScreen(ModalScreen[None]):
                 for line in wrap(with_named_styles(text), width):
                     self._numbers += 1
                     self._lines.append(TextLine(self._numbers, line))
-        # It grows with what comes, and never shrinks.
+        # It grows with its content, and never shrinks.
         view.styles.height = max(3, min(len(self._lines), self.size.height * 3 // 4))
         view.show_lines(self._lines)
 
@@ -83,13 +83,13 @@ class OutputScreen(ModalScreen[None]):
                 self._open = Text()
         return texts
 
-    def ended(self, outcome: Outcome) -> None:
-        """The command has ended: shows the last line, if it was left open, and how it ended."""
+    def show_end(self, outcome: Outcome) -> None:
+        """Show how the command ended, and its last line if that has no newline."""
         self._outcome = outcome
         if self.is_mounted:
-            self._show_end(outcome)
+            self._draw_end(outcome)
 
-    def _show_end(self, outcome: Outcome) -> None:
+    def _draw_end(self, outcome: Outcome) -> None:
         if not self.is_attached:
             return  # closed already
         if self._open:
@@ -99,6 +99,6 @@ class OutputScreen(ModalScreen[None]):
         self.query_one(".dialog").border_subtitle = Content(escape_line(failure or status))
 
     def action_close(self) -> None:
-        """Closes it."""
+        """Close the dialog."""
         self._end()
         self.dismiss()

@@ -1,4 +1,4 @@
-"""The forms of ports: one that is published, and one that leads elsewhere or listens elsewhere."""
+"""The forms of ports: one to publish a port, one to change its target or its number."""
 
 from __future__ import annotations
 
@@ -13,43 +13,46 @@ from norouter_core.commands.edits.forwards import key_text
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import Forward, HostSpec, MeshSpec, format_address
-from norouter_tui.screen.backend import Backend
-from norouter_tui.screen.dialogs.command_builder import Said, Sentence, sentence
-from norouter_tui.screen.dialogs.form import Form, FormField, Values
+from norouter_core.session.client import Client
+from norouter_tui.screen.dialogs.form import Form, FormCall, FormField, Values
 
-_TARGET_HINT = "what that host dials, HOST:PORT; 80 means 127.0.0.1:80"
+_LISTEN_HINT = "at its VIP; 53/udp for UDP"
+_TARGET_HINT = "what the host connects to, HOST:PORT; 80 means 127.0.0.1:80"
 
 
-def _spec(listen: str, target: str) -> str:
-    """A port forward of the vocabulary: `53/udp` and `1.1.1.1:53` are `53:1.1.1.1:53/udp`."""
+def _forward_call(verb: str, host: str, listen: str, target: str) -> FormCall:
+    """Return the call of a verb with a forward, which comes from the fields `listen` and `target`.
+
+    `53/udp` and `1.1.1.1:53` make `53:1.1.1.1:53/udp`.
+    """
     port, slash, proto = listen.partition("/")
-    return f"{port}:{target}{slash}{proto}"
+    forward = f"{port}:{target or port}{slash}{proto}"
 
+    def blamed(failure: Failure) -> str:
+        try:
+            convert(ArgumentType.FORWARD, forward)
+        except ValidationError:
+            return "target" if target else "listen"  # the field has checked `listen` itself
+        return "listen"
 
-def _blamed(key: str, listen: str, target: str) -> str:
-    """A forward is one word of a line: which of its two fields is wrong."""
-    if key != "listen" or not listen:
-        return key
-    try:
-        convert(ArgumentType.FORWARD, _spec(listen, target))
-    except ValidationError:
-        return "target"
-    return "listen"
+    return FormCall(verb, {"host": host, "spec": forward}, {"spec": blamed})
 
 
 class AddPort(Form):
     """Publishes a port.
 
     Args:
-        host: the host that is meant; the first one that has a command when empty.
+        client: runs the commands.
+        spec: the mesh.
+        host: the host to begin with; the first one with a command if empty.
     """
 
     heading = "Publish a port"
     apply = "Publish"
-    idle = "A port of a host becomes reachable, at its VIP, from every host."
+    idle = "Makes a port of a host reachable from every host, at the VIP of its host."
 
-    def __init__(self, backend: Backend, spec: MeshSpec, host: str = "") -> None:
-        super().__init__(backend)
+    def __init__(self, client: Client, spec: MeshSpec, host: str = "") -> None:
+        super().__init__(client)
         self._spec = spec
         self._host = host or next((h.name for h in spec.hosts if h.cmd), "")
         self.first = "listen" if self._host else ""
@@ -58,64 +61,54 @@ class AddPort(Form):
         names = tuple(host.name for host in self._spec.hosts)
         hint = f"↑ ↓ {', '.join(names)}" if names else "there is no host yet"
         return (
-            FormField("host", "Host", self._host, hint, required=True, choices=names),
-            FormField(
-                "listen", "Port", "", "at its VIP; 53/udp for UDP", ArgumentType.PORT, required=True
+            FormField.from_verb(
+                "port add", "host", "Host", self._host, hint, required=True, offered=names
             ),
-            FormField("target", "Leads to", "", _TARGET_HINT),
+            FormField.from_verb(
+                "port rm", "port", "Port", "", _LISTEN_HINT, key="listen", required=True
+            ),
+            FormField("target", "Target", "", _TARGET_HINT),
         )
 
     @on(Input.Changed)
-    def _whole(self, event: Input.Changed) -> None:
-        """A port forward that is typed or pasted as manifests have it goes to both fields."""
+    def _split_forward(self, event: Input.Changed) -> None:
+        """Share a forward as in a manifest, such as `8080:127.0.0.1:80`, between the fields."""
         row, target = self.row("listen"), self.row("target")
         listen, colon, rest = row.text.partition(":")
         if event.input is row.input and colon:
-            leads, slash, proto = rest.partition("/")
+            address, slash, proto = rest.partition("/")
             row.put(f"{listen}{slash}{proto}")
-            target.put(leads)
+            target.put(address)
             target.input.focus()
 
-    def sentences(self, values: Values) -> Sequence[Sentence]:
-        host, listen, target = values["host"], values["listen"], values["target"]
-        # Where nothing is said, it leads to the same port.
+    def calls(self, values: Values) -> Sequence[FormCall]:
+        listen = values["listen"]
         self.row("target").show_inferred(f"127.0.0.1:{listen.partition('/')[0]}" if listen else "")
-        said = _spec(listen, target or listen.partition("/")[0])
-        return (sentence("port add", Said(host, "host"), Said(said, "listen")),)
-
-    def blame(self, key: str, failure: Failure) -> str:
-        target = self.values["target"]
-        return _blamed(key, self.values["listen"], target) if target else key
+        return (_forward_call("port add", values["host"], listen, values["target"]),)
 
 
 class EditPort(Form):
-    """Lets a port lead elsewhere, or be reached at another number."""
+    """Changes the target of a port, or the port itself."""
 
-    apply = "Apply"
-
-    def __init__(self, backend: Backend, host: HostSpec, forward: Forward) -> None:
-        super().__init__(backend)
+    def __init__(self, client: Client, host: HostSpec, forward: Forward) -> None:
+        super().__init__(client)
         self._host = host.name
         self._forward = forward
         self._old = key_text(forward_key(forward))
         self.heading = f"Port {self._old} of {host.name}"
 
     def fields(self) -> Sequence[FormField]:
-        forward = self._forward
-        target = format_address((forward.host, forward.port))
-        listen_hint = "at its VIP; 53/udp for UDP"
+        target = format_address((self._forward.host, self._forward.port))
         return (
-            FormField("target", "Leads to", target, _TARGET_HINT, required=True),
-            FormField("listen", "Port", self._old, listen_hint, ArgumentType.PORT, required=True),
+            FormField("target", "Target", target, _TARGET_HINT, required=True),
+            FormField.from_verb(
+                "port rm", "port", "Port", self._old, _LISTEN_HINT, key="listen", required=True
+            ),
         )
 
-    def sentences(self, values: Values) -> Sequence[Sentence]:
-        listen, host = values["listen"], Said(self._host, "host")
-        said = Said(_spec(listen, values["target"]), "listen")
+    def calls(self, values: Values) -> Sequence[FormCall]:
+        listen, target = values["listen"], values["target"]
         if listen == self._old:
-            return (sentence("port retarget", host, said),)
-        old = sentence("port rm", host, Said(self._old, "listen"))
-        return old, sentence("port add", host, said)
-
-    def blame(self, key: str, failure: Failure) -> str:
-        return _blamed(key, self.values["listen"], self.values["target"])
+            return (_forward_call("port retarget", self._host, listen, target),)
+        old = FormCall("port rm", {"host": self._host, "port": self._old}, {"port": "listen"})
+        return old, _forward_call("port add", self._host, listen, target)

@@ -1,4 +1,4 @@
-"""A stream's bytes as they pass: the last 64 KiB each way, as text or as hex."""
+"""The bytes of a stream as they pass: the last 64 KiB each way, as text or hex."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from norouter_tui.screen.widgets.keybar import KeyBar
 from norouter_tui.screen.widgets.lines import TextLine, TextView
 
 REFRESH = 0.2
-"""Seconds between two looks at what has passed: bytes come faster than anybody reads."""
+"""Seconds between updates: bytes come faster than anybody reads."""
 _TITLES = {SENT: "→ sent", RECEIVED: "← received"}
 _ROWS = (16, 8, 4)
-"""Bytes in a row of hex: as many as there is room for."""
+"""Bytes in a row of hex, depending on the width."""
 
 
 def _hex_cells(digits: int, row: int) -> int:
-    """Cells of a row of hex: an offset, two digits and a blank a byte, a letter a byte."""
+    """Return the width of a row of hex: an offset, three cells and a letter for each byte."""
     return digits + 2 + 3 * row - 1 + 2 + row
 
 
 class Direction:
-    """What passed one way: the last bytes, and how many there were, those skipped included."""
+    """What passed one way: the last bytes, and the total, with those that were skipped."""
 
     def __init__(self) -> None:
         self.kept = bytearray()
@@ -48,11 +48,11 @@ class Direction:
         del self.kept[:-LIMIT]
 
     def hex_lines(self, width: int) -> Iterator[Text]:
-        """The bytes in rows of 16, of 8 or 4 where it is narrow: offset, pairs, letters."""
+        """Yield the bytes in rows of offset, pairs and letters, as wide as fits."""
         digits = max(8, len(f"{self.total:x}"))
         row = next((row for row in _ROWS if _hex_cells(digits, row) <= width), _ROWS[-1])
         start = self.total - len(self.kept)
-        # The first row begins at a round offset, so that the pairs stand still as bytes go.
+        # Rows start at round offsets, so that the pairs do not move as old bytes go.
         skip = -start % row
         for at in range(skip, len(self.kept), row):
             piece = bytes(self.kept[at : at + row])
@@ -62,7 +62,7 @@ class Direction:
             yield Text.assemble(offset, f"{pairs}  ", (letters, "accent"))
 
     def text_lines(self, width: int) -> Iterator[Text]:
-        """The bytes as UTF-8, with everything escaped that is no text."""
+        """Yield the bytes as UTF-8 text, with everything else escaped."""
         for line in bytes(self.kept).decode("utf-8", "backslashreplace").split("\n"):
             shown = escape_line(line.removesuffix("\r").replace("\t", "    "))
             for piece in chop_cells(shown, width) if shown else ("",):
@@ -70,25 +70,25 @@ class Direction:
 
 
 class TapScreen(ModalScreen[None]):
-    """Shows what passes until it is closed.
+    """Shows the bytes that pass until the user closes it.
 
     Args:
-        stream: its number.
-        way: from where to where, for the title.
-        end: called when it is closed.
+        stream: the number of the stream.
+        route: from where to where it goes, for the title.
+        end: called when the user closes the view.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("h", "form", "Hex or text", id="tap-form"),
         Binding("f", "freeze", "Freeze", id="tap-freeze"),
-        Binding("tab", "app.focus_next", "Other way", id="tap-other"),
+        Binding("tab", "app.focus_next", "Other direction", id="tap-other"),
         Binding("escape,q,t", "close", "Close", key_display="esc", id="tap-close"),
     ]
 
-    def __init__(self, stream: int, way: str, end: Callable[[], None]) -> None:
+    def __init__(self, stream: int, route: str, end: Callable[[], None]) -> None:
         super().__init__()
         self._sides = {SENT: Direction(), RECEIVED: Direction()}
-        self._title_text = f"Stream {stream}  {way}"
+        self._title_text = f"Stream {stream}  {route}"
         self._end = end
         self._hex = False
         self._frozen = False
@@ -101,7 +101,7 @@ class TapScreen(ModalScreen[None]):
             with Horizontal(classes="ways"):
                 for way in (SENT, RECEIVED):
                     view = TextView(id=f"tap-{way}", classes="way")
-                    view.empty = "Nothing has passed this way\nsince you look."
+                    view.empty = "Nothing has passed this way\nsince you opened this view."
                     yield view
             yield KeyBar()
 
@@ -113,13 +113,13 @@ class TapScreen(ModalScreen[None]):
         self._changed = True
 
     def put(self, output: Output) -> None:
-        """Takes bytes as they come."""
+        """Take an output of the tap."""
         if isinstance(output, Bytes) and output.source in self._sides:
             self._sides[output.source].add(output)
             self._changed = True
 
-    def ended(self, outcome: Outcome) -> None:
-        """The stream has ended, or cannot be tapped: says so in place."""
+    def show_end(self, outcome: Outcome) -> None:
+        """Show that the stream has ended, or cannot be tapped."""
         failure = outcome.failure
         self._ended = outcome.message
         if failure is not None:
@@ -149,18 +149,18 @@ class TapScreen(ModalScreen[None]):
         dialog.border_subtitle = Content("  ".join(filter(None, words)))
 
     def action_form(self) -> None:
-        """Shows hex in place of text, or text again."""
+        """Switch between text and hex."""
         self._hex = not self._hex
         self._changed = True
         self._refresh_views()
 
     def action_freeze(self) -> None:
-        """Holds what is shown, or goes on."""
+        """Freeze the view, or let it go on."""
         self._frozen = not self._frozen
         self._changed = True
         self._refresh_views()
 
     def action_close(self) -> None:
-        """Looks no more."""
+        """Close the view."""
         self._end()
         self.dismiss()

@@ -8,6 +8,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widget import Widget
 
+from norouter_core.commands.call import Call
 from norouter_core.session.client import Snapshot
 
 
@@ -34,9 +35,9 @@ class View(Vertical):
         """Return the row under the cursor if the detail pane can describe it."""
         return None
 
-    def delete_line(self) -> str:
-        """The command that deletes what is under the cursor; empty where there is none."""
-        return ""
+    def delete_call(self) -> Call | None:
+        """Return the command that deletes what is under the cursor."""
+        return None
 
     @property
     def focus_target(self) -> Widget:

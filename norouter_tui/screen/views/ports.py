@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from norouter_core.commands.call import Call, build_call
 from norouter_core.engine.publications import Service
 from norouter_core.engine.status import (
     HostState,
@@ -20,7 +21,6 @@ from norouter_core.engine.status import (
 )
 from norouter_core.session.client import Snapshot
 from norouter_tui.output import hints
-from norouter_tui.screen.quoting import word
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import HOST_STYLES, LISTENER_STYLES, Cell, escaped_cell
 from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
@@ -177,14 +177,14 @@ class PortsView(View):
         listeners = snapshot.status.listeners
         return len({(x.to_host, x.listen) for x in listeners if x.service != Service.DNS})
 
-    def delete_line(self) -> str:
+    def delete_call(self) -> Call | None:
         row = self.grid.selected
         if row is None:
-            return ""
-        host, port = word(row.one.to_host), row.one.listen.rpartition(":")[2]
+            return None
+        host, port = row.one.to_host, row.one.listen.rpartition(":")[2]
         if row.one.service in (Service.HTTP, Service.SOCKS):
-            return f"proxy {row.one.service} {host} off"
-        return f"port rm {host} {port}" if row.is_port else ""
+            return build_call(f"proxy {row.one.service}", host=host, address="off")
+        return build_call("port rm", host=host, port=port) if row.is_port else None
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         self.grid.show(rows_of(snapshot))

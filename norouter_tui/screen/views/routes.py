@@ -10,10 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from norouter_core.commands.call import Call, build_call
 from norouter_core.engine.status import HostStatus
 from norouter_core.model import Route
 from norouter_core.session.client import Snapshot
-from norouter_tui.screen.messages import NothingSelected, RunCommand
+from norouter_tui.screen.messages import NothingSelected, RunCall
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import HOST_STYLES, Cell, escaped_cell
 from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
@@ -112,7 +113,8 @@ class RouteGrid(Grid[RouteRow]):
         if row is None:
             self.post_message(NothingSelected("route"))
         elif 1 <= row.number + by <= len(self.rows):
-            self.post_message(RunCommand(f"route move {row.number} {row.number + by}"))
+            call = build_call("route move", number=str(row.number), to=str(row.number + by))
+            self.post_message(RunCall(call))
             self.action_move(by)
 
 
@@ -139,9 +141,9 @@ class RoutesView(View):
     def count(self, snapshot: Snapshot) -> int | None:
         return len(snapshot.spec.routes)
 
-    def delete_line(self) -> str:
+    def delete_call(self) -> Call | None:
         row = self.grid.selected
-        return f"route rm {row.number}" if row else ""
+        return build_call("route rm", number=str(row.number)) if row else None
 
     def show_snapshot(self, snapshot: Snapshot) -> None:
         hosts = {host.name: host for host in snapshot.status.hosts}

@@ -13,10 +13,11 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from norouter_core.commands import filters
+from norouter_core.commands.call import build_call
 from norouter_core.commands.tokenizer import TokenError
 from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.session.client import Rate, Snapshot
-from norouter_tui.screen.messages import NothingSelected, RunCommand, TapStream
+from norouter_tui.screen.messages import NothingSelected, RunCall, TapStream
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import (
     STREAM_STYLES,
@@ -292,7 +293,7 @@ class StreamsView(View):
             self.post_message(NothingSelected("stream"))
             return
         text = f"Kill stream {row.status.id}, {row.route}?\nThis resets both of its ends."
-        self.post_message(RunCommand(f"stream kill {row.status.id}", ask=text))
+        self.post_message(RunCall(build_call("stream kill", stream=str(row.status.id)), ask=text))
 
     def action_tap(self) -> None:
         """Show the bytes of the stream under the cursor."""

@@ -19,6 +19,10 @@ _GAP = "   "
 class TotalsBar(Widget):
     """Name and unsaved mark at the left, totals at the right; the least important go first."""
 
+    alert = reactive("")
+    """Why the mesh is out of reach; empty if it is not."""
+    attached_to = ""
+    """The name of the mesh if it runs in another process."""
     note = reactive("")
     """A note of the screen's own, such as the command that is running."""
 
@@ -64,6 +68,12 @@ class TotalsBar(Widget):
         ]
         if document.unsaved:
             parts.append(("  ● unsaved", "$warning"))
+        if self.attached_to:
+            parts.append(
+                (f"  attached to {fit(escape_line(self.attached_to), 20).rstrip()}", "$accent")
+            )
+        if self.alert:
+            parts.append((f"  ✕ {self.alert}", "$error"))
         if self.note:
             parts.append((f"  {self.note}", "$accent"))
         return Content.assemble(*parts)

@@ -16,9 +16,8 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from norouter_core.commands.results import Completion, Failure
-from norouter_tui.screen.backend import column_of
 from norouter_tui.screen.history import History
-from norouter_tui.screen.messages import RunCommand
+from norouter_tui.screen.messages import RunLine
 from norouter_tui.screen.widgets.cells import escape_line, fit
 from norouter_tui.screen.widgets.filterbar import MAX_INPUT
 
@@ -116,10 +115,9 @@ class CommandLine(Vertical):
         self._put(text)
         self.screen.set_focus(self.field)
 
-    def show_failure(self, line: str, failure: Failure) -> None:
-        """Give back a line that failed, with the cursor at the mistake."""
+    def show_failure(self, line: str, failure: Failure, column: int) -> None:
+        """Give back a line that failed, with the cursor at a 1-based column (0 for none)."""
         self._show(line)
-        column = column_of(line, failure)
         if column:
             self.field.cursor_position = column - 1
         hint = f"\n{failure.hint}" if failure.hint else ""
@@ -154,7 +152,7 @@ class CommandLine(Vertical):
         self.action_close()
         if line:
             self._history.add(line)
-            self.post_message(RunCommand(line, typed=True))
+            self.post_message(RunLine(line))
 
     @work(exclusive=True, group="completion")
     async def _look_up(self, line: str, cursor: int) -> None:

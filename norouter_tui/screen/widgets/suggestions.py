@@ -23,7 +23,7 @@ class Suggestions(OptionList, can_focus=False):
     """
 
     def __init__(self, waiting: str = "") -> None:
-        super().__init__(classes="offers", compact=True)
+        super().__init__(classes="suggestions", compact=True)
         self._waiting = waiting
         self._texts: list[str] = []
         self._taken: str | None = None
