@@ -1,8 +1,8 @@
 """The agent as one compressed program, made from its own import graph.
 
-Nothing is listed by hand: what `norouter_core.agent.main` imports of ours is what travels, in the
-order in which it can be executed; what it imports of the standard library is what stage 1 checks
-for before it calls a Python usable.
+The bundle holds the modules of this project that `norouter_core.agent.main` imports, in the order
+in which they can be executed. Stage 1 checks that a Python has the modules of the standard library
+that they import before it uses it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from importlib.resources import files
 
 ENTRY = "norouter_core.agent.main"
 MAX_BYTES = 40 * 1024
-"""What the compressed program may weigh: it crosses a slow link before anything else does."""
+"""The limit for the compressed program, which may have to cross a slow link before anything
+else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """`program` is the zlib-compressed source; `stdlib` the top-level standard modules it needs."""
+    """The program as zlib-compressed source, and the top-level standard modules that it needs."""
 
     program: bytes
     stdlib: tuple[str, ...]
@@ -31,10 +32,10 @@ class Bundle:
 
 @cache
 def bundle(entry: str = ENTRY) -> Bundle:
-    """The agent's program; made once per process.
+    """Return the agent's program, which is made once per process.
 
     Raises:
-        ImportError: a module imports something that is neither ours nor the standard library's.
+        ImportError: a module imports a third-party module.
     """
     graph = _Graph()
     graph.add(entry)
@@ -46,7 +47,7 @@ def bundle(entry: str = ENTRY) -> Bundle:
 
 
 class _Graph:
-    """Modules of ours in the order of their execution: what is imported comes first."""
+    """The project's modules in the order of their execution: imported modules come first."""
 
     def __init__(self) -> None:
         self.order: list[str] = []
@@ -58,7 +59,7 @@ class _Graph:
         if name in self.packages:
             return
         spec = importlib.util.find_spec(name)
-        source = spec.loader.get_source(name) if spec and spec.loader else None  # type: ignore[attr-defined]  # get_source is of source loaders, which ours all are
+        source = spec.loader.get_source(name) if spec and spec.loader else None  # type: ignore[attr-defined]  # all loaders here are source loaders
         if spec is None or source is None:
             raise ImportError(f"no source of {name}")
         self.packages[name] = spec.submodule_search_locations is not None
@@ -68,7 +69,7 @@ class _Graph:
         tree = ast.parse(source)
         for imported in _imports(tree):
             self._follow(imported, name)
-        self.sources[name] = _slimmed(source, tree)
+        self.sources[name] = _strip_docstrings(source, tree)
         self.order.append(name)
 
     def _follow(self, imported: str, importer: str) -> None:
@@ -81,11 +82,11 @@ class _Graph:
             if top != "__future__":
                 self.stdlib.add(top)
         else:
-            raise ImportError(f"{importer} imports {imported}: not of the standard library")
+            raise ImportError(f"{importer} imports {imported}: not in the standard library")
 
 
 def _imports(tree: ast.Module) -> list[str]:
-    """What a module imports when it runs; `if TYPE_CHECKING:` blocks do not run."""
+    """Return what a module imports when it runs, without `if TYPE_CHECKING:` blocks."""
     found: list[str] = []
     todo: list[ast.AST] = [tree]
     while todo:
@@ -107,11 +108,11 @@ def _is_module_or_std(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
-        return False  # `package.module.name`: a thing within a module
+        return False  # `package.module.name`: something inside a module.
 
 
-def _slimmed(source: str, tree: ast.Module) -> str:
-    """The source without docstrings, line numbers kept for tracebacks."""
+def _strip_docstrings(source: str, tree: ast.Module) -> str:
+    """Return the source without docstrings; line numbers stay for tracebacks."""
     lines = source.splitlines(keepends=True)
     for first, last in _docstrings(tree):
         indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
@@ -120,7 +121,7 @@ def _slimmed(source: str, tree: ast.Module) -> str:
 
 
 def _docstrings(tree: ast.Module) -> list[tuple[int, int]]:
-    """First and last line, from 0, of every string that stands as a statement of its own."""
+    """Return the first and last line, from 0, of every string that is a statement of its own."""
     return [
         (node.lineno - 1, (node.end_lineno or node.lineno) - 1)
         for node in ast.walk(tree)

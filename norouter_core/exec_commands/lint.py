@@ -41,15 +41,15 @@ def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[LintWa
 def _check_stdin(command: ExecCommand) -> list[LintWarning]:
     if not any(layer.lacks_stdin and _runs_command(command, layer) for layer in command.layers):
         return []
-    phrase, mended = command.with_stdin()
-    return [LintWarning(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, f"{phrase}: {mended}")]
+    phrase, corrected = command.with_stdin()
+    return [LintWarning(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, f"{phrase}: {corrected}")]
 
 
 def _check_tty(command: ExecCommand) -> list[LintWarning]:
     if not any(layer.makes_tty and _runs_command(command, layer) for layer in command.layers):
         return []
-    phrase, mended = command.without_tty()
-    return [LintWarning(ProblemKind.TTY, TTY_MESSAGE, f"{phrase}: {mended}")]
+    phrase, corrected = command.without_tty()
+    return [LintWarning(ProblemKind.TTY, TTY_MESSAGE, f"{phrase}: {corrected}")]
 
 
 def _check_dashes(command: ExecCommand) -> list[LintWarning]:

@@ -70,7 +70,7 @@ class ProblemKind(StrEnum):
     NO_SHELL = "no-shell"
     NO_PYTHON = "no-python"
     PYTHON_TOO_OLD = "python-too-old"
-    PYTHON_CRIPPLED = "python-crippled"
+    PYTHON_INCOMPLETE = "python-incomplete"
     TTY = "tty"
     STDIN_NOT_ATTACHED = "stdin-not-attached"
     NOISE = "noise"
@@ -97,7 +97,7 @@ PERMANENT = frozenset(
         ProblemKind.NO_SHELL,
         ProblemKind.NO_PYTHON,
         ProblemKind.PYTHON_TOO_OLD,
-        ProblemKind.PYTHON_CRIPPLED,
+        ProblemKind.PYTHON_INCOMPLETE,
         ProblemKind.TTY,
         ProblemKind.STDIN_NOT_ATTACHED,
         ProblemKind.NOROUTER_GO,

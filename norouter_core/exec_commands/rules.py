@@ -115,7 +115,7 @@ def check_report(context: Context) -> Diagnosis | None:
     report = [line.strip() for line in context.evidence.report.splitlines() if line.strip()]
     if found := _search(report, _MISSING):
         message = f"{found['path']} {context.place} lacks the module `{found['module']}`"
-        return Diagnosis(ProblemKind.PYTHON_CRIPPLED, message, _COMPLETE_PYTHON)
+        return Diagnosis(ProblemKind.PYTHON_INCOMPLETE, message, _COMPLETE_PYTHON)
     if found := _search(report, _TOO_OLD):
         message = f"{found['path']} {context.place} is {found['version']}, which is too old"
         return Diagnosis(
@@ -123,7 +123,7 @@ def check_report(context: Context) -> Diagnosis | None:
         )
     if found := _search(report, _BROKEN):
         message = f"{found['path']} {context.place} does not work: {found['why'][:200]}"
-        return Diagnosis(ProblemKind.PYTHON_CRIPPLED, message, _COMPLETE_PYTHON)
+        return Diagnosis(ProblemKind.PYTHON_INCOMPLETE, message, _COMPLETE_PYTHON)
     if not report:
         return None
     message = f"Python not found {context.place}"
@@ -151,12 +151,12 @@ def check_echo(context: Context) -> Diagnosis | None:
 def check_stdin(context: Context) -> Diagnosis | None:
     """A shell without stdin sees its end at once, and exits normally."""
     evidence = context.evidence
-    phrase, mended = context.command.with_stdin()
+    phrase, corrected = context.command.with_stdin()
     silent_ssh = any(x.program == "ssh" and x.given(("-N",)) for x in context.command.layers)
     quiet_end = evidence.exit_status == 0 or evidence.stage is Stage.HELLO
     if not phrase or not (silent_ssh or (quiet_end and evidence.timed_out is None)):
         return None
-    return Diagnosis(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, f"{phrase}: {mended}")
+    return Diagnosis(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, f"{phrase}: {corrected}")
 
 
 def check_waiting_tty(context: Context) -> Diagnosis | None:

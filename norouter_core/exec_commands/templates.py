@@ -80,9 +80,9 @@ def _add_layer(words: TemplateValues, command: ExecCommand, layer: Layer) -> Non
 
 
 def _remove_tty(command: ExecCommand) -> str:
-    phrase, mended = command.without_tty()
+    phrase, corrected = command.without_tty()
     if phrase:
-        return f"{phrase}: {mended}"
+        return f"{phrase}: {corrected}"
     return "find what allocates the TTY (`-t`, ssh's RequestTTY, a wrapper) and remove it"
 
 

@@ -40,7 +40,7 @@ MARKER = f"NOROUTER:{NONCE}:".encode()
 
 
 @contextmanager
-def linear() -> Iterator[None]:
+def cpu_time_is_bounded() -> Iterator[None]:
     begun = time.process_time()
     yield
     assert time.process_time() - begun < SECONDS
@@ -104,7 +104,7 @@ each_attack = pytest.mark.parametrize(
 )
 
 
-def filled(head: str, unit: str, size: int) -> str:
+def fill(head: str, unit: str, size: int) -> str:
     return head + unit * ((size - len(head)) // len(unit))
 
 
@@ -118,22 +118,22 @@ PATTERNS = [clue.pattern for clue in STDERR_PATTERNS] + patterns_of(rules, templ
 
 @each_attack
 def test_every_pattern(head: str, unit: str) -> None:
-    line = filled(head, unit, MAX_NOISE)
+    line = fill(head, unit, MAX_NOISE)
     assert len(PATTERNS) > 60
-    with linear():
+    with cpu_time_is_bounded():
         for pattern in PATTERNS:
             pattern.search(line)
 
 
 @each_attack
 def test_everything_that_is_known_of_a_failed_start(head: str, unit: str) -> None:
-    line = filled(head, unit, MAX_NOISE)
+    line = fill(head, unit, MAX_NOISE)
     seen = {
         "report": {"report": line},
         "stdout": {"stdout": line.encode()},
         "stderr": {"stderr": (line[:2000],) * 40},
     }
-    with linear():
+    with cpu_time_is_bounded():
         for evidence in seen.values():
             command = ("env", "docker", "exec", "-i", "web", "sh")
             diagnose(Evidence(command, Stage.SHELL, exit_status=127, **evidence))  # type: ignore[arg-type]  # each key has its type
@@ -142,7 +142,7 @@ def test_everything_that_is_known_of_a_failed_start(head: str, unit: str) -> Non
 def test_noise_that_comes_byte_by_byte() -> None:
     search = MarkerSearch(MARKER, b"for p in python3 python3.14 python3.13; do :; done\n")
     noise = (MARKER[:-1] * (MAX_NOISE // len(MARKER)))[:MAX_NOISE]
-    with linear():
+    with cpu_time_is_bounded():
         for at in range(len(noise)):
             assert search.feed(noise[at : at + 1]) is None
         assert search.feed(MARKER) is None
@@ -197,13 +197,13 @@ PARSERS: dict[str, tuple[Callable[[str], object], list[str]]] = {
 def test_every_parser(parser: str) -> None:
     parse, units = PARSERS[parser]
     for unit in units:
-        with linear():
-            parse(filled("", unit, MAX_JSON))
+        with cpu_time_is_bounded():
+            parse(fill("", unit, MAX_JSON))
 
 
 def test_a_resolv_conf_of_many_name_servers() -> None:
     lines = [f"nameserver 10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(45_000)]
-    with linear():
+    with cpu_time_is_bounded():
         assert nameservers("\n".join(lines)) == [(f"10.0.0.{n}", 53) for n in range(3)]
         excluded = {line.split()[1] for line in lines[:-1]}
         assert nameservers("\n".join(lines), excluded) == [(lines[-1].split()[1], 53)]
@@ -214,7 +214,7 @@ def test_a_resolv_conf_of_many_name_servers() -> None:
     [b"[],", b"{},", b'"",', b"1,", b'"\\ud800",', b"1", b"[", b'"', b"\\", b"1e9,"],
 )
 def test_every_json(payload: bytes) -> None:
-    with linear():
+    with cpu_time_is_bounded():
         for head in (b'{"a":[', b'{"a":', b'{"a":1.', b'{"a":"'):
             try:
                 messages.decode(head + payload * ((MAX_JSON - 16) // len(payload)) + b"1]}")
@@ -224,5 +224,5 @@ def test_every_json(payload: bytes) -> None:
 
 def test_rows_of_direct_streams() -> None:
     row = [1, 2, "\x1b[" * 10, 3, 4, 5, "open", ""]
-    with linear():
+    with cpu_time_is_bounded():
         direct_rows([row] * (MAX_JSON // 50))

@@ -124,7 +124,7 @@ async def test_a_python_without_a_module_is_named(tmp_path: Path) -> None:
     evidence = await failure(python_agent(path, ("python3",), PYTHONPATH=str(tmp_path)))
     assert evidence.report == f"{tmp_path}/bin/python3: no module named 'json'"
     problem = diagnose(evidence)
-    assert problem.kind == ProblemKind.PYTHON_CRIPPLED and "`json`" in problem.message
+    assert problem.kind == ProblemKind.PYTHON_INCOMPLETE and "`json`" in problem.message
 
 
 async def test_a_crippled_python_gives_way_to_a_whole_one(tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""A corpus of real evidence: what exec commands print when they fail, and the kind of it.
+"""A corpus of real evidence: what exec commands print when they fail, and the kind of problem.
 
-The files in `evidence_data` hold the texts as they came (paths shortened, ids as they were); all
-but `elsewhere.yaml` were collected by running the programs. Lines are long there, for they are
-what the programs print.
+The files in `evidence_data` hold the output as it was printed, with paths shortened. All but
+`elsewhere.yaml` were collected by running the programs.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ _DATA = Path(__file__).parent / "evidence_data"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One start that failed. `says` has to stand in the message or the hint."""
+class RecordedFailure:
+    """A start that failed; the message or the hint has to contain `says`."""
 
     title: str
     kind: str
@@ -31,7 +30,7 @@ class Seen:
     evidence: Evidence
 
 
-def _seen(file: str, entry: dict[str, Any]) -> Seen:
+def _parse_entry(file: str, entry: dict[str, Any]) -> RecordedFailure:
     unknown = entry.keys() - {
         *("seen", "from", "command", "kind", "stage", "status", "errno", "stderr"),
         *("stdout", "echoed", "timed_out", "says"),
@@ -48,13 +47,15 @@ def _seen(file: str, entry: dict[str, Any]) -> Seen:
         echoed=entry.get("echoed", False),
         timed_out=entry.get("timed_out"),
     )
-    return Seen(f"{file}: {entry['seen']}", entry["kind"], entry.get("says", ""), evidence)
+    return RecordedFailure(
+        f"{file}: {entry['seen']}", entry["kind"], entry.get("says", ""), evidence
+    )
 
 
-def _read() -> Iterator[Seen]:
+def _read_corpus() -> Iterator[RecordedFailure]:
     for path in sorted(_DATA.glob("*.yaml")):
         for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
-            yield _seen(path.stem, entry)
+            yield _parse_entry(path.stem, entry)
 
 
-CORPUS = tuple(_read())
+CORPUS = tuple(_read_corpus())

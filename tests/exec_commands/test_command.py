@@ -1,4 +1,4 @@
-"""The shape of commands: what they aim at, what they do with stdio, how they read when mended."""
+"""The shape of commands: their targets, what they do with stdio, how they read when corrected."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_with_stdin(text: str, phrase: str, mended: str) -> None:
         ("ip netns exec blue", "ip netns"),
     ],
 )
-def test_what_other_verbs_are_put_to(text: str, base: str) -> None:
+def test_prefixes(text: str, base: str) -> None:
     command = parse(text)
     layer = command.innermost()
     assert layer is not None
@@ -130,7 +130,7 @@ def test_what_other_verbs_are_put_to(text: str, base: str) -> None:
 
 
 @pytest.mark.parametrize("argv", [(), ("sh",), ("docker",), ("docker", "exec", "-u"), ("ssh", "'")])
-def test_stumps_are_read_too(argv: tuple[str, ...]) -> None:
+def test_incomplete_commands_are_parsed(argv: tuple[str, ...]) -> None:
     command = ExecCommand.parse(argv)
     assert command.argv == argv
     assert isinstance(command.corrected(), str)

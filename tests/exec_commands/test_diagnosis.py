@@ -1,4 +1,4 @@
-"""Every text of the corpus is understood, and what is told of it can be acted upon."""
+"""Every text of the corpus is recognized, and leads to a message and a hint."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from norouter_core.exec_commands.diagnosis import (
 )
 from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.stderr_patterns.pattern import find_match
-from tests.exec_commands.evidence import CORPUS, Seen
+from tests.exec_commands.evidence import CORPUS, RecordedFailure
 
 WITHOUT_RETRY = set(
     "command-not-found not-executable permission-denied login-failed host-key no-shell no-python "
-    "python-too-old python-crippled tty stdin-not-attached norouter-go norouter-missing "
+    "python-too-old python-incomplete tty stdin-not-attached norouter-go norouter-missing "
     "sudo-password usage".split()
 )
 
@@ -41,30 +41,30 @@ def check_readable(problem: HostProblem, evidence: Evidence) -> None:
 
 
 @pytest.mark.parametrize("seen", CORPUS, ids=lambda seen: seen.title)
-def test_the_corpus(seen: Seen) -> None:
+def test_the_corpus(seen: RecordedFailure) -> None:
     problem = diagnose(seen.evidence)
     assert problem.kind == seen.kind, problem
     assert seen.says in f"{problem.message}\n{problem.hint}", problem
     check_readable(problem, seen.evidence)
 
 
-def test_the_kinds_that_starting_again_does_not_mend() -> None:
+def test_the_permanent_kinds() -> None:
     assert {str(kind) for kind in PERMANENT} == WITHOUT_RETRY
     for seen in CORPUS:
         assert diagnose(seen.evidence).permanent == (seen.kind in WITHOUT_RETRY)
 
 
 @pytest.mark.parametrize("seen", CORPUS, ids=lambda seen: seen.title)
-def test_a_chatty_profile_changes_nothing(seen: Seen) -> None:
-    """Lines that some login file or banner printed first do not mislead."""
+def test_a_chatty_profile_changes_nothing(seen: RecordedFailure) -> None:
+    """Lines that a login file or a banner printed first do not mislead."""
     chatter = ("Welcome to web!", "bash: warning: setlocale: LC_ALL: cannot change locale (xx)")
     evidence = dataclasses.replace(seen.evidence, stderr=chatter + seen.evidence.stderr)
     if evidence.stage is not Stage.SPAWN:
         assert diagnose(evidence).kind == seen.kind
 
 
-def test_every_clue_has_been_seen() -> None:
-    """No pattern without a text that it was made for."""
+def test_every_pattern_has_evidence() -> None:
+    """There is no pattern without the output that it was made for."""
     used = set()
     for seen in CORPUS:
         evidence = seen.evidence
@@ -114,7 +114,7 @@ lines = st.one_of(
     violation=st.text(max_size=20),
     number=st.one_of(st.none(), st.integers(1, 130)),
 )
-def test_nothing_breaks_it(
+def test_any_evidence_gives_a_readable_problem(
     argv: list[str],
     stage: Stage,
     status: int | None,

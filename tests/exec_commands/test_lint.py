@@ -1,4 +1,4 @@
-"""Mistakes that stand in a command's words, told before it is run."""
+"""Mistakes in a command that are reported before it runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from norouter_core.model import AgentMode
         ("bash --login", [ProblemKind.USAGE], "use a command that leads to a host"),
     ],
 )
-def test_what_cannot_work(text: str, kinds: list[ProblemKind], hint: str) -> None:
+def test_mistakes_are_found(text: str, kinds: list[ProblemKind], hint: str) -> None:
     found = lint(tuple(shlex.split(text)))
     assert [one.kind for one in found] == kinds
     assert all(one.message for one in found)
@@ -62,7 +62,7 @@ def test_what_cannot_work(text: str, kinds: list[ProblemKind], hint: str) -> Non
         *("nsenter -t 42 -n", "sudo -t staff_t docker exec -i web", "env A=b", "bash -l norouter"),
     ],
 )
-def test_what_may_work(text: str) -> None:
+def test_what_may_work_is_not_reported(text: str) -> None:
     assert lint(tuple(shlex.split(text))) == []
 
 

@@ -1,4 +1,4 @@
-"""What is told by our own lines, by time-outs and by exit statuses, where no text helps."""
+"""What stage, time-outs and exit statuses reveal where no output helps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCKER = "docker exec -i web sh"
 INSTALLED = "docker exec -i web norouter agent --automated"
 
 
-def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
+def diagnose_command(command: str, stage: Stage, **seen: Any) -> HostProblem:
     return diagnose(Evidence(tuple(shlex.split(command)), stage, **seen))
 
 
@@ -35,12 +35,16 @@ def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
             ProblemKind.PYTHON_TOO_OLD,
             "/usr/bin/python ",
         ),
-        ("/usr/bin/python3: no module named 'json'", ProblemKind.PYTHON_CRIPPLED, "module `json`"),
-        ("/usr/bin/python: no module named zlib", ProblemKind.PYTHON_CRIPPLED, "module `zlib`"),
-        ("/usr/bin/python3: no module named 'a.b'", ProblemKind.PYTHON_CRIPPLED, "module `a.b`"),
+        (
+            "/usr/bin/python3: no module named 'json'",
+            ProblemKind.PYTHON_INCOMPLETE,
+            "module `json`",
+        ),
+        ("/usr/bin/python: no module named zlib", ProblemKind.PYTHON_INCOMPLETE, "module `zlib`"),
+        ("/usr/bin/python3: no module named 'a.b'", ProblemKind.PYTHON_INCOMPLETE, "module `a.b`"),
         (
             "/opt/py: libz.so.1: cannot open shared object file",
-            ProblemKind.PYTHON_CRIPPLED,
+            ProblemKind.PYTHON_INCOMPLETE,
             "/opt/py in the container `web` does not work: libz.so.1",
         ),
         (
@@ -50,7 +54,7 @@ def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
         ),
         (
             "/usr/bin/python3: is Python 3.6.15, too old\n/opt/py: no module named 'json'\n",
-            ProblemKind.PYTHON_CRIPPLED,
+            ProblemKind.PYTHON_INCOMPLETE,
             "/opt/py",
         ),
         (
@@ -62,7 +66,7 @@ def told(command: str, stage: Stage, **seen: Any) -> HostProblem:
     ],
 )
 def test_reports(report: str, kind: ProblemKind, says: str) -> None:
-    problem = told(DOCKER, Stage.SHELL, exit_status=3, report=report)
+    problem = diagnose_command(DOCKER, Stage.SHELL, exit_status=3, report=report)
     assert problem.kind == kind
     assert says in problem.message
     assert problem.permanent
@@ -70,7 +74,7 @@ def test_reports(report: str, kind: ProblemKind, says: str) -> None:
 
 def test_a_report_outweighs_what_others_print() -> None:
     """kubectl goes on without the terminal, so its warning is not the reason."""
-    problem = told(
+    problem = diagnose_command(
         "kubectl exec -it web -- sh",
         Stage.SHELL,
         exit_status=3,
@@ -82,7 +86,9 @@ def test_a_report_outweighs_what_others_print() -> None:
 
 
 def test_an_empty_report_says_nothing() -> None:
-    assert told(DOCKER, Stage.SHELL, exit_status=3, report="\n").kind == ProblemKind.EXITED
+    assert (
+        diagnose_command(DOCKER, Stage.SHELL, exit_status=3, report="\n").kind == ProblemKind.EXITED
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ def test_an_empty_report_says_nothing() -> None:
 )
 def test_the_errno_counts_and_not_its_text(number: int, kind: ProblemKind) -> None:
     error = OSError(number, "Datei oder Verzeichnis nicht gefunden")
-    assert told("dokcer exec -i web sh", Stage.SPAWN, os_error=error).kind == kind
+    assert diagnose_command("dokcer exec -i web sh", Stage.SPAWN, os_error=error).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -114,25 +120,27 @@ def test_the_errno_counts_and_not_its_text(number: int, kind: ProblemKind) -> No
     ],
 )
 def test_an_echo(command: str, hint: str) -> None:
-    problem = told(command, Stage.SHELL, echoed=True, timed_out=10.0)
+    problem = diagnose_command(command, Stage.SHELL, echoed=True, timed_out=10.0)
     assert problem.kind == ProblemKind.TTY
     assert problem.hint.startswith(hint)
 
 
 def test_stdin_that_is_cut_off_from_an_installed_agent() -> None:
-    problem = told("docker exec web norouter agent --automated", Stage.HELLO, exit_status=1)
+    problem = diagnose_command(
+        "docker exec web norouter agent --automated", Stage.HELLO, exit_status=1
+    )
     assert problem.kind == ProblemKind.STDIN_NOT_ATTACHED
     assert problem.hint == "add `-i`: docker exec -i web norouter"
 
 
 def test_an_orderly_end_of_a_command_of_which_nothing_is_known() -> None:
-    problem = told("./enter.sh web sh", Stage.SHELL, exit_status=0)
+    problem = diagnose_command("./enter.sh web sh", Stage.SHELL, exit_status=0)
     assert problem.kind == ProblemKind.EXITED
     assert "passes its stdin on" in problem.hint
 
 
 def test_noise() -> None:
-    problem = told(DOCKER, Stage.SHELL, noise=True, stdout=b"fortune\n" * 999)
+    problem = diagnose_command(DOCKER, Stage.SHELL, noise=True, stdout=b"fortune\n" * 999)
     assert problem.kind == ProblemKind.NOISE
     assert not problem.permanent
     assert problem.stderr == ("fortune",) * 8
@@ -140,7 +148,7 @@ def test_noise() -> None:
 
 
 def test_noise_of_a_program_that_leads_nowhere() -> None:
-    problem = told("yes sh", Stage.SHELL, noise=True, stdout=b"sh\n" * 999)
+    problem = diagnose_command("yes sh", Stage.SHELL, noise=True, stdout=b"sh\n" * 999)
     assert problem.kind == ProblemKind.NOISE
     assert "`yes` prints without end" in problem.message
     assert ".profile" not in problem.hint and "leads to a host" in problem.hint
@@ -149,7 +157,9 @@ def test_noise_of_a_program_that_leads_nowhere() -> None:
 @pytest.mark.parametrize("status", [2, 126, 127])
 def test_a_shell_with_options_at_the_end(status: int) -> None:
     line = "/usr/bin/sh: /usr/bin/sh: cannot execute binary file"
-    problem = told("ssh web bash -l sh", Stage.SHELL, exit_status=status, stderr=(line,))
+    problem = diagnose_command(
+        "ssh web bash -l sh", Stage.SHELL, exit_status=status, stderr=(line,)
+    )
     assert (problem.kind, problem.permanent) == (ProblemKind.USAGE, True)
     assert problem.hint == "end the command before the shell: ssh web"
 
@@ -159,17 +169,19 @@ def test_our_own_line_is_not_shown() -> None:
     for width in (80, 4000):
         pieces = [line[at : at + width] for at in range(0, len(line), width)]
         echo = b"$ " + b" \r".join(pieces) + b"\r\n$ bye"
-        problem = told("ssh -tt web sh", Stage.SHELL, echoed=True, stdout=b"Welcome\r\n" + echo)
+        problem = diagnose_command(
+            "ssh -tt web sh", Stage.SHELL, echoed=True, stdout=b"Welcome\r\n" + echo
+        )
         assert problem.stderr == ("Welcome", "$ bye")
 
 
 def test_shown_lines_are_cut() -> None:
-    problem = told(DOCKER, Stage.SHELL, exit_status=3, stderr=("x" * 5000,))
+    problem = diagnose_command(DOCKER, Stage.SHELL, exit_status=3, stderr=("x" * 5000,))
     assert problem.stderr == ("x" * 200 + "...",)
 
 
-def test_an_unknown_host_key_is_to_be_met_by_hand_with_a_command_that_may_ask() -> None:
-    problem = told(
+def test_the_hint_for_an_unknown_host_key_lets_ssh_prompt() -> None:
+    problem = diagnose_command(
         "ssh -o BatchMode=yes -oStrictHostKeyChecking=yes -o Port=22 me@web sh",
         Stage.SHELL,
         exit_status=255,
@@ -188,7 +200,7 @@ def test_an_unknown_host_key_is_to_be_met_by_hand_with_a_command_that_may_ask() 
     ],
 )
 def test_time_outs(command: str, stage: Stage, says: str) -> None:
-    problem = told(command, stage, timed_out=20.0)
+    problem = diagnose_command(command, stage, timed_out=20.0)
     assert problem.kind == ProblemKind.TIMEOUT
     assert says in problem.message
     assert not problem.permanent
@@ -196,15 +208,15 @@ def test_time_outs(command: str, stage: Stage, says: str) -> None:
 
 
 def test_the_go_agent_is_known_by_its_silence() -> None:
-    problem = told(INSTALLED, Stage.HELLO, timed_out=5.0)
+    problem = diagnose_command(INSTALLED, Stage.HELLO, timed_out=5.0)
     assert problem.kind == ProblemKind.NOROUTER_GO
     assert problem.permanent
     assert "`agent: python`" in problem.hint
     assert "`docker exec -i web`" in problem.hint
 
 
-def test_an_installed_agent_that_babbles() -> None:
-    problem = told(INSTALLED, Stage.HELLO, timed_out=5.0, stdout=b"hello?\n")
+def test_an_installed_agent_that_prints_something_else() -> None:
+    problem = diagnose_command(INSTALLED, Stage.HELLO, timed_out=5.0, stdout=b"hello?\n")
     assert problem.kind == ProblemKind.TIMEOUT
     assert "hello?" in problem.message
 
@@ -222,24 +234,24 @@ def test_an_installed_agent_that_babbles() -> None:
 def test_an_installed_agent_that_ends(
     status: int, stderr: tuple[str, ...], kind: ProblemKind
 ) -> None:
-    problem = told(INSTALLED, Stage.HELLO, exit_status=status, stderr=stderr)
+    problem = diagnose_command(INSTALLED, Stage.HELLO, exit_status=status, stderr=stderr)
     assert problem.kind == kind
     assert "in the container `web`" in problem.message
 
 
 def test_a_broken_protocol() -> None:
     for stage in (Stage.HELLO, Stage.PYTHON, Stage.RUNNING):
-        problem = told(DOCKER, stage, violation="a frame of 16 MiB", exit_status=-9)
+        problem = diagnose_command(DOCKER, stage, violation="a frame of 16 MiB", exit_status=-9)
         assert problem.kind == ProblemKind.PROTOCOL
         assert "a frame of 16 MiB" in problem.message
 
 
 def test_an_agent_that_dies() -> None:
     lines = ("Traceback (most recent call last):", '  File "<string>"', "MemoryError")
-    problem = told(DOCKER, Stage.PYTHON, exit_status=1, stderr=lines)
+    problem = diagnose_command(DOCKER, Stage.PYTHON, exit_status=1, stderr=lines)
     assert problem.kind == ProblemKind.AGENT_DIED
     assert problem.message == "the agent crashed in the container `web`: MemoryError"
-    assert told(DOCKER, Stage.PYTHON, exit_status=4).kind == ProblemKind.EXITED
+    assert diagnose_command(DOCKER, Stage.PYTHON, exit_status=4).kind == ProblemKind.EXITED
 
 
 @pytest.mark.parametrize(
@@ -256,28 +268,36 @@ def test_an_agent_that_dies() -> None:
     ],
 )
 def test_a_lost_link(command: str, seen: dict[str, Any], says: str) -> None:
-    problem = told(command, Stage.RUNNING, **seen)
+    problem = diagnose_command(command, Stage.RUNNING, **seen)
     assert problem.kind == ProblemKind.LINK_LOST
     assert says in problem.message
     assert not problem.permanent
 
 
 def test_a_wrapper_that_ends_with_127_found_no_sh() -> None:
-    assert told("./enter.sh web sh", Stage.SHELL, exit_status=127).kind == ProblemKind.NO_SHELL
-    assert told("./enter.sh web sh", Stage.SHELL, exit_status=126).kind == ProblemKind.NO_SHELL
+    assert (
+        diagnose_command("./enter.sh web sh", Stage.SHELL, exit_status=127).kind
+        == ProblemKind.NO_SHELL
+    )
+    assert (
+        diagnose_command("./enter.sh web sh", Stage.SHELL, exit_status=126).kind
+        == ProblemKind.NO_SHELL
+    )
 
 
-def test_a_user_who_named_bash_is_told_of_bash() -> None:
+def test_the_message_names_the_shell_of_the_command() -> None:
     complaint = b'OCI runtime exec failed: exec: "bash": executable file not found in $PATH\r\n'
-    problem = told("docker exec -i web bash", Stage.SHELL, exit_status=126, stdout=complaint)
+    problem = diagnose_command(
+        "docker exec -i web bash", Stage.SHELL, exit_status=126, stdout=complaint
+    )
     assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
     assert problem.message == "`bash` not found in the container `web`"
     assert problem.hint.endswith("appends `sh` to it: docker ...")
 
 
-def test_escape_sequences_reach_nobody() -> None:
+def test_escape_sequences_are_stripped() -> None:
     stderr = ("\x1b[31mboom\x1b[0m\x07 \x1b]0;title\x07now",)
-    problem = told("./x\x1b[2J.sh sh", Stage.SHELL, exit_status=1, stderr=stderr)
+    problem = diagnose_command("./x\x1b[2J.sh sh", Stage.SHELL, exit_status=1, stderr=stderr)
     assert problem.stderr == ("boom now",)
     assert problem.message.endswith(": boom now")
     assert "\x1b" not in problem.message + problem.hint

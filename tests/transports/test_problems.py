@@ -37,7 +37,7 @@ def the_rest_is_up(tested: Mesh) -> None:
 
 def check_crippled(problem: dict[str, object]) -> None:
     """It names a module of the standard library that this Python cannot import indeed."""
-    assert problem["kind"] == "python-crippled"
+    assert problem["kind"] == "python-incomplete"
     words = set(re.findall(r"\w+", f"{problem['message']} {problem['hint']}"))
     named = words & sys.stdlib_module_names
     root = str(image("minimal"))
