@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 
 import anyio
-import anyio.abc
+import anyio.to_thread
 from rich.text import Text
 
 from norouter_core.engine import Engine
@@ -37,7 +38,7 @@ class ChildCommand:
         self._argv = argv
         self._manifest = manifest
         self._diagnose = diagnose
-        self._process: anyio.abc.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         known = [getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)]
         # The command inherits the signals that nohup, say, has made this process ignore.
         self.signals = tuple(x for x in known if signal.getsignal(x) is not signal.SIG_IGN)
@@ -49,7 +50,7 @@ class ChildCommand:
         self._forward(self._process, number)
         return None
 
-    def _forward(self, process: anyio.abc.Process, number: signal.Signals) -> None:
+    def _forward(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         if number.name in _KEYBOARD_SIGNALS and _is_in_foreground():
             return  # the terminal has sent it to the command as well
         try:
@@ -67,14 +68,13 @@ class ChildCommand:
         with host_aliases(hosts) as aliases:
             env = {**os.environ, **aliases, **variables(hosts, engine.status(), self._manifest)}
             try:
-                process = await anyio.open_process(
-                    self._argv, stdin=None, stdout=None, stderr=None, env=env
-                )
+                # Not through the loop: uvloop resets ignored signals in the children it starts.
+                process = subprocess.Popen(self._argv, env=env)  # noqa: ASYNC220  # waits for exec
             except OSError as error:
                 return self._report(error)
             self._process = process
             try:
-                status = await process.wait()
+                status = await _wait(process)
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await _terminate(process)
@@ -102,16 +102,20 @@ def check_runnable(argv: tuple[str, ...]) -> tuple[ExitCode, str]:
     return ExitCode.NO_COMMAND, f"command not found: {name}"
 
 
-async def _terminate(process: anyio.abc.Process) -> None:
+async def _wait(process: subprocess.Popen[bytes]) -> int:
+    return await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
+
+
+async def _terminate(process: subprocess.Popen[bytes]) -> None:
     try:
         process.terminate()
         with anyio.move_on_after(_TERMINATE_TIMEOUT):
-            await process.wait()
+            await _wait(process)
             return
         process.kill()
     except ProcessLookupError:
         pass
-    await process.wait()
+    await _wait(process)
 
 
 def _is_in_foreground() -> bool:
