@@ -200,7 +200,7 @@ def _read_route(node: Node, vias: Collection[str], report: Report) -> Route | No
         return None
     entries = known_entries(mapping, _ROUTE_KEYS, report, "a route")
     to, not_to = (
-        _read_targets(entries[key].value, report, f"{key} of a route") if key in entries else ()
+        _read_targets(entries[key].value, report, f"`{key}` of a route") if key in entries else ()
         for key in ("to", "notTo")
     )
     if "to" not in entries or entries["to"].value.value == []:
@@ -214,7 +214,7 @@ def _read_route(node: Node, vias: Collection[str], report: Report) -> Route | No
 
 
 def _read_via(node: Node, vias: Collection[str], report: Report) -> str | None:
-    text = read_text(node, report, "via of a route")
+    text = read_text(node, report, "`via` of a route")
     if text is None:
         return None
     via = strip_dot(text)

@@ -1,4 +1,4 @@
-"""What the manifest tests share: loading short texts, and strategies for specs and YAML."""
+"""Short texts loaded, and strategies for specs and YAML."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from norouter_core.model import (
     StateDir,
 )
 
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For a machine that is busy with something else."""
+no_deadline = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Settings for a machine that is busy with something else."""
 
 
 def load(text: str) -> Loaded:
     return load_text(textwrap.dedent(text), "mesh.yaml")
 
 
-def refused(text: str | bytes) -> ManifestError:
-    """The error that a text must be refused with."""
+def load_error(text: str | bytes) -> ManifestError:
+    """Return the error that loading a text must raise."""
     if isinstance(text, str):
         text = textwrap.dedent(text)
     with pytest.raises(ManifestError) as caught:
@@ -53,7 +53,7 @@ port_numbers = st.integers(1, 65535)
 vips = st.integers(0x7F000001, 0x7FFFFFFE).map(
     lambda number: ".".join(str(byte) for byte in number.to_bytes(4, "big"))
 )
-# Every text that a word of a command may hold: all of Unicode but NUL and lone surrogates.
+# Every text that a word of a command may be: all of Unicode but NUL and lone surrogates.
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 filled = words.filter(bool)
 forwards = st.builds(
@@ -77,7 +77,7 @@ targets = st.lists(st.one_of(networks, globs), min_size=1, max_size=4).map(tuple
 
 
 def dns_specs(base: int) -> st.SearchStrategy[DnsSpec]:
-    """The DNS of a host, at a port that nothing else of the mesh uses; it says something."""
+    """The DNS of a host, at a port that nothing else of the mesh uses; it sets something."""
     ports = st.none() | st.just(40_000 + base)
     flags = st.none() | st.booleans()
     return st.builds(DnsSpec, ports, flags).filter(lambda spec: spec != DnsSpec())

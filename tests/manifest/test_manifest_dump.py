@@ -10,12 +10,12 @@ from hypothesis import given
 
 from norouter_core.manifest import dump, load_file, load_text
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, Route
-from tests.manifest.manifests import specs, unhurried
+from tests.manifest.manifests import no_deadline, specs
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 
-@unhurried
+@no_deadline
 @given(specs())
 def test_a_dumped_spec_loads_back_equal(spec: MeshSpec) -> None:
     assert load_text(dump(spec), "dumped").spec == spec
@@ -55,7 +55,7 @@ routes:
     )
 
 
-def test_allotted_vips_are_written_out() -> None:
+def test_allocated_vips_are_written_out() -> None:
     spec = load_text("hosts: {web: {cmd: x}}", "m").spec
     assert yaml.safe_load(dump(spec)) == {"hosts": {"web": {"vip": "127.0.42.101", "cmd": "x"}}}
 

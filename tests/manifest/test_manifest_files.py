@@ -1,4 +1,4 @@
-"""Files, bytes and encodings; and how a problem is shown."""
+"""Files, bytes and encodings, and the rendering of problems."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from norouter_core.manifest import ManifestError, Problem, load_file, load_text, render
-from tests.manifest.manifests import places, refused
+from tests.manifest.manifests import load_error, places
 
 GOOD = "hosts: {wéb-file: }"
 
@@ -64,30 +64,30 @@ def test_a_file_name_cannot_forge_lines() -> None:
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16"])
 def test_encodings(codec: str) -> None:
-    assert places(refused(GOOD.encode(codec))) == [(1, 9)]
+    assert places(load_error(GOOD.encode(codec))) == [(1, 9)]
     assert load_text("hosts: {web: }".encode(codec), "m").spec.hosts[0].name == "web"
 
 
 def test_bytes_that_are_not_text() -> None:
-    error = refused("hosts:\n  é: {}\n  ".encode() + b"\xe9t\xe9: {}\n")
+    error = load_error("hosts:\n  é: {}\n  ".encode() + b"\xe9t\xe9: {}\n")
     assert places(error) == [(3, 3)]
     assert "not UTF-8 text: 0xe9" in error.problems[0].message
     assert error.problems[0].excerpt == r"  \xe9t\xe9: {}"
-    assert places(refused(b"\xff\xfea\0b\0\n\0\x00\xd8c")) == [(2, 1)]
-    assert places(refused(b"\xef\xbb\xbfab\xff")) == [(1, 3)]
+    assert places(load_error(b"\xff\xfea\0b\0\n\0\x00\xd8c")) == [(2, 1)]
+    assert places(load_error(b"\xef\xbb\xbfab\xff")) == [(1, 3)]
 
 
 def test_control_characters_are_told_each() -> None:
-    error = refused("hosts: {}\n# \0\x1b[31m\r\n\x7f\ud800\ufffe")
+    error = load_error("hosts: {}\n# \0\x1b[31m\r\n\x7f\ud800\ufffe")
     assert places(error) == [(2, 3), (2, 4), (3, 1), (3, 2), (3, 3)]
     assert "U+0000" in error.problems[0].message
     assert "surrogate" in error.problems[3].message
-    assert len(refused(b"\x01" * 5000).problems) == 100
+    assert len(load_error(b"\x01" * 5000).problems) == 100
 
 
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be", "utf-32"])
 def test_other_encodings_are_one_problem(codec: str) -> None:
-    (problem,) = refused("hosts:\n  web:\n".encode(codec)).problems
+    (problem,) = load_error("hosts:\n  web:\n".encode(codec)).problems
     assert "UTF-16" in problem.message
     assert problem.hint == "save the manifest as UTF-8"
 
@@ -95,7 +95,7 @@ def test_other_encodings_are_one_problem(codec: str) -> None:
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r", "\x85", "\u2028"])
 def test_lines_are_counted_as_yaml_counts_them(newline: str) -> None:
     last = '    {"\ufeff": 1, vip: 5}'
-    error = refused(newline.join(["hosts:", "  web:", last]))
+    error = load_error(newline.join(["hosts:", "  web:", last]))
     assert places(error) == [(3, 19)]
     assert error.problems[0].excerpt == last
 
@@ -108,7 +108,7 @@ def test_a_problem_as_text() -> None:
 
 
 def _shown(line: str, at: int) -> tuple[str, str]:
-    """The source line and the caret line that `render` makes, without their margins."""
+    """Return the source line and the caret line of `render`, without their margins."""
     lines = render(Problem("m", 12, at + 1, "no", "", line)).split("\n")
     assert lines[1].startswith("  12 | ") and lines[2].startswith("     | ")
     return lines[1][7:], lines[2][7:]

@@ -1,4 +1,4 @@
-"""Nothing that a file holds may crash its reader."""
+"""No content of a file crashes the loader."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.manifest import ManifestError, Problem, dump, load_text, render
-from tests.manifest.manifests import specs, unhurried, yaml_values
+from tests.manifest.manifests import no_deadline, specs, yaml_values
 from tests.manifest.test_manifest_hosts import FULL
 
 
 def _survives(data: str | bytes) -> None:
-    """Loads anything: a valid spec, or problems that are in place and safe to print."""
+    """Load anything: a valid spec, or problems with a place that are safe to print."""
     try:
         loaded = load_text(data, "fuzz.yaml")
     except ManifestError as error:
@@ -35,43 +35,43 @@ def _check_problem(problem: Problem) -> None:
     assert all(line.isprintable() for line in render(problem).split("\n"))
 
 
-@unhurried
+@no_deadline
 @given(st.text())
 def test_any_text(text: str) -> None:
     _survives(text)
 
 
-@unhurried
+@no_deadline
 @given(st.binary())
 def test_any_bytes(data: bytes) -> None:
     _survives(data)
 
 
-@unhurried
+@no_deadline
 @given(st.text(st.sampled_from("ab:1 -[]{}?&*!|>'\"%@`#,\n\t\r\\<=~./\x85\u2028\ufeffé")))
 def test_text_out_of_what_yaml_is_made_of(text: str) -> None:
     _survives(text)
 
 
-@unhurried
+@no_deadline
 @given(st.lists(st.sampled_from([*FULL.splitlines(), "  ", "<<: *a", "&a", "!!set", "\t"])))
 def test_lines_in_any_order(lines: list[str]) -> None:
     _survives("\n".join(lines))
 
 
-@unhurried
+@no_deadline
 @given(st.integers(0, len(FULL)), st.integers(0, 20), st.text(max_size=4))
 def test_a_good_manifest_damaged_anywhere(at: int, gone: int, put: str) -> None:
     _survives(FULL[:at] + put + FULL[at + gone :])
 
 
-@unhurried
+@no_deadline
 @given(yaml_values)
 def test_any_yaml_value_as_the_document(value: Any) -> None:
     _survives(yaml.safe_dump(value, allow_unicode=True))
 
 
-@unhurried
+@no_deadline
 @given(st.data())
 def test_any_yaml_value_in_any_position(data: st.DataObject) -> None:
     """One node of a valid manifest, a key or a value at any depth, becomes something else."""
@@ -91,7 +91,7 @@ def _replace_one(tree: Any, data: st.DataObject) -> None:
 
 
 def _spots(tree: Any) -> Any:
-    """Every (container, key) of a tree of dicts and lists."""
+    """Yield every (container, key) of a tree of dicts and lists."""
     pairs: Any = ()
     if isinstance(tree, dict):
         pairs = tree.items()

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from norouter_core.model import AgentMode, DnsSpec, Forward, HostOptions, ProxySpec, StateDir
-from tests.manifest.manifests import load, places, refused
+from tests.manifest.manifests import load, load_error, places
 
 FULL = """\
 hostTemplate:
@@ -92,7 +92,7 @@ def test_null_means_not_said() -> None:
     assert loaded.spec.template is None and loaded.spec.routes == ()
 
 
-def test_vips_are_allotted_around_stated_ones() -> None:
+def test_vips_are_allocated_around_set_ones() -> None:
     text = """\
         hosts:
           a: {cmd: x}
@@ -114,7 +114,7 @@ def test_this_machine_takes_another_vip_when_100_is_stated() -> None:
 
 def test_a_used_up_pool_names_the_hosts_left_over() -> None:
     text = "hosts:\n" + "".join(f"  h{n}x: {{cmd: x}}\n" for n in range(256))
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [(256, 3)]
     assert str(error).endswith('2 hosts from "h254x" on have no vip: no free VIP in 127.0.42.0/24')
 
@@ -182,7 +182,7 @@ def test_a_used_up_pool_names_the_hosts_left_over() -> None:
     ],
 )
 def test_errors_on_a_host(host: str, column: int, message: str, hint: str) -> None:
-    error = refused(f"hosts:\n  {{web: {host}}}\n")
+    error = load_error(f"hosts:\n  {{web: {host}}}\n")
     assert places(error) == [(2, column)], [str(problem) for problem in error.problems]
     assert str(error).startswith(f"mesh.yaml:2:{column}: ")
     assert re.search(message, error.problems[0].message)
@@ -191,7 +191,7 @@ def test_errors_on_a_host(host: str, column: int, message: str, hint: str) -> No
 
 
 def test_a_refused_password_is_not_repeated() -> None:
-    error = refused("hosts: {web: {http: {listen: '127.0.0.1:1', auth: 'sesame'}}}")
+    error = load_error("hosts: {web: {http: {listen: '127.0.0.1:1', auth: 'sesame'}}}")
     assert "sesame" not in str(error) + error.problems[0].hint
 
 
@@ -217,7 +217,7 @@ def test_a_refused_password_is_not_repeated() -> None:
     ],
 )
 def test_names_must_be_hostnames(name: str, message: str) -> None:
-    error = refused(
+    error = load_error(
         f"hosts:\n  {name}\n  : {{}}\n" if name[0] == "?" else f"hosts:\n  {name}: {{}}\n"
     )
     assert [problem.line for problem in error.problems] == [2]
@@ -239,13 +239,13 @@ def test_names_and_vips_are_unique_across_hosts() -> None:
           WEB: {vip: 127.0.0.8}
           db: {vip: 127.0.0.7, aliases: [Www]}
     """
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [(2, 40), (3, 3), (4, 13), (4, 34)]
     assert "duplicate VIP 127.0.0.7, first at line 2, column 14" in error.problems[2].message
 
 
 def test_a_host_written_twice_by_an_alias_is_shown_at_its_key() -> None:
-    error = refused("hosts:\n  a: &a {vip: 127.0.0.7, aliases: [x]}\n  b: *a\n")
+    error = load_error("hosts:\n  a: &a {vip: 127.0.0.7, aliases: [x]}\n  b: *a\n")
     assert places(error) == [(3, 3), (3, 3)]
 
 
@@ -301,7 +301,7 @@ def test_proxies_that_collide() -> None:
           b: {vip: 127.0.42.102, ports: ["80:x:80"], http: {listen: "127.0.42.102:80"}}
           c: {vip: 127.0.42.103, loopback: {disable: true}, http: {listen: "127.0.42.102:80"}}
     """
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [(1, 23), (4, 52)]
     assert 'a port of host "b" already listens' in error.problems[1].message
 
@@ -329,7 +329,7 @@ def test_dns_that_collides() -> None:
           c: {vip: 127.0.42.103, socks: {listen: "127.0.42.102:54"}}
           d: {vip: 127.0.42.104, socks: {listen: "127.0.42.103:53"}}
     """
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [(1, 21), (4, 51), (5, 33), (6, 33)]
     assert 'the DNS of host "b" is on port 54' in error.problems[1].message
     assert 'the DNS of host "c" already listens' in error.problems[3].message
@@ -344,13 +344,13 @@ def test_many_errors_come_at_once_and_in_order() -> None:
         routes:
           - {via: nobody, to: [1.2.3.4]}
     """
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [(2, 14), (2, 22), (2, 34), (2, 37), (3, 3), (6, 11), (6, 24)]
     assert [(w.line, w.column) for w in error.warnings] == [(4, 17)]
     assert str(error).splitlines() == [str(problem) for problem in error.problems]
 
 
 def test_problems_are_bounded() -> None:
-    error = refused("hosts:\n" + "".join(f"  a{n}: 1\n" for n in range(1000)))
+    error = load_error("hosts:\n" + "".join(f"  a{n}: 1\n" for n in range(1000)))
     assert len(error.problems) == 101
     assert "901 more errors" in error.problems[-1].message

@@ -1,4 +1,4 @@
-"""Port forwards, and the VIPs that are allotted."""
+"""Port forwards, and the VIPs that are allocated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from norouter_core.manifest import allocate_vip, parse_forward
 from norouter_core.model import Forward
-from tests.manifest.manifests import forwards, load, places, refused, unhurried
+from tests.manifest.manifests import forwards, load, load_error, no_deadline, places
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_good_forwards(text: str, forward: Forward) -> None:
     assert parse_forward(text) == forward
 
 
-@unhurried
+@no_deadline
 @given(forwards)
 def test_a_forward_reads_back_from_its_text(forward: Forward) -> None:
     assert parse_forward(str(forward)) == forward
@@ -77,7 +77,7 @@ def test_bad_forwards(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-@unhurried
+@no_deadline
 @given(st.text())
 def test_any_other_text_is_a_value_error_in_one_printable_line(text: str) -> None:
     try:
@@ -117,7 +117,7 @@ def test_one_port_may_be_published_for_tcp_and_for_udp() -> None:
         "53:127.0.0.1:53/udp",
         "54:[::1]:53/udp",
     ]
-    error = refused("hosts: {web: {ports: ['53:a:53/udp', '53:b:53/udp']}}")
+    error = load_error("hosts: {web: {ports: ['53:a:53/udp', '53:b:53/udp']}}")
     assert (
         "53:a:53/udp at line 1, column 23 already listens on port 53" in error.problems[0].message
     )
@@ -144,7 +144,7 @@ def test_errors_on_ports() -> None:
               - [80]
               -
     """
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [(line, 9) for line in (4, 5, 6, 8, 9, 10)] + [(11, 8)]
     by_line = {problem.line: problem for problem in error.problems}
     assert "base 60" in by_line[4].message and by_line[4].hint == 'quote it: "22:22:22"'
@@ -152,7 +152,7 @@ def test_errors_on_ports() -> None:
     assert "80:a:80 at line 7, column 9" in by_line[9].message
 
 
-def test_allotted_vips_go_up_from_101_then_fill_the_low_numbers() -> None:
+def test_allocated_vips_go_up_from_101_then_fill_the_low_numbers() -> None:
     assert allocate_vip(()) == "127.0.42.101"
     assert allocate_vip(["127.0.42.101", "127.0.42.103"]) == "127.0.42.102"
     high = {f"127.0.42.{n}" for n in range(101, 255)}

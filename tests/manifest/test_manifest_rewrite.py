@@ -1,4 +1,4 @@
-"""A manifest's text changed in place: it says what is wanted, and nothing else has changed."""
+"""A manifest's text edited in place: it holds the wanted spec, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def renamed(old: str, new: str) -> MeshSpec:
 
 
 def changes(spec: MeshSpec, text: str = TEXT) -> list[str]:
-    """The lines that a rewrite takes away (`-`) and puts (`+`), in order."""
+    """Return the lines that a rewrite removes (`-`) and adds (`+`), in order."""
     new = rewrite_in_place(text, spec)
     assert load_text(new, "mesh").spec == spec
     assert rewrite_in_place(new, spec) == new
@@ -155,7 +155,7 @@ CASES: dict[str, tuple[MeshSpec, list[str]]] = {
         SPEC.with_host(replace(host("db"), cmd=("ssh", "db"))),
         ["-     cmd: ssh db", '+     cmd: ["ssh", "db"]'],
     ),
-    "a vip that was allotted": (
+    "a vip that was allocated": (
         SPEC.with_host(replace(host("local"), vip="127.0.42.99")),
         ['+     vip: "127.0.42.99"'],
     ),

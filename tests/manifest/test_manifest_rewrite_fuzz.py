@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from norouter_core.manifest import dump, load_text
 from norouter_core.manifest.write import rewrite, rewrite_in_place
 from norouter_core.model import HostSpec, MeshSpec
-from tests.manifest.manifests import options, specs, unhurried
+from tests.manifest.manifests import no_deadline, options, specs
 from tests.manifest.test_manifest_dump import EXAMPLES
 from tests.manifest.test_manifest_rewrite import ANCHORED, ANCHORS, SPEC, TEXT
 
 
-@settings(unhurried, max_examples=60)
+@settings(no_deadline, max_examples=60)
 @given(specs(), specs())
 def test_any_spec_can_be_saved_on_top_of_any_other(old: MeshSpec, new: MeshSpec) -> None:
     text = dump(old)
@@ -50,7 +50,7 @@ def edited(draw: st.DrawFn) -> MeshSpec:
     return spec
 
 
-@settings(unhurried, max_examples=60)
+@settings(no_deadline, max_examples=60)
 @given(edited(), st.sampled_from([TEXT, ANCHORS, *(path.read_text() for path in EXAMPLES)]))
 @example(SPEC, ANCHORS)
 def test_a_persons_manifest_keeps_its_words(spec: MeshSpec, text: str) -> None:

@@ -1,10 +1,10 @@
-"""Routes: what `via`, `to` and `notTo` may say."""
+"""Routes: valid and invalid `via`, `to` and `notTo`."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.manifest.manifests import load, places, refused
+from tests.manifest.manifests import load, load_error, places
 
 HOSTS = "hosts: {Web: {vip: 127.0.42.107, aliases: [www.x]}, db: {cmd: x}}\n"
 
@@ -57,7 +57,7 @@ def test_targets(written: str, meant: str) -> None:
     ],
 )
 def test_bad_targets(written: str, message: str, hint: str) -> None:
-    error = refused(HOSTS + f"routes:\n  - via: db\n    to: [x, {written}]\n")
+    error = load_error(HOSTS + f"routes:\n  - via: db\n    to: [x, {written}]\n")
     assert places(error) == [(4, 13)]
     assert message in error.problems[0].message
     assert hint in error.problems[0].hint
@@ -95,21 +95,21 @@ def test_via_names_a_host_an_alias_or_a_vip(via: str) -> None:
     ],
 )
 def test_bad_routes(route: str, column: int, message: str, hint: str) -> None:
-    error = refused(HOSTS + f"routes: [{route}]")
+    error = load_error(HOSTS + f"routes: [{route}]")
     assert places(error) == [(2, column)]
     assert message in error.problems[0].message
     assert hint in error.problems[0].hint
 
 
 def test_routes_must_be_a_list() -> None:
-    assert places(refused(HOSTS + "routes: {via: db, to: [x]}")) == [(2, 9)]
+    assert places(load_error(HOSTS + "routes: {via: db, to: [x]}")) == [(2, 9)]
 
 
 def test_via_of_a_host_with_errors_is_not_told_twice() -> None:
-    error = refused("hosts: {web: {vip: x}}\nroutes: [{via: web, to: [x]}]")
+    error = load_error("hosts: {web: {vip: x}}\nroutes: [{via: web, to: [x]}]")
     assert places(error) == [(1, 20)]
 
 
 def test_a_hint_is_safe_to_print() -> None:
-    error = refused('hosts: {"web\\u202e": }\nroutes: [{via: web, to: [x]}]')
+    error = load_error('hosts: {"web\\u202e": }\nroutes: [{via: web, to: [x]}]')
     assert [problem.hint for problem in error.problems][1] == r"did you mean web\u202e?"

@@ -1,4 +1,4 @@
-"""The JSON Schema says what the loader says, of all that stands for itself."""
+"""The JSON Schema accepts the same single values as the loader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from norouter_core.manifest.options import HOST_ONLY_KEYS, OPTION_KEYS
 from norouter_core.manifest.schema import modeline, schema, schema_path, schema_text
 from norouter_core.model import HostOptions, HostSpec, MeshSpec
 from norouter_tui.run.documents import example
-from tests.manifest.manifests import refused, specs, unhurried
+from tests.manifest.manifests import load_error, no_deadline, specs
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 CHECKER = jsonschema.Draft202012Validator(schema())
@@ -50,7 +50,7 @@ def test_the_printed_example_fits_and_has_no_warning() -> None:
     assert load_text(example(), "example").warnings == ()
 
 
-@settings(unhurried, max_examples=40)
+@settings(no_deadline, max_examples=40)
 @given(specs())
 def test_every_mesh_fits(spec: MeshSpec) -> None:
     CHECKER.validate(yaml.safe_load(dump(spec)))
@@ -122,7 +122,7 @@ _WRONG = [
 
 @pytest.mark.parametrize("text", _WRONG)
 def test_what_the_loader_refuses_does_not_fit(text: str) -> None:
-    refused(text)
+    load_error(text)
     assert not _fits(text)
 
 

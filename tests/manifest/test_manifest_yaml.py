@@ -1,4 +1,4 @@
-"""What YAML itself can hold: surprises, attacks and mistakes."""
+"""Surprises, attacks and mistakes in YAML itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from norouter_core.manifest import load_text
 from norouter_core.manifest.report import MAX_BYTES
 from norouter_core.model import Forward, MeshSpec
-from tests.manifest.manifests import load, places, refused
+from tests.manifest.manifests import load, load_error, places
 
 
 @pytest.mark.parametrize(
@@ -108,18 +108,18 @@ def _short(value: object) -> str | None:
     ids=_short,
 )
 def test_one_mistake_one_error(text: str, place: tuple[int, int], message: str, hint: str) -> None:
-    error = refused(text)
+    error = load_error(text)
     assert places(error) == [place], str(error)
     assert message in error.problems[0].message
     assert hint in error.problems[0].hint
 
 
 def test_tabs_are_told_as_tabs_every_line_of_them() -> None:
-    error = refused("hosts:\n\tweb:\n  \tvip: x\n\t# here too\n")
+    error = load_error("hosts:\n\tweb:\n  \tvip: x\n\t# here too\n")
     assert places(error) == [(2, 1), (3, 3), (4, 1)]
     assert all(problem.message.startswith("a tab") for problem in error.problems)
-    assert places(refused("hosts:\t{}\n a: b")) == [(1, 7)]
-    assert places(refused("hosts: {}\t\nroutes: [\n\t]")) == [(1, 10), (3, 1)]
+    assert places(load_error("hosts:\t{}\n a: b")) == [(1, 7)]
+    assert places(load_error("hosts: {}\t\nroutes: [\n\t]")) == [(1, 10), (3, 1)]
 
 
 def test_tabs_in_quotes_and_comments_are_nobodys_business() -> None:
@@ -156,7 +156,7 @@ def test_anchors_aliases_and_merge_keys() -> None:
 
 def test_an_error_inside_an_anchor_is_told_once() -> None:
     text = "hosts:\n  a: {ports: &p [bad]}\n  b: {ports: *p}\n  c: {<<: &m {zzz: 1}}\n  d: *m\n"
-    error = refused(text)
+    error = load_error(text)
     # The message names the host that reads it, so each host tells; the place stays one.
     assert set(places(error)) == {(2, 18)}
     assert len(error.problems) == 2
@@ -167,7 +167,7 @@ def test_alias_bombs_are_refused_quickly() -> None:
     lol = 'a0: &a0 ["lol", "lol"]\n' + "".join(
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
     )
-    error = refused(lol)
+    error = load_error(lol)
     assert "more than 100000 values, aliases written out" in str(error)
     long = (
         "x: &x '"
@@ -175,13 +175,13 @@ def test_alias_bombs_are_refused_quickly() -> None:
         + "'\nhosts:\n"
         + "".join(f"  h{n}: {{cmd: *x}}\n" for n in range(99))
     )
-    assert "more than 2048 KiB of text, aliases written out" in str(refused(long))
+    assert "more than 2048 KiB of text, aliases written out" in str(load_error(long))
     merges = "hosts:\n  m0: &m0 {a: 1}\n" + "".join(
         f"  m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 20)}]}}\n" for n in range(1, 12)
     )
-    assert "aliases written out" in str(refused(merges))
+    assert "aliases written out" in str(load_error(merges))
     chain = "a0: &a0 []\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 2000))
-    assert "nested deeper than 32 levels" in str(refused(chain))
+    assert "nested deeper than 32 levels" in str(load_error(chain))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_alias_bombs_are_refused_quickly() -> None:
     ids=["[", "{", "-", "?", "?["],
 )
 def test_deep_nesting_is_refused(text: str) -> None:
-    error = refused(text)
+    error = load_error(text)
     assert "nested deeper than 32 levels" in str(error)
     assert len(error.problems) == 1 and error.problems[0].line == 1
 
@@ -202,13 +202,13 @@ def test_a_large_manifest_loads_and_a_larger_one_is_refused() -> None:
     )
     assert len(load_text(text, "m").spec.hosts) == 2000
     for data in (b"#" * (MAX_BYTES + 1), b"\0" * 10_000_000, "a: 1\n" * 2_000_000):
-        error = refused(data)
+        error = load_error(data)
         assert "larger than 1024 KiB" in str(error) and error.problems[0].line == 0
 
 
 @pytest.mark.timeout(50)
 def test_too_many_values_are_refused_early() -> None:
-    assert places(refused("[" + "a," * 500_000 + "]")) == [(1, 200_002)]
+    assert places(load_error("[" + "a," * 500_000 + "]")) == [(1, 200_002)]
 
 
 @pytest.mark.timeout(30)
@@ -218,5 +218,5 @@ def test_many_unknown_keys_and_names_stay_quick() -> None:
     hosts = "hosts:\n" + "".join(
         f"  h{n}x: {{vip: 127.1.{n // 250}.{n % 250}}}\n" for n in range(2000)
     )
-    error = refused(hosts + "routes:\n" + "- {via: nobody, to: [x]}\n" * 2000)
+    error = load_error(hosts + "routes:\n" + "- {via: nobody, to: [x]}\n" * 2000)
     assert len(error.problems) == 101

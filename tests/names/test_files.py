@@ -1,4 +1,4 @@
-"""What stands in the names files."""
+"""The texts of the names files."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_readme_says_how_to_use_them() -> None:
 
 @pytest.fixture(autouse=True)
 def the_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written here, so it may be the real one."""
+    """Use the real path: nothing is written to it here."""
     monkeypatch.setattr("norouter_core.names.files.ETC_HOSTS", "/etc/hosts")
 
 

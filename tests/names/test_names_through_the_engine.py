@@ -1,4 +1,4 @@
-"""Names files as an engine has them written: real agents, files of this test's own."""
+"""Names files that real agents write for an engine, in files of the test."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TEXT = "127.0.0.1\tlocalhost\n::1 localhost ip6-localhost"
 
 @pytest.fixture
 def hosts_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What every host of a test has as its /etc/hosts."""
+    """Return the file that is /etc/hosts for every host of a test."""
     path = tmp_path / "etc" / "hosts"
     path.parent.mkdir()
     path.write_text(TEXT)
@@ -270,7 +270,7 @@ async def test_a_state_dir_that_is_belongs_to_somebody_costs_nothing(tmp_path: P
 
 
 async def all_done(made: Mesh, *names: str) -> None:
-    """Waits until these hosts have written what there is to write."""
+    """Wait until these hosts have written their files."""
     for name in names:
         written = made.engine._supervisors[name].names
         await eventually(lambda: not written.busy, f"{name} has its files")  # noqa: B023  # waited for
