@@ -50,7 +50,7 @@ class HostDialer:
         self._reached = reached
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
-        """As `norouter_core.proxy.settings.Dialer` has it."""
+        """As `norouter_core.proxy.session.Dialer` has it."""
         if not self._mesh.routes.needs_addresses(host):
             return self._dial(other, host, port, observer, ())
         pending = _Pending()

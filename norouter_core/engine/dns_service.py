@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from norouter_core.agent.ends import End
-from norouter_core.dns.ask import ask_by_stream
+from norouter_core.dns.client import ask_by_datagram, ask_by_stream, is_cut
 from norouter_core.dns.resolvconf import nameservers
 from norouter_core.dns.responder import LookupFailed, Lookups, Responder
-from norouter_core.dns.udp import ask_by_datagram, is_cut
 from norouter_core.dns.zone import Zone
 from norouter_core.engine.publications import Address
 from norouter_core.links.base import Link, OperationError

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
-from norouter_core.dns.tcp import dns_tcp_session
-from norouter_core.dns.udp import dns_udp_session
+from norouter_core.dns.server import dns_datagram_session, dns_stream_session
 from norouter_core.engine import dialer
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.publications import Publication, Service
@@ -16,7 +15,7 @@ from norouter_core.engine.relay import RelayedStream
 from norouter_core.engine.splicing import splice
 from norouter_core.engine.status import StreamState
 from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import ProxySettings
+from norouter_core.proxy.session import ProxySettings
 from norouter_core.proxy.socks import socks_session
 
 
@@ -39,7 +38,7 @@ def serve_proxy(
     it has been joined to."""
     host = publication.to_host
     settings = ProxySettings(
-        mesh.io.loop,
+        mesh.spawn,
         auth=publication.auth,
         address=publication.address,
         log=lambda line: mesh.host_log("info", host, line),
@@ -63,10 +62,5 @@ def serve_dns(
     def answer(query: bytes) -> Awaitable[bytes | None]:
         return dns.answer(query, publication.to_host, proto)
 
-    if proto == "udp":
-        return dns_udp_session(
-            client, answer, mesh.spawn, mesh.io.loop, reached=reached, observer=stream
-        )
-    return dns_tcp_session(
-        client, answer, mesh.spawn, mesh.io.loop, reached=reached, observer=stream
-    )
+    serve = dns_datagram_session if proto == "udp" else dns_stream_session
+    return serve(client, answer, mesh.spawn, reached=reached, observer=stream)

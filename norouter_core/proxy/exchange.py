@@ -1,60 +1,66 @@
-"""One request and its answer, on their way between a client's connection and an upstream's."""
+"""One request and its answer, on their way between a client's stream and an upstream's."""
 
 from __future__ import annotations
 
-import h11
+import asyncio
+from collections.abc import Callable
 
+import h11
+from anyio import EndOfStream
+
+from norouter_core.byte_stream import ByteStream, StreamReset
 from norouter_core.errors import NorouterError
 from norouter_core.proxy import headers
-from norouter_core.proxy.head import MAX_HEAD
-from norouter_core.proxy.plan import RequestPlan
-from norouter_core.proxy.port import LIMIT, Port, Upstream
-
-_PIECE = 64 * 1024
+from norouter_core.proxy.request import MAX_HEAD, RequestPlan
+from norouter_core.proxy.session import Upstream
 
 
-class Broken(NorouterError):
-    """One of the two does not speak HTTP, or ended in the middle; the text says how."""
+class RequestBroken(NorouterError):
+    """The client does not speak HTTP, or ended in the middle; the text says how."""
 
 
-class RequestBroken(Broken):
-    """The client."""
+class AnswerBroken(NorouterError):
+    """The upstream does not speak HTTP, or ended in the middle; the text says how."""
 
 
-class AnswerBroken(Broken):
-    """The upstream."""
+class UpstreamLost(NorouterError):
+    """The upstream's stream was reset."""
+
+    def __init__(self, reset: StreamReset) -> None:
+        super().__init__(str(reset))
+        self.code = reset.code
+        self.reason = reset.reason
 
 
 class Exchange:
-    """Bodies are framed anew on both sides: what one side's framing could hide from the other
-    does not pass. h11 connections last for one exchange; only the ports live on."""
+    """Frames bodies again on both sides: what one side's framing could hide from the other does
+    not pass. h11's connections last for one exchange; only the streams live on."""
 
-    def __init__(self, server: h11.Connection, plan: RequestPlan, client: Port) -> None:
+    def __init__(
+        self,
+        server: h11.Connection,
+        plan: RequestPlan,
+        client: ByteStream,
+        moved: Callable[[], None],
+    ) -> None:
+        """`moved` is called whenever bytes have gone on, in either direction."""
         self.plan = plan
-        self.upstream: Upstream
         self.request_done = False
         self.heard = False
-        """Whether anything has come from the upstream, an interim answer even."""
+        """Whether anything has come from the upstream, even an interim answer."""
         self.answer_begun = False
         self.answer_done = False
         self.switched = False
-        """The upstream has agreed to go on in another protocol, and the client is being told."""
+        """The upstream goes on in another protocol, and the client knows."""
         self.end_shows = True
         """Whether the client could tell an answer that is cut short, by its length or chunks."""
         self._server = server
         self._client = client
+        self._moved = moved
+        self._upstream: Upstream
         self._upper: h11.Connection
-        self._fed_end = False
+        self._fed_eof = False
         self._two_framings = False
-
-    def begin(self, upstream: Upstream) -> None:
-        """Sends the head; once more after a connection that was kept turned out to be dead."""
-        self.upstream = upstream
-        self._fed_end = False
-        self._upper = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        upstream.write(self._send_up(self.plan.forwarded()))
-        if self.request_done:
-            upstream.write(self._send_up(h11.EndOfMessage()))
 
     @property
     def reusable(self) -> bool:
@@ -68,42 +74,79 @@ class Exchange:
         """Whether the client may make another request, now that this is over."""
         return self._server.our_state is h11.DONE and self._server.their_state is h11.DONE
 
-    # -- the request -----------------------------------------------------------------------
+    async def run(self, upstream: Upstream) -> bool:
+        """Relay request and answer. Return False if the answer is complete and the request is not,
+        and the upstream takes no more of it.
 
-    def forward_request(self) -> None:
-        """Passes on what has come of the request.
+        May be run again on another upstream while nothing was heard and the request has no body.
 
         Raises:
-            RequestBroken: its body cannot be read, or ended early.
+            RequestBroken, AnswerBroken, UpstreamLost: what the class says.
         """
-        client = self._client
-        # A request without a body is over with its head: nothing needs to be taken then.
-        self._pass_on(b"")
-        while not self.request_done and self.upstream.backlog < LIMIT:
-            piece = client.take(_PIECE)
-            if not piece:
-                break
-            self._pass_on(piece)
-        if not self.request_done and client.got_end and not client.inbox:
-            raise RequestBroken("it ends in the middle of its body")
-
-    def _pass_on(self, piece: bytes) -> None:
-        if piece:
-            self._server.receive_data(piece)
-        size = len(piece)
+        self._upstream = upstream
+        self._fed_eof = False
+        self._upper = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        if not headers.has_body(self.plan.request):
+            await self._forward_request()
+            await self._forward_answer()
+            return self.request_done
+        request = asyncio.create_task(self._forward_request())
+        answer = asyncio.create_task(self._forward_answer())
         try:
-            out = self._request_events()
-        except RequestBroken:
-            self._client.report(size)
-            raise
-        if self.request_done and piece:
-            # What follows the request is the next one, or belongs to another protocol.
-            rest = self._server.trailing_data[0]
-            self._client.put_back(rest)
-            size -= len(rest)
-        self.upstream.write(out, self._client, size)
+            return await self._both(request, answer)
+        finally:
+            request.cancel()
+            answer.cancel()
+            await asyncio.gather(request, answer, return_exceptions=True)
+
+    async def _both(self, request: asyncio.Task[None], answer: asyncio.Task[None]) -> bool:
+        await asyncio.wait((request, answer), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            request.result()
+            await answer
+            return self.request_done
+        # An answer that came before the request broke is the better answer.
+        answer.result()
+        if not (self.switched or self.request_done):
+            # An early answer. The client may send the rest as long as the upstream takes it.
+            left = asyncio.create_task(self._upstream.wait_eof())
+            try:
+                await asyncio.wait((request, left), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                left.cancel()
+                await asyncio.gather(left, return_exceptions=True)
+            if not request.done():
+                return False
+        await request
+        return self.request_done
+
+    # -- the request -----------------------------------------------------------------------
+
+    async def _forward_request(self) -> None:
+        try:
+            out = self._up(self.plan.forwarded())
+            if self.request_done:
+                out += self._up(h11.EndOfMessage())
+            else:
+                out += self._request_events()
+            while True:
+                if out:
+                    await self._upstream.send(out)
+                    self._moved()
+                if self.request_done:
+                    self._client.acknowledge()
+                    return
+                self._server.receive_data(await self._client.receive())
+                out = self._request_events()
+        except EndOfStream:
+            raise RequestBroken("it ends in the middle of its body") from None
+        except StreamReset:
+            # The upstream takes no more. What it has answered by then, or that it is lost, shows
+            # where the answer is read.
+            return
 
     def _request_events(self) -> bytes:
+        """Return what goes on of the request's body that has come."""
         out = []
         while not self.request_done:
             try:
@@ -111,16 +154,17 @@ class Exchange:
             except h11.RemoteProtocolError as error:
                 raise RequestBroken(str(error)) from None
             if isinstance(event, h11.Data):
-                out.append(self._send_up(event))
+                out.append(self._up(event))
             elif isinstance(event, h11.EndOfMessage):
                 self.request_done = True
-                end = h11.EndOfMessage(headers=headers.trailers(event.headers))
-                out.append(self._send_up(end))
+                # What follows is the next request, or belongs to another protocol.
+                self._client.put_back(self._server.trailing_data[0])
+                out.append(self._up(h11.EndOfMessage(headers=headers.trailers(event.headers))))
             else:
                 break
         return b"".join(out)
 
-    def _send_up(self, event: h11.Event) -> bytes:
+    def _up(self, event: h11.Event) -> bytes:
         try:
             return self._upper.send(event) or b""
         except h11.LocalProtocolError as error:
@@ -128,29 +172,28 @@ class Exchange:
 
     # -- the answer ------------------------------------------------------------------------
 
-    def forward_answer(self) -> None:
-        """Passes on what has come of the answer, as it came.
-
-        Raises:
-            AnswerBroken: it cannot be read, or ended early.
-        """
-        upstream = self.upstream
-        while not (self.answer_done or self.switched) and self._client.backlog < LIMIT:
-            piece = upstream.take(_PIECE)
-            if piece:
+    async def _forward_answer(self) -> None:
+        while not (self.answer_done or self.switched):
+            try:
+                piece = await self._upstream.receive()
                 self.heard = True
-                self._upper.receive_data(piece)
-            elif upstream.got_end and not self._fed_end:
+            except StreamReset as reset:
+                raise UpstreamLost(reset) from None
+            except EndOfStream:
                 if not self.heard:
-                    raise AnswerBroken("it closed the connection without an answer")
-                self._fed_end = True
-                self._upper.receive_data(b"")
-            else:
-                break
-            self._relay(len(piece))
+                    raise AnswerBroken("it closed the connection without an answer") from None
+                piece = b""
+                self._fed_eof = True
+            self._upper.receive_data(piece)
+            out: list[bytes] = []
+            try:
+                self._answer_events(out)
+            finally:
+                if out:
+                    await self._client.send(b"".join(out))
+                    self._moved()
 
-    def _relay(self, size: int) -> None:
-        out: list[bytes] = []
+    def _answer_events(self, out: list[bytes]) -> None:
         try:
             while not (self.answer_done or self.switched):
                 event = self._upper.next_event()
@@ -158,26 +201,25 @@ class Exchange:
                     break
                 self._answer_event(event, out)
         except h11.ProtocolError as error:
-            if self._fed_end:
+            if self._fed_eof:
                 raise AnswerBroken("it closed the connection in the middle of an answer") from None
             raise AnswerBroken(f"its answer is not HTTP: {error}") from None
-        finally:
-            if self.switched:
-                rest = self._upper.trailing_data[0]
-                self.upstream.put_back(rest)
-                size -= len(rest)
-            self._client.write(b"".join(out), self.upstream, size)
+        if self.switched:
+            self._upstream.put_back(self._upper.trailing_data[0])
 
     def _answer_event(self, event: h11.Event, out: list[bytes]) -> None:
         if isinstance(event, h11.InformationalResponse):
-            self.switched = event.status_code == 101
             # An HTTP/1.0 client knows no interim answers (RFC 9110 section 15.2).
             if self.plan.request.http_version != b"1.0":
                 fields = headers.for_client(event, close=False)
-                event = h11.InformationalResponse(
-                    status_code=event.status_code, headers=fields, reason=event.reason
+                out.append(
+                    self._server.send(
+                        h11.InformationalResponse(
+                            status_code=event.status_code, headers=fields, reason=event.reason
+                        )
+                    )
                 )
-                out.append(self._server.send(event))
+            self.switched = event.status_code == 101
         elif isinstance(event, h11.Response):
             self.answer_begun = True
             out.append(self._server.send(self._head(event)))

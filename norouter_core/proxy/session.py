@@ -1,267 +1,249 @@
-"""What HTTP and SOCKS sessions share: turns, time limits, stepping out, and ends of every kind."""
+"""What HTTP and SOCKS sessions share: settings, dialling, tunnels, and every kind of end."""
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from norouter_core.agent.ends import End, join
-from norouter_core.proxy.port import Port, Upstream, step_out
-from norouter_core.proxy.settings import Dialer, ProxySettings
+from norouter_core.byte_stream import ByteStream, StreamReset, step_out
+from norouter_core.proxy.auth import Credentials
+from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
-    from norouter_core.agent.loop import LoopLike, TimerLike
-
-_TURNS = 16
-"""Rounds before the rest of the loop has its own: a source and a sink that are both fast would
-keep one going for ever."""
 
 
-class Alarm:
-    """One time limit that is often moved: a timer that is due too early is set anew."""
+class Dialer(Protocol):
+    """Decides which host reaches a target, and dials; knows whose proxy it serves."""
 
-    __slots__ = ("_due", "_loop", "_ring", "_timer", "_when")
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        """Join `other` to a new end towards a target, and return that end.
 
-    def __init__(self, loop: LoopLike, ring: Callable[[], None]) -> None:
-        self._loop = loop
-        self._ring = ring
-        self._due: float | None = None
-        self._timer: TimerLike | None = None
-        self._when = 0.0
+        `host` is a name in lower case or an IP literal (IPv6 without brackets). The outcome, which
+        may come before the return, is `observer.end_opened(end, peer)`, or a reset of `other` with
+        a code of SPEC.md section 4. Never raises.
+        """
+        ...
 
-    def set(self, seconds: float) -> None:
-        """Rings in so many seconds, whatever was set before."""
-        self._due = self._loop.time() + seconds
-        if self._timer is None or self._due < self._when:
-            self._start(seconds)
 
-    def clear(self) -> None:
-        self._due = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+def _ignore(*_: object) -> None:
+    pass
 
-    def _start(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._when = self._loop.time() + seconds
-        self._timer = self._loop.call_later(seconds, self._fired)
 
-    def _fired(self) -> None:
-        self._timer = None
-        if self._due is None:
-            return
-        left = self._due - self._loop.time()
-        if left > 0:
-            self._start(left)
-        else:
-            self._due = None
-            self._ring()
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """Times are in seconds."""
+
+    spawn: Callable[[Coroutine[Any, Any, None]], object]
+    """Runs a coroutine as a task."""
+    auth: str | None = None
+    """`USER:PASSWORD` that clients must send; None for an open proxy."""
+    address: tuple[str, int] = ("0.0.0.0", 0)
+    """Where the proxy listens: the address that a client of a link has reached."""
+    header_timeout: float = 30.0
+    """For a request head, for a SOCKS handshake, and for the client to take the proxy's reply."""
+    keep_alive: float = 75.0
+    """Between two requests on one connection."""
+    idle_timeout: float = 900.0
+    """Without a byte in either direction during a request; long, for long polls."""
+    linger: float = 2.0
+    """Between our half-close and a reset, for a client that goes on sending."""
+    log: Callable[[str], None] = _ignore
+    """Gets one line, free of control characters, for each request that was rejected or failed."""
+    on_tunnel: Callable[[End, End], None] = _ignore
+    """Gets the client's end and the target's once they have been joined to each other: from then
+    on no byte passes the session."""
+    on_target: Callable[[str, int, str], None] = _ignore
+    """Gets `host, port, kind` when the client asks for another target than before; `kind` is
+    `http`, `connect`, `socks4`, `socks4a` or `socks5`."""
+
+
+class Upstream(ByteStream):
+    """A stream to a target; observes the dial."""
+
+    def __init__(self, target: tuple[str, int], on_closed: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self.target = target
+        self.idle = False
+        """Whether it is kept for another request: its end then cuts nothing short."""
+        self.used = False
+        """Whether it has served a request before."""
+        self._opened = False
+        self._on_closed = on_closed
+        """Called when the target's end has closed after the session stepped out."""
+
+    async def connected(self) -> None:
+        """Wait until the target is reached.
+
+        Raises:
+            StreamReset: it cannot be.
+        """
+        while not self._opened:
+            self._check_failure()
+            await self.end.output.wait()
+        self._check_failure()
+
+    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+        self._opened = True
+        self.end.output.notify()
+        self.end.flush()
+
+    def end_half_closed(self, end: End) -> None:
+        """The peer of that end, ours, gets EOF."""
+
+    def end_closed(self, end: End, code: str, reason: str) -> None:
+        if self.end.successor is not None:
+            self._on_closed(code, reason)
+        elif code != "closed":
+            # A stream that the user kills has its ends reset; those do not reset their peers.
+            self.end.reset(code, reason)
 
 
 class Session(ABC):
-    """One client of a proxy. `client` is what the client's end is joined to.
+    """One client of a proxy, served by one task."""
 
-    Whatever happens at a port ends in `pump`, which lets the session act on how things stand: so
-    the order in which dials, resets and bytes come in cannot confuse it, and it is never entered
-    while it acts.
-    """
+    kind: str
 
-    def __init__(self, dialer: Dialer, settings: ProxySettings, observer: Observer | None) -> None:
-        self.client = Port(self)
-        self.client.observer = observer
+    def __init__(self, dialer: Dialer, settings: ProxySettings) -> None:
+        self.client = ByteStream()
         self.upstream: Upstream | None = None
         self.settings = settings
-        self.alarm = Alarm(settings.loop, self._rang)
+        self.credentials = None if settings.auth is None else Credentials(settings.auth)
+        self.tunnelled = False
+        """Whether the session has stepped out."""
         self._dialer = dialer
-        self._told: tuple[str, int, str] | None = None
-        self._pumping = False
-        self._again = False
-        self._tunnelling = False
-        self._closing = False
-        self._cut: tuple[str, str] | None = None
-        self._lingering = False
-        self._left = 0
-        self._rung = False
-        self._over = False
+        self._target: tuple[str, int, str] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
-    def start(self, client: End) -> Port:
-        """Joins the session to its client's end; returns the session's own."""
+    def start(self, client: End, observer: Observer | None) -> End:
+        """Join the session to its client's end, begin to serve, and return the session's end."""
+        self.client.end.observer = observer
+        self.client.end.watch = self._check_client
         client.accept(self.settings.address)
-        self.alarm.set(self.settings.header_timeout)
-        join(client, self.client)
-        return self.client
-
-    # -- what a session is made of ---------------------------------------------------------
+        join(client, self.client.end)
+        self.settings.spawn(self._run())
+        return self.client.end
 
     @abstractmethod
-    def advance(self) -> None:
-        """Does all that can be done now."""
+    async def serve(self) -> None:
+        """Serve the client until its connection is closed or has become a tunnel.
 
-    @abstractmethod
-    def timed_out(self) -> None:
-        """The alarm rang, and neither a tunnel nor the end was awaited."""
+        Raises:
+            StreamReset: nothing more can be said to the client; it is reset like that.
+        """
 
-    # -- what it does ----------------------------------------------------------------------
+    # -- what a session does ---------------------------------------------------------------
 
-    @property
-    def engaged(self) -> bool:
-        """Whether there is still something for `advance` to do."""
-        return not (self._tunnelling or self._closing or self._over)
-
-    def dial(self, host: str, port: int) -> Upstream:
-        """Begins to reach a target; the outcome is in `opened` and `failure` of what is returned,
-        at once or at a later turn."""
-        upstream = self.upstream = Upstream(self, (host, port))
-        self._dialer.dial(upstream, host, port, upstream)
+    def dial(self, host: str, port: int, kind: str) -> Upstream:
+        """Begin to reach a target, which becomes the session's upstream."""
+        if self._target != (host, port, kind):
+            self._target = (host, port, kind)
+            self.settings.on_target(host, port, kind)
+        upstream = self.upstream = Upstream((host, port), self.client.closed)
+        self._dialer.dial(upstream.end, host, port, upstream)
         return upstream
 
-    def tell_target(self, host: str, port: int, kind: str) -> None:
-        """Tells who the client goes to, if that is new."""
-        if self._told != (host, port, kind):
-            self._told = (host, port, kind)
-            self.settings.on_target(host, port, kind)
-
-    def tunnel(self) -> None:
-        """Steps out as soon as nothing of the session's own is under way any more. Until then the
-        two ends could not be joined: the target would be credited with the answer's bytes."""
-        self._tunnelling = True
-        self.alarm.set(self.settings.header_timeout)
-
-    def close(self, cut: tuple[str, str] | None = None) -> None:
-        """Ends the client's connection once it has taken what was written: in order, or by a
-        reset with code and reason. The upstream connection is not wanted any more."""
-        self._closing = True
-        self._cut = cut
-        self.client.discard()
-        if cut is None:
-            self.client.end_after()
-        self.alarm.set(self.settings.header_timeout)
-
-    # -- from the ports --------------------------------------------------------------------
-
-    def pump(self) -> None:
-        if self._pumping:
-            self._again = True
-            return
-        if self._over:
-            return
-        self._pumping = True
+    async def say(self, data: bytes) -> None:
+        """Send the client a reply of the proxy's own."""
         try:
-            self._turns()
-        except Exception as error:
-            # One client's session must not take the data path of all others with it.
-            self.settings.log(f"internal error in a proxy session: {error!r}")
-            self._abandon("internal", "the proxy failed")
-        finally:
-            self._pumping = False
+            async with asyncio.timeout(self.settings.header_timeout):
+                await self.client.send(data)
+        except TimeoutError:
+            raise _not_taken() from None
 
-    def target_closed(self, code: str, reason: str) -> None:
-        self._tell_end(code, reason)
+    async def tunnel(self, upstream: Upstream) -> None:
+        """Step out: join client and target to each other. The session's own bytes must have left
+        by then, or the target would be credited with them."""
+        try:
+            async with asyncio.timeout(self.settings.header_timeout):
+                await self.client.drain()
+                await upstream.drain()
+        except TimeoutError:
+            raise _not_taken() from None
+        self.upstream = self.client.end.watch = None
+        self.tunnelled = True
+        self.settings.on_tunnel(*step_out(self.client, upstream))
 
-    def _turns(self) -> None:
-        for _ in range(_TURNS):
-            self._again = False
-            self._turn()
-            if self._over or not self._again:
-                return
-        self.settings.loop.call_soon(self.pump)
-
-    def _turn(self) -> None:
-        if self.client.failure is not None:
-            self._abandon(*self.client.failure)
-            return
-        if self.engaged:
-            if self._rung:
-                self.timed_out()
-            self.advance()
-        self._rung = False
-        self.client.flush()
-        if self.upstream is not None:
-            self.upstream.flush()
-        if self._closing:
-            self._close_if_due()
-        elif self._tunnelling:
-            self._step_out_if_due()
-        if self._over:
-            return
-        self.client.settle()
-        if self.upstream is not None:
-            self.upstream.settle()
-
-    # -- the ends of a session -------------------------------------------------------------
-
-    def _step_out_if_due(self) -> None:
-        upstream = self.upstream
-        assert upstream is not None
-        if upstream.failure is not None:
-            self._tunnelling = False
-            self.close(cut=upstream.failure)
-            self._again = True
-        elif upstream.opened and not self.client.backlog and not upstream.backlog:
-            self._over = True
-            self.alarm.clear()
-            one, other = self.client.peer, upstream.peer
-            assert one is not None and other is not None
-            step_out(self.client, upstream)
-            self.settings.on_tunnel(one, other)
-
-    def _close_if_due(self) -> None:
+    async def close(self) -> None:
+        """Close the client's connection in order, once it has taken what it was sent."""
+        self.client.discard()
         self.drop_upstream()
-        if self.client.backlog:
-            if self.client.backlog != self._left:
-                self._left = self.client.backlog
-                self.alarm.set(self.settings.header_timeout)
-            return
-        if self._cut is not None:
-            self._abandon(*self._cut)
-        elif self.client.sent_end:
-            if self.client.got_end:
-                self._finish("closed", "")
-            elif not self._lingering:
-                # Closing at once would reset the connection if the client is still sending, and
-                # that may destroy the answer before the client has read it (RFC 9112 s. 9.6).
-                self._lingering = True
-                self.alarm.set(self.settings.linger)
+        await self.client.send_eof()
+        await self._drain_client()
+        # Closing at once would reset the connection of a client that is still sending, and might
+        # destroy the reply before the client has read it (RFC 9112 section 9.6).
+        try:
+            async with asyncio.timeout(self.settings.linger):
+                await self.client.wait_eof()
+        except TimeoutError:
+            raise StreamReset("timeout", "the client does not close its side") from None
+        self.client.closed("closed", "")
+
+    async def cut(self, code: str, reason: str) -> NoReturn:
+        """Reset the client's connection, once it has taken what it was sent."""
+        self.client.discard()
+        self.drop_upstream()
+        await self._drain_client()
+        raise StreamReset(code, reason)
+
+    async def _drain_client(self) -> None:
+        while left := self.client.end.under_way:
+            try:
+                async with asyncio.timeout(self.settings.header_timeout):
+                    await self.client.drain()
+            except TimeoutError:
+                if self.client.end.under_way == left:
+                    raise _not_taken() from None
 
     def drop_upstream(self, code: str = "reset", reason: str = "no longer wanted") -> None:
-        """Gives the upstream connection up: in order if it is between two requests."""
+        """Give up the upstream connection: in order if it is idle, else by a reset."""
         upstream, self.upstream = self.upstream, None
         if upstream is None:
             return
-        if self.upstream_is_idle(upstream):
-            upstream.retire(self.settings.loop, self.settings.linger)
+        if upstream.idle:
+            upstream.end.watch = None
+            self.settings.spawn(upstream.aclose(self.settings.linger))
         else:
-            upstream.kill(code, reason)
+            upstream.reset(code, reason)
 
-    def upstream_is_idle(self, upstream: Upstream) -> bool:
-        """Whether an orderly end would not be taken for the end of something unfinished."""
-        return False
+    def log(self, text: str) -> None:
+        self.settings.log(f"{self.kind} proxy: {strip_line(text)}")
 
-    def _abandon(self, code: str, reason: str) -> None:
-        """Resets whatever is still up."""
-        self._over = True
+    # -- its task --------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        self._task = asyncio.current_task()
+        try:
+            if self.client.failure is None:
+                await self.serve()
+        except StreamReset as reset:
+            self._reset(reset.code, reset.reason)
+        except asyncio.CancelledError:
+            if self.client.failure is None:
+                self._reset("gone", "norouter stops")
+                raise
+        except Exception as error:
+            # A fault in one session must not end the engine's task group.
+            self.settings.log(f"internal error in a {self.kind} proxy session: {error!r}")
+            self._reset("internal", "internal error")
+        finally:
+            self._task = None
+            if self.client.failure is not None:
+                self._reset(*self.client.failure)
+
+    def _reset(self, code: str, reason: str) -> None:
         self.drop_upstream(code, reason)
-        self.client.kill(code, reason)
-        self._finish(code, reason)
+        self.client.reset(code, reason)
 
-    def _finish(self, code: str, reason: str) -> None:
-        self._over = True
-        self.alarm.clear()
-        self._tell_end(code, reason)
+    def _check_client(self) -> None:
+        """Give up when the client is reset, whatever the task waits for."""
+        if self.client.failure is not None and self._task is not None:
+            self._task.cancel()
 
-    def _tell_end(self, code: str, reason: str) -> None:
-        observer, self.client.observer = self.client.observer, None
-        if observer is not None:
-            observer.end_closed(self.client, code, reason)
 
-    def _rang(self) -> None:
-        if self._over:
-            return
-        if self.engaged:
-            self._rung = True
-            self.pump()
-        else:
-            self._abandon("timeout", "the client does not take its last bytes")
+def _not_taken() -> StreamReset:
+    return StreamReset("timeout", "the client does not take its last bytes")

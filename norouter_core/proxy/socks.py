@@ -1,93 +1,196 @@
-"""The SOCKS proxy, versions 4, 4a and 5: a handshake, a dial, and then nothing of its own."""
+"""The SOCKS proxy: 4, 4a and 5, CONNECT only (RFC 1928, RFC 1929, and the SOCKS4 notes)."""
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 from typing import TYPE_CHECKING
 
+from anyio import EndOfStream
+
 from norouter_core.agent.ends import End
+from norouter_core.byte_stream import StreamReset
+from norouter_core.errors import NorouterError
 from norouter_core.model import format_address
-from norouter_core.proxy.auth import Credentials
-from norouter_core.proxy.handshake import Connect, Handshake, Reject, Send
-from norouter_core.proxy.session import Session
-from norouter_core.proxy.settings import Dialer, ProxySettings
-from norouter_core.sanitize import strip_line
+from norouter_core.proxy.session import Dialer, ProxySettings, Session
+from norouter_core.proxy.target import TargetError, parse_host
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
+
+_CONNECT = 1
+_COMMANDS = {2: "BIND", 3: "UDP ASSOCIATE"}
+_MAX_FIELD = 255
+"""Bytes of a SOCKS4 user id or name: what SOCKS5 allows, as the notes set no limit."""
+
+_GENERAL, _NO_COMMAND, _NO_ADDRESS_TYPE = 1, 7, 8
+_GRANTED4, _REJECTED4, _WRONG_USER4 = 0x5A, 0x5B, 0x5D
+_REPLIES = {"not-allowed": 2, "unreachable": 4, "name": 4, "refused": 5, "timeout": 6}
+_HTTP_HINT = (
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"norouter: this is a SOCKS proxy; the HTTP proxy listens on another port\n"
+)
 
 
 def socks_session(
     client: End, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
 ) -> End:
-    """Serves one client connection; returns the end that `client` was joined to.
+    """Serve one client connection; return the end that `client` was joined to.
 
-    All else is as for `http_session`.
+    The rest is as for `http_session`.
     """
-    return SocksSession(dialer, settings, observer).start(client)
+    return SocksSession(dialer, settings).start(client, observer)
+
+
+class Reject(NorouterError):
+    """The handshake ends with these bytes for the client; the text says why."""
+
+    def __init__(self, data: bytes, text: str) -> None:
+        super().__init__(text)
+        self.data = data
 
 
 class SocksSession(Session):
     """One client's one request."""
 
-    def __init__(
-        self, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
-    ) -> None:
-        super().__init__(dialer, settings, observer)
-        credentials = None if settings.auth is None else Credentials(settings.auth)
-        self._handshake = Handshake(credentials)
-        self._asked: Connect | None = None
+    kind = "socks"
 
-    def advance(self) -> None:
-        if self._asked is None:
-            self._shake_hands()
-        if self._asked is not None and self.engaged:
-            self._connect(self._asked)
-
-    def timed_out(self) -> None:
-        if self._asked is not None:
-            self._failed(self._asked, "timeout", "no answer to the dial")
-            return
-        self._log(f"the handshake took over {self.settings.header_timeout:g} s")
-        self.close()
-
-    def _shake_hands(self) -> None:
-        client = self.client
-        while self.engaged and self._asked is None:
-            before = len(client.inbox)
-            step = self._handshake.step(client.inbox)
-            client.report(before - len(client.inbox))
-            if step is None:
-                if client.got_end:
-                    self.close()
+    async def serve(self) -> None:
+        try:
+            async with asyncio.timeout(self.settings.header_timeout):
+                version, kind, host, port = await self._handshake()
+        except TimeoutError:
+            self.log(f"the handshake took over {self.settings.header_timeout:g} s")
+        except Reject as reject:
+            self.log(f"rejected: {reject}")
+            await self.say(reject.data)
+        except EndOfStream:
+            pass
+        else:
+            if await self._connect(version, kind, host, port):
                 return
-            if isinstance(step, Send):
-                client.write(step.data)
-            elif isinstance(step, Reject):
-                self._log(f"refused: {step.text}")
-                client.write(step.data)
-                self.close()
-            else:
-                self._begin(step)
+        await self.close()
 
-    def _begin(self, asked: Connect) -> None:
-        self._asked = asked
-        self.alarm.set(self.settings.idle_timeout)
-        self.tell_target(asked.host, asked.port, asked.kind)
-        self.dial(asked.host, asked.port)
+    async def _connect(self, version: int, kind: str, host: str, port: int) -> bool:
+        """Return whether the client's connection has become a tunnel."""
+        upstream = self.dial(host, port, kind)
+        try:
+            async with asyncio.timeout(self.settings.idle_timeout):
+                await upstream.connected()
+        except TimeoutError:
+            failure = StreamReset("timeout", "no answer to the dial")
+        except StreamReset as reset:
+            failure = reset
+        else:
+            await self.say(_reply5(0) if version == 5 else _reply4(_GRANTED4))
+            await self.tunnel(upstream)
+            return True
+        self.log(f"{kind} {format_address((host, port))}: {failure.code}: {failure.reason}")
+        await self.say(_failure5(failure) if version == 5 else _reply4(_REJECTED4))
+        return False
 
-    def _connect(self, asked: Connect) -> None:
-        upstream = self.upstream
-        assert upstream is not None
-        if upstream.failure is not None:
-            self._failed(asked, *upstream.failure)
-        elif upstream.opened:
-            self.client.write(self._handshake.granted())
-            self.tunnel()
+    # -- the handshake ---------------------------------------------------------------------
 
-    def _failed(self, asked: Connect, code: str, reason: str) -> None:
-        self._log(f"{asked.kind} {format_address((asked.host, asked.port))}: {code}: {reason}")
-        self.client.write(self._handshake.refused(code, reason))
-        self.close()
+    async def _handshake(self) -> tuple[int, str, str, int]:
+        """Return the version, the kind of request, and the target.
 
-    def _log(self, text: str) -> None:
-        self.settings.log(f"socks proxy: {strip_line(text)}")
+        Raises:
+            Reject: the client gets no target.
+            EndOfStream: it has left.
+        """
+        version = await self._byte()
+        if version == 4:
+            kind, host, port = await self._request4()
+        elif version == 5:
+            await self._greeting5()
+            kind, host, port = await self._request5()
+        else:
+            is_text = chr(version).isascii() and chr(version).isalpha()
+            raise Reject(_HTTP_HINT if is_text else b"", "not SOCKS 4 or 5")
+        self.client.acknowledge()
+        rejected = _reply5(_GENERAL) if version == 5 else _reply4(_REJECTED4)
+        try:
+            host = parse_host(host)
+        except TargetError as error:
+            raise Reject(rejected, f"{host!r} {error}") from None
+        if not port:
+            raise Reject(rejected, f"{host} port 0")
+        return version, kind, host, port
+
+    async def _request4(self) -> tuple[str, str, int]:
+        command, *rest = await self.client.receive_exactly(7)
+        port, address = int.from_bytes(rest[:2], "big"), bytes(rest[2:])
+        if command != _CONNECT:
+            raise Reject(_reply4(_REJECTED4), f"command {_command(command)} is not supported")
+        await self._text4()  # the user id, which nobody checks
+        # 4a: an address of 0.0.0.x, which no host has, says that a name follows.
+        named = address[:3] == b"\0\0\0" and address[3] != 0
+        host = await self._text4() if named else str(ipaddress.IPv4Address(address))
+        if self.credentials is not None:
+            raise Reject(_reply4(_WRONG_USER4), "SOCKS4 cannot carry a password")
+        return "socks4a" if named else "socks4", host, port
+
+    async def _text4(self) -> str:
+        """Receive a field that ends in a NUL."""
+        buffer = self.client.buffer
+        while (end := buffer.find(0, 0, _MAX_FIELD + 1)) < 0:
+            if len(buffer) > _MAX_FIELD:
+                raise Reject(_reply4(_REJECTED4), "a field is too long")
+            await self.client.fill()
+        return self.client.take(end + 1)[:-1].decode("latin-1")
+
+    async def _greeting5(self) -> None:
+        methods = await self.client.receive_exactly(await self._byte())
+        wanted = 0 if self.credentials is None else 2
+        if wanted not in methods:
+            what = "no authentication" if wanted == 0 else "user and password"
+            raise Reject(b"\x05\xff", f"the client does not offer {what}")
+        await self.client.send(bytes((5, wanted)))
+        if self.credentials is None:
+            return
+        if await self._byte() != 1:
+            raise Reject(b"\x01\x01", "malformed user and password")
+        user = await self.client.receive_exactly(await self._byte())
+        password = await self.client.receive_exactly(await self._byte())
+        if not self.credentials.match(user, password):
+            raise Reject(b"\x01\x01", "wrong user or password")
+        await self.client.send(b"\x01\x00")
+
+    async def _request5(self) -> tuple[str, str, int]:
+        if await self._byte() != 5:
+            raise Reject(_reply5(_GENERAL), "malformed request")
+        command, reserved, family, first = await self.client.receive_exactly(4)
+        if command != _CONNECT:
+            raise Reject(_reply5(_NO_COMMAND), f"command {_command(command)} is not supported")
+        if reserved:
+            raise Reject(_reply5(_GENERAL), "malformed request")
+        sizes = {1: 3, 3: first, 4: 15}
+        if family not in sizes:
+            raise Reject(_reply5(_NO_ADDRESS_TYPE), f"address type {family} is not supported")
+        rest = await self.client.receive_exactly(sizes[family] + 2)
+        address, port = rest[:-2], int.from_bytes(rest[-2:], "big")
+        if family == 3:
+            return "socks5", address.decode("latin-1"), port
+        return "socks5", str(ipaddress.ip_address(bytes((first,)) + address)), port
+
+    async def _byte(self) -> int:
+        return (await self.client.receive_exactly(1))[0]
+
+
+def _failure5(failure: StreamReset) -> bytes:
+    if failure.code == "unreachable" and "network" in failure.reason.lower():
+        return _reply5(3)
+    return _reply5(_REPLIES.get(failure.code, _GENERAL))
+
+
+def _command(number: int) -> str:
+    return _COMMANDS.get(number, str(number))
+
+
+def _reply4(code: int) -> bytes:
+    return bytes((0, code)) + bytes(6)
+
+
+def _reply5(code: int) -> bytes:
+    # The bound address is the far host's own, which a client of CONNECT never needs: 0.0.0.0:0.
+    return bytes((5, code, 0, 1)) + bytes(6)

@@ -16,7 +16,7 @@ from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.dns.tcp import DnsSession, dns_tcp_session, frame
+from norouter_core.dns.server import dns_stream_session, frame
 from norouter_core.wire.connection import AGENT, HUB, Connection
 from norouter_core.wire.errors import Violation
 from tests.servers import Peer, tcp_pair
@@ -59,13 +59,12 @@ class Server:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def serve(self, client: End) -> DnsSession:
+    def serve(self, client: End) -> End:
         self.watcher = Watcher()
-        return dns_tcp_session(
+        return dns_stream_session(
             client,
             self._answer,
             self.spawn,
-            self.loop,
             reached=("127.0.42.101", 10053),
             observer=self.watcher,
             idle=self._idle,

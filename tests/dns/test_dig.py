@@ -12,7 +12,7 @@ import pytest
 
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.udp import UdpClient, UdpListener
-from norouter_core.dns.udp import dns_udp_session
+from norouter_core.dns.server import dns_datagram_session
 from tests.dns.streams import Server
 from tests.dns.world import World
 
@@ -31,8 +31,11 @@ async def serving(world: World) -> AsyncIterator[int]:
     ends = []
 
     def arrived(client: UdpClient, peer: tuple[str, int]) -> None:
-        dns_udp_session(
-            client, lambda wire: responder.answer(wire, "Web", "udp"), server.spawn, loop
+        dns_datagram_session(
+            client,
+            lambda wire: responder.answer(wire, "Web", "udp"),
+            server.spawn,
+            reached=("127.0.0.1", port),
         )
 
     def accept() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from norouter_core.dns import udp
+from norouter_core.dns import server
 from norouter_core.engine import dns_service
 from norouter_core.engine.events import Log
 from tests.datagrams import UdpPeer
@@ -93,7 +93,7 @@ async def _datagrams(junk: list[bytes]) -> None:
     hub = with_dns(local())
     # No name server, whose file is none: nothing of this may leave the machine.
     elsewhere = mock.patch.object(dns_service, "RESOLV_CONF", "/")
-    briefly = mock.patch.object(udp, "LINGER", 0.05)
+    briefly = mock.patch.object(server, "LINGER", 0.05)
     with elsewhere, briefly:
         async with mesh(hub) as made:
             at = made.address("hub", PORT, "/udp")

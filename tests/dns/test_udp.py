@@ -3,55 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
 
 import dns.flags
 import dns.message
 import pytest
 
 from norouter_core.agent.ends import DatagramEnd, End, join
+from norouter_core.dns.client import ask_by_datagram, is_cut
 from norouter_core.dns.responder import LookupFailed
-from norouter_core.dns.udp import LINGER, DnsDatagrams, ask_by_datagram, dns_udp_session, is_cut
+from norouter_core.dns.server import LINGER, dns_datagram_session
 from tests.datagrams import Played
 from tests.proxy.memory import Clock
 from tests.servers import eventually
-
-if TYPE_CHECKING:
-    from norouter_core.agent.loop import LoopLike
-
-pytestmark = pytest.mark.anyio
 
 QUERY = dns.message.make_query("web.example", "A").to_wire()
 
 
 class Client(Played):
-    """A client whose queries are answered by `answer`."""
+    """A client whose queries are answered by `answer`, in a time of its own."""
 
-    def __init__(
-        self, answer: Callable[[bytes], Awaitable[bytes | None]], loop: LoopLike | None = None
-    ) -> None:
+    def __init__(self, answer: Callable[[bytes], Awaitable[bytes | None]]) -> None:
         super().__init__()
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.clock = Clock()
+        self.asked = 0
         self.closed: list[tuple[str, str]] = []
         self.accepted: tuple[str, int] | None = None
-        self.session: DnsDatagrams = dns_udp_session(
-            self,
-            answer,
-            self._spawn,
-            loop or asyncio.get_running_loop(),
-            reached=("127.0.42.1", 10053),
-            observer=self,
-        )
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        self.tasks.add(asyncio.get_running_loop().create_task(work))
+        async def counted(query: bytes) -> bytes | None:
+            self.asked += 1
+            return await answer(query)
+
+        with self.clock.running():
+            self.session = dns_datagram_session(
+                self,
+                counted,
+                self.clock.create_task,
+                reached=("127.0.42.1", 10053),
+                observer=self,
+            )
+
+    def asks(self, *queries: bytes) -> None:
+        """Send queries, all at once, and let the session act."""
+        for query in queries:
+            self.says(query)
+        self.clock.run()
 
     def accept(self, peer: tuple[str, int]) -> None:
         self.accepted = peer
-
-    async def answered(self) -> None:
-        await asyncio.gather(*self.tasks)
 
     def end_opened(self, end: End, peer: tuple[str, int]) -> None: ...
 
@@ -61,113 +60,103 @@ class Client(Played):
         self.closed.append((code, reason))
 
 
+class Held:
+    """Answers each query with itself, once it may."""
+
+    def __init__(self) -> None:
+        self._go = asyncio.Event()
+
+    async def __call__(self, query: bytes) -> bytes | None:
+        await self._go.wait()
+        return query
+
+    def release(self, client: Client) -> None:
+        self._go.set()
+        client.clock.run()
+
+
 async def _reversed(query: bytes) -> bytes | None:
     return query[::-1]
 
 
-async def test_each_query_gets_its_answer() -> None:
+def test_each_query_gets_its_answer() -> None:
     client = Client(_reversed)
     assert client.accepted == ("127.0.42.1", 10053)
-    client.says(b"a first query")
-    client.says(b"another query")
-    await client.answered()
+    client.asks(b"a first query", b"another query")
     assert client.got == [b"yreuq tsrif a", b"yreuq rehtona"]
     assert client.session.bytes_in == 26
+    client.clock.close()
 
 
-async def test_what_no_query_can_be_is_dropped() -> None:
+def test_what_no_query_can_be_is_dropped() -> None:
     client = Client(_reversed)
-    for data in (b"", b"x" * 11, b"x" * 4097):
-        client.says(data)
-    assert not client.tasks
+    client.asks(b"", b"x" * 11, b"x" * 4097)
+    assert not client.asked
+    client.clock.close()
 
 
-async def test_no_answer_is_none() -> None:
+def test_no_answer_is_none() -> None:
     async def silent(query: bytes) -> bytes | None:
         return None
 
     client = Client(silent)
-    client.says(QUERY)
-    await client.answered()
-    assert client.got == []
+    client.asks(QUERY)
+    assert client.asked == 1 and client.got == []
+    client.clock.close()
 
 
-async def test_so_many_at_a_time_and_more_after_them() -> None:
-    go = asyncio.Event()
-
-    async def slow(query: bytes) -> bytes | None:
-        await go.wait()
-        return query
-
-    client = Client(slow)
-    for _ in range(100):
-        client.says(QUERY)
-    assert len(client.tasks) == 16
-    go.set()
-    await client.answered()
-    client.says(QUERY)
-    await client.answered()
+def test_so_many_at_a_time_and_more_after_them() -> None:
+    held = Held()
+    client = Client(held)
+    client.asks(*[QUERY] * 100)
+    assert client.asked == 16
+    held.release(client)
+    client.asks(QUERY)
     assert len(client.got) == 17
+    client.clock.close()
 
 
-async def test_answers_after_the_end_go_nowhere() -> None:
-    go = asyncio.Event()
-
-    async def slow(query: bytes) -> bytes | None:
-        await go.wait()
-        return query
-
-    client = Client(slow)
-    client.says(QUERY)
+def test_answers_after_the_end_go_nowhere() -> None:
+    held = Held()
+    client = Client(held)
+    client.asks(QUERY)
     client.session.reset("idle", "")
-    client.says(QUERY)
-    go.set()
-    await client.answered()
-    assert client.got == [] and client.closed == [("idle", "")] and len(client.tasks) == 1
-    client = Client(slow)
+    client.asks(QUERY)
+    held.release(client)
+    assert client.got == [] and client.closed == [("idle", "")] and client.asked == 1
+    client = Client(held)
     client.session.end()
+    client.clock.run()
     assert client.ended == ("closed", "") and client.closed == [("closed", "")]
+    assert not client.clock.set_timers
 
 
-async def test_a_client_that_has_its_answers_is_soon_gone() -> None:
-    go = asyncio.Event()
-
-    async def slow(query: bytes) -> bytes | None:
-        await go.wait()
-        return query
-
-    clock = Clock()
-
-    def wait(seconds: float) -> None:
-        clock.advance(seconds)
-        clock.run()
-
-    client = Client(slow, clock)
-    client.says(QUERY)
-    client.says(QUERY)
-    wait(10 * LINGER)
+def test_a_client_that_has_its_answers_is_soon_gone() -> None:
+    held = Held()
+    client = Client(held)
+    client.asks(QUERY, QUERY)
+    client.clock.advance(10 * LINGER)
     assert not client.ended  # both are open
-    go.set()
-    await client.answered()
+    held.release(client)
     for _ in range(3):
-        wait(0.9 * LINGER)
-        client.says(QUERY)
-        await client.answered()
-    wait(0.9 * LINGER)
+        client.clock.advance(0.9 * LINGER)
+        client.asks(QUERY)
+    client.clock.advance(0.9 * LINGER)
     assert not client.ended and len(client.got) == 5
-    wait(0.2 * LINGER)
+    client.clock.advance(0.2 * LINGER)
     assert client.ended == ("closed", "") and client.closed == [("closed", "")]
     # One that never asks anything goes as well, and nothing is left of one that went by itself.
-    client = Client(slow, clock)
-    client.says(b"junk")
-    wait(0.9 * LINGER)
-    client.says(b"junk")
-    wait(0.2 * LINGER)
+    client = Client(held)
+    client.asks(b"junk")
+    client.clock.advance(0.9 * LINGER)
+    client.asks(b"junk")
+    client.clock.advance(0.2 * LINGER)
     assert client.ended == ("closed", "")
-    client = Client(slow, clock)
-    client.says(b"junk")
+    client = Client(held)
+    client.asks(b"junk")
     client.session.reset("idle", "")
-    assert client.closed == [("idle", "")] and not clock.set_timers
+    client.clock.run()
+    assert client.closed == [("idle", "")] and not client.clock.set_timers
 
 
 class Server(DatagramEnd):
@@ -200,6 +189,7 @@ def response(query: bytes = QUERY, *flags: dns.flags.Flag) -> bytes:
     return answer.to_wire()
 
 
+@pytest.mark.anyio
 async def test_the_answer_is_the_first_that_answers_the_query() -> None:
     other = response(dns.message.make_query("other.example", "A", id=1).to_wire())
     strange = (b"", b"x" * 11, QUERY, other if other[:2] != QUERY[:2] else b"")
@@ -208,6 +198,7 @@ async def test_the_answer_is_the_first_that_answers_the_query() -> None:
     assert server.asked == [QUERY] and server.ended
 
 
+@pytest.mark.anyio
 async def test_a_dial_that_fails_is_told() -> None:
     def dial(other: End) -> End:
         other.reset("refused", "Connection refused")
@@ -217,6 +208,7 @@ async def test_a_dial_that_fails_is_told() -> None:
         await ask_by_datagram(dial, QUERY)
 
 
+@pytest.mark.anyio
 async def test_a_stream_is_given_up_with_its_asker() -> None:
     server = Server()
     asking = asyncio.create_task(ask_by_datagram(server.dial, QUERY))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests.proxy.memory import Bench
 
 
 @pytest.fixture
@@ -23,3 +27,11 @@ def no_proxies_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for scheme in ("http", "https", "all", "no"):
         monkeypatch.delenv(f"{scheme}_proxy", raising=False)
         monkeypatch.delenv(f"{scheme}_PROXY".upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def benches() -> Iterator[None]:
+    """Closes the sessions of `Bench`, which tests leave in the middle."""
+    yield
+    while Bench.made:
+        Bench.made.pop().close()

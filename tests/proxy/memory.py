@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from norouter_core.agent.ends import End, join
 from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import ProxySettings
+from norouter_core.proxy.session import ProxySettings
 from norouter_core.proxy.socks import socks_session
 
 if TYPE_CHECKING:
@@ -17,74 +21,118 @@ Outcome = tuple[str, str] | None
 """How a dial ends: code and reason, or None for success."""
 
 
-class Timer:
-    def __init__(self, when: float, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        self.when = when
-        self.callback = callback
-        self.args = args
-        self.live = True
-
-    def cancel(self) -> None:
-        self.live = False
-
-
 class Clock:
-    """A loop's clock and timers, moved by hand."""
+    """An event loop for tasks without I/O, whose time is moved by hand."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._timers: list[Timer] = []
-        self._soon: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+        self._timers: list[asyncio.TimerHandle] = []
+        self._soon: deque[asyncio.Handle] = deque()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._loop = cast(asyncio.AbstractEventLoop, self)
+        self._running = False
+
+    # -- what asyncio calls ----------------------------------------------------------------
 
     def time(self) -> float:
         return self.now
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
-        self._soon.append((callback, args))
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self._loop, context)
+        self._soon.append(handle)
+        return handle
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._timers = [timer for timer in self._timers if not timer.cancelled()]
+        self._timers.append(asyncio.TimerHandle(when, callback, args, self._loop, context))
+        return self._timers[-1]
+
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        pass
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self._loop)
+
+    def create_task(self, work: Coroutine[Any, Any, Any], **_: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=self._loop)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         raise context["exception"]
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any) -> Timer:
-        self._timers = [timer for timer in self._timers if timer.live]
-        self._timers.append(Timer(self.now + delay, callback, args))
-        return self._timers[-1]
+    # -- what tests call -------------------------------------------------------------------
 
     @property
     def set_timers(self) -> int:
         """How many timers could still ring."""
-        return sum(timer.live for timer in self._timers)
+        return sum(not timer.cancelled() for timer in self._timers)
 
     def run(self) -> None:
-        """Runs what was to be called soon."""
-        while self._soon:
-            callback, args = self._soon.pop(0)
-            callback(*args)
+        """Run until nothing is left to do at this time; nothing if that is under way."""
+        if self._running:
+            return
+        with self.running():
+            while self._soon:
+                handle = self._soon.popleft()
+                if not handle.cancelled():
+                    handle._run()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Be the running loop during the block."""
+        self._running = True
+        asyncio._set_running_loop(self._loop)
+        try:
+            yield
+        finally:
+            asyncio._set_running_loop(None)
+            self._running = False
 
     def advance(self, seconds: float) -> None:
-        """Moves the time on and rings what is due, in order."""
+        """Move the time on, and do what is due, in order."""
+        self.run()
         end = self.now + seconds
-        while due := [t for t in self._timers if t.live and t.when <= end]:
-            timer = min(due, key=lambda t: t.when)
-            self.now = max(self.now, timer.when)
-            timer.live = False
-            timer.callback(*timer.args)
+        while due := [t for t in self._timers if not t.cancelled() and t.when() <= end]:
+            timer = min(due, key=lambda t: t.when())
+            self._timers.remove(timer)
+            self.now = max(self.now, timer.when())
+            self._soon.append(timer)
             self.run()
         self.now = end
 
-    def _no_descriptors(self, *_: Any) -> Any:
-        raise AssertionError("a session has no descriptors and no threads")
-
-    add_reader = remove_reader = add_writer = remove_writer = _no_descriptors
-    call_soon_threadsafe = _no_descriptors
+    def close(self) -> None:
+        """Cancel what a test has left in the middle."""
+        while self._tasks:
+            for task in list(self._tasks):
+                task.cancel()
+            self.run()
 
 
 class MemoryEnd(End):
     """An end whose outside is the test: `bring` sends what comes from there, `sent` is what went
     there. It holds its peer to the rules of an end."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Callable[[], None] = lambda: None) -> None:
+        """`run` lets the session act on what has come from outside."""
         super().__init__()
+        self._run = run
         self.sent = bytearray()
         self.waiting = bytearray()
         """Taken from the peer, and not gone while `blocked`."""
@@ -111,10 +159,12 @@ class MemoryEnd(End):
             self.most_unconsumed = max(self.most_unconsumed, self.unconsumed)
             self._peer().send(memoryview(buffer))
             buffer[:] = b"\xee" * len(buffer)
+            self._run()
 
     def bring_end(self) -> None:
         if not self.was_reset:
             self._peer().end()
+            self._run()
 
     def bring_reset(self, code: str = "reset", reason: str = "Connection reset by peer") -> None:
         if not self.was_reset:
@@ -122,6 +172,7 @@ class MemoryEnd(End):
             if self.observer:
                 self.observer.end_closed(self, code, reason)
             self._peer().reset(code, reason)
+            self._run()
 
     def unblock(self) -> None:
         self.blocked = False
@@ -131,6 +182,7 @@ class MemoryEnd(End):
         if gone:
             self._peer().consumed(gone)
         self._peer().wake()
+        self._run()
 
     def take(self) -> bytes:
         """What was sent since the last call."""
@@ -181,14 +233,15 @@ class MemoryEnd(End):
 class MemoryDialer:
     """Hands out ends; `outcome` is how dials end, at once, or when the test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: Callable[[], None]) -> None:
+        self._run = run
         self.dialled: list[tuple[str, int]] = []
         self.ends: list[MemoryEnd] = []
         self.outcome: Outcome = None
         self.at_once = True
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
-        end = MemoryEnd()
+        end = MemoryEnd(self._run)
         end.observer = observer
         join(other, end)
         self.dialled.append((host, port))
@@ -204,6 +257,7 @@ class MemoryDialer:
             end.bring_reset(*self.outcome)
         elif end.observer is not None:
             end.observer.end_opened(end, ("192.0.2.1", 80))
+            self._run()
 
     @property
     def last(self) -> MemoryEnd:
@@ -229,21 +283,26 @@ class Closed:
 class Bench:
     """One session between a client and a dialer, all in memory."""
 
+    made: ClassVar[list[Bench]] = []
+    """Those that the fixture `benches` closes after the test."""
+
     def __init__(self, kind: str = "http", **settings: Any) -> None:
         self.clock = Clock()
-        self.client = MemoryEnd()
-        self.dialer = MemoryDialer()
+        self.client = MemoryEnd(self.clock.run)
+        self.dialer = MemoryDialer(self.clock.run)
         self.closed = Closed()
         self.logged: list[str] = []
         self.targets: list[tuple[str, int, str]] = []
         self.settings = ProxySettings(
-            self.clock,
+            self.clock.create_task,
             log=self.logged.append,
             on_target=lambda *target: self.targets.append(target),
             **settings,
         )
         make = http_session if kind == "http" else socks_session
         self.session = make(self.client, self.dialer, self.settings, self.closed)
+        self.clock.run()
+        self.made.append(self)
 
     @property
     def upstream(self) -> MemoryEnd:
@@ -252,18 +311,20 @@ class Bench:
     def ask(self, data: bytes, piece: int = 1 << 30) -> bytes:
         """Brings `data` from the client; what it is answered."""
         self.client.bring(data, piece)
-        self.clock.run()
         return self.client.take()
 
     def reply(self, data: bytes, piece: int = 1 << 30) -> bytes:
         """Brings `data` from the upstream; what the client gets."""
         self.upstream.bring(data, piece)
-        self.clock.run()
         return self.client.take()
+
+    def close(self) -> None:
+        self.clock.close()
+        self.check_sound()
 
     def check_sound(self) -> None:
         """Nothing went wrong inside."""
-        assert not [line for line in self.logged if "internal" in line], self.logged
+        assert not [line for line in self.logged if "internal error" in line], self.logged
 
 
 def status(answer: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from norouter_core.agent.mux import Mux
 from norouter_core.agent.operations import Operations
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.proxy.http import http_session
-from norouter_core.proxy.settings import ProxySettings
+from norouter_core.proxy.session import ProxySettings
 from norouter_core.proxy.socks import socks_session
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
@@ -45,8 +45,9 @@ class Proxy:
         self.dialled: list[tuple[str, int]] = []
         self.open = 0
         """Sessions that have not ended."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._settings = ProxySettings(
-            loop,
+            self._spawn,
             log=self.logged.append,
             on_target=lambda *target: self.targets.append(target),
             **settings,
@@ -63,6 +64,11 @@ class Proxy:
         self._listener = Listener(self.io, "127.0.0.1", 0, self._arrived)
         self.address = self._listener.address
         self.at = "{}:{}".format(*self.address)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     # -- the dialer ------------------------------------------------------------------------
 
@@ -184,7 +190,7 @@ async def proxying(
         await eventually(lambda: not proxy.streams, "every stream of the links ends")
     finally:
         proxy.close()
-    assert not [line for line in proxy.logged if "internal" in line], proxy.logged
+    assert not [line for line in proxy.logged if "internal error" in line], proxy.logged
 
 
 class Origin:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
-from norouter_core.proxy.auth import Credentials
-from norouter_core.proxy.handshake import Connect, Handshake, Reject, Send, Step
+from tests.proxy.memory import Bench
 
-USER = Credentials("user:pass:word")
+USER = "user:pass:word"
 NONE5 = b"\x05\x01\x00"
 BOTH5 = b"\x05\x02\x00\x02"
 LOGIN = b"\x01\x04user\x09pass:word"
@@ -22,75 +23,88 @@ def reply4(code: int) -> bytes:
     return bytes((0, code, 0, 0, 0, 0, 0, 0))
 
 
-def play(data: bytes, credentials: Credentials | None = None) -> tuple[list[Step], bytes]:
-    """The steps of a handshake that comes byte by byte, and what of `data` it left."""
-    whole = _play([data], credentials)
+@dataclass(frozen=True)
+class Played:
+    """How a handshake went: what the client was sent, and who it was connected to."""
+
+    sent: bytes
+    target: tuple[str, int, str] | None = None
+    early: bytes = b""
+    """What came behind the handshake, as the target gets it."""
+    rejected: str = ""
+    """Why it got no target."""
+
+
+def play(data: bytes, auth: str | None = None) -> Played:
+    """Play a handshake that comes at once, in two pieces, and byte by byte."""
+    whole = _play([data], auth)
     for cut in range(1, len(data)):
-        assert _play([data[:cut], data[cut:]], credentials) == whole, cut
-    assert _play([data[at : at + 1] for at in range(len(data))], credentials) == whole
+        assert _play([data[:cut], data[cut:]], auth) == whole, cut
+    assert _play([data[at : at + 1] for at in range(len(data))], auth) == whole
     return whole
 
 
-def _play(pieces: list[bytes], credentials: Credentials | None) -> tuple[list[Step], bytes]:
-    handshake = Handshake(credentials)
-    buffer = bytearray()
-    steps = []
+def _play(pieces: list[bytes], auth: str | None) -> Played:
+    bench = Bench("socks", auth=auth)
+    bench.dialer.at_once = False
     for piece in pieces:
-        buffer += piece
-        while (step := handshake.step(buffer)) is not None:
-            steps.append(step)
-    if steps and isinstance(steps[-1], Reject):
-        # What a client that was refused sends on is of no interest.
-        buffer.clear()
-    return steps, bytes(buffer)
+        bench.client.bring(piece)
+    sent = bench.client.take()
+    if not bench.dialer.ends:
+        rejected = bench.logged[0].removeprefix("socks proxy: rejected: ") if bench.logged else ""
+        assert bench.client.ended is bool(bench.logged)
+        return Played(sent, rejected=rejected)
+    bench.dialer.settle()
+    (target,) = bench.targets
+    assert bench.dialer.dialled == [target[:2]]
+    return Played(sent, target, bench.upstream.take())
 
 
 EARLY = b"early \x05\x04 bytes"
 
 
 @pytest.mark.parametrize(
-    ("data", "reach"),
+    ("data", "target"),
     [
-        (b"\x04\x01\x00\x50\x0a\x00\x00\x07\x00", Connect("10.0.0.7", 80, "socks4")),
-        (b"\x04\x01\x01\xbb\x0a\x00\x00\x07me\x00", Connect("10.0.0.7", 443, "socks4")),
+        (b"\x04\x01\x00\x50\x0a\x00\x00\x07\x00", ("10.0.0.7", 80, "socks4")),
+        (b"\x04\x01\x01\xbb\x0a\x00\x00\x07me\x00", ("10.0.0.7", 443, "socks4")),
         (
             b"\x04\x01\x00\x50\x0a\x00\x00\x07" + b"u" * 255 + b"\x00",
-            Connect("10.0.0.7", 80, "socks4"),
+            ("10.0.0.7", 80, "socks4"),
         ),
-        (b"\x04\x01\x00\x50\x00\x00\x00\x01me\x00web\x00", Connect("web", 80, "socks4a")),
-        (b"\x04\x01\x00\x50\x00\x00\x00\xff\x00Web.\x00", Connect("web.", 80, "socks4a")),
-        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x0010.0.0.7\x00", Connect("10.0.0.7", 80, "socks4a")),
-        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x00::1\x00", Connect("::1", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\x01me\x00web\x00", ("web", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\xff\x00Web.\x00", ("web.", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x0010.0.0.7\x00", ("10.0.0.7", 80, "socks4a")),
+        (b"\x04\x01\x00\x50\x00\x00\x00\x01\x00::1\x00", ("::1", 80, "socks4a")),
     ],
 )
-def test_socks4_asks_for_a_target(data: bytes, reach: Connect) -> None:
-    assert play(data + EARLY) == ([reach], EARLY)
+def test_socks4_asks_for_a_target(data: bytes, target: tuple[str, int, str]) -> None:
+    assert play(data + EARLY) == Played(b"", target, EARLY)
 
 
 @pytest.mark.parametrize(
-    ("data", "reach"),
+    ("data", "target"),
     [
-        (b"\x05\x01\x00\x01\x0a\x00\x00\x07\x00\x50", Connect("10.0.0.7", 80, "socks5")),
-        (NAME5, Connect("web.example", 443, "socks5")),
-        (b"\x05\x01\x00\x04" + bytes(15) + b"\x01\x00\x50", Connect("::1", 80, "socks5")),
+        (b"\x05\x01\x00\x01\x0a\x00\x00\x07\x00\x50", ("10.0.0.7", 80, "socks5")),
+        (NAME5, ("web.example", 443, "socks5")),
+        (b"\x05\x01\x00\x04" + bytes(15) + b"\x01\x00\x50", ("::1", 80, "socks5")),
         (
             b"\x05\x01\x00\x04" + bytes(10) + b"\xff\xff\x0a\x00\x00\x07\x00\x50",
-            Connect("10.0.0.7", 80, "socks5"),
+            ("10.0.0.7", 80, "socks5"),
         ),
         (
             b"\x05\x01\x00\x03\xfd" + b".".join([b"a" * 63] * 4)[:253] + b"\x00\x50",
-            Connect(".".join(["a" * 63] * 4)[:253], 80, "socks5"),
+            (".".join(["a" * 63] * 4)[:253], 80, "socks5"),
         ),
     ],
 )
-def test_socks5_asks_for_a_target(data: bytes, reach: Connect) -> None:
-    assert play(NONE5 + data + EARLY) == ([Send(b"\x05\x00"), reach], EARLY)
+def test_socks5_asks_for_a_target(data: bytes, target: tuple[str, int, str]) -> None:
+    assert play(NONE5 + data + EARLY) == Played(b"\x05\x00", target, EARLY)
 
 
 def test_socks5_with_a_password() -> None:
-    steps, rest = play(BOTH5 + LOGIN + NAME5 + EARLY, USER)
-    assert steps == [Send(b"\x05\x02"), Send(b"\x01\x00"), Connect("web.example", 443, "socks5")]
-    assert rest == EARLY
+    played = play(BOTH5 + LOGIN + NAME5 + EARLY, USER)
+    assert played == Played(b"\x05\x02\x01\x00", ("web.example", 443, "socks5"), EARLY)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +118,13 @@ def test_socks5_with_a_password() -> None:
     ],
 )
 def test_socks5_with_a_wrong_password(login: bytes) -> None:
-    steps, _ = play(BOTH5 + login + NAME5, USER)
-    assert isinstance(steps[-1], Reject)
-    assert steps[-1].data == b"\x01\x01"
-    assert len(steps) == 2
+    played = play(BOTH5 + login + NAME5, USER)
+    assert played.sent == b"\x05\x02\x01\x01"
+    assert played.rejected
 
 
 @pytest.mark.parametrize(
-    ("greeting", "credentials"),
+    ("greeting", "auth"),
     [
         (b"\x05\x00", None),
         (b"\x05\x01\x02", None),
@@ -121,10 +134,10 @@ def test_socks5_with_a_wrong_password(login: bytes) -> None:
         (b"\x05\xff" + bytes(255), USER),
     ],
 )
-def test_socks5_without_a_common_method(greeting: bytes, credentials: Credentials | None) -> None:
-    ((step,), _) = play(greeting, credentials)
-    assert isinstance(step, Reject)
-    assert step.data == b"\x05\xff"
+def test_socks5_without_a_common_method(greeting: bytes, auth: str | None) -> None:
+    played = play(greeting, auth)
+    assert played.sent == b"\x05\xff"
+    assert "does not offer" in played.rejected
 
 
 @pytest.mark.parametrize(
@@ -149,12 +162,9 @@ def test_socks5_without_a_common_method(greeting: bytes, credentials: Credential
     ],
 )
 def test_socks5_refuses_with_the_exact_code(request_: bytes, code: int) -> None:
-    steps, _ = play(NONE5 + request_)
-    assert steps[0] == Send(b"\x05\x00")
-    assert isinstance(steps[1], Reject)
-    assert steps[1].data == reply5(code)
-    assert steps[1].text
-    assert len(steps) == 2
+    played = play(NONE5 + request_)
+    assert played.sent == b"\x05\x00" + reply5(code)
+    assert played.rejected
 
 
 @pytest.mark.parametrize(
@@ -171,40 +181,36 @@ def test_socks5_refuses_with_the_exact_code(request_: bytes, code: int) -> None:
     ],
 )
 def test_socks4_refuses(data: bytes) -> None:
-    ((step,), _) = play(data)
-    assert isinstance(step, Reject)
-    assert step.data == reply4(0x5B)
+    played = play(data)
+    assert played.sent == reply4(0x5B)
+    assert played.rejected
 
 
 def test_socks4_cannot_carry_a_password() -> None:
-    ((step,), _) = play(b"\x04\x01\x00\x50\x0a\x00\x00\x07user\x00", USER)
-    assert isinstance(step, Reject)
-    assert step.data == reply4(0x5D)
+    played = play(b"\x04\x01\x00\x50\x0a\x00\x00\x07user\x00", USER)
+    assert played == Played(reply4(0x5D), rejected="SOCKS4 cannot carry a password")
 
 
 @pytest.mark.parametrize("first", [0, 1, 3, 6, 22, 255])
 def test_other_versions_are_refused(first: int) -> None:
-    ((step,), _) = play(bytes((first, 1, 0)))
-    assert step == Reject(b"", "not SOCKS 4 or 5")
+    assert play(bytes((first, 1, 0))) == Played(b"", rejected="not SOCKS 4 or 5")
 
 
-def test_http_is_told_where_it_is() -> None:
-    ((step,), _) = play(b"CONNECT web:443 HTTP/1.1\r\n")
-    assert isinstance(step, Reject)
-    assert step.data.startswith(b"HTTP/1.0 400 ")
-    assert b"this is a SOCKS proxy" in step.data
+def test_http_gets_a_hint() -> None:
+    played = play(b"CONNECT web:443 HTTP/1.1\r\n")
+    assert played.sent.startswith(b"HTTP/1.0 400 ")
+    assert b"this is a SOCKS proxy" in played.sent
 
 
 def test_a_handshake_waits_for_its_last_byte() -> None:
-    for data, credentials in (
+    for data, auth in (
         (b"\x04\x01\x00\x50\x0a\x00\x00\x07me\x00", None),
         (b"\x04\x01\x00\x50\x00\x00\x00\x01me\x00web\x00", None),
         (NONE5 + NAME5, None),
         (BOTH5 + LOGIN + NAME5, USER),
     ):
-        steps, rest = _play([data[:-1]], credentials)
-        assert not any(isinstance(step, (Connect, Reject)) for step in steps)
-        assert rest
+        played = _play([data[:-1]], auth)
+        assert played.target is None and not played.rejected
 
 
 @pytest.mark.parametrize(
@@ -222,12 +228,12 @@ def test_a_handshake_waits_for_its_last_byte() -> None:
         ("a new code", "", 1),
     ],
 )
-def test_how_a_failed_dial_is_told(code: str, reason: str, five: int) -> None:
-    handshake = Handshake(None)
-    handshake.step(bytearray(NONE5))
-    assert handshake.refused(code, reason) == reply5(five)
-    assert handshake.granted() == reply5(0)
-    handshake = Handshake(None)
-    handshake.step(bytearray(b"\x04"))
-    assert handshake.refused(code, reason) == reply4(0x5B)
-    assert handshake.granted() == reply4(0x5A)
+def test_replies_to_a_failed_dial(code: str, reason: str, five: int) -> None:
+    for data, reply in (
+        (NONE5 + NAME5, b"\x05\x00" + reply5(five)),
+        (b"\x04\x01\x00\x50\x0a\x00\x00\x07\x00", reply4(0x5B)),
+    ):
+        bench = Bench("socks")
+        bench.dialer.outcome = (code, reason)
+        assert bench.ask(data) == reply
+        assert bench.client.ended

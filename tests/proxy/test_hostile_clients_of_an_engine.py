@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from norouter_core.agent import resolve
-from norouter_core.dns.tcp import frame
+from norouter_core.dns.server import frame
 from norouter_core.engine import dns_service
 from norouter_core.model import DnsSpec
 from tests.dns.test_hostile import QUERIES

@@ -197,6 +197,7 @@ def test_killing_client_and_session_ends_all(request_: bytes) -> None:
     bench.ask(request_)
     for end in (bench.client, bench.session):
         end.reset("killed", "killed by the user")
+    bench.clock.run()
     assert bench.upstream.was_reset == ("killed", "killed by the user")
     assert bench.closed.codes == ["killed"]
     assert bench.clock.set_timers == 0
@@ -207,4 +208,5 @@ def test_killing_the_target_alone_ends_the_client_too() -> None:
     bench.ask(GET)
     bench.reply(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
     bench.upstream.reset("killed", "killed by the user")
+    bench.clock.run()
     assert bench.client.was_reset == ("killed", "killed by the user")
