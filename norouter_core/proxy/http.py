@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,7 @@ class HttpSession(Session):
         self._watch_kept()
         client = self.client
         try:
-            async with asyncio.timeout(limit):
+            with self.limit(limit):
                 while True:
                     empty = _EMPTY_LINES.match(client.buffer)
                     if empty is not None:
@@ -94,7 +93,7 @@ class HttpSession(Session):
         client, finder = self.client, HeadFinder()
         limit = self.settings.header_timeout
         try:
-            async with asyncio.timeout(limit):
+            with self.limit(limit):
                 while (size := finder.find(client.buffer)) is None:
                     await client.fill()
         except TimeoutError:
@@ -120,7 +119,7 @@ class HttpSession(Session):
         self.drop_upstream()
         upstream = self.dial(plan.host, plan.port, plan.kind)
         try:
-            async with asyncio.timeout(self.settings.idle_timeout):
+            with self.limit(self.settings.idle_timeout):
                 await upstream.connected()
         except TimeoutError:
             raise self._no_answer(plan) from None
@@ -138,13 +137,11 @@ class HttpSession(Session):
         Raises:
             Refusal: nothing was answered, and the client gets this.
         """
-        loop, seconds = asyncio.get_running_loop(), self.settings.idle_timeout
-        exchange = Exchange(
-            server, plan, self.client, lambda: limit.reschedule(loop.time() + seconds)
-        )
+        seconds = self.settings.idle_timeout
+        exchange = Exchange(server, plan, self.client, self.limit.restart)
         upstream = self._reach(plan)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            with self.limit(seconds):
                 while True:
                     try:
                         finished = await exchange.run(upstream)

@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 from norouter_core.agent.ends import End, join
 from norouter_core.byte_stream import ByteStream, StreamReset, step_out
@@ -103,10 +103,73 @@ class Upstream(ByteStream):
             self.end.reset(code, reason)
 
 
+class TimeLimit:
+    """What `asyncio.timeout` does, for one task and many times, by a timer that is seldom set: each
+    connection passes several limits, and each piece of a body moves one.
+
+    Limits cannot be nested.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._seconds = 0.0
+        self._due: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
+
+    def __call__(self, seconds: float) -> Self:
+        """Limit the block of a `with` statement, which raises TimeoutError after so long."""
+        self._seconds = seconds
+        return self
+
+    def __enter__(self) -> None:
+        self.restart()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        self._due = None
+        if self._expired:
+            self._expired = False
+            assert self._task is not None
+            if not self._task.uncancel() and kind is asyncio.CancelledError:
+                raise TimeoutError from error
+
+    def restart(self) -> None:
+        """Let the time begin again."""
+        self._due = self._loop.time() + self._seconds
+        if self._timer is None or self._timer.when() > self._due:
+            self._set_timer()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_timer(self) -> None:
+        assert self._due is not None
+        self.close()
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._due is None:
+            return
+        if self._due > self._loop.time():
+            self._set_timer()
+            return
+        self._due = None
+        self._expired = True
+        assert self._task is not None
+        self._task.cancel()
+
+
 class Session(ABC):
     """One client of a proxy, served by one task."""
 
     kind: str
+    limit: TimeLimit
 
     def __init__(self, dialer: Dialer, settings: ProxySettings) -> None:
         self.client = ByteStream()
@@ -150,7 +213,7 @@ class Session(ABC):
     async def say(self, data: bytes) -> None:
         """Send the client a reply of the proxy's own."""
         try:
-            async with asyncio.timeout(self.settings.header_timeout):
+            with self.limit(self.settings.header_timeout):
                 await self.client.send(data)
         except TimeoutError:
             raise _not_taken() from None
@@ -159,7 +222,7 @@ class Session(ABC):
         """Step out: join client and target to each other. The session's own bytes must have left
         by then, or the target would be credited with them."""
         try:
-            async with asyncio.timeout(self.settings.header_timeout):
+            with self.limit(self.settings.header_timeout):
                 await self.client.drain()
                 await upstream.drain()
         except TimeoutError:
@@ -177,7 +240,7 @@ class Session(ABC):
         # Closing at once would reset the connection of a client that is still sending, and might
         # destroy the reply before the client has read it (RFC 9112 section 9.6).
         try:
-            async with asyncio.timeout(self.settings.linger):
+            with self.limit(self.settings.linger):
                 await self.client.wait_eof()
         except TimeoutError:
             raise StreamReset("timeout", "the client does not close its side") from None
@@ -193,7 +256,7 @@ class Session(ABC):
     async def _drain_client(self) -> None:
         while left := self.client.end.under_way:
             try:
-                async with asyncio.timeout(self.settings.header_timeout):
+                with self.limit(self.settings.header_timeout):
                     await self.client.drain()
             except TimeoutError:
                 if self.client.end.under_way == left:
@@ -217,6 +280,7 @@ class Session(ABC):
 
     async def _run(self) -> None:
         self._task = asyncio.current_task()
+        self.limit = TimeLimit()
         try:
             if self.client.failure is None:
                 await self.serve()
@@ -232,6 +296,7 @@ class Session(ABC):
             self._reset("internal", "internal error")
         finally:
             self._task = None
+            self.limit.close()
             if self.client.failure is not None:
                 self._reset(*self.client.failure)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,7 @@ class SocksSession(Session):
 
     async def serve(self) -> None:
         try:
-            async with asyncio.timeout(self.settings.header_timeout):
+            with self.limit(self.settings.header_timeout):
                 version, kind, host, port = await self._handshake()
         except TimeoutError:
             self.log(f"the handshake took over {self.settings.header_timeout:g} s")
@@ -75,7 +74,7 @@ class SocksSession(Session):
         """Return whether the client's connection has become a tunnel."""
         upstream = self.dial(host, port, kind)
         try:
-            async with asyncio.timeout(self.settings.idle_timeout):
+            with self.limit(self.settings.idle_timeout):
                 await upstream.connected()
         except TimeoutError:
             failure = StreamReset("timeout", "no answer to the dial")
