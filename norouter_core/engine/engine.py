@@ -71,6 +71,7 @@ class Engine(Tools):
         self.io: Io
         self._bus = Bus()
         self._tasks: anyio.abc.TaskGroup
+        self._services: set[asyncio.Task[None]] = set()
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
         self._published: dict[ListenAddress, Publication] = {}
@@ -105,6 +106,10 @@ class Engine(Tools):
         # Its supervisors have ended; what the body raised goes on as it is, in no group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+        services = list(self._services)
+        for task in services:
+            task.cancel()
+        await asyncio.gather(*services, return_exceptions=True)
         self._bus.publish(events.Stopped())
         self._bus.end()
 
@@ -355,8 +360,13 @@ class Engine(Tools):
         return supervisor.link if supervisor is not None else None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs a look-up as a task of the engine's."""
-        self._tasks.start_soon(lambda: work)
+        """Run a look-up, or the session of a client, as a task of the engine's.
+
+        Not in the task group: anyio's bookkeeping for a task costs as much as a proxy's handshake.
+        """
+        task = asyncio.create_task(work)
+        self._services.add(task)
+        task.add_done_callback(self._services.discard)
 
     def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:
         for row in direct_rows(rows):
