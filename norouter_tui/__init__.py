@@ -1,3 +1,3 @@
-"""The faces of norouter-tui: command line, headless printer and Textual app."""
+"""The front ends of norouter-tui: command line, headless runs, REPL and screen."""
 
 __version__ = "0.1.0.dev0"

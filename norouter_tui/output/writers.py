@@ -1,4 +1,4 @@
-"""Standard output that outlives its reader, and writers that never hold up the mesh."""
+"""Standard output that outlives its reader, and writers that never block the mesh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import select
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -23,25 +22,29 @@ if TYPE_CHECKING:
 PrintLine = Callable[["Text"], None]
 """Prints a line, which has no newline of its own."""
 
+_MAX_LINES_SIZE = 4 << 20
+"""Bytes of lines that wait for a slow reader."""
+_MAX_TERMINAL_SIZE = 1 << 20
+"""Bytes that wait for a slow terminal."""
 _READER_GONE = frozenset({errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO})
 
 
 class CannotWrite(NorouterError, OSError):
-    """What is to be said cannot be written, for a full disk, say: no fault of the program."""
+    """Output cannot be written, because the disk is full, for example. Not an internal error."""
 
 
 def cannot_write(error: BaseException) -> CannotWrite | None:
-    """The `CannotWrite` in `error`, out of the groups that task groups wrap it into."""
+    """Return the `CannotWrite` in `error`, which may be a group of exceptions."""
     if isinstance(error, BaseExceptionGroup):
         return next(filter(None, map(cannot_write, error.exceptions)), None)
     return error if isinstance(error, CannotWrite) else None
 
 
 class LastingFile(io.FileIO):
-    """A descriptor for writing whose reader may go away: from then on writes are dropped.
+    """A descriptor for writing that drops writes once its reader has gone.
 
-    Other errors (a full disk) are raised, as `CannotWrite`. Descriptors that somebody else has made
-    non-blocking, as `ssh` does with a terminal it shares, are waited for.
+    Other errors, such as a full disk, are raised as `CannotWrite`. A write waits even if another
+    program has made the descriptor non-blocking, as `ssh` does with a terminal it shares.
     """
 
     gone = False
@@ -64,9 +67,9 @@ class LastingFile(io.FileIO):
 
 
 def install() -> None:
-    """Makes `sys.stdout` and `sys.stderr` survive a closed pipe and any character.
+    """Make `sys.stdout` and `sys.stderr` survive a closed pipe and any character.
 
-    A program started with one of them closed (`>&-`) gets the null device in its place.
+    If one of them is closed at the start (`>&-`), the null device replaces it.
     """
     sys.stdout = _lasting(sys.stdout, 1)
     sys.stderr = _lasting(sys.stderr, 2)
@@ -87,87 +90,143 @@ def _lasting(old: TextIO | None, number: int) -> TextIO:
 
 
 def drawing() -> io.TextIOWrapper:
-    """stderr as a screen draws on it: UTF-8, written when it is flushed, and lasting."""
+    """Return stderr for a screen to draw on: UTF-8, written when flushed, outliving its reader."""
     raw = LastingFile(2, "w", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace")
 
 
 def give_up() -> None:
-    """Drops what stdout still holds and whatever is written to it from now on."""
+    """Drop what stdout still buffers and all that is written to it from now on."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if isinstance(raw, LastingFile):
         raw.gone = True
 
 
-class LineWriter:
-    """Writes lines to a descriptor from a thread of its own.
+class BackgroundWriter:
+    """Writes bytes to a descriptor from a thread of its own.
 
-    A reader that stops reading (a paused pager, a terminal in `^S`) holds up that thread alone:
-    `put` never blocks, and drops lines beyond `limit` waiting ones.
+    A reader that stops reading (a paused pager, a dead ssh connection) holds up that thread only.
     """
 
-    def __init__(self, raw: io.RawIOBase, encoding: str = "utf-8", limit: int = 8192) -> None:
+    def __init__(self, raw: io.RawIOBase, encoding: str, limit: int) -> None:
+        self.encoding = encoding
         self._raw = raw
-        self._encoding = encoding
         self._limit = limit
-        self._lines: deque[str] = deque()
+        self._waiting = bytearray()
         self._changed = threading.Condition()
-        self._writing = False
-        self._closing = False
+        self._is_writing = False
+        self._is_closing = False
         # A daemon, because a write that never returns must not keep the program alive.
-        self._thread = threading.Thread(target=self._work, name="line-writer", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
-    def put(self, line: str) -> bool:
-        """Queues `line` (without its newline), or drops it and returns False."""
+    def drain(self, timeout: float = 1.0) -> None:
+        """Return when everything has been written, or after `timeout` seconds."""
         with self._changed:
-            if len(self._lines) >= self._limit or self._closing:
-                return False
-            self._lines.append(line)
-            self._changed.notify_all()
-            return True
+            self._changed.wait_for(lambda: not self._waiting and not self._is_writing, timeout)
 
-    def drain(self, patience: float = 1.0) -> None:
-        """Returns when all that was put has been written, or after `patience` seconds."""
+    def close(self, timeout: float = 2.0) -> None:
+        """Write what waits, for at most `timeout` seconds, and end the thread."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._lines and not self._writing, patience)
-
-    def close(self, patience: float = 2.0) -> None:
-        """Writes what waits, for at most `patience` seconds, and ends the thread."""
-        with self._changed:
-            self._closing = True
+            self._is_closing = True
             self._changed.notify_all()
-        self._thread.join(patience)
+        self._thread.join(timeout)
 
     def _work(self) -> None:
         while batch := self._take():
-            text = "\n".join(batch) + "\n"
             # A full disk under a log must not end the mesh: what cannot be written is lost.
             with contextlib.suppress(OSError):
-                _write_all(self._raw, text.encode(self._encoding, "backslashreplace"))
+                view = memoryview(batch)
+                while view:
+                    view = view[self._raw.write(view) or 0 :]
             with self._changed:
-                self._writing = False
+                self._is_writing = False
                 self._changed.notify_all()
 
-    def _take(self) -> list[str]:
-        """All waiting lines, once there are any; empty when closed and drained."""
+    def _take(self) -> bytes:
+        """Return what waits, once there is something; empty when closed and drained."""
         with self._changed:
-            self._changed.wait_for(lambda: self._lines or self._closing)
-            batch = list(self._lines)
-            self._lines.clear()
-            self._writing = bool(batch)
+            self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            batch = bytes(self._waiting)
+            self._waiting.clear()
+            self._is_writing = bool(batch)
             return batch
 
 
-def _write_all(raw: io.RawIOBase, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[raw.write(view) or 0 :]
+class LineWriter(BackgroundWriter):
+    """Takes whole lines; drops a new line when more than `limit` bytes wait."""
+
+    def __init__(
+        self, raw: io.RawIOBase, encoding: str = "utf-8", limit: int = _MAX_LINES_SIZE
+    ) -> None:
+        super().__init__(raw, encoding, limit)
+
+    def put(self, line: str) -> bool:
+        """Queue `line` (without its newline), or drop it and return False. Never blocks."""
+        data = f"{line}\n".encode(self.encoding, "backslashreplace")
+        with self._changed:
+            if len(self._waiting) >= self._limit or self._is_closing:
+                return False
+            self._waiting += data
+            self._changed.notify_all()
+            return True
+
+
+class TerminalFile(BackgroundWriter):
+    """A text file on a terminal, for prompt_toolkit; drops its oldest lines and says so.
+
+    Args:
+        number: the descriptor of the terminal.
+    """
+
+    def __init__(
+        self, number: int, encoding: str = "utf-8", limit: int = _MAX_TERMINAL_SIZE
+    ) -> None:
+        self._number = number
+        self._dropped = 0
+        super().__init__(LastingFile(number, "w", closefd=False), encoding, limit)
+
+    def isatty(self) -> bool:
+        return os.isatty(self._number)
+
+    def fileno(self) -> int:
+        return self._number
+
+    def write(self, text: str) -> int:
+        """Queue text. Never blocks."""
+        with self._changed:
+            self._waiting += text.encode(self.encoding, "replace")
+            if len(self._waiting) > self._limit:
+                middle = len(self._waiting) - self._limit // 2
+                end = self._waiting.find(b"\n", middle) + 1 or middle
+                del self._waiting[:end]
+                self._dropped += end
+            self._changed.notify_all()
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: the thread writes as soon as it can."""
+
+    async def wait_drained(self, seconds: float) -> None:
+        """Return when everything has been written, or after so many seconds."""
+        import anyio.to_thread
+
+        await anyio.to_thread.run_sync(self.drain, seconds, abandon_on_cancel=True)
+
+    def _take(self) -> bytes:
+        batch = super()._take()
+        if not self._dropped:
+            return batch
+        note = f"\x1b[0m\r\n... {self._dropped} bytes were dropped\r\n"
+        self._dropped = 0
+        return note.encode(self.encoding, "replace") + batch
 
 
 def open_writers() -> tuple[LineWriter, LineWriter]:
-    """Writers on stdout and stderr; one and the same where both lead to one file or terminal,
-    so that lines keep their order there. Call after `install`."""
+    """Return writers on stdout and stderr. Call it after `install`.
+
+    If both lead to the same file or terminal, they are one writer, so that lines keep their order.
+    """
     out = _writer(sys.stdout)
     try:
         same = os.path.sameopenfile(sys.stdout.fileno(), sys.stderr.fileno())
@@ -182,9 +241,9 @@ def _writer(stream: TextIO) -> LineWriter:
 
 
 async def line_read(number: int) -> bool:
-    """Waits for the end of a line on a descriptor; False where none can come any more.
+    """Wait for the end of a line on a descriptor; return False if none can come.
 
-    Reads byte by byte: what comes after that line is left for the next reader.
+    Reads byte by byte, to leave what follows the line to the next reader.
     """
     import anyio
 
@@ -199,15 +258,18 @@ async def line_read(number: int) -> bool:
 
 
 def make_console(stream: TextIO | None = None) -> Console:
-    """A console on `stream` (stdout when None) that takes no text for markup."""
+    """Return a console on `stream` (stdout for None) that interprets no markup."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def painter(stream: TextIO) -> Callable[[Text], str]:
-    """A function that turns rich text into what suits `stream`: colours on a terminal that
-    wants them (`NO_COLOR`, `TERM=dumb` respected), plain text anywhere else."""
+    """Return a function that renders rich text for `stream`.
+
+    The result has colours on a terminal, respecting `NO_COLOR` and `TERM=dumb`, and is plain text
+    elsewhere.
+    """
     console = make_console(stream)
     if not console.is_terminal or console.color_system is None:
         return lambda text: text.plain

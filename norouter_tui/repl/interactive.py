@@ -29,7 +29,6 @@ from norouter_core.session.client import Client, Summary
 from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
-from norouter_tui.output.nonblocking import NonblockingFile
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
 from norouter_tui.repl.history import history_path, open_history
@@ -280,10 +279,10 @@ class InteractiveRepl:
 
     async def run(self, client: Client) -> int:
         """Talks until the session is to end; the exit status."""
-        screen = NonblockingFile(sys.stdout.fileno(), sys.stdout.encoding)
+        screen = writers.TerminalFile(sys.stdout.fileno(), sys.stdout.encoding)
         output = create_output(stdout=cast(TextIO, screen))
         with create_app_session(output=output):
-            terminal = Terminal(output, writers.painter(sys.stdout), screen.drain)
+            terminal = Terminal(output, writers.painter(sys.stdout), screen.wait_drained)
             history = open_history(history_path())
             self._repl = Repl(client, terminal, history, self._look)
             try:
@@ -291,4 +290,4 @@ class InteractiveRepl:
             finally:
                 self._repl = None
                 with anyio.CancelScope(shield=True):
-                    await screen.drain(_DRAIN)
+                    await screen.wait_drained(_DRAIN)

@@ -63,7 +63,7 @@ def test_a_descriptor_made_non_blocking_is_waited_for(pipe: tuple[int, int]) -> 
 
 def test_a_writer_whose_reader_stalls_drops_lines_and_never_blocks(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
-    lines = LineWriter(LastingFile(writer, "w", closefd=False), limit=100)
+    lines = LineWriter(LastingFile(writer, "w", closefd=False), limit=100_000)
     taken = sum(lines.put("x" * 1000) for _ in range(5000))
     assert 0 < taken < 5000
     lines.close(0.05)
