@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT, Program
+from tests.programs import ROOT, Program
 
 BASH = """
 source <(norouter completion bash)

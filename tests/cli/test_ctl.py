@@ -17,8 +17,8 @@ import pytest
 
 from norouter_core.commands.results import Output, Table
 from norouter_core.control import RemoteClient
-from tests.cli.conftest import Program, Start
 from tests.commands.calls import call
+from tests.programs import Program, Start
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

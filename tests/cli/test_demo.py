@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from norouter_tui.demo.hosts import free_addresses
-from tests.cli.conftest import Program, Start
+from tests.programs import Program, Start
 
 
 def test_the_demo_passes_on_a_pipe_in_plain_lines_and_leaves_no_folder_behind(

@@ -19,7 +19,7 @@ import pytest
 
 from norouter_tui import __version__
 from norouter_tui.installer import installer, launcher
-from tests.cli.conftest import Start
+from tests.programs import Start
 
 SHELLS = [["dash"], ["busybox", "sh"], ["bash"], ["sh"]]
 

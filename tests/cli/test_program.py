@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from norouter_tui import __version__
-from tests.cli.conftest import Program, Start
+from tests.programs import Program, Start
 
 GOOD = """\
 hosts:

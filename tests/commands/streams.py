@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from norouter_core.engine.status import StreamStatus
-from tests.cli import values
+from tests.output import statuses
 
-STREAM = values.stream(
+STREAM = statuses.stream(
     from_host="web",
     to_host="db",
     target="127.0.0.1:5432",

@@ -27,8 +27,8 @@ from norouter_tui.cli import ctl
 from norouter_tui.repl.script import Script, lines_in
 from norouter_tui.run.remote_session import RemoteSession
 from tests.engine.meshes import forward, local, relayed
+from tests.output.test_rendering import Sheet
 from tests.repl.desk import ENTER, Desk, seat
-from tests.repl.test_outputs import Sheet
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import Talk, talk
 

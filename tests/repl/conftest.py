@@ -1,10 +1,10 @@
-"""Async tests run on plain asyncio, as the engine does; the program is run as in `tests/cli`."""
+"""Async tests run on plain asyncio, as the engine does; the program runs as in `tests/cli`."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import norouter, start
+from tests.programs import norouter, start
 
 __all__ = ["norouter", "start"]
 

@@ -9,8 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from tests.cli.conftest import ROOT
 from tests.engine.meshes import exec_command
+from tests.programs import ROOT
 
 NOROUTER = (sys.executable, "-m", "norouter_tui")
 SCREEN = (sys.executable, "-m", "norouter_tui.cli.screen_entry")

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from norouter_core.commands.tokenizer import join
-from tests.cli.conftest import Program, Start
 from tests.engine.meshes import exec_command, vip
+from tests.programs import Program, Start
 
 SH = join(exec_command())
 

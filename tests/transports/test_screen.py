@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import ROOT
+from tests.programs import ROOT
 from tests.repl.persons import NOROUTER, SCREEN
 from tests.repl.tmux import Tmux, terminal
 from tests.transports.engines import Container

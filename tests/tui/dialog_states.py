@@ -16,7 +16,7 @@ from norouter_core.model import HostSpec
 from norouter_core.session.client import DocumentState, Rate, Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import SnapshotArrived
-from tests.cli.values import host
+from tests.output.statuses import host
 from tests.tui import snapshots
 from tests.tui.canned_client import CannedClient
 

@@ -19,7 +19,7 @@ from norouter_core.engine.status import (
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, Route
 from norouter_core.session.client import DocumentState, Rate, Snapshot
-from tests.cli.values import host, listener, stream
+from tests.output.statuses import host, listener, stream
 
 NOW = 1_760_000_000.0
 

@@ -16,7 +16,7 @@ from norouter_core.model import HostSpec, MeshSpec, Route
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.messages import EventsArrived, SnapshotArrived
-from tests.cli.values import host, listener, stream
+from tests.output.statuses import host, listener, stream
 from tests.tui import snapshots
 from tests.tui.app_driver import shown, until
 from tests.tui.canned_client import CannedClient

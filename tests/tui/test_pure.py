@@ -33,7 +33,7 @@ from norouter_tui.screen.widgets.cells import (
     wrap,
 )
 from norouter_tui.screen.widgets.grid import GAP, fit_columns
-from tests.cli.values import host, listener
+from tests.output.statuses import host, listener
 from tests.tui import snapshots
 
 

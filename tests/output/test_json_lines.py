@@ -14,7 +14,7 @@ from norouter_core.engine.events import Event
 from norouter_core.engine.status import HostState, HostStatus, ListenerStatus, StreamStatus
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_tui.output.json_lines import JsonLines, schema
-from tests.cli.values import PROBLEM, host, listener, stream
+from tests.output.statuses import PROBLEM, host, listener, stream
 
 ONE_OF_EACH: list[Event] = [
     events.HostChanged(host=host()),

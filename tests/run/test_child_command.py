@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from norouter_tui.cli.runs import run
 from norouter_tui.run.headless import RunOptions, run_file
-from tests.cli.conftest import Program, Start
+from tests.programs import Program, Start
 
 GONE = "norouter-no-such-command"
 SILENT = "sh -c 'sleep 60'"

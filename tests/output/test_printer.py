@@ -22,7 +22,7 @@ from norouter_core.engine.status import HostState, ListenerState, Status
 from norouter_core.sanitize import escape
 from norouter_tui.output.printer import Printer, not_ready_lines, published
 from norouter_tui.output.units import seconds, size
-from tests.cli.values import PROBLEM, host, listener, stream
+from tests.output.statuses import PROBLEM, host, listener, stream
 
 
 class Screen:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from norouter_tui.cli.check import check_file
-from tests.cli.conftest import ROOT, Program
+from tests.programs import ROOT, Program
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
@@ -50,4 +50,4 @@ def test_the_schema_is_printed_and_lies_where_it_says(norouter: Program) -> None
 def test_show_installer_carries_its_own_version_alone(norouter: Program) -> None:
     done = norouter("show-installer", "--version", "9.9")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "of 9.9, run the show-installer of that version" in done.stderr
+    assert "for 9.9, run show-installer of that version" in done.stderr

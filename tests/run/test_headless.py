@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from norouter_tui.output.json_lines import schema
-from tests.cli.conftest import Start
+from tests.programs import Start
 
 GONE = "norouter-no-such-command -i web"
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from norouter_tui.run.readiness import Readiness
-from tests.cli.conftest import Program, Start, await_end
-from tests.cli.test_run_command import GONE, SILENT, mesh
+from tests.programs import Program, Start, await_end
+from tests.run.test_child_command import GONE, SILENT, mesh
 
 
 def test_a_ready_file_is_there_while_the_mesh_is(start: Start, tmp_path: Path, vip: str) -> None:

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from norouter_tui.run.meshes import _Process
-from tests.cli.conftest import Program, Start, has_ended
-from tests.cli.test_run_command import mesh
+from tests.programs import Program, Start, has_ended
+from tests.run.test_child_command import mesh
 
 pytestmark = pytest.mark.usefixtures("runtime")
 

@@ -11,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from tests.cli.conftest import Program, Start
+from tests.programs import Program, Start
 
 MESH = "hosts:\n  local: {vip: NET.1}\n  far: {vip: NET.2, cmd: env A=1, ports: ['18080:x:9']}\n"
 
