@@ -19,8 +19,8 @@ from norouter_tui.run.remote_session import RemoteSession
 from tests.commands.calls import call
 from tests.control.desk import Raw, served
 from tests.engine.meshes import forward, local, relayed
+from tests.output.test_rendering import Sheet
 from tests.repl.desk import ENTER, seat
-from tests.repl.test_outputs import Sheet
 from tests.servers import connect, echoing
 from tests.session.sessions import talk
 
