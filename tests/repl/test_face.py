@@ -105,7 +105,7 @@ async def test_completion_of_hosts_with_what_they_are() -> None:
         at.type("host restart dat" + TAB)
         await at.shows("database")
         at.type(ENTER)
-        await at.shows("restarted: database")
+        await at.shows("restarted database")
 
 
 async def test_a_suggestion_from_the_history_is_taken_by_the_right_arrow() -> None:
