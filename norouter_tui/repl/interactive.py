@@ -31,7 +31,6 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.repl.history import history_path, open_history
 from norouter_tui.repl.notices import Notices
 from norouter_tui.repl.prompt import make_prompt
 from norouter_tui.repl.questions import Questions
@@ -40,6 +39,7 @@ from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
 from norouter_tui.repl.terminal import Terminal
 from norouter_tui.repl.toolbar import toolbar
+from norouter_tui.run.history import history_path, open_history
 from norouter_tui.run.process import TERMINATING
 
 GREETING = "`help` lists the verbs, Tab completes, Ctrl-D quits."

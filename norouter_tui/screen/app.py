@@ -24,6 +24,7 @@ from norouter_core.session.client import Client
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.printer import Printer
 from norouter_tui.run.crash import reporter
+from norouter_tui.run.history import LineHistory
 from norouter_tui.run.process import TERMINATING, watch_signals
 from norouter_tui.screen import actions
 from norouter_tui.screen.actions import ActionProvider
@@ -32,7 +33,6 @@ from norouter_tui.screen.dialogs.connecting import Connecting
 from norouter_tui.screen.dialogs.help import HelpScreen, key_lines
 from norouter_tui.screen.editing import edit_manifest
 from norouter_tui.screen.flows import Flows
-from norouter_tui.screen.history import History
 from norouter_tui.screen.lifecycle import Lifecycle
 from norouter_tui.screen.main_screen import MainScreen, main_screen
 from norouter_tui.screen.messages import (
@@ -87,7 +87,7 @@ class NorouterApp(App[None]):
         client: Client,
         lifecycle: Lifecycle,
         notes: Sequence[Text] = (),
-        history: History | None = None,
+        history: LineHistory | None = None,
         settings: Path | None = None,
         opening: Opening | None = None,
     ) -> None:
@@ -99,7 +99,7 @@ class NorouterApp(App[None]):
         self.runner = CommandRunner(self, client, self.leave)
         self.flows = Flows(self, client, lifecycle, self.runner)
         self._notes = notes
-        self._history = history or History()
+        self._history = history or LineHistory()
         self._settings_file = settings
         self._opening = opening
         self._refresh_interval = REFRESH

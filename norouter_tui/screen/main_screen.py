@@ -18,7 +18,7 @@ from textual.widgets import Input
 
 from norouter_core.commands.call import Call, build_call
 from norouter_core.session.client import Snapshot
-from norouter_tui.screen.history import History
+from norouter_tui.run.history import LineHistory
 from norouter_tui.screen.messages import NothingSelected, RunCall
 from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.hosts import HostList
@@ -69,7 +69,7 @@ class MainScreen(Screen[None]):
     class Shown(Message):
         """The screen is complete."""
 
-    def __init__(self, complete: Complete, history: History) -> None:
+    def __init__(self, complete: Complete, history: LineHistory) -> None:
         super().__init__()
         self._complete = complete
         self._history = history

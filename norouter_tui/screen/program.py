@@ -20,11 +20,11 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import line_printer
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.documents import notes_of, open_document, problem_lines
+from norouter_tui.run.history import LineHistory, history_path
 from norouter_tui.run.meshes import choose
 from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.attachment import Attachment
 from norouter_tui.screen.engine_thread import EngineThread
-from norouter_tui.screen.history import History, history_path
 from norouter_tui.screen.settings import settings_path
 
 _KILL_TIMEOUT = 0.5
@@ -68,7 +68,7 @@ def run_attached(wanted: str | None) -> int:
     _require_terminal()
     attachment = Attachment(anyio.run(choose, wanted))
     note = Text(f"attached to {_mesh_text(attachment.mesh)}, which goes on when you detach")
-    app = NorouterApp(attachment, attachment, [note], History(history_path()), settings_path())
+    app = NorouterApp(attachment, attachment, [note], LineHistory(history_path()), settings_path())
     _run(app)
     if app.error is not None:
         reporter.report(app.error)
@@ -97,7 +97,7 @@ def show(
     Whatever happens, the terminal is restored, and nothing of the mesh is left.
     """
     thread = EngineThread(document, autosave=None if opening == "demo" else Autosave())
-    app = NorouterApp(thread, thread, notes, History(history_path()), settings_path(), opening)
+    app = NorouterApp(thread, thread, notes, LineHistory(history_path()), settings_path(), opening)
     try:
         _run(app)
     finally:

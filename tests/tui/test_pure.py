@@ -14,9 +14,9 @@ from norouter_core.commands.results import Bytes
 from norouter_core.engine.status import HostState
 from norouter_core.engine.tap import LIMIT
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
+from norouter_tui.run.history import LineHistory
 from norouter_tui.screen.copying import copy_lines
 from norouter_tui.screen.dialogs.tap import Direction
-from norouter_tui.screen.history import History
 from norouter_tui.screen.settings import ScreenSettings, load_settings
 from norouter_tui.screen.terminal import InputParser
 from norouter_tui.screen.views.manifest import merge_diff
@@ -92,16 +92,16 @@ def test_a_diff_is_merged_into_the_text_it_leads_to() -> None:
 
 def test_history_is_walked_by_what_was_typed(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "history"
-    history = History(file)
+    history = LineHistory(file)
     for line in ("hosts", "port add web 80", "hosts", "hosts"):
         history.add(line)
     assert history.step(-1, "port") == "port add web 80"
     assert history.step(-1, "port add web 80") is None
     assert history.step(1, "x") == "port"
-    again = History(file)
+    again = LineHistory(file)
     assert [again.step(-1, "") for _ in range(4)] == ["hosts", "port add web 80", "hosts", None]
     assert file.stat().st_mode & 0o777 == 0o600
-    assert History(tmp_path).step(-1, "") is None  # a folder is no file
+    assert LineHistory(tmp_path).step(-1, "") is None  # a folder is no file
 
 
 def test_settings_are_read_and_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from norouter_core.commands.results import Completion, Failure
-from norouter_tui.screen.history import History
+from norouter_tui.run.history import LineHistory
 from norouter_tui.screen.messages import RunLine
 from norouter_tui.screen.widgets.cells import escape_line, fit
 from norouter_tui.screen.widgets.filterbar import MAX_INPUT
@@ -79,7 +79,7 @@ class CommandLine(Vertical):
     ]
 
     def __init__(
-        self, complete: Complete, history: History, leave: Callable[[], None], **more: Any
+        self, complete: Complete, history: LineHistory, leave: Callable[[], None], **more: Any
     ) -> None:
         super().__init__(**more)
         self._leave = leave

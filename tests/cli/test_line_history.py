@@ -1,4 +1,4 @@
-"""The history file."""
+"""The file of the lines that were typed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from prompt_toolkit.history import History, InMemoryHistory
 
-from norouter_tui.repl import history as module
-from norouter_tui.repl.history import history_path, open_history
+from norouter_tui.run.history import history_path, open_history
 
 
 def loaded(history: History) -> list[str]:
@@ -33,13 +32,12 @@ def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_oldest_lines_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 10)
+def test_the_oldest_lines_go(tmp_path: Path) -> None:
     path = tmp_path / "repl-history"
     history = open_history(path)
     for number in range(21):
         history.append_string(f"ping host{number}")
-    assert loaded(open_history(path)) == [f"ping host{n}" for n in range(20, 10, -1)]
+    assert loaded(open_history(path, 10)) == [f"ping host{n}" for n in range(20, 10, -1)]
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(tmp_path) == ["repl-history"]
 
