@@ -1,10 +1,11 @@
-"""What a session tells, as plain JSON values and back."""
+"""The messages of a control socket: JSON lines, and the values in them."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Mapping
@@ -26,14 +27,14 @@ Json = dict[str, Any]
 
 
 class DecodeError(NorouterError, ValueError):
-    """A JSON value of another shape than it should have; the message says where."""
+    """A JSON value that does not have the expected shape; the message says where."""
 
 
-# -- the values that lines carry ---------------------------------------------------------------
+# -- the values in the messages ------------------------------------------------------------------
 
 
 def output_to_json(output: Output) -> Json:
-    """An output under its kind: `{"table": {...}}`, say; bytes in base64."""
+    """Return an output under its kind: `{"table": {...}}`, say; bytes in base64."""
     if isinstance(output, Bytes):
         return {
             "bytes": {
@@ -49,15 +50,15 @@ def output_from_json(value: object) -> Output:
     """The reverse of `output_to_json`.
 
     Raises:
-        DecodeError: it is none.
+        DecodeError: It is malformed.
     """
     if not isinstance(value, dict) or len(value) != 1:
-        raise DecodeError("an output that is not one object under its kind")
+        raise DecodeError("an output is not an object with one key")
     ((kind, content),) = value.items()
     if kind == "bytes":
         return _bytes(content)
     if kind not in _OUTPUTS:
-        raise DecodeError(f"an output of the unknown kind {kind!r}")
+        raise DecodeError(f"unknown kind of output: {kind!r}")
     output: Output = from_json(_OUTPUTS[kind], content)
     return output
 
@@ -77,33 +78,36 @@ def _bytes(value: object) -> Bytes:
 
 
 def outcome_from_json(value: object) -> Outcome:
-    """Raises:
-    DecodeError: it is none.
+    """
+    Raises:
+        DecodeError: It is malformed.
     """
     return from_json(Outcome, value)
 
 
 def summary_from_json(value: object) -> Summary:
-    """Raises:
-    DecodeError: it is none.
+    """
+    Raises:
+        DecodeError: It is malformed.
     """
     return from_json(Summary, value)
 
 
 def completions_from_json(value: object) -> tuple[Completion, ...]:
-    """Raises:
-    DecodeError: it is none.
+    """
+    Raises:
+        DecodeError: It is malformed.
     """
     if not isinstance(value, list):
-        raise DecodeError("completions that are no list")
+        raise DecodeError("the completions are not a list")
     return tuple(from_json(Completion, item) for item in value)
 
 
 def event_from_json(value: object) -> Event | None:
-    """The reverse of `Event.to_json`; None for one that this version does not know.
+    """The reverse of `Event.to_json`; returns None for an event that this version does not know.
 
     Raises:
-        DecodeError: it is none.
+        DecodeError: It is malformed.
     """
     if not isinstance(value, dict) or not isinstance(value.get("event"), str):
         raise DecodeError("an event without its kind")
@@ -120,8 +124,9 @@ def _events() -> dict[str, type[Event]]:
 
 
 def preview_from_json(value: object) -> Preview:
-    """Raises:
-    DecodeError: it is none.
+    """
+    Raises:
+        DecodeError: It is malformed.
     """
     return from_json(Preview, value)
 
@@ -200,11 +205,73 @@ class _SnapshotData:
     spec: MeshSpec | None = None
 
 
+# -- lines -------------------------------------------------------------------------------------
+
+MAX_LINE = 1 << 20
+"""Bytes in the line of a request, including its newline."""
+MAX_ANSWER = 16 << 20
+"""Bytes in a line of the server; a table of 16,000 streams has about five million."""
+
+
+class LineTooLong(NorouterError, ValueError):
+    """A line over the limit. Where the next one begins is unknown."""
+
+
+class LineBuffer:
+    """Cuts bytes into lines."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+        self._searched = 0
+
+    def feed(self, data: bytes) -> None:
+        self._data += data
+
+    def next(self) -> bytes | None:
+        """Return the next whole line without its newline; None until there is one.
+
+        Raises:
+            LineTooLong: It has more bytes than the limit.
+        """
+        at = self._data.find(b"\n", self._searched)
+        if (len(self._data) if at < 0 else at + 1) > self._limit:
+            raise LineTooLong(f"a line of more than {self._limit} bytes")
+        if at < 0:
+            self._searched = len(self._data)
+            return None
+        line = bytes(self._data[:at])
+        del self._data[: at + 1]
+        self._searched = 0
+        return line
+
+
+def encode(value: Any) -> bytes:
+    """Return a value as one line of ASCII, which no terminal or log can misread."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> Json:
+    """Return the object in a line.
+
+    Raises:
+        DecodeError: It is not a JSON object.
+    """
+    try:
+        value = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        # UnicodeDecodeError is a ValueError, as is the error for a number with too many digits.
+        raise DecodeError(f"not JSON: {str(error) or 'nested too deeply'}"[:200]) from None
+    if not isinstance(value, dict):
+        raise DecodeError("not a JSON object")
+    return value
+
+
 # -- dataclasses in general --------------------------------------------------------------------
 
 
 def to_json(value: Any) -> Any:
-    """A value made of dataclasses, mappings, sequences and plain values, as JSON values."""
+    """Return a value made of dataclasses, mappings, sequences and plain values as JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: to_json(getattr(value, each.name)) for each in _fields(type(value))}
     if isinstance(value, StrEnum):
@@ -217,11 +284,13 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], value: object) -> T:
-    """The dataclass of that kind. What it does not know is left out, what is not there has its
-    default: so versions that differ a little understand each other.
+    """Return the dataclass of that kind.
+
+    Unknown keys are ignored and missing ones have their defaults, so that versions that differ a
+    little understand each other.
 
     Raises:
-        DecodeError: a value is of another type, or one without a default is missing.
+        DecodeError: A value is of another type, or one without a default is missing.
     """
     result: T = _dataclass(kind, value, kind.__name__)
     return result
@@ -229,7 +298,7 @@ def from_json(kind: type[T], value: object) -> T:
 
 def _dataclass(kind: type, value: object, where: str) -> Any:
     if not isinstance(value, dict):
-        raise DecodeError(f"{where} is no object")
+        raise DecodeError(f"{where} is not an object")
     hints = _hints(kind)
     known = {
         each.name: _checked(hints[each.name], value[each.name], f"{where}.{each.name}")
@@ -243,7 +312,7 @@ def _dataclass(kind: type, value: object, where: str) -> Any:
 
 
 def _checked(hint: Any, value: Any, where: str) -> Any:
-    """The value as one of that type."""
+    """Return the value as one of that type."""
     if hint is Any:
         return value
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
@@ -251,11 +320,11 @@ def _checked(hint: Any, value: Any, where: str) -> Any:
         return _one_of(inner, value, where)
     if origin is tuple:
         if not isinstance(value, list):
-            raise DecodeError(f"{where} is no list")
+            raise DecodeError(f"{where} is not a list")
         return tuple(_checked(inner[0], each, f"{where}[]") for each in value)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
-            raise DecodeError(f"{where} is no object")
+            raise DecodeError(f"{where} is not an object")
         return {key: _checked(inner[1], each, f"{where}.{key}") for key, each in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _dataclass(hint, value, where)
@@ -277,10 +346,10 @@ def _plain(kind: type, value: Any, where: str) -> Any:
         try:
             return kind(value)
         except ValueError:
-            raise DecodeError(f"{where} is none of {kind.__name__}") from None
+            raise DecodeError(f"{where} is not a {kind.__name__}") from None
     if kind is float and type(value) is int and abs(value) < 2**1000:
         return float(value)
-    # `bool` is an `int` in Python, and a mistake here.
+    # A `bool` is an `int` in Python; here it is a mistake.
     if type(value) is not kind:
         raise DecodeError(f"{where} is not of type {kind.__name__}")
     return value

@@ -1,4 +1,4 @@
-"""One client of a control socket: what it asks, and what it has not taken yet."""
+"""One client of a control socket: what it asks for, and what it has yet to read."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ import socket
 from typing import Any, Protocol, cast
 
 from norouter_core.control import requests
-from norouter_core.control.codec import DecodeError, Json
-from norouter_core.control.lines import (
+from norouter_core.control.access import is_own, peer_uid
+from norouter_core.control.codec import (
     MAX_ANSWER,
     MAX_LINE,
+    DecodeError,
+    Json,
     LineBuffer,
     LineTooLong,
     decode,
     encode,
 )
-from norouter_core.control.peers import is_own, peer_uid
 from norouter_core.control.requests import CancelRequest, Id, Request
 
 MAX_WAITING = 32 << 20
-"""Bytes that a client has not taken: it is dropped then."""
-PATIENCE = 30.0
-"""Seconds that a client may leave more than `_ENOUGH` of what it was sent: then it is dropped."""
+"""Bytes that a client has yet to read when it is dropped."""
+STALL_TIMEOUT = 30.0
+"""Seconds after which a client is dropped that leaves more than `_ENOUGH` unread."""
 _ENOUGH = 1 << 20
-"""Bytes that wait for a client when events begin to wait in their own bounded queue."""
-_LINES = 32
-"""Requests that are read before the rest of the loop has its turn."""
+"""Bytes that wait for a client when events start to wait in their own bounded queue."""
+_MAX_LINES = 32
+"""How many requests are read before the rest of the loop gets its turn."""
 MAX_FAULTS = 50
-"""Requests without sense, after which a client is not listened to any more."""
-_LOOK = 1.0
-"""Seconds between two looks whether a client that sends no more is still there."""
+"""How many malformed requests end the connection."""
+_CHECK_INTERVAL = 1.0
+"""Seconds between two checks whether a client that sends no more is still there."""
 
 
 class Server(Protocol):
@@ -40,31 +41,32 @@ class Server(Protocol):
 
     @property
     def hello(self) -> Json:
-        """What a client is told first."""
+        """The first message to a client."""
         ...
 
     def joined(self, connection: ClientConnection) -> bool:
-        """A client has come, to leave later; False if there are too many."""
+        """Note a new client. Return False if there are too many."""
         ...
 
     def left(self, connection: ClientConnection) -> None:
-        """A client has gone."""
+        """Note that a client has gone."""
         ...
 
     def begin(self, connection: ClientConnection, request: Request) -> str:
-        """Begins with a request; why not, or nothing."""
+        """Begin a request. Return why that is not possible; empty if it is."""
         ...
 
     def cancel(self, connection: ClientConnection, number: Id) -> None:
-        """Ends a request, if it is open."""
+        """End a request, if it is open."""
         ...
 
 
 class ClientConnection(asyncio.Protocol):
-    """A client, from its coming to its end."""
+    """The connection of a client, from beginning to end."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, stall_timeout: float = STALL_TIMEOUT) -> None:
         self._server = server
+        self._stall_timeout = stall_timeout
         self._transport: asyncio.Transport
         self._lines = LineBuffer(MAX_LINE)
         self._waiting: list[bytes] = []
@@ -73,7 +75,7 @@ class ClientConnection(asyncio.Protocol):
         self._open = 0
         self._ending = False
         self._reading = False
-        self._asked_all = False
+        self._sends_no_more = False
         self._stalled: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._room = asyncio.Event()
@@ -86,9 +88,9 @@ class ClientConnection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=_ENOUGH)
         room = self._server.joined(self)
         if not is_own(_peer(self._fileno)):
-            self._part("this engine belongs to another user")
+            self._reject("this mesh belongs to another user")
         elif not room:
-            self._part("too many clients")
+            self._reject("too many clients")
         else:
             self.put({"hello": self._server.hello})
 
@@ -98,10 +100,10 @@ class ClientConnection(asyncio.Protocol):
             self._read()
 
     def eof_received(self) -> bool:
-        """It asks for nothing more; what it has asked for is still answered."""
-        self._asked_all = True
+        """Answer what the client asked for, although it sends no more."""
+        self._sends_no_more = True
         self._close_if_done()
-        self._look()
+        self._check_alive()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -111,7 +113,7 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._room.clear()
-        self._stalled = self._loop.call_later(PATIENCE, self.abort)
+        self._stalled = self._loop.call_later(self._stall_timeout, self.abort)
 
     def resume_writing(self) -> None:
         self._room.set()
@@ -122,15 +124,15 @@ class ClientConnection(asyncio.Protocol):
     # -- reading ---------------------------------------------------------------------------
 
     def _read(self) -> None:
-        """Reads some lines, and the others in the loop's next turn."""
+        """Read some lines, and the rest in the next turn of the loop."""
         self._reading = False
-        for _ in range(_LINES):
+        for _ in range(_MAX_LINES):
             if self._ending:
                 return
             try:
                 line = self._lines.next()
             except LineTooLong as error:
-                self._part(str(error))
+                self._reject(str(error))
                 return
             if line is None:
                 self._transport.resume_reading()
@@ -160,17 +162,17 @@ class ClientConnection(asyncio.Protocol):
     def _fault(self, number: Id | None, message: str) -> None:
         self._faults += 1
         if self._faults >= MAX_FAULTS:
-            self._part("too many requests without sense")
+            self._reject("too many malformed requests")
         else:
             self.put_error(number, message)
 
     # -- writing ---------------------------------------------------------------------------
 
     def put(self, value: Any) -> None:
-        """Sends a line, without waiting: a client that leaves too many of them is dropped.
+        """Send a line without waiting. A client that leaves too much unread is dropped.
 
         Raises:
-            DecodeError: the line is too long for any client.
+            DecodeError: The line is too long for any client.
         """
         if self._ending:
             return
@@ -185,25 +187,25 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
 
     def put_error(self, number: Id | None, message: str) -> None:
-        """Tells why a request is not done."""
+        """Send why a request failed."""
         about = {} if number is None else {"id": number}
         self.put({**about, "error": {"message": message}})
 
     @property
     def has_room(self) -> bool:
-        """Whether the client has taken most of what it was sent."""
+        """Whether the client has read most of what it was sent."""
         return self._room.is_set() and self._size < _ENOUGH
 
     async def room(self) -> None:
-        """Returns when the client has taken most of what it was sent."""
+        """Wait until the client has read most of what it was sent."""
         await self._room.wait()
 
     def request_begun(self) -> None:
-        """A request is open."""
+        """Note that a request is open."""
         self._open += 1
 
     def request_ended(self) -> None:
-        """A request has been answered."""
+        """Note that a request has been answered."""
         self._open -= 1
         self._close_if_done()
 
@@ -215,26 +217,26 @@ class ClientConnection(asyncio.Protocol):
     # -- the end ---------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Ends the client once it has taken what was written."""
+        """End the connection once the client has read everything."""
         if not self._ending:
             self._ending = True
             self._flush()
             self._transport.close()
 
     def abort(self) -> None:
-        """Ends the client now."""
+        """End the connection now."""
         self._ending = True
         self._transport.abort()
 
-    def _part(self, message: str) -> None:
+    def _reject(self, message: str) -> None:
         self.put_error(None, message)
         self.close()
 
     def _close_if_done(self) -> None:
-        if self._asked_all and not self._open and not self._reading:
+        if self._sends_no_more and not self._open and not self._reading:
             self.close()
 
-    def _look(self) -> None:
+    def _check_alive(self) -> None:
         """Whether a client that sends no more has closed its socket, which no read tells of."""
         if self._ending:
             return
@@ -243,7 +245,7 @@ class ClientConnection(asyncio.Protocol):
         if any(event & select.POLLHUP for _, event in poll.poll(0)):
             self.abort()
         else:
-            self._loop.call_later(_LOOK, self._look)
+            self._loop.call_later(_CHECK_INTERVAL, self._check_alive)
 
     @property
     def _fileno(self) -> int:
@@ -252,6 +254,6 @@ class ClientConnection(asyncio.Protocol):
 
 
 def _peer(fileno: int) -> int | None:
-    # A loop's own idea of a socket need not be able to tell.
+    # uvloop has a socket class of its own, which cannot tell.
     with socket.socket(fileno=os.dup(fileno)) as sock:
         return peer_uid(sock)

@@ -1,4 +1,4 @@
-"""Which engines of this user's run: found by their sockets, asked whether they still live."""
+"""Which meshes of this user are running: found by their sockets, and asked for a summary."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from norouter_core.control.access import SUFFIX, not_private, socket_directories
 from norouter_core.control.remote import ControlLost, RemoteClient, SessionHello
-from norouter_core.control.socket_paths import SUFFIX, folders, not_private
 from norouter_core.session.client import Summary
 
-_PATIENCE = 1.0
-"""Seconds for an engine to answer."""
+ANSWER_TIMEOUT = 1.0
+"""Seconds for a mesh to answer."""
 _NEW = 60.0
-"""Seconds for which a socket that nobody listens at may be one that is being made."""
+"""Seconds for which a socket without a listener can be one that is being made."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningMesh:
-    """One that runs. `trouble` says why it could not be asked; then `name` is the socket's own, and
-    `summary` is missing."""
+    """A running mesh. If it could not be asked, `trouble` says why and there is no `summary`."""
 
     pid: int
     name: str
@@ -35,15 +34,15 @@ class RunningMesh:
     trouble: str = ""
 
 
-async def discover() -> list[RunningMesh]:
-    """The engines that this user runs, the oldest first."""
+async def discover(answer_timeout: float = ANSWER_TIMEOUT) -> list[RunningMesh]:
+    """Return the meshes that this user runs, the oldest first."""
     await sweep()
-    found = await asyncio.gather(*(_ask(path, pid) for path, pid in _sockets()))
+    found = await asyncio.gather(*(_ask(path, pid, answer_timeout) for path, pid in _sockets()))
     return sorted((each for each in found if each), key=lambda each: (each.started, each.pid))
 
 
 async def sweep() -> None:
-    """Takes away the sockets of engines that are no more."""
+    """Remove the sockets of meshes that have ended."""
     for path, pid in _sockets():
         if not _runs(pid) or _is_old(path):
             if await asyncio.to_thread(_is_deserted, path):
@@ -52,39 +51,39 @@ async def sweep() -> None:
 
 
 def _sockets() -> Iterator[tuple[Path, int]]:
-    for folder in folders():
-        if not_private(folder):
+    for directory in socket_directories():
+        if not_private(directory):
             continue
-        for path in sorted(folder.glob(f"*{SUFFIX}")):
+        for path in sorted(directory.glob(f"*{SUFFIX}")):
             pid = path.name.removesuffix(SUFFIX).partition("-")[0]
             if pid.isdecimal() and len(pid) < 10:
                 yield path, int(pid)
 
 
-async def _ask(path: Path, pid: int) -> RunningMesh | None:
+async def _ask(path: Path, pid: int, seconds: float) -> RunningMesh | None:
     name = path.name.removesuffix(SUFFIX).partition("-")[2] or "mesh"
     try:
-        async with RemoteClient(path, _PATIENCE) as client, asyncio.timeout(_PATIENCE):
-            said: SessionHello = client.hello
+        async with RemoteClient(path, seconds) as client, asyncio.timeout(seconds):
+            hello: SessionHello = client.hello
             summary = await client.summary()
     except (ControlLost, TimeoutError) as error:
         if await asyncio.to_thread(_is_deserted, path):
             return None
         return RunningMesh(pid, name, path, trouble=str(error) or "it does not answer")
-    manifest = summary.document.path or said.manifest
-    return RunningMesh(said.pid, said.name, path, manifest, said.started, summary)
+    manifest = summary.document.path or hello.manifest
+    return RunningMesh(hello.pid, hello.name, path, manifest, hello.started, summary)
 
 
 def _is_deserted(path: Path) -> bool:
-    """Whether nobody listens at a socket, or it is gone."""
+    """Return whether nobody listens at a socket, or it is gone."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_PATIENCE)
+        sock.settimeout(ANSWER_TIMEOUT)
         try:
             sock.connect(os.fspath(path))
         except (ConnectionRefusedError, FileNotFoundError):
             return True
         except OSError:
-            return False  # it has no room for another client, say
+            return False  # it may have no room for another client
     return False
 
 

@@ -1,4 +1,4 @@
-"""A session behind a control socket, as a client: what `norouter ctl` and `attach` hold."""
+"""The client of a mesh in another process, through its control socket."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from anyio.abc import TaskGroup
 from norouter_core.commands.call import Call
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.control import codec
-from norouter_core.control.codec import DecodeError, Json
-from norouter_core.control.lines import MAX_ANSWER, MAX_LINE, decode, encode
-from norouter_core.control.peers import is_own, peer_uid
+from norouter_core.control.access import is_own, peer_uid
+from norouter_core.control.codec import MAX_ANSWER, MAX_LINE, DecodeError, Json, decode, encode
 from norouter_core.engine.events import Event
 from norouter_core.errors import NorouterError
 from norouter_core.mailbox import Mailbox
@@ -29,20 +28,22 @@ from norouter_core.session.client import INTERVAL, Preview, Snapshot, Summary
 T = TypeVar("T")
 Take = Callable[[Json, asyncio.Future[Any]], None]
 
-PATIENCE = 3.0
-"""Seconds for the engine to say hello."""
+HELLO_TIMEOUT = 3.0
+"""Seconds for the other process to send its hello."""
 MAX_EVENTS = 4096
-"""Events that wait for a slow reader; the oldest go then."""
+"""How many events wait for a slow reader."""
 
 
 class ControlLost(NorouterError):
-    """There is no connection to the engine (any more); the message tells why."""
+    """There is no connection, or it has ended; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionHello:
-    """What an engine says of itself. `manifest` is an absolute path or empty; `started` in seconds
-    since the epoch."""
+    """How a mesh introduces itself.
+
+    `manifest` is an absolute path or empty; `started` is in seconds since the epoch.
+    """
 
     protocol: int
     pid: int
@@ -54,16 +55,18 @@ class SessionHello:
 class RemoteClient:
     """Implements `norouter_core.session.client.Client`; an async context manager.
 
+    Once the other process has ended, `run`, `preview` and `apply` return a failure, and `events`
+    and `snapshots` end.
+
     Raises:
-        ControlLost: on entering: nobody answers there. By `summary` and `complete`, when the engine
-            has gone; `run` tells it as a failure, and `events` end.
+        ControlLost: On entering, nobody answers. By the other methods, the process has ended.
     """
 
     hello: SessionHello
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, hello_timeout: float = HELLO_TIMEOUT) -> None:
         self._path = path
-        self._patience = patience
+        self._hello_timeout = hello_timeout
         self._numbers = itertools.count(1)
         self._open: dict[int, Callable[[Json], None]] = {}
         self._lost = ""
@@ -73,13 +76,13 @@ class RemoteClient:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._hello_timeout):
                 self._reader, self._writer = await asyncio.open_unix_connection(
                     os.fspath(self._path), limit=MAX_ANSWER
                 )
-                self.hello = await self._greeted()
+                self.hello = await self._read_hello()
         except TimeoutError:
-            raise ControlLost(f"nothing was said within {self._patience:g} s") from None
+            raise ControlLost(f"no hello within {self._hello_timeout:g} s") from None
         except OSError as error:
             raise ControlLost(f"{self._path}: {error.strerror or error}") from None
         self._tasks = anyio.create_task_group()
@@ -98,18 +101,18 @@ class RemoteClient:
         await self._tasks.__aexit__(None, None, None)
         await self._hang_up()
 
-    async def _greeted(self) -> SessionHello:
+    async def _read_hello(self) -> SessionHello:
         try:
             sock = self._writer.get_extra_info("socket")
             if not is_own(peer_uid(sock)):
                 raise ControlLost("that socket belongs to another user")
-            said = decode(await self._reader.readuntil(b"\n"))
-            if "error" in said:
-                raise ControlLost(_message(said["error"]))
-            return codec.from_json(SessionHello, said.get("hello"))
+            hello = decode(await self._reader.readuntil(b"\n"))
+            if "error" in hello:
+                raise ControlLost(_message(hello["error"]))
+            return codec.from_json(SessionHello, hello.get("hello"))
         except (DecodeError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             await self._hang_up()
-            raise ControlLost(f"that is no engine of norouter's: {error}") from None
+            raise ControlLost(f"not the socket of a mesh: {error}") from None
         except BaseException:
             await self._hang_up()
             raise
@@ -119,7 +122,7 @@ class RemoteClient:
         try:
             await self._writer.wait_closed()
         except OSError:
-            pass  # it was closed at the other side already
+            pass  # the other side had closed it
 
     # -- as a client -------------------------------------------------------------------------
 
@@ -225,21 +228,21 @@ class RemoteClient:
         return found
 
     async def _ask(self, request: Json, take: Take) -> Any:
-        """Sends a request and waits until it is answered.
+        """Send a request and wait for the answer.
 
         Raises:
-            ControlLost: the engine has gone, or refuses.
+            ControlLost: The other process has ended, or refuses.
         """
         number, done = self._begin(request, take)
         try:
             return await done
         except DecodeError as error:
-            raise ControlLost(f"an answer that makes no sense: {error}") from None
+            raise ControlLost(f"malformed answer: {error}") from None
         finally:
             self._end(number, done)
 
     def _begin(self, request: Json, take: Take) -> tuple[int, asyncio.Future[Any]]:
-        """Sends a request; `take` is given each answer, and resolves the future with the last."""
+        """Send a request. `take` gets each answer, and resolves the future with the last."""
         if self._lost:
             raise ControlLost(self._lost)
         number = next(self._numbers)
@@ -263,24 +266,24 @@ class RemoteClient:
         return number, done
 
     def _end(self, number: int, done: asyncio.Future[Any]) -> None:
-        """Wants no more answers; ends the request, if it has not ended."""
+        """Take no more answers, and end the request if it is open."""
         del self._open[number]
         if done.cancelled() or not done.done():
             done.cancel()
             if not self._lost:
                 self._writer.write(encode({"cancel": number}))
         else:
-            done.exception()  # has been told, where there was somebody to tell
+            done.exception()  # the waiting caller has seen it
 
     async def _read(self) -> None:
-        why = "the engine has ended"
+        why = "the mesh has ended"
         try:
             while True:
                 self._answered(decode(await self._reader.readuntil(b"\n")))
         except (OSError, asyncio.IncompleteReadError):
             pass
         except (DecodeError, asyncio.LimitOverrunError) as error:
-            why = f"the engine said what makes no sense: {error}"
+            why = f"malformed answer: {error}"
         self._lose(why)
 
     def _answered(self, answer: Json) -> None:
@@ -289,7 +292,7 @@ class RemoteClient:
         if take is not None:
             take(answer)
         elif number is None and "error" in answer:
-            # What precedes the end of the connection.
+            # The connection ends after this.
             self._lose(_message(answer["error"]))
 
     def _lose(self, why: str) -> None:
@@ -304,4 +307,4 @@ def _lost(error: ControlLost) -> Outcome:
 
 def _message(error: object) -> str:
     message = error.get("message") if isinstance(error, dict) else None
-    return message if isinstance(message, str) else "it refuses, and does not say why"
+    return message if isinstance(message, str) else "it refuses and does not say why"

@@ -1,4 +1,4 @@
-"""A session's control socket: many clients at once, none of whom can hurt it."""
+"""A session's control socket: many clients at once, none of which can harm it."""
 
 from __future__ import annotations
 
@@ -15,44 +15,53 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
+from norouter_core.control.access import NoSocketDirectory, socket_path
 from norouter_core.control.codec import Json
-from norouter_core.control.connection import ClientConnection
+from norouter_core.control.connection import STALL_TIMEOUT, ClientConnection
 from norouter_core.control.discovery import sweep
 from norouter_core.control.requests import Id, Request, RequestRunner
-from norouter_core.control.socket_paths import NoSocketDirectory, socket_path
 from norouter_core.errors import NorouterError
 from norouter_core.session.client import Client
 
 PROTOCOL = 1
 MAX_CLIENTS = 64
-_LAST_WORDS = 1.0
-"""Seconds for clients to take their last answers at the end."""
+CLOSE_TIMEOUT = 1.0
 
 
 class ListenError(NorouterError):
-    """There is no control socket; the message tells why, and what to do."""
+    """There is no control socket; the message says why and what to do."""
 
 
 class ControlServer:
-    """Serves a session on a Unix socket that its own user alone can reach (docs/control.md).
+    """Serves a session on a Unix socket that only its user can reach (docs/control.md).
 
-    An async context manager, within that of its session; the socket is gone when it is left.
+    An async context manager, inside that of its session. It removes the socket when it is left.
 
     Args:
-        client: the session.
-        manifest: the path of its file; empty for none.
-        quits: called when a client's command has ended the session.
+        client: The session.
+        manifest: The path of its file; empty for none.
+        on_quit: Called when the command of a client has ended the session.
+        stall_timeout: Seconds after which a client that does not read is dropped.
+        close_timeout: Seconds for clients to read their last answers at the end.
     """
 
     def __init__(
-        self, client: Client, *, manifest: str = "", quits: Callable[[], None] = lambda: None
+        self,
+        client: Client,
+        *,
+        manifest: str = "",
+        on_quit: Callable[[], None] = lambda: None,
+        stall_timeout: float = STALL_TIMEOUT,
+        close_timeout: float = CLOSE_TIMEOUT,
     ) -> None:
         self.path = Path()
         """Of the socket."""
         self._client = client
-        self._quits = quits
+        self._stall_timeout = stall_timeout
+        self._close_timeout = close_timeout
+        self._on_quit = on_quit
         self._tasks: TaskGroup
-        self._serving: RequestRunner
+        self._requests: RequestRunner
         self._manifest = manifest
         self._started = time.time()
         self._server: asyncio.Server
@@ -63,16 +72,18 @@ class ControlServer:
     async def __aenter__(self) -> Self:
         """
         Raises:
-            ListenError: as it says.
+            ListenError: There is no control socket.
         """
         sock = await self._listening()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._serving = RequestRunner(self._client, self._tasks, self._quits)
+        self._requests = RequestRunner(self._client, self._tasks, self._on_quit)
         loop = asyncio.get_running_loop()
-        # Shielded: who is cancelled half-way in would leave the group open, and the name behind.
+        # Shielded: cancelled half-way in, this would leave the group open and the socket behind.
         with anyio.CancelScope(shield=True):
-            self._server = await loop.create_unix_server(lambda: ClientConnection(self), sock=sock)
+            self._server = await loop.create_unix_server(
+                lambda: ClientConnection(self, self._stall_timeout), sock=sock
+            )
         return self
 
     async def __aexit__(
@@ -81,7 +92,7 @@ class ControlServer:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        # First the name: from now on nobody finds it any more.
+        # First the name, so that nobody finds it from now on.
         with suppress(OSError):
             self.path.unlink()
         self._server.close()
@@ -90,7 +101,7 @@ class ControlServer:
             for part in (ClientConnection.close, ClientConnection.abort):
                 for connection in list(self._connections):
                     part(connection)
-                with anyio.move_on_after(_LAST_WORDS):
+                with anyio.move_on_after(self._close_timeout):
                     while self._connections:
                         self._idle.clear()
                         await self._idle.wait()
@@ -105,7 +116,7 @@ class ControlServer:
         try:
             self.path = socket_path(self.name)
             with suppress(FileNotFoundError):
-                # Of this process's number, and not its own: a process that is no more left it.
+                # A process that had the same id, and has ended, left it.
                 self.path.unlink()
             sock.bind(os.fspath(self.path))
             self.path.chmod(0o600)
@@ -121,12 +132,12 @@ class ControlServer:
 
     @property
     def name(self) -> str:
-        """What the engine is called by: its file's name without what follows the last dot."""
+        """The name of the mesh: that of its file, without the suffix."""
         return Path(self._manifest).stem or "mesh"
 
     @property
     def hello(self) -> Json:
-        """What every client is told first."""
+        """The first message to every client."""
         return {
             "protocol": PROTOCOL,
             "pid": os.getpid(),
@@ -138,20 +149,20 @@ class ControlServer:
     # -- from the connections ----------------------------------------------------------------
 
     def joined(self, connection: ClientConnection) -> bool:
-        """A client has come; False if there are too many."""
+        """Note a new client. Return False if there are too many."""
         self._connections.add(connection)
         return len(self._connections) <= MAX_CLIENTS and not self._closing
 
     def left(self, connection: ClientConnection) -> None:
-        """A client has gone."""
-        self._serving.left(connection)
+        """Note that a client has gone."""
+        self._requests.left(connection)
         self._connections.discard(connection)
         self._idle.set()
 
     def begin(self, connection: ClientConnection, request: Request) -> str:
-        """Begins with a request; why not, or nothing."""
-        return self._serving.begin(connection, request)
+        """Begin a request. Return why that is not possible; empty if it is."""
+        return self._requests.begin(connection, request)
 
     def cancel(self, connection: ClientConnection, number: Id) -> None:
-        """Ends a request, if it is open."""
-        self._serving.cancel(connection, number)
+        """End a request, if it is open."""
+        self._requests.cancel(connection, number)

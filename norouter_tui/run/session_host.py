@@ -38,7 +38,7 @@ async def controlled(session: Session, quits: Callable[[], None], say: Say) -> A
 
     If that is not possible, `say` gets the reason, and the mesh runs without it.
     """
-    server = ControlServer(session, manifest=session.document.path, quits=quits)
+    server = ControlServer(session, manifest=session.document.path, on_quit=quits)
     try:
         await server.__aenter__()
     except ListenError as error:

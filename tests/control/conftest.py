@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.control import socket_paths
+from norouter_core.control import access
 
 
 @pytest.fixture
@@ -23,5 +23,5 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="nr-") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
         short = Path(folder) / f"norouter-{os.geteuid()}"
-        monkeypatch.setattr(socket_paths, "_short", lambda: short)
+        monkeypatch.setattr(access, "_short", lambda: short)
         yield Path(folder)

@@ -23,7 +23,7 @@ from norouter_core.commands.results import (
     Unit,
 )
 from norouter_core.control import codec
-from norouter_core.control.lines import LineBuffer, LineTooLong, decode, encode
+from norouter_core.control.codec import LineBuffer, LineTooLong, decode, encode
 from norouter_core.control.requests import parse_request
 from norouter_core.engine import events
 from norouter_core.engine.status import (

@@ -132,7 +132,7 @@ async def test_every_example_of_every_verb(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(ctl, "RemoteSession", listening)
         async with (
             talk(document=document, folder=tmp_path / "kept") as say,
-            ControlServer(say.session, quits=over.set),
+            ControlServer(say.session, on_quit=over.set),
         ):
             ear = Ear(say.session)
             async with seat(cast(Client, ear)) as at:

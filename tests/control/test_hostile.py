@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from norouter_core.control import RemoteClient, connection, lines, requests, server
+from norouter_core.control import RemoteClient, codec, connection, requests, server
 from norouter_core.control.connection import MAX_FAULTS
 from norouter_core.control.requests import MAX_REQUESTS
 from norouter_core.control.server import MAX_CLIENTS
@@ -83,12 +83,12 @@ async def test_what_they_are_told_before_the_end() -> None:
         raw.send(b"?\n" * MAX_FAULTS)
         answers = await raw.rest()
         assert len(answers) == MAX_FAULTS
-        assert answers[-1] == {"error": {"message": "too many requests without sense"}}
+        assert answers[-1] == {"error": {"message": "too many malformed requests"}}
 
 
 async def test_a_line_without_an_end() -> None:
     async with served() as server, await Raw.connect(server.path) as raw:
-        raw.send(b"x" * (lines.MAX_LINE + 1))
+        raw.send(b"x" * (codec.MAX_LINE + 1))
         (answer,) = await raw.rest()
         assert "1048576 bytes" in answer["error"]["message"]
 
@@ -97,7 +97,7 @@ async def test_the_longest_line_is_read() -> None:
     async with served() as server, await Raw.connect(server.path) as raw:
         head = b'{"id":1,"run":{"verb":"exec","values":{"host":"web","cmd":["say '
         tail = b'"]}}}\n'
-        raw.send(head + b"x" * (lines.MAX_LINE - len(head) - len(tail)) + tail)
+        raw.send(head + b"x" * (codec.MAX_LINE - len(head) - len(tail)) + tail)
         assert len((await raw.answer())["output"]["lines"]["text"]) > MIB - 100
 
 
@@ -171,12 +171,9 @@ async def _is_dropped(sock: socket.socket) -> bool:
     return await asyncio.to_thread(read)
 
 
-async def test_a_client_that_stops_reading_is_given_up_in_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(connection, "PATIENCE", 0.2)
+async def test_a_client_that_stops_reading_is_given_up_in_time() -> None:
     words = Words()
-    async with served(words) as server:
+    async with served(words, stall_timeout=0.2) as server:
         with blocking(server.path) as deaf:
             deaf.sendall(
                 b'{"id": 1, "run": {"line": "exec web -- flood 3"}}\n'
@@ -316,7 +313,7 @@ def _pieces(data: bytes, chance: random.Random) -> Iterator[bytes]:
 
 
 def test_the_limits_are_those_of_the_manual() -> None:
-    assert (lines.MAX_LINE, connection.MAX_WAITING) == (MIB, 32 * MIB)
+    assert (codec.MAX_LINE, connection.MAX_WAITING) == (MIB, 32 * MIB)
     assert (server.MAX_CLIENTS, requests.MAX_REQUESTS, connection.MAX_FAULTS) == (64, 32, 50)
-    assert connection.PATIENCE == 30
-    assert json.loads(lines.encode({})) == {}
+    assert connection.STALL_TIMEOUT == 30
+    assert json.loads(codec.encode({})) == {}

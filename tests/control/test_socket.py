@@ -133,7 +133,7 @@ async def test_faults_of_the_session_are_told_and_cost_that_request_only() -> No
 
 async def test_quit_is_answered_and_then_the_session_is_told() -> None:
     over = asyncio.Event()
-    async with served(quits=over.set) as server:
+    async with served(on_quit=over.set) as server:
         async with RemoteClient(server.path) as client:
             outcome = await client.run(command("quit"), lambda output: None)
             assert outcome.ended
@@ -143,7 +143,7 @@ async def test_quit_is_answered_and_then_the_session_is_told() -> None:
 
 async def test_what_is_answered_last_is_taken_before_the_end() -> None:
     over = asyncio.Event()
-    async with served(quits=over.set) as server:
+    async with served(on_quit=over.set, close_timeout=15) as server:
         raw = await Raw.connect(server.path)
         raw.ask(id=1, run="flood 5")
         raw.ask(id=2, run="quit")
