@@ -79,7 +79,7 @@ def _breaks(error: Exception) -> Any:
     return broken
 
 
-FAULTS = {"plan": supervisor, "diagnose": supervisor, "run": HostListeners}
+FAULTS = {"plan_start": supervisor, "diagnose": supervisor, "run": HostListeners}
 
 
 @pytest.mark.parametrize("name", FAULTS)

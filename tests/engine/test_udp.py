@@ -106,7 +106,7 @@ async def test_an_agent_that_knows_no_udp_is_not_asked() -> None:
             listeners = {x.on_host: x for x in made.listeners("web")}
             assert listeners["hub"].state is ListenerState.BOUND
             assert listeners["old"].state is ListenerState.FAILED
-            assert "knows no UDP" in listeners["old"].note
+            assert "has no UDP" in listeners["old"].note
 
 
 async def test_a_port_of_an_agent_that_knows_no_udp_is_refused() -> None:
@@ -114,5 +114,5 @@ async def test_a_port_of_an_agent_that_knows_no_udp_is_refused() -> None:
     async with mesh(local(), old) as made:
         with UdpPeer(made.address("old", suffix=UDP)) as client:
             client.send(b"hello?")
-            await made.log_says("knows no UDP")
+            await made.log_says("has no UDP")
             await eventually(lambda: not made.streams, "the stream ends")
