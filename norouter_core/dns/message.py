@@ -1,5 +1,5 @@
-"""DNS messages: what a query may be, and how answers are made. No I/O, and nothing here raises
-on any bytes."""
+"""DNS messages: which queries are valid, and how answers are built. No I/O, and no input makes a
+function raise."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from norouter_core.dns.zone import record
 
 HEADER = 12
 TTL = 30
-"""Seconds that an answer of ours may be kept; a mesh changes live, so not for long."""
+"""Seconds that our answers may be cached; not for long, as a mesh changes live."""
 _NEGATIVE_TTL = 5
 _MAX_RECORDS = 8
-"""In a query, behind the question: OPT and TSIG or SIG(0) are all that is usual."""
-_LEAST_UDP = 512
-_MOST_UDP = 4096
+"""In a query, after the question: usually OPT, and TSIG or SIG(0)."""
+_MIN_UDP = 512
+_MAX_UDP = 4096
 OUR_UDP = 1232
-"""What we take by UDP without fragments (DNS flag day 2020)."""
+"""What we accept over UDP without fragments (DNS flag day 2020)."""
 _REFUSED_OPCODES = (dns.opcode.NOTIFY, dns.opcode.UPDATE)
 
 _COUNTS = struct.Struct("!HHHHHH")
 
 
 def read_query(wire: bytes) -> Message | bytes | None:
-    """A query with one question of class IN that can be answered; or else the answer that
+    """Return a query with one question of class IN that can be answered; or else the answer that
     refuses it; or None for what gets no answer.
 
-    That is what is too short for a header, and every response: answering one could go on for
-    ever between two servers.
+    Nothing answers what is too short for a header, nor a response: two servers could go on
+    answering each other for ever.
     """
     if len(wire) < HEADER:
         return None
@@ -54,9 +54,9 @@ def read_query(wire: bytes) -> Message | bytes | None:
     if questions != 1 or sum(records) > _MAX_RECORDS or _question_end(wire) is None:
         return _refusal(wire, Rcode.FORMERR)
     try:
-        # keyring=False: a signature is passed on unread; we hold no key that could check it.
+        # keyring=False: forward a signature unread; we have no key to check it.
         query = dns.message.from_wire(wire, keyring=False)
-    except Exception:  # dnspython promises no common class for what bytes can do to it
+    except Exception:  # dnspython promises no common class for its parse errors
         return _refusal(wire, Rcode.FORMERR)
     if query.edns > 0:
         return encode(reply(query, Rcode.BADVERS), query, "udp")
@@ -68,7 +68,7 @@ def read_query(wire: bytes) -> Message | bytes | None:
 
 
 def reply(query: Message, rcode: Rcode = Rcode.NOERROR, note: str = "") -> Message:
-    """An answer without records. `note` tells a person why, where the client takes EDNS
+    """Return an answer without records. If the client supports EDNS, `note` explains it to people
     (RFC 8914)."""
     response = dns.message.make_response(
         query, recursion_available=True, our_payload=OUR_UDP, pad=0
@@ -86,8 +86,8 @@ def reply(query: Message, rcode: Rcode = Rcode.NOERROR, note: str = "") -> Messa
 
 
 def positive(query: Message, records: Sequence[dns.rdata.Rdata], *, ours: bool) -> Message:
-    """An answer of `records`, at least one; `ours`: about the mesh itself, of which we are the
-    authority."""
+    """Return an answer with `records`, at least one; `ours` says that it is about the mesh itself,
+    for which we are the authority."""
     response = reply(query)
     if ours:
         response.flags |= dns.flags.AA
@@ -97,8 +97,8 @@ def positive(query: Message, records: Sequence[dns.rdata.Rdata], *, ours: bool) 
 
 
 def negative(query: Message, rcode: Rcode = Rcode.NOERROR, *, ours: bool) -> Message:
-    """There is no such name (`NXDOMAIN`), or nothing of that type (`NOERROR`), with the SOA that
-    says how long to remember so (RFC 2308)."""
+    """Return the answer that there is no such name (`NXDOMAIN`), or no record of that type
+    (`NOERROR`), with the SOA that says how long to cache it (RFC 2308)."""
     response = reply(query, rcode)
     if ours:
         response.flags |= dns.flags.AA
@@ -110,18 +110,18 @@ def negative(query: Message, rcode: Rcode = Rcode.NOERROR, *, ours: bool) -> Mes
 
 
 def encode(response: Message, query: Message, transport: str) -> bytes:
-    """The bytes of an answer; by `udp` no more than the client takes, with TC where it is cut."""
+    """Return the bytes of an answer; for `udp`, cut to what the client accepts (TC)."""
     limit = _udp_limit(query) if transport == "udp" else 65535
-    # Unshuffled: the order of addresses is their host's order of preference.
+    # Not shuffled: the addresses are in their host's order of preference.
     return response.to_wire(max_size=limit, prefer_truncation=True, want_shuffle=False)
 
 
 def relayed(response: bytes, wire: bytes, query: Message, transport: str) -> bytes | None:
-    """A resolver's answer to `query` (in bytes: `wire`) made fit for the client; None if it is no
-    answer to it.
+    """Return a resolver's answer to `query` (in bytes: `wire`) in a form fit for the client; None
+    if it does not answer that query.
 
-    The question comes back in the client's own letters, whatever the resolver made of them, and
-    what is too long for the client's UDP becomes an empty answer with TC.
+    The question is spelled as the client spelled it, whatever the resolver made of it, and an
+    answer too long for the client's UDP becomes an empty one with TC.
     """
     if len(response) < HEADER or len(response) > 65535 or response[:2] != wire[:2]:
         return None
@@ -129,13 +129,13 @@ def relayed(response: bytes, wire: bytes, query: Message, transport: str) -> byt
     if not flags & dns.flags.QR or dns.opcode.from_flags(flags) != dns.opcode.QUERY:
         return None
     if questions == 0 and flags & 0xF in (Rcode.FORMERR, Rcode.NOTIMP, Rcode.SERVFAIL):
-        return response  # some say these with a bare header
+        return response  # some servers send these with a bare header
     start, end = HEADER, _question_end(response)
     asked_end = _question_end(wire)
     if questions != 1 or end is None or asked_end is None:
         return None
     asked, got = wire[start:asked_end], response[start:end]
-    # Only the name is without case: the last four bytes are type and class.
+    # Only the name is case-insensitive: the last four bytes are type and class.
     if asked[:-4].lower() != got[:-4].lower() or asked[-4:] != got[-4:]:
         return None
     if transport == "udp" and len(response) > _udp_limit(query):
@@ -146,11 +146,11 @@ def relayed(response: bytes, wire: bytes, query: Message, transport: str) -> byt
 
 
 def _udp_limit(query: Message) -> int:
-    return max(_LEAST_UDP, min(query.payload, _MOST_UDP)) if query.edns >= 0 else _LEAST_UDP
+    return max(_MIN_UDP, min(query.payload, _MAX_UDP)) if query.edns >= 0 else _MIN_UDP
 
 
 def _refusal(wire: bytes, rcode: Rcode) -> bytes:
-    """The header of an answer, and the question where there is one that can be told."""
+    """Return the header of an answer, with the question if there is a readable one."""
     number, flags, questions, *_ = _COUNTS.unpack_from(wire)
     flags = dns.flags.QR | dns.flags.RA | (flags & (0x7800 | dns.flags.RD)) | rcode
     end = _question_end(wire) if questions == 1 else None
@@ -159,8 +159,8 @@ def _refusal(wire: bytes, rcode: Rcode) -> bytes:
 
 
 def _question_end(wire: bytes) -> int | None:
-    """Where the first question ends; None if it is cut short, too long, or compressed: there is
-    nothing before it that it could point to."""
+    """Return where the first question ends; None if it is truncated, too long, or compressed:
+    there is nothing before it to point to."""
     at = HEADER
     while at < len(wire) and wire[at]:
         if wire[at] > 63 or at - HEADER > 255:

@@ -17,36 +17,36 @@ from norouter_core.dns import message
 from norouter_core.dns.zone import Zone, record
 from norouter_core.errors import NorouterError
 
-LEARNT_FOR = 600.0
-"""Seconds that an address keeps its way: longer than its answer may be kept, since programs
-hold on to addresses for longer than they should."""
+LEARNED_FOR = 600.0
+"""Seconds that an address stays routed: longer than its answer may be cached, since programs keep
+addresses for longer than they should."""
 _MAX_ADDRESSES = 32
 _HOSTNAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 class LookupFailed(NorouterError):
-    """A name could not be looked up (which is not: there is no such name); its text tells why."""
+    """A name could not be looked up, whether it exists or not; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lookups:
-    """How the rest of the world is asked; given by the engine.
+    """How to ask the rest of the world; provided by the engine.
 
     The awaitables may raise `LookupFailed`, `OSError` or `EOFError`; they are cancelled when the
-    time is up. Nothing else may be raised.
+    time is up. They must raise nothing else.
     """
 
     claimed: Callable[[str, str], str | None]
-    """`(name, host)`: the host that is to resolve a name asked for at `host`, if routes say so
-    (`RouteTable.claims`)."""
+    """`(name, host)`: the host that a route makes resolve a name that was asked for at `host`, if
+    there is one (`RouteTable.claims`)."""
     resolve: Callable[[str, str], Awaitable[Sequence[str]]]
-    """`(via, name)`: its IP literals as that host resolves it; none if there is no such name."""
-    learnt: Callable[[str, str, float], object]
-    """`(address, via, seconds)`: a client was told `address`, which is reached by `via`
+    """`(via, name)`: IP literals of a name, resolved on that host; none if it does not exist."""
+    learn: Callable[[str, str, float], object]
+    """`(address, via, seconds)`: records that a client got `address`, to be reached through `via`
     (`LearnedAddresses.learn`)."""
     forward: Callable[[str, bytes, str], Awaitable[bytes]]
     """`(host, query, transport)`: the answer of a name server of that host, both without the
-    length that TCP puts before them. It may be longer than `udp` takes: it is cut here."""
+    length that TCP puts in front of them. It may be longer than `udp` allows: it is cut here."""
 
 
 class Responder:
@@ -66,7 +66,7 @@ class Responder:
         self._under_way = 0
 
     async def answer(self, query: bytes, host: str, transport: str) -> bytes | None:
-        """The answer to the bytes of a query, without TCP's length; None: say nothing.
+        """Return the answer to a query, without TCP's length; None if it gets no answer.
 
         Args:
             host: the host whose VIP was asked.
@@ -104,7 +104,7 @@ class Responder:
         if via is None:
             return await self._forward(wire, asked, host, transport)
         if question.rdtype in (RdataType.HTTPS, RdataType.SVCB):
-            # Their address hints would be used without ever having been learnt.
+            # Clients would use their address hints, which no route has learned.
             return message.encode(message.negative(asked, ours=False), asked, transport)
         families = _FAMILIES.get(question.rdtype)
         if families is None or not _HOSTNAME.fullmatch(name):
@@ -115,7 +115,7 @@ class Responder:
         response = await self._lookups.forward(host, wire, transport)
         relayed = message.relayed(response, wire, asked, transport)
         if relayed is None:
-            raise LookupFailed("the name server answered something else")
+            raise LookupFailed("the name server answered another question")
         return relayed
 
     async def _resolve(self, asked: Message, name: str, via: str, rdtype: RdataType) -> Message:
@@ -127,7 +127,7 @@ class Responder:
             found = _address(rdtype, address)
             if found is not None and found not in records:
                 records.append(found)
-                self._lookups.learnt(address, via, LEARNT_FOR)
+                self._lookups.learn(address, via, LEARNED_FOR)
         if not records:
             return message.negative(asked, ours=False)
         return message.positive(asked, records, ours=False)
@@ -145,7 +145,7 @@ def _address(rdtype: RdataType, text: str) -> dns.rdata.Rdata | None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        return None  # an agent's word is checked
+        return None  # never trust an agent
     if (address.version == 4) != (rdtype == RdataType.A) or "%" in text:
         return None
     return record(rdtype, str(address))

@@ -1,4 +1,4 @@
-"""What the mesh itself answers for: names to VIPs, and VIPs to names."""
+"""The records of the mesh itself: names to VIPs, and VIPs to names."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Zone:
                 self._pointers.setdefault(dns.reversename.from_address(host.vip), canonical)
 
     def lookup(self, name: dns.name.Name, rdtype: RdataType) -> dns.rdata.Rdata | None:
-        """The one record of `name` for a question of that type; None if there is none of it.
+        """Return the one record of `name` of that type; None if there is none.
 
-        A question for `ANY` gets what there is: one record set is a whole answer (RFC 8482).
+        A question for `ANY` gets whichever exists: one record set is a complete answer (RFC 8482).
         """
         vip = self._vips.get(name)
         if vip is not None and rdtype in (RdataType.A, RdataType.ANY):
@@ -49,10 +49,10 @@ class Zone:
 
 
 def record(rdtype: RdataType, text: str) -> dns.rdata.Rdata:
-    """A record of class IN from its text.
+    """Return a record of class IN from its text.
 
     Raises:
-        dns.exception.DNSException: the text is not one of that type.
+        dns.exception.DNSException: `text` is not a record of that type.
     """
     return dns.rdata.from_text(dns.rdataclass.IN, rdtype, text)
 

@@ -1,4 +1,4 @@
-"""The mesh's DNS: what the answers are made of, asked of the mesh's hosts."""
+"""The mesh's DNS: asks the mesh's hosts for what its answers need."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.table import RouteTable
 
 RESOLV_CONF = "/etc/resolv.conf"
-_MOST_CONF = 16 * 1024
+_MAX_RESOLV_CONF = 16 * 1024
 """Bytes of a `resolv.conf` that are read."""
-_FRESH = 10.0
-"""Seconds that a `resolv.conf` is taken as it was read."""
-_PATIENCE = 2.0
-"""Seconds that one name server has, where there are others."""
-_UDP_PATIENCE = 1.0
-"""Seconds that one has to answer a datagram, before it is asked by TCP."""
+_CACHE_TIME = 10.0
+"""Seconds that the contents of a `resolv.conf` are kept."""
+_SERVER_TIMEOUT = 2.0
+"""Seconds that a name server has to answer if there are others to ask."""
+_UDP_TIMEOUT = 1.0
+"""Seconds that it has to answer a datagram, before it is asked over TCP."""
 _RCODE = 0xF
-_ASK_THE_NEXT = frozenset((2, 4, 5))
-"""SERVFAIL, NOTIMP and REFUSED: what the system's resolver asks its next server for, too."""
+_TRY_NEXT = frozenset((2, 4, 5))
+"""SERVFAIL, NOTIMP and REFUSED: the answers on which a resolver tries its next server."""
 
 _log = logging.getLogger(__name__)
 
 
 class DnsContext(Protocol):
-    """What the service needs of the engine."""
+    """What the DNS service needs of the engine."""
 
     @property
     def routes(self) -> RouteTable: ...
 
     def link(self, host: str) -> Link | None:
-        """A host's link, while it is up."""
+        """Return a host's link, while it is up."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Servers:
-    """A host's name servers, as its `resolv.conf` said over that link."""
+    """A host's name servers, read from its `resolv.conf` over that link."""
 
     link: Link
     until: float
@@ -56,24 +56,24 @@ class _Servers:
 
 
 class DnsService:
-    """Answers for the whole mesh, over whatever carries the queries."""
+    """Answers the queries of the whole mesh, over any transport."""
 
-    def __init__(self, mesh: DnsContext, learnt: LearnedAddresses) -> None:
+    def __init__(self, mesh: DnsContext, learned: LearnedAddresses) -> None:
         self._mesh = mesh
         self._vips: frozenset[str] = frozenset()
         self._servers: dict[str, _Servers] = {}
         self._responder = Responder(
-            Zone(), Lookups(self._claimed, self._resolve, learnt.learn, self._forward)
+            Zone(), Lookups(self._claimed, self._resolve, learned.learn, self._forward)
         )
 
     def serve(self, hosts: Sequence[Host]) -> None:
-        """Answers for these hosts from now on."""
+        """Answer for these hosts from now on."""
         self._responder.zone = Zone(hosts)
         self._vips = frozenset(host.vip for host in hosts)
         self._servers.clear()
 
     async def answer(self, query: bytes, host: str, transport: str) -> bytes | None:
-        """As `Responder.answer`; whatever goes wrong costs this one query and no more."""
+        """Do as `Responder.answer`, but log any exception: it costs this query only."""
         try:
             return await self._responder.answer(query, host, transport)
         except Exception:
@@ -97,20 +97,20 @@ class DnsService:
         link = self._link(host)
         servers = await self._servers_of(host, link)
         if not servers:
-            raise LookupFailed(f"{RESOLV_CONF} of {host} names no name server but the mesh itself")
+            raise LookupFailed(f"{RESOLV_CONF} of {host} names no other name server")
         failures = []
         answer: bytes | None = None
         for server in servers:
             try:
-                async with asyncio.timeout(_PATIENCE if len(servers) > 1 else None):
+                async with asyncio.timeout(_SERVER_TIMEOUT if len(servers) > 1 else None):
                     answer = await ask_name_server(link, server, query)
             except TimeoutError:
-                failures.append(f"{format_address(server)}: no answer within {_PATIENCE:g} s")
+                failures.append(f"{format_address(server)}: no answer within {_SERVER_TIMEOUT:g} s")
                 continue
             except (LookupFailed, OperationError, OSError, EOFError) as error:
                 failures.append(f"{format_address(server)}: {error}")
                 continue
-            if len(answer) > 3 and answer[3] & _RCODE not in _ASK_THE_NEXT:
+            if len(answer) > 3 and answer[3] & _RCODE not in _TRY_NEXT:
                 break
         if answer is None:
             raise LookupFailed("; ".join(failures))
@@ -128,39 +128,39 @@ class DnsService:
         if known is not None and known.link is link and now < known.until:
             return known.servers
         try:
-            text = await link.read(RESOLV_CONF, _MOST_CONF)
+            text = await link.read(RESOLV_CONF, _MAX_RESOLV_CONF)
         except OperationError as error:
             if error.code != "no-file":
                 raise LookupFailed(error.reason) from None
             text = ""
         servers = nameservers(text, self._vips)
-        self._servers[host] = _Servers(link, now + _FRESH, servers)
+        self._servers[host] = _Servers(link, now + _CACHE_TIME, servers)
         return servers
 
 
 async def ask_name_server(link: Link, server: Address, query: bytes) -> bytes:
-    """The answer of a name server, asked from the link's host: by UDP, and by TCP where that gets
-    none, or not all of it.
+    """Return the answer of a name server, asked from the link's host over UDP, or over TCP if that
+    gives no answer or a truncated one.
 
     Raises:
-        LookupFailed: none can be had by TCP either.
+        LookupFailed: TCP gives no answer either.
     """
 
     def dial(asking: End) -> End:
         return link.dial(asking, *server, _Unobserved())
 
     try:
-        async with asyncio.timeout(_UDP_PATIENCE):
+        async with asyncio.timeout(_UDP_TIMEOUT):
             answer = await ask_by_datagram(dial, query)
         if not is_cut(answer):
             return answer
     except (TimeoutError, LookupFailed):
-        pass  # a datagram was lost, or none gets there: TCP tells what is wrong
+        pass  # a datagram was lost, or UDP is blocked: TCP shows what is wrong
     return await ask_by_stream(dial, query)
 
 
 class _Unobserved:
-    """Look-ups of the hub's own are no streams of anybody's."""
+    """The hub's own look-ups do not count as streams of the mesh."""
 
     def end_opened(self, end: End, peer: Address) -> None: ...
 

@@ -32,8 +32,7 @@ from norouter_core.engine.publications import (
 )
 from norouter_core.engine.relay import LocalStream, RelayedStream, Streams
 from norouter_core.engine.report import direct_rows
-from norouter_core.engine.services import serve_dns, serve_proxy
-from norouter_core.engine.splicing import cut
+from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
@@ -147,7 +146,7 @@ class Engine(Tools):
                 self._learnt.keep(routes.vias)
                 self._dns.serve(hosts)
                 self._streams.unpublish(self._reachable.__contains__)
-                cut(self, self._streams.spliced(self._reachable.__contains__))
+                reset_spliced(self, self._streams.spliced(self._reachable.__contains__))
                 for host in hosts:
                     self._add_or_update_host(host)
                     self._supervisors[host.name].names.want(hosts, host)

@@ -1,51 +1,47 @@
-"""What the hub serves itself: proxies and DNS, each a session that a client's end is joined to."""
+"""What the hub serves itself: proxies and DNS. It decides which host dials for a proxy's client,
+and lets that host splice the tunnel where it has both sockets (SPEC.md section 11)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Protocol
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
-from norouter_core.agent.ends import End
-from norouter_core.agent.io import Io
+from norouter_core.agent.ends import End, Nowhere, join
 from norouter_core.dns.server import dns_datagram_session, dns_stream_session
-from norouter_core.engine import dialer
 from norouter_core.engine.dns_service import DnsService
-from norouter_core.engine.publications import Publication, Service
-from norouter_core.engine.relay import RelayedStream
-from norouter_core.engine.splicing import splice
+from norouter_core.engine.publications import Address, Publication, Service
+from norouter_core.engine.relay import LocalStream, RelayedStream
 from norouter_core.engine.status import StreamState
+from norouter_core.links.base import Link, OperationError
+from norouter_core.model import format_address
 from norouter_core.proxy.http import http_session
 from norouter_core.proxy.session import ProxySettings
 from norouter_core.proxy.socks import socks_session
+from norouter_core.routing.table import RouteTable
+
+if TYPE_CHECKING:
+    from norouter_core.agent.ends import Observer
 
 
-class ServiceContext(dialer.DialerContext, Protocol):
-    """What sessions need of the engine."""
+class ServiceContext(Protocol):
+    """What the services need of the engine."""
 
-    io: Io
+    @property
+    def routes(self) -> RouteTable: ...
+
+    def publication(self, address: Address) -> Publication | None:
+        """Return the port that the mesh publishes at an address."""
+        ...
+
+    def link(self, host: str) -> Link | None:
+        """Return a host's link, while it is up."""
+        ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine as a task of the engine's."""
+        ...
 
     def host_log(self, level: str, host: str, text: str) -> None: ...
-
-
-def serve_proxy(
-    mesh: ServiceContext,
-    publication: Publication,
-    listener: int,
-    client: End,
-    stream: RelayedStream,
-) -> End:
-    """Serves the client of a proxy, which came by that listener of its host; returns the end that
-    it has been joined to."""
-    host = publication.to_host
-    settings = ProxySettings(
-        mesh.spawn,
-        auth=publication.auth,
-        address=publication.address,
-        log=lambda line: mesh.host_log("info", host, line),
-        on_tunnel=lambda one, other: splice(mesh, stream, listener, one, other),
-    )
-    begin = http_session if publication.service is Service.HTTP else socks_session
-    return begin(client, dialer.HostDialer(mesh, host, stream.reaches), settings, stream)
 
 
 def serve_dns(
@@ -55,7 +51,7 @@ def serve_dns(
     client: End,
     stream: RelayedStream,
 ) -> End:
-    """Serves a client of the DNS at a vip; returns the end that it has been joined to."""
+    """Serve a client of the DNS at a VIP; return the end that it has been joined to."""
     stream.state = StreamState.OPEN
     proto, reached = publication.proto, publication.address
 
@@ -64,3 +60,161 @@ def serve_dns(
 
     serve = dns_datagram_session if proto == "udp" else dns_stream_session
     return serve(client, answer, mesh.spawn, reached=reached, observer=stream)
+
+
+def serve_proxy(
+    mesh: ServiceContext,
+    publication: Publication,
+    listener: int,
+    client: End,
+    stream: RelayedStream,
+) -> End:
+    """Serve a client of a proxy, accepted by `listener` of the proxy's host; return the end that it
+    has been joined to."""
+    host = publication.to_host
+    settings = ProxySettings(
+        mesh.spawn,
+        auth=publication.auth,
+        address=publication.address,
+        log=lambda line: mesh.host_log("info", host, line),
+        on_tunnel=lambda one, other: _splice_if_possible(mesh, stream, listener, one, other),
+    )
+    begin = http_session if publication.service is Service.HTTP else socks_session
+    return begin(client, HostDialer(mesh, host, stream), settings, stream)
+
+
+# -- dialling --------------------------------------------------------------------------------
+
+
+class HostDialer:
+    """Dials for one client of a host's proxy; `stream` records each decision."""
+
+    def __init__(self, mesh: ServiceContext, host: str, stream: RelayedStream) -> None:
+        self._mesh = mesh
+        self._host = host
+        self._stream = stream
+
+    def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
+        """Implement `norouter_core.proxy.session.Dialer`."""
+        if not self._mesh.routes.needs_addresses(host):
+            return self._dial(other, host, port, observer, ())
+        pending = _Pending()
+        join(other, pending)
+        self._mesh.spawn(self._resolve_and_dial(pending, other, host, port, observer))
+        return pending
+
+    async def _resolve_and_dial(
+        self, pending: _Pending, other: End, host: str, port: int, observer: Observer
+    ) -> None:
+        failure: OperationError | None = None
+        addresses: list[str] = []
+        try:
+            addresses = await self._look_up(host)
+        except OperationError as error:
+            failure = error
+        if pending.given_up:
+            return
+        if failure is not None:
+            _refuse(other, failure.code, f"looking up {host} on {self._host}: {failure.reason}")
+            return
+        end = self._dial(other, host, port, observer, addresses)
+        if pending.ended:
+            end.end()
+
+    async def _look_up(self, host: str) -> list[str]:
+        """Return the addresses of a name on the proxy's own host. There are none if the name is
+        unknown there; then only the name itself can match a route.
+
+        Raises:
+            OperationError: the look-up failed. Dialling by the name alone could then lead where
+                the networks of a route forbid it.
+        """
+        link = self._mesh.link(self._host)
+        if link is None:
+            raise OperationError("gone", f"{self._host} is not up")
+        try:
+            return await link.resolve(host)
+        except OperationError as error:
+            if error.code not in ("name", "try-again"):
+                raise
+        return []
+
+    def _dial(
+        self, other: End, host: str, port: int, observer: Observer, resolved: Sequence[str]
+    ) -> End:
+        choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
+        dialler = choice.decision.host
+        published = self._mesh.publication(choice.published) if choice.published else None
+        self._stream.reaches(dialler, format_address((host, port)), published, other)
+        if choice.dial is None:
+            return _refuse(other, choice.code, choice.reason)
+        link = self._mesh.link(dialler)
+        if link is None:
+            return _refuse(other, "gone", f"{dialler} is not up")
+        return link.dial(other, *choice.dial, observer)
+
+
+def _refuse(other: End, code: str, reason: str) -> End:
+    other.reset(code, reason)
+    return Nowhere()
+
+
+class _Pending(Nowhere):
+    """Takes the place of the target's end while a name is looked up."""
+
+    __slots__ = ("ended", "given_up")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up = False
+        self.ended = False
+
+    def end(self) -> None:
+        self.ended = True
+
+    def reset(self, code: str, reason: str) -> None:
+        self.given_up = True
+
+
+# -- splicing --------------------------------------------------------------------------------
+
+
+def _splice_if_possible(
+    mesh: ServiceContext, stream: RelayedStream, listener: int, client: End, target: End
+) -> None:
+    """Let a proxy's host join the two ends of a tunnel itself if it has both sockets. The hub's
+    ends stay joined until it has taken over.
+
+    A target that is a port of the mesh stays here, where it can be unpublished.
+    """
+    link = mesh.link(stream.from_host)
+    if link is not None and stream.through is None and link.can_splice(client, target):
+        mesh.spawn(_splice(link, stream, listener, client, target))
+
+
+async def _splice(
+    link: Link, stream: RelayedStream, listener: int, client: End, target: End
+) -> None:
+    # By now the stream may be tapped, with something in between.
+    if stream.state is StreamState.CLOSED or client.peer is not target:
+        return
+    stream.own_bytes = stream.bytes_received - target.bytes_in
+    try:
+        await link.splice(listener, client, target, stream.spliced)
+    except OperationError:
+        pass  # it has ended, or goes on through the hub
+
+
+def reset_spliced(mesh: ServiceContext, streams: list[LocalStream]) -> None:
+    """Reset spliced streams that are no longer published, which their agent does not know."""
+    for stream in streams:
+        link = mesh.link(stream.from_host)
+        if link is not None:
+            mesh.spawn(_reset_spliced(link, stream.remote_number))
+
+
+async def _reset_spliced(link: Link, number: int) -> None:
+    try:
+        await link.kill_direct(number)
+    except OperationError:
+        pass  # the host is gone, and the stream with it

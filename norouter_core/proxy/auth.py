@@ -1,4 +1,4 @@
-"""Users and passwords of a proxy."""
+"""The user and password of a proxy."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Sequence
 
 
 class Credentials:
-    """The one user and password that a proxy lets in; compared in constant time."""
+    """The one user and password that a proxy accepts, compared in constant time."""
 
     def __init__(self, text: str) -> None:
-        """`text` is `USER:PASSWORD`; the password may hold colons."""
+        """`text` is `USER:PASSWORD`; the password may contain colons."""
         user, _, password = text.partition(":")
         self._user = user.encode()
         self._password = password.encode()
 
     def match(self, user: bytes, password: bytes) -> bool:
-        # Both are always compared: a right user with a wrong password must not show.
+        # Always compare both: the time taken must not show which one is wrong.
         right_user = hmac.compare_digest(self._user, user)
         right_password = hmac.compare_digest(self._password, password)
         return right_user and right_password
 
     def match_basic(self, values: Sequence[bytes]) -> bool:
-        """Whether the values of all `Proxy-Authorization` fields are one right `Basic` one
-        (RFC 7617)."""
+        """Return whether there is exactly one `Proxy-Authorization` field, and its value is the
+        right one for `Basic` (RFC 7617)."""
         if len(values) != 1:
             return False
         scheme, _, token = values[0].partition(b" ")

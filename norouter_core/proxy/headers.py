@@ -1,4 +1,4 @@
-"""Fields that pass a proxy and fields that do not (RFC 9110 sections 7.6 and 7.8)."""
+"""Header fields that pass a proxy, and those that do not (RFC 9110 sections 7.6 and 7.8)."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     )
 )
-# Naming one of these in Connection must not take it away: the message would mean something else.
+# These pass even if Connection names them: without them the message would mean something else.
 _KEPT = frozenset((b"content-length", b"host"))
-# A trailer field of these could change what has been decided by the head (RFC 9110 s. 6.5.1).
+# As trailers, these could change what has been decided by the head (RFC 9110 section 6.5.1).
 _NO_TRAILERS = _HOP_BY_HOP | _KEPT | {b"authorization", b"content-encoding", b"trailer", b"via"}
 _PSEUDONYM = b"norouter"
 
 
 def options(headers: Headers, name: bytes) -> set[bytes]:
-    """The members of a field that is a list of tokens, in lower case."""
+    """Return the members of a field that is a list of tokens, in lower case."""
     members = (part.strip().lower() for part in b",".join(values(headers, name)).split(b","))
     return {member for member in members if member}
 
 
 def values(headers: Headers, name: bytes) -> list[bytes]:
-    """The values of every field of that name (lower case)."""
+    """Return the values of all fields of that name (lower case)."""
     return [value for found, value in headers if found == name]
 
 
 def wants_upgrade(request: h11.Request) -> bool:
-    """Whether the client asks to go on in another protocol; HTTP/1.0 knows no such thing."""
+    """Return whether the client asks for another protocol, which HTTP/1.0 does not support."""
     return (
         request.http_version != b"1.0"
         and bool(values(request.headers, b"upgrade"))
@@ -53,28 +53,28 @@ def wants_upgrade(request: h11.Request) -> bool:
 
 
 def has_body(request: h11.Request) -> bool:
-    """Whether anything follows the head."""
+    """Return whether a body follows the head."""
     if values(request.headers, b"transfer-encoding"):
         return True
     return any(int(value) for value in values(request.headers, b"content-length"))
 
 
 def keeps_alive(request: h11.Request) -> bool:
-    """Whether the client would make another request on its connection."""
+    """Return whether the client allows for another request on its connection."""
     return request.http_version != b"1.0" and b"close" not in options(
         request.headers, b"connection"
     )
 
 
 def persists(response: h11.Response) -> bool:
-    """Whether the upstream would serve another request on its connection."""
+    """Return whether the upstream would serve another request on its connection."""
     return response.http_version != b"1.0" and b"close" not in options(
         response.headers, b"connection"
     )
 
 
 def for_upstream(request: h11.Request, authority: bytes) -> Fields:
-    """The fields that a request goes on with; `authority` is the one of its URI."""
+    """Return the fields of the forwarded request; `authority` is the one of its URI."""
     headers = request.headers
     fields = [(b"Host", authority)]
     hop_options = []
@@ -98,10 +98,10 @@ def for_upstream(request: h11.Request, authority: bytes) -> Fields:
 
 
 def for_client(response: h11.Response | h11.InformationalResponse, *, close: bool) -> Fields:
-    """The fields that a response goes on with; h11 adds those of its framing."""
+    """Return the fields of the forwarded response; h11 adds those of its framing."""
     headers = response.headers
     status = response.status_code
-    # A length beside chunks is overridden by them; these statuses must not have one at all.
+    # Chunks override a length, and these statuses must not have one at all.
     no_length = bool(values(headers, b"transfer-encoding")) or status < 200 or status == 204
     fields = [
         (raw, value)
@@ -118,7 +118,7 @@ def for_client(response: h11.Response | h11.InformationalResponse, *, close: boo
 
 
 def trailers(headers: Headers) -> Fields:
-    """The fields of a trailer section that go on."""
+    """Return the fields of a trailer section that are forwarded."""
     return [pair for pair, (name, _) in _pairs(headers) if name not in _NO_TRAILERS]
 
 

@@ -28,26 +28,26 @@ _FOLD = re.compile(rb"\r\n[ \t]")
 _STARTS = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]")
 _HINTS = {
     b"\x16": "this is TLS; the proxy itself speaks plain HTTP (use http:// in the proxy's address)",
-    b"\x04": "this is SOCKS; the SOCKS proxy listens elsewhere",
-    b"\x05": "this is SOCKS; the SOCKS proxy listens elsewhere",
+    b"\x04": "this is SOCKS; the SOCKS proxy listens on another port",
+    b"\x05": "this is SOCKS; the SOCKS proxy listens on another port",
 }
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 _CHALLENGE = (("Proxy-Authenticate", 'Basic realm="norouter", charset="UTF-8"'),)
 
 _STATUS = {"timeout": 504, "not-allowed": 403, "too-many": 503}
-"""Where the code of a failed dial is not plainly a bad gateway."""
+"""By the code of a failed dial; 502, bad gateway, for all others."""
 
 _MEANING = {
     "refused": "the connection was refused: nothing listens there",
-    "unreachable": "there is no way to it from the host that dialled",
+    "unreachable": "the host that dialled has no route to it",
     "timeout": "it did not answer in time",
     "name": "the name could not be resolved",
     "reset": "the connection was reset",
-    "not-allowed": "it may not be reached from here",
-    "gone": "the host it is reached through is gone",
-    "killed": "the connection was killed by hand",
-    "unpublished": "the port was taken away",
+    "not-allowed": "it must not be reached from here",
+    "gone": "the host that would reach it is down",
+    "killed": "the user killed the connection",
+    "unpublished": "the port is no longer published",
     "too-many": "too many connections are open",
 }
 
@@ -91,16 +91,16 @@ def dial_failed(code: str, reason: str, host: str, port: int) -> Refusal:
 
 
 class HeadFinder:
-    """Looks for the end of a head in what has come, at every byte once."""
+    """Looks for the end of a head in what has come, at each byte once."""
 
     def __init__(self) -> None:
         self._searched = 0
 
     def find(self, inbox: bytearray) -> int | None:
-        """The size of the head that `inbox` begins with; None until it is whole.
+        """Return the size of the head that `inbox` begins with; None until it is complete.
 
         Raises:
-            EditError: 400 or 431; it is or will be no head that anyone should read.
+            Refusal: 400 or 431; it is not, or will not be, a valid head.
         """
         first = bytes(inbox[:1])
         if first and not _STARTS.match(first):
@@ -116,10 +116,11 @@ class HeadFinder:
 
 
 def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:
-    """The request of a whole head, and the connection that reads its body and frames the answer.
+    """Return the request of a complete head, and the connection that reads its body and frames the
+    answer.
 
     Raises:
-        EditError: 400, 501 or 505.
+        Refusal: 400, 501 or 505.
     """
     for pattern, what in (
         (_BARE_CR, "has a bare CR"),
@@ -143,7 +144,7 @@ def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:
 def _check(request: h11.Request) -> None:
     if request.http_version not in (b"1.0", b"1.1"):
         version = request.http_version.decode("ascii")
-        raise Refusal(505, f"HTTP/{version} is not spoken here, HTTP/1.1 is")
+        raise Refusal(505, f"HTTP/{version} is not supported; use HTTP/1.1")
     names = {name for name, _ in request.headers}
     if b"transfer-encoding" in names:
         if b"content-length" in names:
@@ -154,25 +155,25 @@ def _check(request: h11.Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """Where a request goes, and as what. `kind` is `connect` or `http`."""
+    """Where a request goes, and in which form. `kind` is `connect` or `http`."""
 
     request: h11.Request
     kind: str
     host: str
     port: int
     authority: bytes = b""
-    """For Host: what the URI says, without a user."""
+    """For Host: that of the URI, without a user."""
     target: bytes = b""
-    """In origin-form, as it is sent on."""
+    """In origin-form, as it is forwarded."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent once more when a kept connection turns out to be dead
-        (RFC 9110 section 9.2.2)."""
+        """Whether it may be sent again when a kept connection turns out to be dead (RFC 9110
+        section 9.2.2)."""
         return self.request.method in _REPEATABLE and not headers.has_body(self.request)
 
     def forwarded(self) -> h11.Request:
-        """The request as the upstream gets it."""
+        """Return the request as the upstream gets it."""
         fields = headers.for_upstream(self.request, self.authority)
         return h11.Request(method=self.request.method, target=self.target, headers=fields)
 
@@ -183,17 +184,17 @@ class RequestPlan:
 def plan_request(
     request: h11.Request, credentials: Credentials | None, address: tuple[str, int]
 ) -> RequestPlan:
-    """What to do for a request that came to the proxy at `address`.
+    """Return what to do for a request that came to the proxy at `address`.
 
     Raises:
-        EditError: 400, 407 or 501, or what the proxy answers as the last recipient.
+        Refusal: 400, 407 or 501, or what the proxy answers as the last recipient.
     """
     made = _connect(request) if request.method == b"CONNECT" else _absolute(request, address)
     if credentials is not None:
         shown = headers.values(request.headers, b"proxy-authorization")
         if not credentials.match_basic(shown):
-            wrong = "is wrong" if shown else "is needed"
-            raise Refusal(407, f"a user and password for this proxy {wrong}", _CHALLENGE)
+            wrong = "are wrong" if shown else "are missing"
+            raise Refusal(407, f"the user and password for this proxy {wrong}", _CHALLENGE)
     if request.method in (b"OPTIONS", b"TRACE"):
         _check_hops(request)
     return made
@@ -217,9 +218,9 @@ def _absolute(request: h11.Request, address: tuple[str, int]) -> RequestPlan:
         raise Refusal(400, _wrong_form(text, address))
     scheme, authority, rest = match.groups()
     if scheme.lower() == "https":
-        raise Refusal(400, "an https:// address needs CONNECT, a tunnel with TLS inside")
+        raise Refusal(400, "an https:// address needs CONNECT, which tunnels TLS")
     if scheme.lower() != "http":
-        raise Refusal(400, f"{scheme}:// is not served, http:// is, and CONNECT")
+        raise Refusal(400, f"{scheme}:// is not supported; use http:// or CONNECT")
     try:
         host, port = parse_authority(authority, 80)
     except TargetError as error:
@@ -238,7 +239,7 @@ def _wrong_form(text: str, address: tuple[str, int]) -> str:
         return f"{text!r} is not an address of the form http://HOST[:PORT]/PATH"
     where = format_address(address) if address[1] else "ADDRESS:PORT"
     return (
-        "this is an HTTP proxy, not a web server: name it as the proxy of your client, "
+        "this is an HTTP proxy, not a web server: set it as the proxy of your client, "
         f"as in curl --proxy http://{where} http://HOST/ or http_proxy=http://{where}"
     )
 
@@ -247,5 +248,5 @@ def _check_hops(request: h11.Request) -> None:
     if b"0" not in headers.values(request.headers, b"max-forwards"):
         return
     if request.method == b"TRACE":
-        raise Refusal(501, "TRACE ends here by its Max-Forwards, and the proxy does not serve it")
+        raise Refusal(501, "TRACE ends here by its Max-Forwards, and the proxy does not support it")
     raise Refusal(200, "OPTIONS ends here by its Max-Forwards: this is an HTTP proxy")

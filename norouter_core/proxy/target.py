@@ -1,4 +1,4 @@
-"""Whom a client asks for: hosts, ports and URIs, checked before anything is dialled."""
+"""Targets that clients ask for: hosts, ports and URIs, checked before anything is dialled."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 class TargetError(NorouterError, ValueError):
-    """A target that nobody could reach; the text says why."""
+    """A target that cannot exist; the text says why."""
 
 
 def parse_host(text: str) -> str:
-    """A host as it is dialled: a name in lower case, or an IP literal in its usual form.
+    """Return a host as it is dialled: a name in lower case, or an IP literal in its usual form.
 
     Raises:
-        TargetError: neither a name nor an address.
+        TargetError: `text` is neither a name nor an address.
     """
     if ":" in text:
         return _parse_ipv6(text)
@@ -40,13 +40,13 @@ def parse_host(text: str) -> str:
 
 
 def parse_authority(text: str, default_port: int | None) -> tuple[str, int]:
-    """Host and port of `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
+    """Return host and port of `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
 
     Raises:
         TargetError: the host or the port is wrong, or a port is missing without a default.
     """
     if "@" in text:
-        raise TargetError("carries a user and password, which do not belong in a target")
+        raise TargetError("contains a user and password, which do not belong in a target")
     if text.startswith("["):
         literal, bracket, rest = text[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -63,10 +63,10 @@ def parse_authority(text: str, default_port: int | None) -> tuple[str, int]:
 
 
 def parse_port(text: str) -> int:
-    """A port from its digits.
+    """Return a port from its digits.
 
     Raises:
-        TargetError: not a number from 1 to 65535.
+        TargetError: `text` is not a number from 1 to 65535.
     """
     if not text:
         raise TargetError("has no port")
@@ -84,7 +84,7 @@ def _parse_ipv6(text: str) -> str:
         raise TargetError("is not an IPv6 address") from None
     if percent:
         if not _ZONE.fullmatch(zone):
-            raise TargetError("has a zone that is no name of an interface")
+            raise TargetError("has a zone that is not the name of an interface")
         return f"{address}%{zone}"
     # ::ffff:10.0.0.1 is dialled as 10.0.0.1, and should be judged as that.
     mapped = address.ipv4_mapped

@@ -219,7 +219,7 @@ async def test_what_is_too_long_for_the_client_is_cut_and_had_by_tcp(resolv_conf
 async def test_a_name_server_that_does_not_answer_datagrams_is_asked_by_tcp(
     resolv_conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dns_service, "_UDP_PATIENCE", 0.1)
+    monkeypatch.setattr(dns_service, "_UDP_TIMEOUT", 0.1)
     asked: list[str] = []
     hub = with_dns(local())
     async with name_server(asked) as port, mesh(hub) as made:
@@ -274,7 +274,7 @@ def _conf_is_a_folder(path: Path) -> str:
 
 def _conf_names_the_mesh(path: Path) -> str:
     path.write_text("nameserver 127.99.99.99\n")
-    return "no name server but the mesh itself"
+    return "names no other name server"
 
 
 @pytest.mark.parametrize("conf", [_conf_is_silent, _conf_is_a_folder, _conf_names_the_mesh])

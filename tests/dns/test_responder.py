@@ -73,9 +73,9 @@ async def test_claimed_names_are_resolved_by_their_host_and_learnt() -> None:
     assert texts(response) == ["10.0.0.5", "10.0.0.6"]
     assert not response.flags & dns.flags.AA
     assert world.resolved == [("bastion", "Db.Corp")]
-    assert world.learnt == [("10.0.0.5", "bastion"), ("10.0.0.6", "bastion")]
+    assert world.learned == [("10.0.0.5", "bastion"), ("10.0.0.6", "bastion")]
     assert texts(await ask(responder, "db.corp", "AAAA")) == ["fd00::5"]
-    assert world.learnt[2:] == [("fd00::5", "bastion")]
+    assert world.learned[2:] == [("fd00::5", "bastion")]
     assert texts(await ask(responder, "db.corp", "ANY")) == ["10.0.0.5", "10.0.0.6"]
     assert not world.forwarded
 
@@ -86,7 +86,7 @@ async def test_what_an_agent_calls_addresses_is_checked() -> None:
     assert texts(await ask(world.responder(), "db.corp")) == ["10.0.0.5"]
     nothing = await ask(world.responder(), "db.corp", "AAAA")
     assert (nothing.rcode(), texts(nothing)) == (Rcode.NOERROR, [])
-    assert world.learnt == [("10.0.0.5", "bastion")]
+    assert world.learned == [("10.0.0.5", "bastion")]
 
 
 async def test_claimed_names_that_are_none() -> None:

@@ -41,7 +41,7 @@ class World:
     silent: bool = False
     forwarded: list[tuple[str, str]] = field(default_factory=list)
     resolved: list[tuple[str, str]] = field(default_factory=list)
-    learnt: list[tuple[str, str]] = field(default_factory=list)
+    learned: list[tuple[str, str]] = field(default_factory=list)
     spoil: bytes | None = None
     """What the name server says instead."""
 
@@ -56,7 +56,7 @@ class World:
 
     def learn(self, address: str, via: str, seconds: float) -> None:
         assert seconds > 0
-        self.learnt.append((address, via))
+        self.learned.append((address, via))
 
     async def forward(self, host: str, query: bytes, transport: str) -> bytes:
         self.forwarded.append((host, transport))

@@ -73,7 +73,7 @@ def test_the_words_of_others_are_cleaned() -> None:
         (b"GET / HTTP/1.1\r\nHost: web\r\n\r\n", "curl --proxy http://127.0.42.1:8080"),
         (b"OPTIONS * HTTP/1.1\r\nHost: web\r\n\r\n", "not a web server"),
         (b"GET https://web/ HTTP/1.1\r\nHost: web\r\n\r\n", "CONNECT"),
-        (b"GET ftp://web/ HTTP/1.1\r\nHost: web\r\n\r\n", "ftp:// is not served"),
+        (b"GET ftp://web/ HTTP/1.1\r\nHost: web\r\n\r\n", "ftp:// is not supported"),
         (b"GET web/ HTTP/1.1\r\nHost: web\r\n\r\n", "http://HOST"),
         (b"GET http://user:pw@web/ HTTP/1.1\r\nHost: web\r\n\r\n", "user and password"),
         (b"GET http://web:0/ HTTP/1.1\r\nHost: web\r\n\r\n", "port"),
