@@ -95,6 +95,7 @@ class DirectTable:
         # Open streams in the order in which they were looked at last; what has ended waits in a
         # queue of its own, so that neither keeps the other from being told.
         self._open: dict[int, DirectStream] = {}
+        self._by_listener: dict[int, dict[int, DirectStream]] = {}
         self._ended: deque[DirectStream] = deque()
         self._last = 0
         self._timer_set = False
@@ -106,6 +107,7 @@ class DirectTable:
             return None
         self._last += 1
         stream = self._open[self._last] = DirectStream(self._last, listener, peer, self)
+        self._by_listener.setdefault(listener, {})[self._last] = stream
         self.changed()
         return stream
 
@@ -119,9 +121,8 @@ class DirectTable:
 
     def kill_listener(self, listener: int, code: str, reason: str) -> None:
         """Resets every stream that came by a listener."""
-        for stream in list(self._open.values()):
-            if stream.listener == listener:
-                self.kill(stream.number, code, reason)
+        for number in list(self._by_listener.get(listener, ())):
+            self.kill(number, code, reason)
 
     def close(self) -> None:
         """Reports no more."""
@@ -131,6 +132,10 @@ class DirectTable:
         """A stream has ended; it is told of once more."""
         if self._open.pop(stream.number, None) is not None:
             self._ended.append(stream)
+            known = self._by_listener[stream.listener]
+            del known[stream.number]
+            if not known:
+                del self._by_listener[stream.listener]
         self.changed()
 
     def changed(self) -> None:
