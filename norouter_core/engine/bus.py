@@ -3,27 +3,123 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import time
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterator
 from types import TracebackType
 from typing import Self
 
-from norouter_core.engine.events import Event, StreamClosed, StreamOpened
+from norouter_core.engine.events import (
+    Event,
+    HostChanged,
+    HostRemoved,
+    ListenerChanged,
+    ListenerRemoved,
+    Ready,
+    StreamClosed,
+    StreamOpened,
+)
+
+_IN_A_ROW = 0.01
+"""Seconds that a reader gets one event after the other before the rest of the loop has its turn."""
+
+
+class Backlog:
+    """Events that wait for a reader, in order.
+
+    When more than `limit` of them wait, those are left out that a later one makes obsolete: what
+    tells how a host, a listener or the mesh stood before. So no reader is wrong about what stands,
+    however slow it is, and thousands of listeners may change at once. Of all other events the last
+    `limit` are kept; `dropped` counts the rest.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: deque[Event] = deque()
+        self._older: OrderedDict[Hashable, Event] = OrderedDict()
+        """What was put out of `_waiting`, by subject."""
+        self._passing = 0
+        """How many events have no subject, in both."""
+        self._passing_older: deque[Hashable] = deque()
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._older)
+
+    def put(self, event: Event) -> None:
+        self._waiting.append(event)
+        self._passing += _subject(event) is None
+        if len(self._waiting) > self._limit:
+            self._set_aside(self._waiting.popleft())
+
+    def _set_aside(self, event: Event) -> None:
+        subject = _subject(event)
+        if subject is None:
+            subject = object()
+            self._passing_older.append(subject)
+        self._older[subject] = event
+        self._older.move_to_end(subject)
+        if self._passing > self._limit and self._passing_older:
+            del self._older[self._passing_older.popleft()]
+            self._passing -= 1
+            self.dropped += 1
+
+    def take(self) -> Event:
+        """Return the next one; there must be one."""
+        older = bool(self._older)
+        event = self._older.popitem(last=False)[1] if older else self._waiting.popleft()
+        if _subject(event) is None:
+            self._passing -= 1
+            if older:
+                self._passing_older.popleft()
+        return event
+
+    def take_all(self) -> Iterator[Event]:
+        while self:
+            yield self.take()
+
+
+def _subject(event: Event) -> Hashable | None:
+    """What an event tells the standing of; a later one of the same subject makes it obsolete."""
+    match event:
+        case ListenerChanged(listener=listener):
+            return listener.on_host, listener.listen
+        case ListenerRemoved(on_host=on_host, listen=listen):
+            return on_host, listen
+        case HostChanged(host=host):
+            return host.name
+        case HostRemoved(name=name):
+            return name
+        case Ready():
+            return Ready
+    return None
 
 
 class Subscription:
     """An async iterator of events, for one reader; ends when the engine has stopped.
 
-    At most `limit` events wait. When a reader is slower than that the oldest go, and `dropped`
-    counts them: it then does well to look at `Engine.status()`.
+    At most `limit` events wait, and what `Backlog` keeps beside them. `dropped` counts what a
+    reader that is slower has missed.
     """
 
-    def __init__(self, bus: Bus, limit: int, streams: bool) -> None:
+    def __init__(self, bus: Bus, limit: int, streams: bool, only: type[Event]) -> None:
         self.streams = streams
+        self.only = only
         self._bus = bus
-        self._waiting: deque[Event] = deque(maxlen=limit)
+        self._backlog = Backlog(limit)
+        self._yield_at = 0.0
         self._arrived = asyncio.Event()
         self._ended = False
-        self.dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many events were lost."""
+        return self._backlog.dropped
+
+    @property
+    def waiting(self) -> int:
+        """How many events the reader is behind."""
+        return len(self._backlog)
 
     def __enter__(self) -> Self:
         return self
@@ -45,17 +141,23 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Event:
-        while not self._waiting:
+        if self._backlog and time.monotonic() >= self._yield_at:
+            await asyncio.sleep(0)
+            self._yield_at = time.monotonic() + _IN_A_ROW
+        while not self._backlog:
             if self._ended:
                 raise StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
-        return self._waiting.popleft()
+            self._yield_at = time.monotonic() + _IN_A_ROW
+        return self._backlog.take()
+
+    def drain(self) -> list[Event]:
+        """Return all that waits."""
+        return list(self._backlog.take_all())
 
     def put(self, event: Event) -> None:
-        if len(self._waiting) == self._waiting.maxlen:
-            self.dropped += 1
-        self._waiting.append(event)
+        self._backlog.put(event)
         self._arrived.set()
 
     def end(self) -> None:
@@ -70,8 +172,8 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._ended = False
 
-    def subscribe(self, limit: int, streams: bool) -> Subscription:
-        subscription = Subscription(self, limit, streams)
+    def subscribe(self, limit: int, streams: bool, only: type[Event] = Event) -> Subscription:
+        subscription = Subscription(self, limit, streams, only)
         if self._ended:
             subscription.end()
         self._subscriptions.append(subscription)
@@ -89,7 +191,8 @@ class Bus:
     def publish(self, event: Event) -> None:
         of_stream = isinstance(event, StreamOpened | StreamClosed)
         for subscription in self._subscriptions:
-            if subscription.streams or not of_stream:
+            wanted = subscription.streams or not of_stream
+            if wanted and isinstance(event, subscription.only):
                 subscription.put(event)
 
     def end(self) -> None:

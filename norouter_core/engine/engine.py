@@ -184,13 +184,15 @@ class Engine(Tools):
 
     # -- what it tells ---------------------------------------------------------------------
 
-    def subscribe(self, limit: int = 1024, *, streams: bool = True) -> Subscription:
+    def subscribe(
+        self, limit: int = 1024, *, streams: bool = True, only: type[events.Event] = events.Event
+    ) -> Subscription:
         """Events from now on; at most `limit` wait for a slow reader.
 
         Without `streams` those of single streams are left out: a reader that does not show them
-        need not be woken for each of thousands a second.
+        need not be woken for each of thousands a second. `only` leaves out all but one kind.
         """
-        return self._bus.subscribe(limit, streams)
+        return self._bus.subscribe(limit, streams, only)
 
     def status(self) -> Status:
         """How everything stands now; hosts in the order of the manifest."""

@@ -18,7 +18,7 @@ from norouter_core.commands.edits import Edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Outcome, Question, failed
 from norouter_core.engine import Engine, MeshFailed, Subscription
-from norouter_core.engine.events import Log
+from norouter_core.engine.events import Event, Log
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.discovery import Discovery
 from norouter_core.manifest.problems import ValidationError
@@ -93,7 +93,7 @@ class Workspace:
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._keep_log, self.subscribe(streams=False))
+        self._tasks.start_soon(self._keep_log, self.subscribe(only=Log))
         self._tasks.start_soon(self.latest.run)
         try:
             await self.engine.apply(self.spec)
@@ -162,9 +162,14 @@ class Workspace:
             redo=self.history.redo_name,
         )
 
-    def subscribe(self, *, streams: bool = False) -> Subscription:
-        """Return the engine's events from now on; they end with the session as well."""
-        subscription = self.engine.subscribe(streams=streams)
+    def subscribe(self, *, streams: bool = False, only: type[Event] = Event) -> Subscription:
+        """Return the engine's events from now on; they end with the session as well.
+
+        Args:
+            streams: include those of single streams.
+            only: leave out events of other classes.
+        """
+        subscription = self.engine.subscribe(streams=streams, only=only)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from norouter_core.engine import Engine, Subscription, Timing
+from norouter_core.engine import Engine, Timing
 from norouter_core.engine.events import Event, HostChanged, Log
 from norouter_core.engine.status import (
     HostState,
@@ -157,7 +157,7 @@ class Mesh:
 
     def events(self) -> list[Event]:
         """What was told since this was asked last."""
-        told = drained(self._all)
+        told = self._all.drain()
         self._log += [event for event in told if isinstance(event, Log)]
         return told
 
@@ -180,11 +180,6 @@ class Mesh:
         assert child, f"{name} has no command that runs"
         pid: int = child.process.pid
         return pid
-
-
-def drained(subscription: Subscription) -> list[Event]:
-    waiting = subscription._waiting
-    return [waiting.popleft() for _ in range(len(waiting))]
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from norouter_core.engine.events import (
 )
 from norouter_core.engine.status import HostState, ListenerState, StreamState
 from norouter_core.model import HostSpec, MeshSpec
-from tests.engine.meshes import Mesh, drained, forward, host, local, mesh, relayed
+from tests.engine.meshes import Mesh, forward, host, local, mesh, relayed
 from tests.servers import Target, connect, echoing, eventually, page
 
 pytestmark = pytest.mark.anyio
@@ -140,7 +140,7 @@ async def test_events_come_in_order() -> None:
         made = Mesh(engine)
         assert await fetch(made, "web") == b"one"
         await eventually(lambda: not made.streams, "the stream ends")
-        told = drained(subscription)
+        told = subscription.drain()
         states = [e.host.state for e in told if isinstance(e, HostChanged) if e.host.name == "web"]
         assert states == [HostState.STARTING, HostState.BOOTSTRAPPING, HostState.READY]
         assert _kinds(told).index(Ready) > _kinds(told).index(ListenerChanged)
@@ -167,8 +167,8 @@ async def test_a_reader_of_events_may_leave_out_the_streams() -> None:
             made = Mesh(engine)
             assert await fetch(made, "web") == b"one"
             await eventually(lambda: not made.streams, "the stream ends")
-            without = [e for e in drained(full) if not isinstance(e, StreamOpened | StreamClosed)]
-            assert drained(quiet) == without
+            without = [e for e in full.drain() if not isinstance(e, StreamOpened | StreamClosed)]
+            assert quiet.drain() == without
 
 
 async def test_many_streams_at_once() -> None:
