@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,7 @@ from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
 from norouter_core.engine.names_files import NamesFiles
+from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.publications import (
     Address,
     ListenAddress,
@@ -36,6 +37,7 @@ from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tools import Tools
+from norouter_core.engine.turns import Turns
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link
@@ -74,6 +76,8 @@ class Engine(Tools):
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
         self._published: dict[ListenAddress, Publication] = {}
+        self._owned: dict[str, list[ListenAddress]] = {}
+        """What is published by each host that listens for ports itself."""
         self._served: list[Publication] = []
         self._reachable: frozenset[Publication] = frozenset()
         self._learnt = LearnedAddresses(time.monotonic)
@@ -82,7 +86,11 @@ class Engine(Tools):
         self._numbers: dict[ListenAddress, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
+        self._neighbours = Neighbours()
+        self._turns = Turns()
         self._progress = asyncio.Event()
+        self._looking = False
+        self._leaving = False
         self._was_ready = False
         self._grumbles = LogThrottle()
 
@@ -98,10 +106,12 @@ class Engine(Tools):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self._leaving = True
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
                     stopping.start_soon(supervisor.stop)
+                    await asyncio.sleep(0)  # the listeners of all are too many for one iteration
         # Its supervisors have ended; what the body raised goes on as it is, in no group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
@@ -139,7 +149,7 @@ class Engine(Tools):
                     for supervisor in gone:
                         stopping.start_soon(self._remove, supervisor)
                 self._hosts = hosts
-                self._published = publications(hosts)
+                self._publish(hosts)
                 self._served = proxies(hosts)
                 self._reachable = frozenset((*self._published.values(), *self._served))
                 self.routes = routes
@@ -150,7 +160,7 @@ class Engine(Tools):
                 for host in hosts:
                     self._add_or_update_host(host)
                     self._supervisors[host.name].names.want(hosts, host)
-                self._assign_listeners()
+                await self._assign_listeners()
         finally:
             self._moved()
 
@@ -164,6 +174,7 @@ class Engine(Tools):
         Raises:
             MeshFailed: a host has failed for good.
         """
+        hosts = None if hosts is None else frozenset(hosts)
         while not self._ready(hosts):
             failed = {
                 name: s.problem
@@ -208,6 +219,10 @@ class Engine(Tools):
             bytes_total=self._streams.bytes_total,
         )
 
+    def host_states(self) -> list[tuple[Host, HostState]]:
+        """Return the hosts and their states alone."""
+        return [(s.host, s.state) for s in self._supervisors.values()]
+
     def traffic(self) -> tuple[int, int]:
         """Payload bytes so far, of all streams: from clients to targets, and back."""
         return self._streams.traffic
@@ -220,9 +235,11 @@ class Engine(Tools):
             listeners = HostListeners(
                 host.name,
                 self._number,
-                self._holder_of,
+                self._neighbours,
+                self._turns,
                 self._listener_changed,
                 self._listener_removed,
+                self._moved,
             )
             names = NamesFiles(partial(self._log, host.name), self._moved, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
@@ -244,23 +261,38 @@ class Engine(Tools):
         supervisor.listeners.want({})
         self._bus.publish(events.HostRemoved(name=name))
 
-    def _assign_listeners(self) -> None:
-        """Says to every host what it is to listen on, now."""
-        namespaces: dict[str, object] = {
-            name: s.link.hello.namespace for name, s in self._supervisors.items() if s.link
+    def _publish(self, hosts: Sequence[Host]) -> None:
+        """Take over what these hosts publish, the same objects for what they published before."""
+        before, now = self._published, publications(hosts)
+        self._published = {
+            place: before[place] if before.get(place) == publication else publication
+            for place, publication in now.items()
         }
-        wanted = assign_listeners(self._hosts, self._published, namespaces, self._served)
-        for name, supervisor in self._supervisors.items():
-            supervisor.listeners.want(wanted.get(name, {}))
-        self._moved()
+        self._owned = {host.name: [] for host in hosts if host.loopback}
+        for place, publication in self._published.items():
+            if publication.to_host in self._owned:
+                self._owned[publication.to_host].append(place)
 
-    def _holder_of(self, place: ListenAddress, names: frozenset[str]) -> str:
-        """Which of some hosts listens at a place; empty if none does."""
-        for name in names:
-            supervisor = self._supervisors.get(name)
-            if supervisor is not None and supervisor.listeners.holds(place):
-                return name
-        return ""
+    async def _assign_listeners(self) -> None:
+        """Says to every host what it is to listen on, now."""
+        wanted = assign_listeners(self._hosts, self._published, self._served)
+        for name, supervisor in list(self._supervisors.items()):
+            supervisor.listeners.want(wanted.get(name, {}))
+            self._greet(supervisor)
+            # A large mesh has its turns in between: hosts times ports are too many for one.
+            await asyncio.sleep(0)
+
+    def _greet(self, supervisor: Supervisor) -> None:
+        """Tells the hosts of its network namespace if a host has come up there, or has left."""
+        if self._leaving:
+            return  # nobody is to take over what it has listened for
+        name, link = supervisor.host.name, supervisor.link
+        namespace = link.hello.namespace if link is not None else None
+        listens = supervisor.host.loopback
+        for other in self._neighbours.moved(name, namespace, listens):
+            if other in self._supervisors:
+                owned = self._owned.get(name, ())
+                self._supervisors[other].listeners.neighbour_moved(name, owned)
 
     def _number(self, place: ListenAddress) -> int:
         """The listener number of a place: the same on every host, never another's."""
@@ -284,11 +316,18 @@ class Engine(Tools):
 
     def _moved(self) -> None:
         """Something that `wait_ready` may wait for has changed."""
+        # Once for all that moves in one iteration of the loop: that may be thousands of listeners.
+        if not self._looking:
+            self._looking = True
+            self.io.loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looking = False
         self._progress.set()
         wanted = self._wanted()
         ready = bool(wanted) and self._ready()
         if ready and not self._was_ready:
-            listeners = sum(len(s.listeners.statuses()) for s in wanted)
+            listeners = sum(len(s.listeners) for s in wanted)
             self._bus.publish(events.Ready(hosts=len(wanted), listeners=listeners))
         self._was_ready = ready
 
@@ -303,9 +342,8 @@ class Engine(Tools):
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
         if supervisor.state is HostState.READY or supervisor.state in _ENDED:
-            self._assign_listeners()
-        else:
-            self._moved()
+            self._greet(supervisor)
+        self._moved()
 
     def _log(self, host: str, level: str, text: str) -> None:
         self.host_log(level, host, text)

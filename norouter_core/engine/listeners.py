@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 
+from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.publications import Address, ListenAddress, ListenerSpec
 from norouter_core.engine.status import ListenerState, ListenerStatus
+from norouter_core.engine.turns import Turns
 from norouter_core.links.base import UNSUPPORTED, Link, OperationError
+
+_T = TypeVar("_T")
 
 _QUICK_TRIES = 4
 _QUICK_RETRY = 0.03
@@ -20,7 +25,7 @@ namespace may be about to give it up or to be known to hold it; then less often,
 holds it until it has noticed that its hub is gone."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Listener:
     wanted: ListenerSpec
     state: ListenerState = ListenerState.PENDING
@@ -34,6 +39,8 @@ class _Listener:
     """How often it was found taken in a row."""
     given_up: bool = False
     """Whether the agent knows nothing of such a listener, so that to ask again mends nothing."""
+    shown: ListenerStatus | None = None
+    """Its status, until it changes."""
 
     @property
     def settled(self) -> bool:
@@ -41,61 +48,78 @@ class _Listener:
 
 
 class HostListeners:
-    """Reconciles, over one host's link, what it binds with what it should."""
+    """Reconciles, over one host's link, what it binds with what it should.
+
+    A mesh has hosts times ports of them, so no change of one may look at all the others: what is
+    unsettled is counted as it changes.
+    """
 
     def __init__(
         self,
         host: str,
         number_of: Callable[[ListenAddress], int],
-        holder_of: Callable[[ListenAddress, frozenset[str]], str],
+        neighbours: Neighbours,
+        turns: Turns,
         changed: Callable[[ListenerStatus], None],
         removed: Callable[[str, str], None],
+        heard: Callable[[], None],
     ) -> None:
         self._host = host
         self._number_of = number_of
-        self._holder_of = holder_of
+        self._neighbours = neighbours
+        self._turns = turns
         self._changed = changed
         self._removed = removed
+        self._heard = heard
         self._listeners: dict[ListenAddress, _Listener] = {}
+        self._unsettled: dict[ListenAddress, _Listener] = {}
+        self._failed: dict[str, int] = {}
+        """How many of the unsettled have failed, by the host that publishes them."""
+        self._shared: dict[str, set[ListenAddress]] = {}
+        """What has been shared, by the host that served it."""
+        self._news: list[tuple[str, Sequence[ListenAddress]]] = []
+        """Neighbours that have moved since `run` looked last, and what they publish."""
+        self._namespace: object = None
         self._stale: list[int] = []
         self._by_number: dict[int, _Listener] = {}
         self._work = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._listeners)
+
     def want(self, wanted: Mapping[ListenAddress, ListenerSpec]) -> None:
         """Sets what this host should listen on; the work is done by `run`."""
-        for place in list(self._listeners):
-            if place not in wanted:
-                self._drop(place)
+        for place in [place for place in self._listeners if place not in wanted]:
+            self._drop(place)
         for place, wish in wanted.items():
             known = self._listeners.get(place)
             if known is None:
                 known = self._listeners[place] = _Listener(wish)
+                self._note_unsettled(place, known, 1)
                 self._tell(known)
+            elif known.wanted == wish:
+                known.wanted = wish
             else:
-                self._rewish(known, wish)
+                self._reset(place, known, wish)
         self._work.set()
 
-    def _rewish(self, listener: _Listener, wish: ListenerSpec) -> None:
-        old, listener.wanted = listener.wanted, wish
-        deserted = listener.state is ListenerState.SHARED and listener.holder not in wish.group
-        if deserted or not _same(old, wish):
-            listener.tries = 0
-            listener.given_up = False
-            self._move(listener, ListenerState.PENDING, listener.bound, "")
-
-    def holds(self, place: ListenAddress) -> bool:
-        """Whether this host listens at a place."""
-        listener = self._listeners.get(place)
-        return listener is not None and listener.state is ListenerState.BOUND
+    def neighbour_moved(self, host: str, owned: Sequence[ListenAddress]) -> None:
+        """Another host, which publishes the `owned` places, has come up in this one's network
+        namespace, or has left it."""
+        self._news.append((host, owned))
+        self._work.set()
 
     def unbound(self) -> None:
         """The link is gone, and with it everything that was bound over it."""
         self._stale.clear()
+        self._news.clear()
         self._by_number.clear()
-        for listener in self._listeners.values():
-            listener.asked = None
-            listener.given_up = False
-            self._move(listener, ListenerState.PENDING, "", "")
+        self._shared.clear()
+        for place, listener in self._listeners.items():
+            if listener.asked is not None:
+                listener.asked = None
+                self._neighbours.release(self._namespace, place, self._host)
+            self._move(place, listener, ListenerState.PENDING)
 
     def granted(self, number: int) -> ListenerSpec | None:
         """What a client that arrived by listener `number` may reach: nothing, unless this host was
@@ -106,49 +130,80 @@ class HostListeners:
     @property
     def settled(self) -> bool:
         """True when every listener is bound, here or by a host that shares the namespace."""
-        return all(listener.settled for listener in self._listeners.values())
+        return not self._unsettled and not self._news
 
     def settled_for(self, hosts: Collection[str]) -> bool:
         """As `settled` for what these hosts publish; the others' have at least been tried."""
-        return all(
-            x.settled
-            or (x.state is ListenerState.FAILED and x.wanted.publication.to_host not in hosts)
-            for x in self._listeners.values()
-        )
+        if self.settled:
+            return True
+        if self._news or len(self._unsettled) > sum(self._failed.values()):
+            return False
+        return not any(self._failed.get(host) for host in hosts)
 
     def statuses(self) -> list[ListenerStatus]:
-        return [self._status(listener) for listener in self._listeners.values()]
+        return [listener.shown or self._status(listener) for listener in self._listeners.values()]
 
     async def run(self, link: Link) -> None:
         """Works until cancelled. A lost link ends this by cancelling it."""
+        self._namespace = link.hello.namespace
         while True:
             self._work.clear()
-            for number in self._stale[:]:
-                self._stale.remove(number)
-                await _quietly(link.unlisten(number))
-            async with anyio.create_task_group() as tasks:
-                # All at once: one after the other would cost a round trip each.
-                for listener in list(self._listeners.values()):
-                    if not listener.settled:
-                        tasks.start_soon(self._settle, link, listener)
+            await self._hear_news()
+            stale, self._stale = self._stale, []
+            await self._each(link, stale, lambda number: _quietly(link.unlisten(number)))
+            unsettled = list(self._unsettled.items())
+            await self._each(link, unsettled, lambda item: self._settle(link, *item))
             try:
                 async with asyncio.timeout(self._patience()):
                     await self._work.wait()
             except TimeoutError:
                 continue
 
+    async def _hear_news(self) -> None:
+        while self._news:
+            host, owned = self._news[0]
+            for place in {*owned, *self._shared.get(host, ())}:
+                await self._turns.next()
+                listener = self._listeners.get(place)
+                if listener is None:
+                    continue
+                deserted = listener.state is ListenerState.SHARED and listener.holder == host
+                if deserted or listener.wanted.publication.to_host == host:
+                    self._reset(place, listener, listener.wanted)
+            self._shared.pop(host, None)
+            # Only now: as long as there is news the host is not settled.
+            del self._news[0]
+            self._heard()
+
+    async def _each(
+        self, link: Link, items: Sequence[_T], do: Callable[[_T], Awaitable[None]]
+    ) -> None:
+        """Do to each item what asks the link; one after the other would cost a round trip each."""
+        rest = iter(items)
+
+        async def work() -> None:
+            for item in rest:
+                await self._turns.next()
+                await do(item)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(len(items), link.at_once)):
+                tasks.start_soon(work)
+
     def _patience(self) -> float | None:
-        tries = [x.tries for x in self._listeners.values() if not x.settled]
+        tries = [listener.tries for listener in self._unsettled.values()]
         if not tries:
             return None
         return _QUICK_RETRY if min(tries) <= _QUICK_TRIES else _RETRY
 
-    async def _settle(self, link: Link, listener: _Listener) -> None:
+    async def _settle(self, link: Link, place: ListenAddress, listener: _Listener) -> None:
+        if self._unsettled.get(place) is not listener:
+            return  # dropped since, or settled
         wanted = listener.wanted
-        place = wanted.publication.listen_address
         number = self._number_of(place)
-        if wanted.yields_to:
-            await self._yield(link, listener, number, wanted.yields_to)
+        owner = wanted.publication.to_host
+        if self._neighbours.listens_for(owner, self._host):
+            await self._yield(link, place, listener, number, owner)
             return
         direct = wanted.publication.target if wanted.direct else None
         # Known before it is asked for: a client may arrive before the answer does.
@@ -156,79 +211,144 @@ class HostListeners:
         try:
             host, port, fallback = await link.listen(number, *place.address, direct, place.proto)
         except OperationError as error:
-            self._refused(listener, number, wanted, error)
+            self._refused(place, listener, number, wanted, error)
             return
         if self._listeners.get(place) is not listener:
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
             return
         listener.asked = (number, direct)
+        self._neighbours.hold(self._namespace, place, self._host)
         listener.tries = 0
-        if _same(listener.wanted, wanted):
+        if self._still(listener, wanted):
             note = _fallback_hint(place.host) if fallback else ""
-            self._move(listener, ListenerState.BOUND, place.text((host, port)), note)
+            self._move(place, listener, ListenerState.BOUND, place.text((host, port)), note)
 
-    async def _yield(self, link: Link, listener: _Listener, number: int, holder: str) -> None:
+    def _still(self, listener: _Listener, wanted: ListenerSpec) -> bool:
+        """Whether what an answer is about is still wanted of this host."""
+        owner = wanted.publication.to_host
+        return listener.wanted == wanted and not self._neighbours.listens_for(owner, self._host)
+
+    async def _yield(
+        self, link: Link, place: ListenAddress, listener: _Listener, number: int, owner: str
+    ) -> None:
         if listener.asked is not None:
             listener.asked = None
             self._by_number.pop(number, None)
             await _quietly(link.unlisten(number))
-        if self._holder_of(listener.wanted.publication.listen_address, frozenset((holder,))):
-            self._share(listener, holder)
+            self._neighbours.release(self._namespace, place, self._host)
+            if self._unsettled.get(place) is not listener:
+                return
+        if self._neighbours.holds(self._namespace, place, owner):
+            self._share(place, listener, owner)
             return
         listener.tries += 1
-        if listener.tries > _QUICK_TRIES:
-            self._move(
-                listener,
-                ListenerState.FAILED,
-                "",
-                f"{holder} shares this namespace and cannot listen",
-            )
+        if self._neighbours.is_refused(self._namespace, place):
+            note = f"{owner} shares this namespace and cannot listen"
+            self._move(place, listener, ListenerState.FAILED, note=note)
 
     def _refused(
-        self, listener: _Listener, number: int, wanted: ListenerSpec, error: OperationError
+        self,
+        place: ListenAddress,
+        listener: _Listener,
+        number: int,
+        wanted: ListenerSpec,
+        error: OperationError,
     ) -> None:
         listener.asked = None
+        self._neighbours.release(self._namespace, place, self._host)
         self._by_number.pop(number, None)
-        if not _same(listener.wanted, wanted):
+        if self._listeners.get(place) is not listener or not self._still(listener, wanted):
             return
-        others = wanted.group - {self._host}
-        holder = self._holder_of(wanted.publication.listen_address, others)
+        holder = self._neighbours.holder(self._namespace, place, self._host)
         listener.tries += 1
         if error.code == "in-use" and holder:
-            self._share(listener, holder)
+            # At its own VIP a host only has to wait: who holds that has yet to yield.
+            if not self._is_own(listener):
+                self._share(place, listener, holder)
         elif error.code == UNSUPPORTED:
-            listener.given_up = True
-            self._move(listener, ListenerState.FAILED, "", error.reason)
+            self._move(place, listener, ListenerState.FAILED, note=error.reason, given_up=True)
         elif error.code != "in-use" or listener.tries > _QUICK_TRIES:
-            self._move(listener, ListenerState.FAILED, "", error.reason)
+            self._move(place, listener, ListenerState.FAILED, note=error.reason)
 
-    def _share(self, listener: _Listener, holder: str) -> None:
+    def _share(self, place: ListenAddress, listener: _Listener, holder: str) -> None:
         listener.holder = holder
         listener.tries = 0
+        self._shared.setdefault(holder, set()).add(place)
         note = f"served by {holder}, which shares this network namespace"
-        place = listener.wanted.publication.listen_address
-        self._move(listener, ListenerState.SHARED, place.text(), note)
+        self._move(place, listener, ListenerState.SHARED, place.text(), note)
 
     def _drop(self, place: ListenAddress) -> None:
         listener = self._listeners.pop(place)
+        self._note_unsettled(place, listener, -1)
+        self._note_refused(place, listener, False)
         number = self._number_of(place)
         self._by_number.pop(number, None)
         if listener.asked is not None:
             self._stale.append(number)
+            self._neighbours.release(self._namespace, place, self._host)
         self._removed(self._host, place.text())
 
-    def _move(self, listener: _Listener, state: ListenerState, bound: str, note: str) -> None:
-        if (listener.state, listener.bound, listener.note) != (state, bound, note):
-            listener.state, listener.bound, listener.note = state, bound, note
-            self._tell(listener)
+    # -- the one way in which a listener changes --------------------------------------------
+
+    def _reset(self, place: ListenAddress, listener: _Listener, wish: ListenerSpec) -> None:
+        """Have it settled again, as `wish` says."""
+        self._note_unsettled(place, listener, -1)
+        self._note_refused(place, listener, False)
+        listener.wanted = wish
+        listener.shown = None
+        listener.tries = 0
+        self._note_unsettled(place, listener, 1)
+        self._move(place, listener, ListenerState.PENDING, listener.bound)
+
+    def _move(
+        self,
+        place: ListenAddress,
+        listener: _Listener,
+        state: ListenerState,
+        bound: str = "",
+        note: str = "",
+        *,
+        given_up: bool = False,
+    ) -> None:
+        now = (state, bound, note, given_up)
+        if (listener.state, listener.bound, listener.note, listener.given_up) == now:
+            return
+        self._note_unsettled(place, listener, -1)
+        self._note_refused(place, listener, False)
+        listener.state, listener.bound, listener.note, listener.given_up = now
+        self._note_refused(place, listener, True)
+        self._note_unsettled(place, listener, 1)
+        self._tell(listener)
+
+    def _note_refused(self, place: ListenAddress, listener: _Listener, refused: bool) -> None:
+        """Tell the neighbours that they wait for it in vain, or do no longer."""
+        if listener.state is ListenerState.FAILED and self._is_own(listener):
+            self._neighbours.refuse(self._namespace, place, refused)
+
+    def _is_own(self, listener: _Listener) -> bool:
+        """Whether it is at this host's own VIP, so that others in its namespace yield."""
+        publication = listener.wanted.publication
+        return publication.to_host == self._host and not publication.is_proxy
+
+    def _note_unsettled(self, place: ListenAddress, listener: _Listener, step: int) -> None:
+        """Count a listener in (1) before, or out (-1) after, as it is now."""
+        if listener.settled:
+            return
+        if step > 0:
+            self._unsettled[place] = listener
+        else:
+            del self._unsettled[place]
+        if listener.state is ListenerState.FAILED:
+            owner = listener.wanted.publication.to_host
+            self._failed[owner] = self._failed.get(owner, 0) + step
 
     def _tell(self, listener: _Listener) -> None:
         self._changed(self._status(listener))
 
     def _status(self, listener: _Listener) -> ListenerStatus:
         publication = listener.wanted.publication
-        return ListenerStatus(
+        listener.shown = ListenerStatus(
             on_host=self._host,
             to_host=publication.to_host,
             listen=publication.listen_address.text(),
@@ -238,15 +358,7 @@ class HostListeners:
             note=listener.note,
             service=publication.service.value,
         )
-
-
-def _same(one: ListenerSpec, other: ListenerSpec) -> bool:
-    """Whether two wishes ask for the same, whoever else is in the namespace."""
-    return (one.publication, one.direct, one.yields_to) == (
-        other.publication,
-        other.direct,
-        other.yields_to,
-    )
+        return listener.shown
 
 
 async def _quietly(verb: Awaitable[object]) -> None:

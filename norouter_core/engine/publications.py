@@ -66,6 +66,10 @@ class Publication:
         return ListenAddress(*self.address, self.proto)
 
     @property
+    def is_proxy(self) -> bool:
+        return self.service in (Service.HTTP, Service.SOCKS)
+
+    @property
     def target_text(self) -> str:
         return _TITLES.get(self.service) or format_address(self.target)
 
@@ -76,15 +80,10 @@ class ListenerSpec:
 
     `direct`: it is a port at the host's own VIP, whose clients it joins to the target without the
     hub.
-    `yields_to`: the host whose VIP it is, where that is up in the same network namespace and
-    listens for both; else empty. `group`: the hosts that are up in the same network namespace, of
-    which another may turn out to hold the address already.
     """
 
     publication: Publication
     direct: bool
-    yields_to: str
-    group: frozenset[str]
 
 
 _NOWHERE: Address = ("", 0)
@@ -123,42 +122,22 @@ def proxies(hosts: Iterable[Host]) -> list[Publication]:
 def assign_listeners(
     hosts: Iterable[Host],
     published: Mapping[ListenAddress, Publication],
-    namespaces: Mapping[str, object],
     served: Iterable[Publication] = (),
 ) -> dict[str, dict[ListenAddress, ListenerSpec]]:
-    """For each host the places it wants, also for those that are down.
+    """Return the places that each host wants, also for hosts that are down.
 
-    `namespaces` maps the names of the hosts that are up to what is equal for hosts that share a
-    network namespace. There the host whose VIP it is listens, so that it serves itself without the
-    hub; of the others whoever is first, which each finds out by trying: what an agent says of its
-    namespace decides nothing but whether a taken address is called shared, and costs a host that
-    lies about it nothing but clients of its own. Hosts with `loopback.disable` want no ports; the
-    proxies in `served` are wanted by their own hosts alone.
+    Hosts with `loopback.disable` want no ports; the proxies in `served` are wanted by their own
+    hosts alone. Which of the hosts in one network namespace listens is decided there
+    (`norouter_core.engine.neighbours`).
     """
-    hosts = list(hosts)
-    listening = [host for host in hosts if host.loopback]
-    groups: dict[object, set[str]] = {}
-    for host in hosts:
-        if host.name in namespaces:
-            groups.setdefault(namespaces[host.name], set()).add(host.name)
-    able = {host.name for host in listening}
-    wanted: dict[str, dict[ListenAddress, ListenerSpec]] = {}
-    for host in hosts:
-        space = namespaces.get(host.name)
-        group = frozenset(groups[space]) if host.name in namespaces else frozenset[str]()
-        wanted[host.name] = {
-            place: _wanted(host.name, publication, group & able)
-            for place, publication in published.items()
-            if host.name in able
-        }
-        for proxy in served:
-            if proxy.to_host == host.name:
-                wanted[host.name][proxy.listen_address] = ListenerSpec(proxy, False, "", group)
+    relayed = {
+        place: ListenerSpec(publication, direct=False) for place, publication in published.items()
+    }
+    wanted = {host.name: relayed.copy() if host.loopback else {} for host in hosts}
+    for place, publication in published.items():
+        own = wanted.get(publication.to_host)
+        if own and publication.service is Service.PORT:
+            own[place] = ListenerSpec(publication, direct=True)
+    for proxy in served:
+        wanted[proxy.to_host][proxy.listen_address] = ListenerSpec(proxy, direct=False)
     return wanted
-
-
-def _wanted(name: str, publication: Publication, group: frozenset[str]) -> ListenerSpec:
-    own = publication.to_host
-    yields_to = own if own in group and own != name else ""
-    direct = name == own and publication.service is Service.PORT
-    return ListenerSpec(publication, direct=direct, yields_to=yields_to, group=group)

@@ -42,6 +42,9 @@ NO_UDP = "the agent installed on the host is older than this program and has no 
 class AgentClient:
     """The agent behind one link, from its hello to the end of the link."""
 
+    at_once = 64
+    """The most `listen` requests at a time: the answers to thousands would hold up the loop."""
+
     def __init__(self, mux: Mux, requests: Requests, hello: Hello, timeout: float) -> None:
         self.hello = hello
         self._mux = mux

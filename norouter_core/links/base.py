@@ -41,6 +41,11 @@ class Link(Protocol):
     hello: Hello
 
     @property
+    def at_once(self) -> int:
+        """How many requests are to wait for answers at once, at most."""
+        ...
+
+    @property
     def round_trip(self) -> float | None:
         """Seconds, smoothed; None until measured, and for this machine."""
         ...

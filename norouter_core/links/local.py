@@ -26,6 +26,7 @@ class LocalLink:
     """Ready at once, and never lost."""
 
     round_trip = None
+    at_once = 1
 
     def __init__(self, hub: Hub, io: Io, timeout: float) -> None:
         self._timeout = timeout

@@ -12,12 +12,33 @@ from hypothesis import strategies as st
 
 from norouter_core.engine import backoff, states
 from norouter_core.engine.backoff import BackOff
-from norouter_core.engine.bus import Bus
-from norouter_core.engine.events import Event, Log, StreamOpened
-from norouter_core.engine.publications import ListenAddress, Service, assign_listeners, publications
+from norouter_core.engine.bus import Backlog, Bus
+from norouter_core.engine.events import (
+    Event,
+    ListenerChanged,
+    ListenerRemoved,
+    Log,
+    Ready,
+    StreamOpened,
+)
+from norouter_core.engine.neighbours import Neighbours
+from norouter_core.engine.publications import (
+    ListenAddress,
+    ListenerSpec,
+    Service,
+    assign_listeners,
+    proxies,
+    publications,
+)
 from norouter_core.engine.report import direct_rows
-from norouter_core.engine.status import HostState, StreamState, StreamStatus
-from norouter_core.model import DnsSpec, Forward, Host
+from norouter_core.engine.status import (
+    HostState,
+    ListenerState,
+    ListenerStatus,
+    StreamState,
+    StreamStatus,
+)
+from norouter_core.model import DnsSpec, Forward, Host, ProxySpec
 from norouter_core.wire.errors import Violation
 from tests.engine.meshes import NO_DNS
 
@@ -129,84 +150,85 @@ def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> Non
     assert (
         published[ListenAddress("127.0.42.4", 10053)].service is Service.PORT
     )  # its own comes first
-    wanted = assign_listeners(
-        (a, b, hidden, own), published, {"a": 1, "b": 1, "hidden": 3, "own": 4}
-    )
+    wanted = assign_listeners((a, b, hidden, own), published)
     assert wanted["hidden"] == {}
     for name in ("a", "b", "own"):
         assert dns < set(wanted[name])
         assert not any(wanted[name][place].direct for place in dns)
-    assert wanted["a"][ListenAddress("127.0.42.2", 53)].yields_to == "b"
-    assert wanted["own"][ListenAddress("127.0.42.2", 53)].yields_to == ""
-
-
-def test_hosts_of_their_own_listen_for_everything() -> None:
-    wanted = assign_listeners(
-        (A, B, HIDDEN), PUBLISHED, {"a": "ns-a", "b": "ns-b", "hidden": "ns-c"}
-    )
-    assert wanted.pop("hidden") == {}
-    assert set(wanted) == {"a", "b"}
-    for name, wishes in wanted.items():
-        assert set(wishes) == ALL
-        for wish in wishes.values():
-            assert wish.yields_to == ""
-            assert wish.group == {name}
-            assert wish.direct == (wish.publication.to_host == name)
-
-
-def test_in_a_shared_namespace_a_host_listens_for_its_own_vip() -> None:
-    wanted = assign_listeners((A, B, HIDDEN), PUBLISHED, {"a": 1, "b": 1, "hidden": 1})
-    yields = {(name, address): wanted[name][address].yields_to for name in "ab" for address in ALL}
-    assert {key: host for key, host in yields.items() if host} == {
-        ("b", ListenAddress("127.0.42.1", 80)): "a",
-        ("a", ListenAddress("127.0.42.2", 80)): "b",
-        ("a", ListenAddress("127.0.42.2", 443)): "b",
-    }
-    # Its own host listens for nothing: whoever of the two is first does, over the hub.
-    assert wanted["a"][ListenAddress("127.0.42.3", 80)].group == {"a", "b"}
-    assert not wanted["a"][ListenAddress("127.0.42.3", 80)].direct
-    assert wanted["b"][ListenAddress("127.0.42.2", 80)].direct
-
-
-def test_nobody_yields_to_a_host_that_is_not_up() -> None:
-    wanted = assign_listeners((A, B), PUBLISHED, {"b": 1})
-    assert wanted["b"][ListenAddress("127.0.42.1", 80)].yields_to == ""
-    assert not wanted["b"][ListenAddress("127.0.42.1", 80)].direct
-    assert wanted["a"][ListenAddress("127.0.42.1", 80)].group == frozenset()
-
-
-def test_who_lies_about_its_namespace_takes_nothing_but_its_own() -> None:
-    liar, honest = A, B
-    wanted = assign_listeners((liar, honest), PUBLISHED, {"a": "the same", "b": "the same"})
-    for address, wish in wanted["b"].items():
-        assert wish.yields_to == ("a" if PUBLISHED[address].to_host == "a" else "")
 
 
 NAMES = "abcde"
+
+
+@given(disabled=st.sets(st.sampled_from(NAMES)))
+def test_every_host_listens_for_everything_unless_it_listens_for_nothing(
+    disabled: set[str],
+) -> None:
+    hosts = tuple(
+        made(name, f"127.0.42.{index}", 80, 81, disable=name in disabled)
+        for index, name in enumerate(NAMES, 1)
+    )
+    published = publications(hosts)
+    wanted = assign_listeners(hosts, published)
+    assert {name for name, wishes in wanted.items() if wishes} == set(NAMES) - disabled
+    for name in set(NAMES) - disabled:
+        assert {place: wish.publication for place, wish in wanted[name].items()} == published
+        for wish in wanted[name].values():
+            assert wish.direct == (wish.publication.to_host == name)
+
+
+def test_a_proxy_is_wanted_by_its_own_host_alone() -> None:
+    hosts = A, replace(HIDDEN, http=ProxySpec("127.0.0.1", 8080))
+    (proxy,) = proxies(hosts)
+    wanted = assign_listeners(hosts, publications(hosts), [proxy])
+    assert list(wanted["hidden"].values()) == [ListenerSpec(proxy, direct=False)]
+    assert proxy.listen_address not in wanted["a"]
+
+
+# -- neighbours
+
+
+def test_who_is_concerned_by_a_host_that_comes_goes_and_moves() -> None:
+    neighbours = Neighbours()
+    assert set(neighbours.moved("a", "one", True)) == set()
+    assert set(neighbours.moved("b", "one", True)) == {"a"}
+    assert set(neighbours.moved("c", "two", True)) == set()
+    assert set(neighbours.moved("b", "one", True)) == set()
+    assert set(neighbours.moved("b", "one", False)) == {"a"}  # it listens no longer
+    assert set(neighbours.moved("b", "two", True)) == {"a", "c"}
+    assert set(neighbours.moved("b", None, True)) == {"c"}
+    assert set(neighbours.moved("b", None, False)) == set()
+
+
+def test_places_are_held_per_namespace() -> None:
+    neighbours, place = Neighbours(), ListenAddress("127.0.42.1", 80)
+    neighbours.hold("one", place, "a")
+    assert neighbours.holds("one", place, "a")
+    assert neighbours.holder("one", place, "b") == "a"
+    assert neighbours.holder("one", place, "a") == ""
+    assert neighbours.holder("two", place, "b") == ""
+    neighbours.hold("one", place, "liar")
+    assert neighbours.holder("one", place, "a") == "liar"
+    neighbours.release("one", place, "a")
+    neighbours.release("one", place, "a")
+    assert neighbours.holder("one", place, "b") == "liar"
+    neighbours.release("one", place, "liar")
+    assert neighbours.holder("one", place, "b") == ""
 
 
 @given(
     up=st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3)),
     disabled=st.sets(st.sampled_from(NAMES)),
 )
-def test_any_placement(up: dict[str, int], disabled: set[str]) -> None:
-    hosts = tuple(
-        made(name, f"127.0.42.{index}", 80, 81, disable=name in disabled)
-        for index, name in enumerate(NAMES, 1)
-    )
-    published = publications(hosts)
-    wanted = assign_listeners(hosts, published, up)
-    assert {name for name, wishes in wanted.items() if wishes} == set(NAMES) - disabled
-    for name, wishes in wanted.items():
-        if name in disabled:
-            continue
-        peers = {n for n in NAMES if n in up and up[n] == up.get(name) and n not in disabled}
-        assert set(wishes) == set(published)
-        for address, wish in wishes.items():
-            own = published[address].to_host
-            assert wish.group == (peers if name in up else frozenset())
-            assert wish.direct == (name == own)
-            assert wish.yields_to == (own if own in wish.group and own != name else "")
+def test_a_host_listens_for_its_own_vip_where_it_is_up(
+    up: dict[str, int], disabled: set[str]
+) -> None:
+    neighbours = Neighbours()
+    for name, namespace in up.items():
+        neighbours.moved(name, namespace, name not in disabled)
+    for host in NAMES:
+        peers = {n for n in up if up[n] == up.get(host) and n != host and n not in disabled}
+        assert {n for n in NAMES if neighbours.listens_for(n, host)} == peers
 
 
 # -- reports of direct streams
@@ -259,6 +281,61 @@ def test_a_slow_reader_keeps_the_newest_and_counts_the_rest(limit: int, count: i
         str(number) for number in range(max(0, count - limit), count)
     ]
     assert subscription.dropped == max(0, count - limit)
+
+
+NAMED = st.builds(
+    lambda host, listen, state: ListenerChanged(
+        listener=ListenerStatus(host, "b", listen, "t", state, "", "")
+    ),
+    st.sampled_from("ab"),
+    st.sampled_from("12"),
+    st.sampled_from(ListenerState),
+) | st.builds(
+    lambda host, listen: ListenerRemoved(on_host=host, listen=listen),
+    st.sampled_from("ab"),
+    st.sampled_from("12"),
+)
+
+
+@given(
+    limit=st.integers(1, 8),
+    steps=st.lists(NAMED | st.builds(line, st.integers()) | st.none(), max_size=60),
+)
+def test_a_slow_reader_knows_what_stands(limit: int, steps: list[Event | None]) -> None:
+    backlog, told, got = Backlog(limit), list[Event](), list[Event]()
+    for event in steps:
+        if event is not None:
+            told.append(event)
+            backlog.put(event)
+        elif backlog:
+            got.append(backlog.take())
+    assert len(backlog) <= 2 * limit + 4  # of four listeners
+    got += backlog.take_all()
+    assert len(backlog) == 0
+    # In order, and nothing twice.
+    at = [next(n for n, each in enumerate(told) if each is event) for event in got]
+    assert at == sorted(set(at))
+    assert _standing(got) == _standing(told)
+    lines = [event for event in told if isinstance(event, Log)]
+    assert len(lines) == sum(isinstance(event, Log) for event in got) + backlog.dropped
+
+
+def _standing(events: list[Event]) -> dict[tuple[str, str], Event]:
+    stands: dict[tuple[str, str], Event] = {}
+    for event in events:
+        if isinstance(event, ListenerChanged):
+            stands[event.listener.on_host, event.listener.listen] = event
+        elif isinstance(event, ListenerRemoved):
+            stands[event.on_host, event.listen] = event
+    return stands
+
+
+def test_a_reader_of_one_kind_is_told_no_other() -> None:
+    bus = Bus()
+    logs = bus.subscribe(10, True, Log)
+    bus.publish(Ready(hosts=1, listeners=1))
+    bus.publish(line(1))
+    assert [type(event) for event in logs.drain()] == [Log]
 
 
 async def _read(subscription: object) -> list[Event]:

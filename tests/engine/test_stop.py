@@ -37,11 +37,14 @@ QUICK = replace(TIMING, grace=0.2)
 
 
 async def running(*hosts: HostSpec) -> tuple[Engine, Mesh]:
-    """An engine that is ready; the caller leaves it."""
+    """An engine whose hosts are up; the caller leaves it."""
     engine = Engine(TIMING)
     await engine.__aenter__()
     made = Mesh(engine)
-    await made.apply(MeshSpec(hosts))
+    await engine.apply(MeshSpec(hosts))
+    # Not the mesh as a whole: an agent that answers nothing never writes its names files.
+    for spec in hosts:
+        await made.in_state(spec.name, HostState.READY)
     return engine, made
 
 
@@ -62,6 +65,7 @@ async def test_leaving_ends_everything() -> None:
             host("db", forward(port)),
         )
         engine, made = await running(*hosts)
+        await made.ready()
         names = "hub", "web", "db"
         addresses = [made.address(name) for name in names]
         clients = [await connect(address) for address in addresses]
@@ -155,8 +159,8 @@ async def test_a_command_that_ignores_every_signal(script: str) -> None:
 
 async def test_an_agent_that_ignores_everything() -> None:
     stubborn = relayed("web", cmd=program(ROGUE, "stubborn"))
-    async with mesh(local(), stubborn, timing=QUICK) as made:
-        assert made.host("web").state is HostState.READY
+    async with mesh(local(), stubborn, wait=False, timing=QUICK) as made:
+        await made.in_state("web", HostState.READY)
         started = time.monotonic()
     assert time.monotonic() - started < 6
 
