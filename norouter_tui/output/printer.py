@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -72,6 +72,7 @@ class Printer:
         self._since = since
         self._hosts: dict[str, HostStatus] = {}
         self._listeners: dict[tuple[str, str], ListenerStatus] = {}
+        self._tally = _Tally()
         self._published: list[str] = []
         self._logged: dict[str, deque[str]] = {}
         self._hinted = ("", "")
@@ -82,8 +83,10 @@ class Printer:
 
     def know(self, status: Status) -> None:
         """Takes how everything stands for told already: for who comes later than the mesh."""
-        self._hosts.update((host.name, host) for host in status.hosts)
-        self._listeners.update(((x.on_host, x.listen), x) for x in status.listeners)
+        for host in status.hosts:
+            self._know_host(host.name, host)
+        for listener in status.listeners:
+            self._know_listener((listener.on_host, listener.listen), listener)
 
     def show(self, event: Event) -> None:
         """Prints the lines that `event` is worth, if any."""
@@ -101,7 +104,7 @@ class Printer:
             case HostRemoved(name=name):
                 self._forget(name)
             case ListenerRemoved(on_host=on_host, listen=listen):
-                self._listeners.pop((on_host, listen), None)
+                self._know_listener((on_host, listen), None)
             case StreamOpened(stream=stream) | StreamClosed(stream=stream):
                 self._stream(stream)
             case Stopped():
@@ -111,9 +114,31 @@ class Printer:
         """Says that `number` events were lost because output was not read fast enough."""
         self._err(Text(f"missed {count(number, 'event')}: output was not read fast enough"))
 
+    def _know_host(self, name: str, host: HostStatus | None) -> HostStatus | None:
+        """Remember how a host stands, or that it is gone; return how it stood."""
+        before = self._hosts.get(name)
+        if host is not None:
+            self._hosts[name] = host
+        elif before is not None:
+            del self._hosts[name]
+        self._tally.host(name, before.state if before else None, host.state if host else None)
+        return before
+
+    def _know_listener(
+        self, key: tuple[str, str], listener: ListenerStatus | None
+    ) -> ListenerStatus | None:
+        """Remember how a listener stands, or that it is gone; return how it stood."""
+        before = self._listeners.get(key)
+        if listener is not None:
+            self._listeners[key] = listener
+        elif before is not None:
+            del self._listeners[key]
+        was, now = (each.state if each else None for each in (before, listener))
+        self._tally.listener(key[0], was, now)
+        return before
+
     def _host(self, host: HostStatus) -> None:
-        before = self._hosts.get(host.name)
-        self._hosts[host.name] = host
+        before = self._know_host(host.name, host)
         if before is not None and before.state == host.state and before.attempt == host.attempt:
             return
         if before is None and host.state == HostState.READY and host.since < self._since:
@@ -150,8 +175,7 @@ class Printer:
 
     def _listener(self, listener: ListenerStatus) -> None:
         key = (listener.on_host, listener.listen)
-        before = self._listeners.get(key)
-        self._listeners[key] = listener
+        before = self._know_listener(key, listener)
         if before is not None and _standing(before) == _standing(listener):
             return
         failed = before is not None and before.state == ListenerState.FAILED
@@ -179,24 +203,17 @@ class Printer:
 
     def _up_in_part(self) -> None:
         """Tells once what is up, where the whole of the mesh is not."""
-        hosts = self._hosts.values()
-        if self._told_up or not self._expected or len(hosts) < self._expected:
+        hosts, tally = len(self._hosts), self._tally
+        if self._told_up or not self._expected or hosts < self._expected:
             return
-        ready = {host.name for host in hosts if host.state == HostState.READY}
-        settled = all(host.name in ready or host.state in _TROUBLE for host in hosts)
-        failed = len(ready) < len(hosts) or any(
-            x.state == ListenerState.FAILED for x in self._listeners.values()
-        )
-        pending = any(
-            x.on_host in ready and x.state == ListenerState.PENDING
-            for x in self._listeners.values()
-        )
-        if not ready or not settled or pending or not failed:
+        ready, trouble = tally.ready, sum(tally.hosts[state] for state in _TROUBLE)
+        failed = ready < hosts or tally.failed
+        if not ready or ready + trouble < hosts or tally.pending_on_ready or not failed:
             return
         self._told_up = True
-        told = f": {len(ready)} of {count(len(hosts), 'host')} ready"
+        told = f": {ready} of {count(hosts, 'host')} ready"
         self._out(Text.assemble(("up in part", "bold yellow"), told))
-        self._tell_ports()
+        self._tell_ports(published(list(self._hosts.values()), list(self._listeners.values())))
 
     def _ready(self, event: Ready) -> None:
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
@@ -209,10 +226,9 @@ class Printer:
         told += f", {count(len(lines), 'port')}" if knows else ""
         self._out(Text.assemble(("ready", "bold green"), told))
         if knows:
-            self._tell_ports()
+            self._tell_ports(lines)
 
-    def _tell_ports(self) -> None:
-        lines = published(list(self._hosts.values()), list(self._listeners.values()))
+    def _tell_ports(self, lines: list[str]) -> None:
         if lines != self._published:
             for line in lines:
                 self._out(Text(f"  {line}"))
@@ -228,13 +244,49 @@ class Printer:
         self._err(line.append(escape(event.text), "none"))
 
     def _forget(self, name: str) -> None:
-        self._hosts.pop(name, None)
+        self._know_host(name, None)
         self._moved = True
         self._err(Text.assemble(_named(name), " removed"))
 
     def _stream(self, stream: StreamStatus) -> None:
         if self._debug:
             self._err(Text(stream_line(stream), style="dim"))
+
+
+class _Tally:
+    """How many hosts and listeners stand how, counted as they change: a look at all of them for
+    each change would take hosts times ports, squared."""
+
+    def __init__(self) -> None:
+        self.hosts = Counter[HostState]()
+        self.failed = 0
+        """Listeners."""
+        self.pending_on_ready = 0
+        """Listeners of hosts that are ready."""
+        self._ready: set[str] = set()
+        self._pending = Counter[str]()
+
+    @property
+    def ready(self) -> int:
+        return len(self._ready)
+
+    def host(self, name: str, before: HostState | None, now: HostState | None) -> None:
+        for state, step in ((before, -1), (now, 1)):
+            if state is not None:
+                self.hosts[state] += step
+            if state is HostState.READY:
+                self.pending_on_ready += step * self._pending[name]
+        (self._ready.add if now is HostState.READY else self._ready.discard)(name)
+
+    def listener(
+        self, on_host: str, before: ListenerState | None, now: ListenerState | None
+    ) -> None:
+        for state, step in ((before, -1), (now, 1)):
+            if state is ListenerState.FAILED:
+                self.failed += step
+            elif state is ListenerState.PENDING:
+                self._pending[on_host] += step
+                self.pending_on_ready += step if on_host in self._ready else 0
 
 
 _REMEMBERED = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,8 +15,9 @@ from rich.text import Text
 
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
-from norouter_core.engine.status import HostState, Status
+from norouter_core.engine.status import HostState
 from norouter_core.manifest import Loaded
+from norouter_core.model import Host
 from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
@@ -276,7 +277,8 @@ class HeadlessRun:
         missed = 0
         with events:
             async for event in events:
-                if events.dropped > missed:
+                # Once, when everything that was kept has been shown.
+                if events.dropped > missed and not events.waiting:
                     for sink in self._sinks:
                         sink.missed(events.dropped - missed)
                     missed = events.dropped
@@ -284,8 +286,9 @@ class HeadlessRun:
                     sink.show(event)
                 if isinstance(event, Ready) and self._readiness is not None:
                     self._announce_ready(self._readiness, engine)
-                if isinstance(event, HostChanged) and all_failed(engine.status()):
-                    self._give_up()
+                if isinstance(event, HostChanged) and event.host.state is HostState.FAILED:
+                    if all_failed(engine.host_states()):
+                        self._give_up()
                 if isinstance(event, Stopped):
                     break
 
@@ -302,10 +305,10 @@ class HeadlessRun:
         self._host.stop(ExitCode.MESH_FAILED)
 
 
-def all_failed(status: Status) -> bool:
+def all_failed(states: Iterable[tuple[Host, HostState]]) -> bool:
     """Whether no host with a command can come up any more (False without any such host)."""
-    states = [host.state for host in status.hosts if host.command]
-    return bool(states) and all(state == HostState.FAILED for state in states)
+    remote = [state for host, state in states if not host.is_local]
+    return bool(remote) and all(state is HostState.FAILED for state in remote)
 
 
 def _nowhere(line: Any) -> None:

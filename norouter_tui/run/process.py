@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import signal
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,8 @@ def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
         return await main()
 
     fast = uvloop and importlib.util.find_spec("uvloop") is not None
+    # Imported modules stay: the collector need not walk them again and again.
+    gc.freeze()
     return anyio.run(watched, backend_options={"use_uvloop": fast})
 
 

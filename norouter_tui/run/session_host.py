@@ -127,7 +127,9 @@ class SessionHost:
             async with Engine() as engine:
                 self._engine = engine
                 await tasks.start(self._show, engine, is_shown)
-                await self._run_session(engine)
+                # A stop cancels a session that is still starting as well.
+                with anyio.CancelScope() as self._work:
+                    await self._run_session(engine)
                 if self._front_end.signals:
                     tasks.start_soon(self._explain_wait)
             with anyio.move_on_after(_OBSERVE_TIMEOUT):

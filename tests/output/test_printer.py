@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.text import Text
 
 from norouter_core.engine.events import (
@@ -20,7 +23,7 @@ from norouter_core.engine.events import (
 )
 from norouter_core.engine.status import HostState, ListenerState, Status
 from norouter_core.sanitize import escape
-from norouter_tui.output.printer import Printer, not_ready_lines, published
+from norouter_tui.output.printer import Printer, _Tally, not_ready_lines, published
 from norouter_tui.output.units import seconds, size
 from tests.output.statuses import PROBLEM, host, listener, stream
 
@@ -282,3 +285,33 @@ def test_a_host_that_was_ready_before_its_reader_came_is_no_news() -> None:
     for ready in (host(), replace(host(), attempt=3, since=9.0), replace(host("db"), since=6.0)):
         printer.show(HostChanged(host=ready))
     assert [line.split()[1] for line in out] == ["web", "db"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from([None, *HostState]))
+        | st.tuples(
+            st.tuples(st.sampled_from("abc"), st.sampled_from("12")),
+            st.sampled_from([None, *ListenerState]),
+        )
+    )
+)
+def test_what_is_counted_as_it_changes_is_what_a_look_at_all_would_count(
+    changes: list[tuple[Any, Any]],
+) -> None:
+    tally = _Tally()
+    hosts: dict[str, HostState | None] = {}
+    listeners: dict[tuple[str, str], ListenerState | None] = {}
+    for key, state in changes:
+        if isinstance(key, str):
+            tally.host(key, hosts.get(key), state)
+            hosts[key] = state
+        else:
+            tally.listener(key[0], listeners.get(key), state)
+            listeners[key] = state
+        ready = {name for name, at in hosts.items() if at is HostState.READY}
+        failed = [at for at in listeners.values() if at is ListenerState.FAILED]
+        pending = [x for (x, _), at in listeners.items() if at is ListenerState.PENDING]
+        assert (tally.ready, tally.failed) == (len(ready), len(failed))
+        assert tally.pending_on_ready == sum(name in ready for name in pending)
+        assert all(tally.hosts[at] == list(hosts.values()).count(at) for at in HostState)
