@@ -7,7 +7,7 @@ import sys
 
 from rich.text import Text
 
-from norouter_core.model import Host, MeshSpec, Route
+from norouter_core.model import Host, MeshSpec, Route, format_address
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.units import count
@@ -53,14 +53,13 @@ def _describe_host(host: Host, width: int) -> list[Text]:
         Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {escape(target)}")
         for port in host.ports
         for udp in ["/udp" if port.proto == "udp" else ""]
-        for target in [_target(port.host, port.port)]
+        for target in [format_address((port.host, port.port))]
     ]
     proxies = [
-        Text(
-            f"  {'':{width}}  {kind} proxy at {_target(proxy.listen_host, proxy.listen_port)}{asks}"
-        )
+        Text(f"  {'':{width}}  {kind} proxy at {address}{asks}")
         for kind, proxy in (("HTTP", host.http), ("SOCKS", host.socks))
         if proxy is not None
+        for address in [format_address((proxy.listen_host, proxy.listen_port))]
         for asks in [" (asks for user and password)" if proxy.auth else ""]
     ]
     return [head, *ports, *proxies]
@@ -69,7 +68,3 @@ def _describe_host(host: Host, width: int) -> list[Text]:
 def _describe_route(route: Route) -> Text:
     but = f", but not {', '.join(route.not_to)}" if route.not_to else ""
     return Text(escape(f"  via {route.via}: {', '.join(route.to)}{but}"))
-
-
-def _target(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
