@@ -39,7 +39,7 @@ class _Block:
             self.lines.insert(self._at, f"{note}\n")
 
 
-def without(text: str | None, goes: Callable[[str], bool]) -> str | None:
+def remove_blocks(text: str | None, is_removable: Callable[[str], bool]) -> str | None:
     """`text` as it would be without the blocks for whose owner `goes` is true; None for a file
     that a block has made (and for None).
 
@@ -47,11 +47,11 @@ def without(text: str | None, goes: Callable[[str], bool]) -> str | None:
     """
     kept: list[str | _Block] = []
     note = ""
-    for item in _parsed(text or ""):
+    for item in _parse(text or ""):
         if isinstance(item, str):
             # Somebody has added lines after the block: what was before it is no longer the end.
             note = ""
-        elif goes(item.owner):
+        elif is_removable(item.owner):
             note = note or item.note
             continue
         elif note:
@@ -66,7 +66,7 @@ def without(text: str | None, goes: Callable[[str], bool]) -> str | None:
     return "".join(x if isinstance(x, str) else "".join(x.lines) for x in kept)
 
 
-def with_block(text: str | None, body: str, owner: str) -> str:
+def append_block(text: str | None, body: str, owner: str) -> str:
     """`text` (None: no file) with a block at its end."""
     note = ""
     if text is None:
@@ -78,10 +78,10 @@ def with_block(text: str | None, body: str, owner: str) -> str:
 
 
 def has_block(text: str) -> bool:
-    return any(isinstance(item, _Block) for item in _parsed(text))
+    return any(isinstance(item, _Block) for item in _parse(text))
 
 
-def _parsed(text: str) -> list[str | _Block]:
+def _parse(text: str) -> list[str | _Block]:
     """The lines outside of blocks, and the blocks, in order."""
     found: list[str | _Block] = []
     block: list[str] = []

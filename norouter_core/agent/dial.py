@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 
-from norouter_core.agent.io import describe, reset_code
+from norouter_core.agent.io import error_text, reset_code
 from norouter_core.agent.resolve import failure_code, literal
 from norouter_core.agent.tcp import TcpEnd, abort, set_options
 
@@ -22,7 +22,7 @@ _STAGGER = 0.25
 """Seconds before the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
 
 
-_UNDER_WAY = frozenset(
+_IN_PROGRESS = frozenset(
     (errno.EINPROGRESS, errno.EALREADY, errno.EINTR, errno.EAGAIN, errno.EWOULDBLOCK)
 )
 
@@ -60,7 +60,7 @@ class Dial:
         if not addresses:
             self._fail(failure_code(error), error)
             return
-        self._addresses = _interleaved(addresses)
+        self._addresses = _interleave(addresses)
         self._next()
 
     def _next(self) -> None:
@@ -88,16 +88,16 @@ class Dial:
                 # a turn of the loop, and tells of a refusal at once.
                 status = sock.connect_ex((address, self._port))
         except OSError as error:
-            self._note(error)
+            self._record_error(error)
             if sock is not None:
                 sock.close()
             return False
         if status in (0, errno.EISCONN):
-            self._won(sock, address)
+            self._succeed(sock, address)
             return True
-        if status not in _UNDER_WAY:
+        if status not in _IN_PROGRESS:
             sock.close()
-            self._note(OSError(status, os.strerror(status)))
+            self._record_error(OSError(status, os.strerror(status)))
             return False
         self._sockets.append(sock)
         self._io.loop.add_writer(sock.fileno(), self._writable, sock, address)
@@ -108,16 +108,16 @@ class Dial:
         self._sockets.remove(sock)
         status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status == 0:
-            self._won(sock, address)
+            self._succeed(sock, address)
             return
         sock.close()
-        self._note(OSError(status, os.strerror(status)))
+        self._record_error(OSError(status, os.strerror(status)))
         self._next()
 
-    def _note(self, error: OSError) -> None:
-        self._error = (reset_code(error), describe(error))
+    def _record_error(self, error: OSError) -> None:
+        self._error = (reset_code(error), error_text(error))
 
-    def _won(self, sock: socket.socket, address: str) -> None:
+    def _succeed(self, sock: socket.socket, address: str) -> None:
         end, self._end = self._end, None
         self._clean_up()
         if end is None:
@@ -145,7 +145,7 @@ class Dial:
         self._sockets.clear()
 
 
-def _interleaved(addresses: list[str]) -> list[str]:
+def _interleave(addresses: list[str]) -> list[str]:
     """IPv6 and IPv4 in turn, the resolver's first choice first (RFC 8305 section 4)."""
     first = [a for a in addresses if (":" in a) == (":" in addresses[0])]
     second = [a for a in addresses if (":" in a) != (":" in addresses[0])]

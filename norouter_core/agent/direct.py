@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 REPORT_INTERVAL = 0.25
 """Seconds between two reports, at least."""
-_ROWS = 1000
+_MAX_ROWS = 1000
 """Streams in one report: far below the limit of a message."""
-_REPORTS_AT_ONCE = 16
+_MAX_REPORTS_PER_TICK = 16
 """Reports of ended streams in one go; more wait for the next."""
-_LOOKED_AT = 4000
+_MAX_STREAMS_PER_TICK = 4000
 """Open streams whose counters are looked at in one go."""
 
 
@@ -43,7 +43,7 @@ class DirectStream:
         self.target: TcpEnd | UdpEnd | None = None
         self.state = "opening"
         self.reason = ""
-        self.shown: tuple[int, int, str] = (-1, -1, "")
+        self.reported: tuple[int, int, str] = (-1, -1, "")
         self.splice: Splice | None = None
         self._table = table
 
@@ -51,7 +51,7 @@ class DirectStream:
         """Observes two sockets that are connected already."""
         self.client, self.target = client, target
         client.observer = target.observer = self
-        self.state = "half-closed" if client.got_end or target.got_end else "open"
+        self.state = "half-closed" if client.received_eof or target.received_eof else "open"
 
     def row(self) -> list[Any]:
         """The stream as section 3 of SPEC.md lists it."""
@@ -64,11 +64,11 @@ class DirectStream:
 
     def end_opened(self, end: End, peer: tuple[str, int]) -> None:
         self.state = "open"
-        self._table.changed()
+        self._table.schedule_report()
 
     def end_half_closed(self, end: End) -> None:
         self.state = "half-closed"
-        self._table.changed()
+        self._table.schedule_report()
 
     def end_closed(self, end: End, code: str, reason: str) -> None:
         if self.state == "closed":
@@ -81,7 +81,7 @@ class DirectStream:
                 return
         self.state = "closed"
         self.reason = code if not reason else f"{code}: {reason}"
-        self._table.ended(self)
+        self._table.on_ended(self)
         if self.splice is not None and code != "closed":
             self.splice.abandon(code, reason)
 
@@ -108,7 +108,7 @@ class DirectTable:
         self._last += 1
         stream = self._open[self._last] = DirectStream(self._last, listener, peer, self)
         self._by_listener.setdefault(listener, {})[self._last] = stream
-        self.changed()
+        self.schedule_report()
         return stream
 
     def kill(self, number: int, code: str, reason: str) -> None:
@@ -128,7 +128,7 @@ class DirectTable:
         """Reports no more."""
         self._closed = True
 
-    def ended(self, stream: DirectStream) -> None:
+    def on_ended(self, stream: DirectStream) -> None:
         """A stream has ended; it is told of once more."""
         if self._open.pop(stream.number, None) is not None:
             self._ended.append(stream)
@@ -136,37 +136,37 @@ class DirectTable:
             del known[stream.number]
             if not known:
                 del self._by_listener[stream.listener]
-        self.changed()
+        self.schedule_report()
 
-    def changed(self) -> None:
+    def schedule_report(self) -> None:
         if not self._timer_set and not self._closed:
             self._timer_set = True
-            self._io.loop.call_later(REPORT_INTERVAL, self._tick)
+            self._io.loop.call_later(REPORT_INTERVAL, self._send_reports)
 
-    def _tick(self) -> None:
+    def _send_reports(self) -> None:
         self._timer_set = False
         if self._closed:
             return
-        for _ in range(_REPORTS_AT_ONCE):
+        for _ in range(_MAX_REPORTS_PER_TICK):
             if not self._ended:
                 break
-            size = min(len(self._ended), _ROWS)
+            size = min(len(self._ended), _MAX_ROWS)
             self._report([self._ended.popleft().row() for _ in range(size)])
         rows = self._changed_rows()
         if rows:
             self._report(rows)
         if self._open or self._ended:
-            self.changed()
+            self.schedule_report()
 
     def _changed_rows(self) -> list[list[Any]]:
         rows: list[list[Any]] = []
-        for number in list(itertools.islice(self._open, _LOOKED_AT)):
+        for number in list(itertools.islice(self._open, _MAX_STREAMS_PER_TICK)):
             stream = self._open.pop(number)
             self._open[number] = stream
             now = stream.snapshot()
-            if now != stream.shown:
-                stream.shown = now
+            if now != stream.reported:
+                stream.reported = now
                 rows.append(stream.row())
-                if len(rows) == _ROWS:
+                if len(rows) == _MAX_ROWS:
                     break
         return rows

@@ -11,7 +11,7 @@ each `send` is one, whole; there is always room, since they may be dropped.
 
 from __future__ import annotations
 
-from norouter_core.wire.limits import MAX_DATAGRAM
+from norouter_core.wire.limits import MAX_DATAGRAM_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class DatagramEnd(End):
     datagrams = True
 
     def room(self) -> int:
-        return MAX_DATAGRAM
+        return MAX_DATAGRAM_SIZE
 
     def wake(self) -> None:
         """It never waits for room."""
@@ -87,7 +87,7 @@ class DatagramEnd(End):
         """Nobody gives credit for datagrams."""
 
 
-class Nowhere(End):
+class NullEnd(End):
     """The far end of a stream that could not be made: it is joined to nothing."""
 
     __slots__ = ()
@@ -111,7 +111,7 @@ class Nowhere(End):
         """It has brought nothing in."""
 
 
-def proto_of(end: End) -> str:
+def protocol_of(end: End) -> str:
     """The `proto` (SPEC.md section 10) of the streams that an end may be part of."""
     return "udp" if end.datagrams else "tcp"
 

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 
 from norouter_core.agent import blocks
-from norouter_core.agent.process_identity import is_dead
+from norouter_core.agent.process_identity import is_stale
 
 try:
     import fcntl
@@ -26,10 +26,10 @@ BLOCK_BEGIN, BLOCK_END = blocks.BEGIN, blocks.END
 BACKUP_SUFFIX = ".bak.norouter"
 MODES = ("replace", "block", "remove-block")
 
-_TRIES, _PAUSE = 25, 0.02
+_LOCK_ATTEMPTS, _LOCK_RETRY_DELAY = 25, 0.02
 """How often, and after how many seconds, a file that another agent has locked is tried."""
 
-_IN_PLACE = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
+_OVERWRITE_ERRNOS = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 """Why a file may not be renamed onto and yet be written: it is a mount of its own, as a container's
 /etc/hosts is, or its folder is not ours."""
 
@@ -54,22 +54,22 @@ def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        return path, _put(path, _read(path), text)
+        return path, _write_if_changed(path, _read(path), text)
     with _locked(path):
         old = _read(path)
-        new = blocks.without(old, lambda other: _goes(other, owner))
+        new = blocks.remove_blocks(old, lambda other: _is_removable(other, owner))
         if mode == "block":
             if old is not None and not blocks.has_block(old):
                 _back_up(path, old)
-            new = blocks.with_block(new, text, owner)
-        return path, _put(path, old, new)
+            new = blocks.append_block(new, text, owner)
+        return path, _write_if_changed(path, old, new)
 
 
-def _goes(other: str, owner: str) -> bool:
-    return other in ("", owner) or is_dead(other, owner)
+def _is_removable(other: str, owner: str) -> bool:
+    return other in ("", owner) or is_stale(other, owner)
 
 
-def _put(path: str, old: str | None, new: str | None) -> bool:
+def _write_if_changed(path: str, old: str | None, new: str | None) -> bool:
     if old == new:
         return False
     if new is None:
@@ -86,7 +86,7 @@ def _locked(path: str) -> Iterator[None]:
     For a moment only: anybody may lock a file that he can read, and must not stop us by it.
     """
     fd = None
-    for _ in range(_TRIES if fcntl is not None else 0):
+    for _ in range(_LOCK_ATTEMPTS if fcntl is not None else 0):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,7 +101,7 @@ def _locked(path: str) -> Iterator[None]:
         if fd is not None:
             os.close(fd)
             fd = None
-        time.sleep(_PAUSE)
+        time.sleep(_LOCK_RETRY_DELAY)
     try:
         yield
     finally:
@@ -137,7 +137,7 @@ def read(path: str, limit: int) -> tuple[str, str, bool]:
     return path, data[:limit].decode("utf-8", "surrogateescape"), len(data) > limit
 
 
-def is_others(path: str) -> bool:
+def is_foreign(path: str) -> bool:
     """Whether there is a file with something in it that is not of this program's making: its first
     line would say so. One that cannot be read is not written either, and `write` tells why.
 
@@ -164,9 +164,9 @@ def expand(path: str) -> str:
     return expanded
 
 
-def without_block(text: str) -> str:
+def strip_blocks(text: str) -> str:
     """`text` as it was before any block was put into it."""
-    return blocks.without(text, lambda owner: True) or ""
+    return blocks.remove_blocks(text, lambda owner: True) or ""
 
 
 def _read(path: str) -> str | None:
@@ -205,7 +205,7 @@ def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
     except OSError as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
-        if error.errno not in _IN_PLACE or not os.path.exists(path):
+        if error.errno not in _OVERWRITE_ERRNOS or not os.path.exists(path):
             error.filename, error.filename2 = path, None  # nobody knows the temporary one
             raise
         _overwrite(path, data)

@@ -13,36 +13,36 @@ if TYPE_CHECKING:
     from norouter_core.agent.tcp import TcpEnd
 
 
-_UNREAD_INTERVAL = 1.0
+_RESET_CHECK_INTERVAL = 1.0
 
 
 class Io:
     """One per loop. `buffer` is for bytes that are read and passed on within one call: no
     socket needs a buffer of its own, however many there are."""
 
-    __slots__ = ("_unread", "_watching", "buffer", "cause", "loop")
+    __slots__ = ("_watched", "_watching", "buffer", "cause", "loop")
 
     def __init__(self, loop: LoopLike) -> None:
         self.loop = loop
         self.buffer = memoryview(bytearray(MAX_DATA))
         self.cause = Cause()
-        self._unread: set[TcpEnd] = set()
+        self._watched: set[TcpEnd] = set()
         self._watching = False
 
-    def watch_unread(self, end: TcpEnd) -> None:
-        """Has `end.check_unread` called once a second until it returns False."""
-        self._unread.add(end)
+    def watch_for_reset(self, end: TcpEnd) -> None:
+        """Has `end.check_watched` called once a second until it returns False."""
+        self._watched.add(end)
         if not self._watching:
             self._watching = True
-            self.loop.call_later(_UNREAD_INTERVAL, self._check_unread)
+            self.loop.call_later(_RESET_CHECK_INTERVAL, self._check_for_resets)
 
-    def _check_unread(self) -> None:
-        for end in list(self._unread):
-            if not end.check_unread():
-                self._unread.discard(end)
-        self._watching = bool(self._unread)
+    def _check_for_resets(self) -> None:
+        for end in list(self._watched):
+            if not end.check_for_reset():
+                self._watched.discard(end)
+        self._watching = bool(self._watched)
         if self._watching:
-            self.loop.call_later(_UNREAD_INTERVAL, self._check_unread)
+            self.loop.call_later(_RESET_CHECK_INTERVAL, self._check_for_resets)
 
 
 _CODES = {
@@ -65,6 +65,6 @@ def reset_code(error: OSError) -> str:
     return _CODES.get(error.errno or 0, "internal")
 
 
-def describe(error: OSError) -> str:
+def error_text(error: OSError) -> str:
     """An operating system error in its own words."""
     return error.strerror or str(error)

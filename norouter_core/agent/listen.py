@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from norouter_core.agent.io import Io
 
 _BACKLOG = 1024
-_ACCEPTS = 64
+_MAX_ACCEPTS = 64
 """Connections taken in one go, so that a flood does not hold up running streams."""
-_PAUSE = 0.2
+_RETRY_DELAY = 0.2
 """Seconds to wait for descriptors when there are none left."""
 
 
@@ -57,7 +57,7 @@ class Listener:
             self._io.loop.add_reader(self._socket.fileno(), self._accept)
 
     def _accept(self) -> None:
-        for _ in range(_ACCEPTS):
+        for _ in range(_MAX_ACCEPTS):
             if self._closed:
                 return
             try:
@@ -67,7 +67,7 @@ class Listener:
             except OSError:
                 # Out of descriptors or memory: the client waits in the backlog meanwhile.
                 self._io.loop.remove_reader(self._socket.fileno())
-                self._io.loop.call_later(_PAUSE, self._watch)
+                self._io.loop.call_later(_RETRY_DELAY, self._watch)
                 return
             self._accepted(sock, (name[0], name[1]))
 

@@ -114,7 +114,7 @@ class Loop:
         it stands is better replaced than trusted."""
         self._running = True
         while self._running:
-            for key, mask in self._selector.select(self._patience()):
+            for key, mask in self._selector.select(self._select_timeout()):
                 slots = key.data
                 if mask & selectors.EVENT_READ and slots[0]:
                     callback, args = slots[0]
@@ -155,7 +155,7 @@ class Loop:
             self._selector.modify(fd, mask, slots)
         return had
 
-    def _patience(self) -> float | None:
+    def _select_timeout(self) -> float | None:
         if self._ready:
             return 0.0
         while self._timers and self._timers[0].callback is None:

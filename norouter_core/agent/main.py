@@ -8,16 +8,16 @@ import sys
 
 from norouter_core.agent import identity
 from norouter_core.agent.channel import FdChannel
-from norouter_core.agent.ends import join, proto_of
+from norouter_core.agent.ends import join, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.operations import OperationError, Operations
-from norouter_core.agent.resolve import verb_code
+from norouter_core.agent.resolve import resolve_error_code
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
-from norouter_core.wire.connection import AGENT, BEHIND, Connection, is_datagrams
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.connection import AGENT, NOT_READING, Connection, is_datagram_stream
+from norouter_core.wire.errors import RemoteProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.ends import End
     from norouter_core.wire.messages import Json
 
-_PATIENCE = 8.0
+_ATTACH_TIMEOUT = 8.0
 """Seconds that an agent waits for the hub's `attach` before it ends."""
 
 
@@ -36,7 +36,7 @@ class Agent:
     def __init__(self, loop: Loop, read_fd: int, write_fd: int) -> None:
         self._loop = loop
         io = Io(loop)
-        self._verbs = Operations(io, self)
+        self._operations = Operations(io, self)
         self._mux = Mux(io, Connection(AGENT), FdChannel(read_fd, write_fd), self)
         self._attached = False
         self.exit_status = 0
@@ -45,7 +45,7 @@ class Agent:
         """Says hello and begins to listen to the hub."""
         self._mux.start()
         self._mux.message(messages.event("hello", identity.hello()))
-        self._loop.call_later(_PATIENCE, self._check_attached)
+        self._loop.call_later(_ATTACH_TIMEOUT, self._check_attached)
 
     def _check_attached(self) -> None:
         if not self._attached:
@@ -60,18 +60,20 @@ class Agent:
             number = messages.field(body, "id", int)
             op = messages.field(body, "op", str)
             args = messages.field(body, "args", dict)
-            self._request(number, op, args)
+            self._handle_request(number, op, args)
 
-    def _request(self, number: int, op: str, args: Json) -> None:
+    def _handle_request(self, number: int, op: str, args: Json) -> None:
         if op == "resolve":
             name = messages.field(args, "name", str)
-            self._verbs.resolve(name, lambda found, why: self._resolved(number, found, why))
+            self._operations.resolve(
+                name, lambda found, why: self._send_addresses(number, found, why)
+            )
             return
         try:
             if op == "splice":
                 self._splice(number, args)
                 return
-            answer = messages.result(number, self._do(op, args))
+            answer = messages.result(number, self._run_operation(op, args))
         except OperationError as error:
             answer = messages.failure(number, error.code, error.reason)
         self._mux.message(answer)
@@ -83,7 +85,7 @@ class Agent:
         streams = self._mux.connection.streams
         if client not in streams or target not in streams:
             raise OperationError("gone", "the stream has ended")
-        self._verbs.splice(
+        self._operations.splice(
             listener,
             streams[client].owner,
             streams[target].owner,
@@ -91,8 +93,8 @@ class Agent:
             lambda direct: self._mux.message(messages.result(number, {"stream": direct})),
         )
 
-    def _do(self, op: str, args: Json) -> Json:
-        verbs = self._verbs
+    def _run_operation(self, op: str, args: Json) -> Json:
+        verbs = self._operations
         if op == "attach":
             self._attach(args)
         elif op == "listen":
@@ -101,7 +103,7 @@ class Agent:
                 messages.field(args, "listener", int),
                 *messages.address([args.get("host"), args.get("port")]),
                 None if direct is None else messages.address(direct),
-                "udp" if is_datagrams(args) else "tcp",
+                "udp" if is_datagram_stream(args) else "tcp",
             )
         elif op == "unlisten":
             verbs.unlisten(messages.field(args, "listener", int))
@@ -120,42 +122,42 @@ class Agent:
     def _attach(self, args: Json) -> None:
         interval = args.get("heartbeat")
         if not isinstance(interval, (int, float)) or not 0.01 <= interval <= 3600:
-            raise Violation("json", "'heartbeat' is not a number of seconds")
+            raise RemoteProtocolError("json", "'heartbeat' is not a number of seconds")
         if not self._attached:
             self._attached = True
             self._mux.start_heartbeat(interval)
 
-    def _resolved(self, number: int, addresses: list[str], error: str) -> None:
+    def _send_addresses(self, number: int, addresses: list[str], error: str) -> None:
         if addresses:
             self._mux.message(messages.result(number, {"addresses": addresses}))
         else:
-            self._mux.message(messages.failure(number, verb_code(error), error))
+            self._mux.message(messages.failure(number, resolve_error_code(error), error))
 
     def link_offer(self, end: WireEnd, detail: Json) -> None:
         host, port = messages.address(detail.get("target"))
-        self._verbs.dial(end, host, port, _Answer(end))
+        self._operations.dial(end, host, port, _AcceptOnOpen(end))
 
-    def link_down(self, reason: str, violation: Violation | None) -> None:
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         if violation is not None:
             sys.stderr.write(f"norouter agent: the hub broke the protocol: {violation}\n")
             self.exit_status = 1
-        self._verbs.close()
+        self._operations.close()
         self._loop.stop()
 
     # -- from the verbs --------------------------------------------------------------------
 
     def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
         if self._mux.connection.outbox.full:
-            end.reset("too-many", BEHIND)
+            end.reset("too-many", NOT_READING)
             return
-        detail = {"listener": listener, "peer": list(peer), "proto": proto_of(end)}
+        detail = {"listener": listener, "peer": list(peer), "proto": protocol_of(end)}
         join(end, self._mux.open(detail))
 
     def report(self, rows: list[list[Any]]) -> None:
         self._mux.message(messages.event("direct", {"streams": rows}))
 
 
-class _Answer:
+class _AcceptOnOpen:
     """Answers the hub's OPEN when its dial has succeeded; a failed one resets by itself."""
 
     __slots__ = ("_end",)
@@ -185,10 +187,10 @@ def main(argv: list[str]) -> int:
             "`norouter run MANIFEST` on your own machine.\n"
         )
         return 2
-    return run(*_aside())
+    return run(*_move_stdio_aside())
 
 
-def _aside() -> tuple[int, int]:
+def _move_stdio_aside() -> tuple[int, int]:
     """Where fds 0 and 1 led: a stray print of anything in this process must not end up between
     two frames. An agent that came over the link finds this done by the first stage, before its
     marker."""

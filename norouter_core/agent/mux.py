@@ -7,7 +7,7 @@ from itertools import islice
 from norouter_core.agent.wire_end import WireEnd, wire_end
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.connection import AGENT, HUB
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import LocalProtocolError, RemoteProtocolError
 from norouter_core.wire.heartbeat import Heartbeat
 from norouter_core.wire.limits import MAX_DATA
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
     from norouter_core.wire.stream import Stream
 
-    class Handler(Protocol):
+    class LinkHandler(Protocol):
         """Who is behind a link: the agent's main object, or the hub's link."""
 
         def link_message(self, kind: str, body: Json) -> None:
             """A request, a result, or an event other than the heartbeat's.
 
             Raises:
-                Violation: it is malformed; ends the link.
+                RemoteProtocolError: it is malformed; ends the link.
             """
             ...
 
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
             """The peer opened a stream: to be joined and accepted, or reset.
 
             Raises:
-                Violation: `detail` is malformed; ends the link.
+                RemoteProtocolError: `detail` is malformed; ends the link.
             """
             ...
 
-        def link_down(self, reason: str, violation: Violation | None) -> None:
+        def link_down(self, reason: str, error: RemoteProtocolError | None) -> None:
             """The link has ended; its streams have been reset. Called once."""
             ...
 
 
 _MAX_BUFFERS = 512
 """Buffers in one write: below the IOV_MAX of every system (1024 on most)."""
-_TURNS = 32
+_MAX_TURNS = 32
 """Turns of streams that are written before the rest of the loop has its own."""
-_GOODBYE_TIMEOUT = 2.0
+_CLOSE_TIMEOUT = 2.0
 """Seconds that an orderly end waits for what is queued to be written."""
 
 
@@ -63,20 +63,22 @@ class Mux:
     what is written to it holds up its own streams only.
     """
 
-    def __init__(self, io: Io, connection: Connection, channel: Channel, handler: Handler) -> None:
+    def __init__(
+        self, io: Io, connection: Connection, channel: Channel, handler: LinkHandler
+    ) -> None:
         self.connection = connection
         connection.outbox.cause = io.cause
         self.turn: WireEnd | None = None
         """The end whose turn it is to send, during the call of its peer's `wake`."""
         self.heartbeat: Heartbeat | None = None
-        self.silent_for: float | None = None
+        self.silence: float | None = None
         """Seconds of silence that the link was given up for."""
         self._io = io
         self._channel = channel
         self._handler = handler
         self._buffer = memoryview(bytearray(MAX_DATA))
         self._flush_scheduled = False
-        self._writing = False
+        self._watching_writes = False
         self._down = False
         self._write_ended = False
         self._ending: Callable[[], None] | None = None
@@ -92,7 +94,7 @@ class Mux:
         self.heartbeat = Heartbeat(interval, self._io.loop.time())
         self._tick()
 
-    def goodbye(self, done: Callable[[], None]) -> None:
+    def close_gracefully(self, done: Callable[[], None]) -> None:
         """Ends in an orderly way: `bye`, what is queued, then the end of our side; then `done`.
 
         Bounded by 2 s: a link that takes nothing is not waited for.
@@ -102,14 +104,14 @@ class Mux:
             return
         self._ending = done
         self.message(messages.event("bye", {}))
-        self._io.loop.call_later(_GOODBYE_TIMEOUT, self._finish_goodbye)
+        self._io.loop.call_later(_CLOSE_TIMEOUT, self._finish_closing)
         self.schedule_flush()
 
     def close(self, reason: str) -> None:
         """Ends the link now; every stream of it is reset with `gone`."""
         self._end(reason, None)
 
-    def _finish_goodbye(self) -> None:
+    def _finish_closing(self) -> None:
         if self._ending is not None and not self._down:
             done, self._ending = self._ending, None
             self._watch_writing(False)
@@ -117,7 +119,7 @@ class Mux:
             self._channel.end_writing()
             done()
 
-    def _end(self, reason: str, violation: Violation | None) -> None:
+    def _end(self, reason: str, error: RemoteProtocolError | None) -> None:
         if self._down:
             return
         self._down = True
@@ -133,22 +135,22 @@ class Mux:
         ending, self._ending = self._ending, None
         if ending is not None:
             ending()
-        self._handler.link_down(reason, violation)
+        self._handler.link_down(reason, error)
 
     def _reset_with_link(self, stream: Stream, reason: str) -> None:
         """Ends a stream together with its link."""
         self.connection.streams.pop(stream.id, None)
         if stream.owner is not None and not stream.closed:
             stream.state = states.CLOSED
-            stream.owner.got_reset("gone", reason)
+            stream.owner.on_reset("gone", reason)
 
     def _tick(self) -> None:
         heartbeat = self.heartbeat
         assert heartbeat is not None
         now = self._io.loop.time()
         if heartbeat.is_silent(now):
-            self.silent_for = now - heartbeat.last_heard
-            self._end(f"nothing was heard for {self.silent_for:.0f} s", None)
+            self.silence = now - heartbeat.last_heard
+            self._end(f"nothing was heard for {self.silence:.0f} s", None)
             return
         # Behind so many other frames a ping would measure nothing, and only add to them.
         if not self.connection.outbox.full:
@@ -204,7 +206,7 @@ class Mux:
     def schedule_flush(self) -> None:
         """Sees to it that what is queued is written, soon: after the current callback, so that
         what it queues goes in one write."""
-        if not (self._flush_scheduled or self._writing or self._down or self._write_ended):
+        if not (self._flush_scheduled or self._watching_writes or self._down or self._write_ended):
             self._flush_scheduled = True
             self._io.loop.call_soon(self._flush)
 
@@ -214,7 +216,7 @@ class Mux:
         outbox = self.connection.outbox
         # Bounded: with sources and a descriptor that are both fast this would never end, and
         # nothing else of this loop would have its turn.
-        for _ in range(_TURNS):
+        for _ in range(_MAX_TURNS):
             if self._down or self._write_ended:
                 return
             if not outbox.writing and not self._refill():
@@ -229,34 +231,34 @@ class Mux:
         if outbox.idle:
             self._watch_writing(False)
             if self._ending is not None:
-                self._finish_goodbye()
+                self._finish_closing()
         elif not self._down:
             self._watch_writing(True)
 
     def _refill(self) -> bool:
         """Frame what comes next; return False if there is nothing."""
-        if not self._bounded():
+        if not self._check_backlog():
             return False
         outbox = self.connection.outbox
         sent: list[tuple[Stream, int]] = []
         turn = outbox.fill(sent)
         for stream, size in sent:
             try:
-                self._left(stream, size)
+                self._on_drained(stream, size)
             except Exception as error:
-                self._fault(stream, error)
+                self._report_fault(stream, error)
         if turn is not None and turn.owner is not None:
             self.turn = turn.owner
             try:
                 turn.owner.peer.wake()
             except Exception as error:
-                self._fault(turn, error)
+                self._report_fault(turn, error)
             finally:
                 self.turn = None
             return True
         return not outbox.idle
 
-    def _left(self, stream: Stream, size: int) -> None:
+    def _on_drained(self, stream: Stream, size: int) -> None:
         """`size` bytes of a stream's backlog have left."""
         self.connection.on_drained(stream)
         owner = stream.owner
@@ -264,17 +266,19 @@ class Mux:
             return
         if owner.peer is not None:
             owner.peer.consumed(size)
-        owner.ended_by_us()
+        owner.close_if_done()
 
-    def _fault(self, stream: Stream, error: Exception) -> None:
-        """Report a fault of this program and end the one stream that it hit.
+    def _report_fault(self, stream: Stream | None, error: Exception) -> None:
+        """Report an internal error, and end the one stream that it hit.
 
-        Raised further, it would cost the other streams of the batch their credit, and with that
-        they would stall for ever.
+        Raised further, it would cost the other streams of the batch their credit, and they would
+        stall forever.
         """
-        message = f"stream {stream.id} of a link"
-        self._io.loop.call_exception_handler({"message": message, "exception": error})
-        self._io.loop.call_soon(self._abandon, stream)
+        what = "a message" if stream is None else f"stream {stream.id}"
+        context = {"message": f"{what} of a link", "exception": error}
+        self._io.loop.call_exception_handler(context)
+        if stream is not None:
+            self._io.loop.call_soon(self._abandon, stream)
 
     def _abandon(self, stream: Stream) -> None:
         owner = stream.owner
@@ -284,11 +288,11 @@ class Mux:
             if peer is not None:
                 peer.reset("internal", "internal error")
 
-    def _bounded(self) -> bool:
+    def _check_backlog(self) -> bool:
         """False where the peer causes frames and reads none: the link has ended then."""
         try:
             self.connection.outbox.check_backlog()
-        except Violation as violation:
+        except RemoteProtocolError as violation:
             self._end(str(violation), violation)
             return False
         return True
@@ -308,8 +312,8 @@ class Mux:
         return written
 
     def _watch_writing(self, on: bool) -> None:
-        if on != self._writing:
-            self._writing = on
+        if on != self._watching_writes:
+            self._watching_writes = on
             if on:
                 self._io.loop.add_writer(self._channel.write_fd, self._flush)
             else:
@@ -344,12 +348,14 @@ class Mux:
                     return
                 try:
                     self._dispatch(event)
-                except Violation as violation:
-                    self._end(str(violation), violation)
+                except RemoteProtocolError as error:
+                    self._end(str(error), error)
+                except LocalProtocolError as error:
+                    self._report_fault(getattr(event, "stream", None), error)
         finally:
             cause.source = None
-        if self._writing:
-            self._bounded()
+        if self._watching_writes:
+            self._check_backlog()
         elif not self.connection.outbox.idle:
             self._flush()
 
@@ -369,16 +375,16 @@ class Mux:
             end.peer.send(memoryview(event.data))
 
     def _writable(self, event: events.Writable) -> None:
-        event.stream.owner.writable()
+        event.stream.owner.on_writable()
 
     def _ended(self, event: events.Ended) -> None:
-        event.stream.owner.got_end()
+        event.stream.owner.on_eof()
 
     def _reset(self, event: events.Reset) -> None:
-        event.stream.owner.got_reset(event.code, event.reason)
+        event.stream.owner.on_reset(event.code, event.reason)
 
     def _broken(self, event: events.Broken) -> None:
-        self._end(str(event.violation), event.violation)
+        self._end(str(event.error), event.error)
 
     def _opened(self, event: events.Opened) -> None:
         if event.offered:
@@ -387,7 +393,7 @@ class Mux:
         end: WireEnd = event.stream.owner
         if end.observer:
             end.observer.end_opened(end, messages.address(event.detail.get("peer")))
-        end.writable()
+        end.on_writable()
 
     def _message(self, event: events.Message) -> None:
         body = event.body
@@ -395,20 +401,20 @@ class Mux:
         if name == "ping":
             data = messages.field(body, "data", dict)
             if not isinstance(data.get("rtt"), (float, int, type(None))):
-                raise Violation("json", "'rtt' is not a number")
+                raise RemoteProtocolError("json", "'rtt' is not a number")
             self.message(messages.event("pong", {"n": messages.field(data, "n", int)}))
             if self.connection.role == AGENT:
-                self._know_round_trip(data.get("rtt"))
+                self._set_round_trip(data.get("rtt"))
         elif name == "pong":
             number = messages.field(messages.field(body, "data", dict), "n", int)
             if self.heartbeat is not None:
                 self.heartbeat.pong(number, self._io.loop.time())
                 if self.connection.role == HUB:
-                    self._know_round_trip(self.heartbeat.round_trip)
+                    self._set_round_trip(self.heartbeat.round_trip)
         else:
             self._handler.link_message(event.kind, body)
 
-    def _know_round_trip(self, seconds: float | None) -> None:
+    def _set_round_trip(self, seconds: float | None) -> None:
         if seconds is not None:
             # A peer that tells nonsense must not make windows of any size.
             self.connection.round_trip = min(max(0.0, seconds), 5.0)

@@ -10,9 +10,9 @@ from norouter_core.agent import files
 from norouter_core.agent.dial import Dial
 from norouter_core.agent.direct import DirectTable
 from norouter_core.agent.ends import join
-from norouter_core.agent.io import describe
+from norouter_core.agent.io import error_text
 from norouter_core.agent.listen import Listener
-from norouter_core.agent.process_identity import owner
+from norouter_core.agent.process_identity import block_owner
 from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.splice import Splice, socket_of
 from norouter_core.agent.tcp import TcpEnd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.wire_end import WireEnd
     from norouter_core.wire.messages import Json
 
-    class Offers(Protocol):
+    class Callbacks(Protocol):
         """Who is told of what arrives."""
 
         def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
@@ -56,13 +56,13 @@ class OperationError(Exception):
 class Operations:
     """One host's side of a mesh."""
 
-    def __init__(self, io: Io, offers: Offers) -> None:
+    def __init__(self, io: Io, callbacks: Callbacks) -> None:
         self._io = io
-        self._offers = offers
+        self._callbacks = callbacks
         self._resolver = Resolver(io)
         self._listeners: dict[int, tuple[Listener | UdpListener, tuple[str, int, str]]] = {}
-        self._direct_to: dict[int, tuple[str, int] | None] = {}
-        self._table = DirectTable(io, offers.report)
+        self._direct_targets: dict[int, tuple[str, int] | None] = {}
+        self._table = DirectTable(io, callbacks.report)
         self._blocks: set[tuple[str, str]] = set()
         """Of files of others, by path and host name."""
 
@@ -91,24 +91,24 @@ class Operations:
                 codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
                 code = codes.get(error.errno or 0, "bind")
                 suffix = "" if proto == "tcp" else f"/{proto}"
-                raise OperationError(code, f"{host}:{port}{suffix}: {describe(error)}") from None
+                raise OperationError(code, f"{host}:{port}{suffix}: {error_text(error)}") from None
             known = self._listeners[number] = (listener, (host, port, proto))
-        elif self._direct_to.get(number) != direct:
+        elif self._direct_targets.get(number) != direct:
             self._table.kill_listener(number, "unpublished", "the port was changed")
-        self._direct_to[number] = direct
+        self._direct_targets[number] = direct
         bound = known[0]
         return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
 
     def _bind(self, number: int, host: str, port: int, proto: str) -> Listener | UdpListener:
         if proto == "udp":
             return UdpListener(
-                self._io, host, port, lambda client, peer: self._arrived(number, client, peer)
+                self._io, host, port, lambda client, peer: self._on_client(number, client, peer)
             )
         return Listener(
             self._io,
             host,
             port,
-            lambda sock, peer: self._arrived(number, TcpEnd(self._io, sock), peer),
+            lambda sock, peer: self._on_client(number, TcpEnd(self._io, sock), peer),
         )
 
     def unlisten(self, number: int) -> None:
@@ -155,7 +155,7 @@ class Operations:
         try:
             name = one.socket.getpeername()
         except OSError as error:
-            raise OperationError("gone", describe(error)) from None
+            raise OperationError("gone", error_text(error)) from None
         stream = self._table.add(listener, (name[0], name[1]))
         if stream is None:
             raise OperationError("too-many", "too many streams are open here")
@@ -176,7 +176,7 @@ class Operations:
         try:
             expanded, text, more = files.read(path, max(1, min(limit, MAX_READ)))
         except FileNotFoundError as error:
-            raise OperationError("no-file", f"{path}: {describe(error)}") from None
+            raise OperationError("no-file", f"{path}: {error_text(error)}") from None
         except OSError as error:
             raise OperationError("read", f"{path}: {error.strerror or error}") from None
         return {"path": expanded, "text": text, "more": more}
@@ -190,13 +190,15 @@ class Operations:
             OperationError: `write`.
         """
         try:
-            if mode == "replace" and files.is_others(path):
+            if mode == "replace" and files.is_foreign(path):
                 raise OperationError(
                     "write", f"{path}: it is there, and was not written by norouter"
                 )
-            expanded, changed = files.write(path, text, mode, owner(name))
+            expanded, changed = files.write(path, text, mode, block_owner(name))
         except OSError as error:
-            raise OperationError("write", f"{error.filename or path}: {describe(error)}") from None
+            raise OperationError(
+                "write", f"{error.filename or path}: {error_text(error)}"
+            ) from None
         except ValueError as error:
             raise OperationError("write", str(error)) from None
         if mode == "block":
@@ -213,16 +215,16 @@ class Operations:
         """Takes every listener, direct stream and block away, and reports no more."""
         for path, name in self._blocks:
             with contextlib.suppress(OSError, ValueError):
-                files.write(path, "", "remove-block", owner(name))
+                files.write(path, "", "remove-block", block_owner(name))
         self._blocks.clear()
         for number in list(self._listeners):
             self.unlisten(number)
         self._table.close()
 
-    def _arrived(self, number: int, client: TcpEnd | UdpClient, peer: tuple[str, int]) -> None:
-        target = self._direct_to.get(number)
+    def _on_client(self, number: int, client: TcpEnd | UdpClient, peer: tuple[str, int]) -> None:
+        target = self._direct_targets.get(number)
         if target is None:
-            self._offers.offer(number, peer, client)
+            self._callbacks.offer(number, peer, client)
             return
         stream = self._table.add(number, peer)
         if stream is None:

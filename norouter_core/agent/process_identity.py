@@ -8,15 +8,15 @@ import os
 from norouter_core.agent.identity import boot_id
 
 
-def owner(name: str) -> str:
+def block_owner(name: str) -> str:
     """What marks the blocks that this process writes for the host `name`; nothing for no name."""
     if not name:
         return ""
     pid = os.getpid()
-    return f"{''.join(name.split())} {boot_id()[:8]}.{_pid_namespace()}.{pid}.{_started(pid)}"
+    return f"{''.join(name.split())} {boot_id()[:8]}.{_pid_namespace()}.{pid}.{_start_time(pid)}"
 
 
-def is_dead(other: str, mine: str) -> bool:
+def is_stale(other: str, mine: str) -> bool:
     """Whether the process that `other` names is known to be gone.
 
     Of one in another pid namespace, such as a container's that has been started anew, nobody can
@@ -44,10 +44,10 @@ def _is_alive(pid: str, started: str) -> bool:
     except OSError:
         pass  # another user's
     # Another process may have got the number since.
-    return not started or _started(int(pid)) in (started, "")
+    return not started or _start_time(int(pid)) in (started, "")
 
 
-def _started(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When a process was started, in ticks since the boot; `ended` for one that waits to be reaped;
     empty where the system does not tell."""
     try:

@@ -26,7 +26,7 @@ def failure_code(error: str) -> str:
     return "too-many" if error == TOO_MANY else "name"
 
 
-def verb_code(error: str) -> str:
+def resolve_error_code(error: str) -> str:
     """The code by which the verb `resolve` fails: also `try-again`."""
     return "try-again" if error == TRY_AGAIN else failure_code(error)
 

@@ -28,14 +28,14 @@ class Splice:
         first.twin, second.twin = second, first
         self._sides = (first, second)
         for side in self._sides:
-            side.socket.peer = _OfSocket(side)
-            side.wire.peer = _OfWire(side)
+            side.socket.peer = _SocketPeer(side)
+            side.wire.peer = _WirePeer(side)
         for side in self._sides:
             # What was read before goes first; a stream that is ending gives its socket no room.
             side.wire.end()
         for side in self._sides:
-            if side.wire.stream.state in _GOT_EOF:
-                side.handed_over()
+            if side.wire.stream.state in _RECEIVED_EOF:
+                side.hand_over()
 
     def abandon(self, code: str, reason: str) -> None:
         """Resets what is left of the streams and of the sockets."""
@@ -43,14 +43,14 @@ class Splice:
             side.wire.reset(code, reason)
             side.socket.reset(code, reason)
 
-    def settle(self) -> None:
+    def join_if_done(self) -> None:
         """Once both ways have been handed over, nothing needs to stand in between any more."""
         first, second = self._sides
         if first.direct and second.direct:
             first.socket.peer, second.socket.peer = second.socket, first.socket
 
 
-_GOT_EOF = (states.HALF_CLOSED_REMOTE, states.CLOSED)
+_RECEIVED_EOF = (states.HALF_CLOSED_REMOTE, states.CLOSED)
 
 
 class _Side:
@@ -68,14 +68,14 @@ class _Side:
         self.socket = sock
         self.direct = False
 
-    def handed_over(self) -> None:
+    def hand_over(self) -> None:
         """All that came for this socket by the link has been written to it."""
         if self.direct:
             return
         self.direct = True
         source = self.twin.socket
-        self.splice.settle()
-        if source.got_end:
+        self.splice.join_if_done()
+        if source.received_eof:
             # The end that was seen before it was spliced, or the one that made it so: for the
             # link there is no difference, for the socket there is.
             self.socket.end()
@@ -83,7 +83,7 @@ class _Side:
             source.wake()
 
 
-class _OfSocket(End):
+class _SocketPeer(End):
     """What a socket is joined to: for reading its twin's socket, once that is `direct`; for
     writing the stream, until this is."""
 
@@ -119,7 +119,7 @@ class _OfSocket(End):
             self._side.wire.consumed(size)
 
 
-class _OfWire(End):
+class _WirePeer(End):
     """What a stream is joined to: it still brings what the hub had under way."""
 
     __slots__ = ("_side",)
@@ -132,7 +132,7 @@ class _OfWire(End):
         self._side.socket.send(data)
 
     def end(self) -> None:
-        self._side.handed_over()
+        self._side.hand_over()
 
     def room(self) -> int:
         return self._side.socket.room()

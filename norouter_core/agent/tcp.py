@@ -7,7 +7,7 @@ import socket
 import struct
 
 from norouter_core.agent.ends import End
-from norouter_core.agent.io import describe, reset_code
+from norouter_core.agent.io import error_text, reset_code
 from norouter_core.wire.backlog import Backlog
 from norouter_core.wire.limits import MAX_DATA
 
@@ -27,14 +27,14 @@ class TcpEnd(End):
     """
 
     __slots__ = (
-        "_got_end",
+        "_received_eof",
         "_io",
         "_out",
         "_reading",
         "_send_error",
-        "_sent_end",
+        "_sent_eof",
         "_started",
-        "_want_end",
+        "_eof_requested",
         "_writing",
         "closed",
         "dialling",
@@ -48,28 +48,28 @@ class TcpEnd(End):
         self._started = False
         self._reading = False
         self._writing = False
-        self._got_end = False
-        self._want_end = False
-        self._sent_end = False
+        self._received_eof = False
+        self._eof_requested = False
+        self._sent_eof = False
         self.closed = False
         self._send_error: OSError | None = None
         self.dialling: Cancellable | None = None
         """What is to be cancelled when the end is reset before it has a socket."""
         self.socket: socket.socket | None = None
         if sock is not None:
-            self._adopt(sock)
+            self._use_socket(sock)
 
     @property
-    def got_end(self) -> bool:
+    def received_eof(self) -> bool:
         """Whether the peer of the socket sends no more, and that has been seen."""
-        return self._got_end
+        return self._received_eof
 
     # -- before and at the connection ------------------------------------------------------
 
     def connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
         """The dial to `peer` succeeded: from here on the socket is this end's."""
         self.dialling = None
-        self._adopt(sock)
+        self._use_socket(sock)
         if self.observer:
             self.observer.end_opened(self, peer)
         if self.closed:
@@ -86,7 +86,7 @@ class TcpEnd(End):
         if self.peer:
             self.peer.reset(code, reason)
 
-    def _adopt(self, sock: socket.socket) -> None:
+    def _use_socket(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         self.socket = sock
 
@@ -119,9 +119,9 @@ class TcpEnd(End):
             self._watch_writing()
 
     def end(self) -> None:
-        if not self._want_end:
-            self._want_end = True
-            self._end_if_due()
+        if not self._eof_requested:
+            self._eof_requested = True
+            self._send_eof_if_due()
 
     def reset(self, code: str, reason: str) -> None:
         if self.closed:
@@ -145,7 +145,7 @@ class TcpEnd(End):
     # -- reading ---------------------------------------------------------------------------
 
     def _read(self) -> None:
-        if self.closed or self._got_end:
+        if self.closed or self._received_eof:
             return
         assert self.socket is not None
         other = self._other()
@@ -160,7 +160,7 @@ class TcpEnd(End):
                 self._receive_failed(error)
                 return
             if size == 0:
-                self._got_eof()
+                self._on_eof()
                 return
             self.bytes_in += size
             other.send(self._io.buffer[:size])
@@ -170,38 +170,38 @@ class TcpEnd(End):
         if room <= 0:
             # The other end calls `wake`; until then the kernel holds what comes.
             self._watch_reading(False)
-            self._io.watch_unread(self)
+            self._io.watch_for_reset(self)
         elif self._send_error is not None:
-            self._read_on()
+            self._read_soon()
         elif status := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             # The reset came behind these bytes, and there may be more of them.
             self._send_failed(OSError(status, os.strerror(status)), self._out.size)
         else:
             self._watch_reading(True)
 
-    def _read_on(self) -> None:
+    def _read_soon(self) -> None:
         """Read up to the end of a socket that has failed, without its readiness: uvloop stops
         watching a descriptor at its first error, after one last call of each callback."""
         self._watch_reading(False)
         self._io.loop.call_soon(self._read)
 
-    def _got_eof(self) -> None:
+    def _on_eof(self) -> None:
         self._watch_reading(False)
         if self._send_error is not None:
             # The reset was reported to the write that failed; a read only sees the end.
             self._receive_failed(self._send_error)
             return
-        self._got_end = True
-        self._io.watch_unread(self)
+        self._received_eof = True
+        self._io.watch_for_reset(self)
         if self.observer:
             self.observer.end_half_closed(self)
         self._other().end()
         self._close_if_done()
 
-    def check_unread(self) -> bool:
+    def check_for_reset(self) -> bool:
         """Looks for a reset that no read will tell of, because nothing is read now; False when
         that is over. A socket that is in no selector is not told of by the loop."""
-        if self.closed or self.socket is None or (self._reading and not self._got_end):
+        if self.closed or self.socket is None or (self._reading and not self._received_eof):
             return False
         status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status == 0:
@@ -210,7 +210,7 @@ class TcpEnd(End):
         return False
 
     def _receive_failed(self, error: OSError) -> None:
-        self.failed(reset_code(error), describe(error))
+        self.failed(reset_code(error), error_text(error))
 
     # -- writing ---------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class TcpEnd(End):
         if self._writing:
             self._writing = False
             self._io.loop.remove_writer(self.socket.fileno())
-        self._end_if_due()
+        self._send_eof_if_due()
         if not self.closed:
             self._other().wake()
 
@@ -243,7 +243,7 @@ class TcpEnd(End):
         if self._writing and self.socket is not None:
             self._writing = False
             self._io.loop.remove_writer(self.socket.fileno())
-        if self._got_end:
+        if self._received_eof:
             self._receive_failed(error)
             return
         # What the other side sent before it reset may still be in the receive buffer (a server's
@@ -252,12 +252,17 @@ class TcpEnd(End):
         self._send_error = error
         self._other().consumed(unsent)
         if not self.closed:
-            self._read_on()
+            self._read_soon()
 
-    def _end_if_due(self) -> None:
-        if self._want_end and not self._out.size and not self._sent_end and self.socket is not None:
-            self._sent_end = True
-            if self._got_end:
+    def _send_eof_if_due(self) -> None:
+        if (
+            self._eof_requested
+            and not self._out.size
+            and not self._sent_eof
+            and self.socket is not None
+        ):
+            self._sent_eof = True
+            if self._received_eof:
                 self._close_if_done()  # which sends the FIN
                 return
             try:
@@ -269,7 +274,7 @@ class TcpEnd(End):
     # -- the end ---------------------------------------------------------------------------
 
     def _close_if_done(self) -> None:
-        if self._got_end and self._sent_end:
+        if self._received_eof and self._sent_eof:
             self._close("closed", "")
 
     def _close(self, code: str, reason: str) -> None:

@@ -7,10 +7,10 @@ import socket
 from collections import OrderedDict
 
 from norouter_core.agent.ends import DatagramEnd
-from norouter_core.agent.io import describe, reset_code
+from norouter_core.agent.io import error_text, reset_code
 from norouter_core.agent.listen import bind_or_fall_back, new_socket
 from norouter_core.agent.resolve import failure_code, literal
-from norouter_core.wire.datagrams import Datagrams
+from norouter_core.wire.datagrams import DatagramQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from norouter_core.agent.loop import TimerLike
     from norouter_core.agent.resolve import Resolver
 
-IDLE = 30.0
+IDLE_TIMEOUT = 30.0
 """Seconds without a datagram either way until a client of a listener is forgotten."""
 MAX_CLIENTS = 1024
 """Of one listener; for a new one the client is forgotten that has been idle for longest."""
-_AT_ONCE = 64
+_MAX_READS = 64
 """Datagrams read in one go, so that a flood does not hold up what else runs."""
 
-_NOBODY = frozenset((errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN))
+_UNREACHABLE = frozenset(
+    (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN)
+)
 """Errors that tell of the target (some of them come as an ICMP message for an earlier datagram).
 Any other is of the one datagram, which is dropped."""
 
@@ -41,7 +43,7 @@ class UdpEnd(DatagramEnd):
     def __init__(self, io: Io) -> None:
         super().__init__()
         self._io = io
-        self._waiting = Datagrams()
+        self._waiting = DatagramQueue()
         self.closed = False
         self.socket: socket.socket | None = None
 
@@ -61,7 +63,7 @@ class UdpEnd(DatagramEnd):
             try:
                 self.socket = _connected(address, port)
             except OSError as trouble:
-                failure = (reset_code(trouble), describe(trouble))
+                failure = (reset_code(trouble), error_text(trouble))
                 continue
             self._opened((address, port))
             return
@@ -86,7 +88,7 @@ class UdpEnd(DatagramEnd):
         try:
             self.socket.send(data)
         except OSError as error:
-            self._troubled(error)
+            self._on_error(error)
 
     def end(self) -> None:
         if not self.closed:
@@ -100,21 +102,21 @@ class UdpEnd(DatagramEnd):
     # -- from the socket -------------------------------------------------------------------
 
     def _read(self) -> None:
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_READS):
             if self.closed:
                 return
             assert self.socket is not None and self.peer is not None
             try:
                 size = self.socket.recv_into(self._io.buffer)
             except OSError as error:
-                self._troubled(error)
+                self._on_error(error)
                 return
             self.bytes_in += size
             self.peer.send(self._io.buffer[:size])
 
-    def _troubled(self, error: OSError) -> None:
-        if error.errno in _NOBODY:
-            self._fail(reset_code(error), describe(error))
+    def _on_error(self, error: OSError) -> None:
+        if error.errno in _UNREACHABLE:
+            self._fail(reset_code(error), error_text(error))
         elif self.socket is not None and not isinstance(error, BlockingIOError):
             # uvloop stops watching a descriptor at its first error, be it of one datagram.
             self._io.loop.remove_reader(self.socket.fileno())
@@ -141,14 +143,14 @@ class UdpEnd(DatagramEnd):
 class UdpClient(DatagramEnd):
     """A client of a listener: what comes from its address, and what is sent to it."""
 
-    __slots__ = ("_listener", "_name", "closed", "used")
+    __slots__ = ("_listener", "_name", "closed", "last_used")
 
     def __init__(self, listener: UdpListener, name: tuple[Any, ...]) -> None:
         super().__init__()
         self._listener = listener
         self._name = name
         self.closed = False
-        self.used = 0.0
+        self.last_used = 0.0
         """When the last datagram came or went, on the loop's clock."""
 
     def send(self, data: memoryview) -> None:
@@ -165,13 +167,13 @@ class UdpClient(DatagramEnd):
         if not self.closed:
             self._close(code, reason)
 
-    def came(self, data: memoryview) -> None:
+    def receive(self, data: memoryview) -> None:
         """A datagram of this client's."""
         if not self.closed and self.peer is not None:
             self.bytes_in += len(data)
             self.peer.send(data)
 
-    def give_up(self, code: str, reason: str) -> None:
+    def close(self, code: str, reason: str) -> None:
         """Ends the stream from this side."""
         if not self.closed:
             self._close(code, reason)
@@ -180,7 +182,7 @@ class UdpClient(DatagramEnd):
 
     def _close(self, code: str, reason: str) -> None:
         self.closed = True
-        self._listener.forget(self._name)
+        self._listener.remove(self._name)
         if self.observer:
             self.observer.end_closed(self, code, reason)
 
@@ -202,13 +204,13 @@ class UdpListener:
         port: int,
         arrived: Callable[[UdpClient, tuple[str, int]], None],
         *,
-        idle: float = IDLE,
-        most: int = MAX_CLIENTS,
+        idle_timeout: float = IDLE_TIMEOUT,
+        max_clients: int = MAX_CLIENTS,
     ) -> None:
         self._io = io
         self._arrived = arrived
-        self._idle = idle
-        self._most = most
+        self._idle = idle_timeout
+        self._most = max_clients
         self._closed = False
         self._clients: OrderedDict[tuple[Any, ...], UdpClient] = OrderedDict()
         self._timer: TimerLike | None = None
@@ -225,60 +227,60 @@ class UdpListener:
         if self._timer is not None:
             self._timer.cancel()
         for client in list(self._clients.values()):
-            client.give_up("unpublished", "the port was taken away")
+            client.close("unpublished", "the port was taken away")
         self._io.loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def reply(self, client: UdpClient, name: tuple[Any, ...], data: memoryview) -> None:
         """Sends a datagram to a client, from the address that is bound."""
-        self._touch(client, name)
+        self._mark_used(client, name)
         try:
             self._socket.sendto(data, name)
         except OSError:
             pass  # the datagram is dropped, as any may be
 
-    def forget(self, name: tuple[Any, ...]) -> None:
+    def remove(self, name: tuple[Any, ...]) -> None:
         """The client's stream has ended."""
         self._clients.pop(name, None)
 
     def _read(self) -> None:
         buffer = self._io.buffer
-        for _ in range(_AT_ONCE):
+        for _ in range(_MAX_READS):
             if self._closed:
                 return
             try:
                 size, name = self._socket.recvfrom_into(buffer)
             except OSError:
                 return  # nothing more, or an error that an earlier reply met
-            client = self._clients.get(name) or self._new(name)
+            client = self._clients.get(name) or self._add_client(name)
             if client is not None:
-                self._touch(client, name)
-                client.came(buffer[:size])
+                self._mark_used(client, name)
+                client.receive(buffer[:size])
 
-    def _new(self, name: tuple[Any, ...]) -> UdpClient | None:
+    def _add_client(self, name: tuple[Any, ...]) -> UdpClient | None:
         if len(self._clients) >= self._most:
             oldest = next(iter(self._clients.values()))
-            oldest.give_up("idle", f"{self._most} other clients have come since it was used")
+            oldest.close("idle", f"{self._most} other clients have come since it was used")
         client = self._clients[name] = UdpClient(self, name)
-        self._touch(client, name)
+        self._mark_used(client, name)
         if self._timer is None:
             self._timer = self._io.loop.call_later(self._idle, self._expire)
         self._arrived(client, (name[0], name[1]))
         return None if client.closed else client
 
-    def _touch(self, client: UdpClient, name: tuple[Any, ...]) -> None:
-        client.used = self._io.loop.time()
+    def _mark_used(self, client: UdpClient, name: tuple[Any, ...]) -> None:
+        client.last_used = self._io.loop.time()
         self._clients.move_to_end(name)
 
     def _expire(self) -> None:
         self._timer = None
         now = self._io.loop.time()
         for client in list(self._clients.values()):
-            left = client.used + self._idle - now
+            left = client.last_used + self._idle - now
             if left > 0:
                 self._timer = self._io.loop.call_later(left, self._expire)
                 return
-            client.give_up("idle", f"no datagram for {self._idle:g} s")
+            client.close("idle", f"no datagram for {self._idle:g} s")
 
 
 def _connected(address: str, port: int) -> socket.socket:

@@ -34,14 +34,14 @@ class WireEnd(End):
 
     def end(self) -> None:
         self.mux.connection.end(self.stream)
-        self.ended_by_us()
+        self.close_if_done()
         self.mux.schedule_flush()
 
     def reset(self, code: str, reason: str) -> None:
         if not self.stream.closed:
             self.mux.connection.reset(self.stream, code, reason)
             self.mux.schedule_flush()
-            self.closed(code, reason)
+            self._notify_closed(code, reason)
 
     def room(self) -> int:
         stream = self.stream
@@ -71,34 +71,34 @@ class WireEnd(End):
 
     # -- called by the mux -----------------------------------------------------------------
 
-    def writable(self) -> None:
+    def on_writable(self) -> None:
         """The window has grown."""
         if self.starved:
             self.starved = False
             if self.peer:
                 self.peer.wake()
 
-    def got_end(self) -> None:
+    def on_eof(self) -> None:
         if self.observer:
             self.observer.end_half_closed(self)
         if self.peer:
             self.peer.end()
-        self.ended_by_us()
+        self.close_if_done()
 
-    def got_reset(self, code: str, reason: str) -> None:
+    def on_reset(self, code: str, reason: str) -> None:
         if self.peer:
             self.peer.reset(code, reason)
-        self.closed(code, reason)
+        self._notify_closed(code, reason)
 
-    def closed(self, code: str, reason: str) -> None:
+    def _notify_closed(self, code: str, reason: str) -> None:
         if self.observer:
             observer, self.observer = self.observer, None
             observer.end_closed(self, code, reason)
 
-    def ended_by_us(self) -> None:
+    def close_if_done(self) -> None:
         """To be called when our own EOF may have been the last of the stream."""
         if self.stream.closed:
-            self.closed("closed", "")
+            self._notify_closed("closed", "")
 
 
 class DatagramWireEnd(DatagramEnd, WireEnd):
@@ -110,11 +110,11 @@ class DatagramWireEnd(DatagramEnd, WireEnd):
         self.mux.connection.send_datagram(self.stream, data)
         self.mux.schedule_flush()
 
-    def got_end(self) -> None:
+    def on_eof(self) -> None:
         # A half that is left is of no use: see SPEC.md section 10.
         self.mux.connection.end(self.stream)
         self.mux.schedule_flush()
-        super().got_end()
+        super().on_eof()
 
 
 def wire_end(mux: Mux, stream: Stream) -> WireEnd:

@@ -14,7 +14,7 @@ from norouter_core.bootstrap.handshake import Found, HelloReader, NoPython, Sear
 from norouter_core.bootstrap.hello import Hello
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 
 Progress = Callable[[Stage], None]
 """Called with each stage that a start reaches."""
@@ -113,7 +113,7 @@ class Exchange:
                         raise self._error()
         except TimeoutError:
             raise self._error(timed_out=limit) from None
-        except Violation as violation:
+        except RemoteProtocolError as violation:
             raise self._error(violation=str(violation)) from None
         version = found[0].protocol
         if version != PROTOCOL:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from norouter_core.bootstrap.hello import Hello
 from norouter_core.wire import frames, messages
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import HEADER
 
 MAX_NOISE = 256 * 1024
@@ -138,7 +138,7 @@ class HelloReader:
         """Take the next bytes; return the hello and what followed it, once the frame is whole.
 
         Raises:
-            Violation: the link does not begin with a hello.
+            RemoteProtocolError: the link does not begin with a hello.
         """
         self._data += data
         # The decoder checks magic, type and length before the rest has come.
@@ -146,12 +146,12 @@ class HelloReader:
         if len(self._data) < HEADER:
             return None
         if self._data[4:6] != frames.JSON.to_bytes(2, "big"):
-            raise Violation("stream", "a stream before the hello")
+            raise RemoteProtocolError("stream", "a stream before the hello")
         size = 4 + int.from_bytes(self._data[1:4], "big")
         if len(self._data) < size:
             return None
         message = messages.decode(self._data[HEADER:size])
         body = messages.field(message, "body", dict)
         if message.get("type") != "event" or body.get("type") != "hello":
-            raise Violation("json", "the first message is not a hello")
+            raise RemoteProtocolError("json", "the first message is not a hello")
         return Hello.parse(messages.field(body, "data", dict)), bytes(self._data[size:])

@@ -34,7 +34,7 @@ class Hello:
         """Return the hello that a message holds.
 
         Raises:
-            Violation: code `json`, if a field is missing or has the wrong type.
+            RemoteProtocolError: code `json`, if a field is missing or has the wrong type.
         """
         texts = ("python", "implementation", "system", "machine", "hostname", "boot_id", "netns")
         listed = data.get("features")

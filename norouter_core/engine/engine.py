@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import anyio
 
-from norouter_core.agent.ends import End, proto_of
+from norouter_core.agent.ends import End, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
@@ -357,7 +357,7 @@ class Engine(Tools):
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
         wanted = supervisor.listeners.granted(listener)
-        granted = wanted is not None and wanted.publication.proto == proto_of(end)
+        granted = wanted is not None and wanted.publication.proto == protocol_of(end)
         if wanted is None or not granted or wanted.publication not in self._reachable:
             name, now = supervisor.host.name, self.io.loop.time()
             text = self._grumbles.refused(name, listener, peer, now)

@@ -13,7 +13,7 @@ from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.engine.traffic import add, shares, status_again
 from norouter_core.sanitize import strip_line
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_STREAMS
 
 _MAX_DIRECT = 2 * MAX_STREAMS
@@ -243,7 +243,7 @@ class Streams:
         """Takes over one row of a host's `direct` report, whose types have been checked.
 
         Raises:
-            Violation: code `json`: more streams than there can be.
+            RemoteProtocolError: code `json`: more streams than there can be.
         """
         remote, _, peer_host, peer_port, sent, received, state, reason = row
         known = self._direct.setdefault(host, {})
@@ -251,7 +251,9 @@ class Streams:
         new = stream is None
         if stream is None:
             if len(known) >= _MAX_DIRECT:
-                raise Violation("json", f"more than {_MAX_DIRECT} direct streams reported")
+                raise RemoteProtocolError(
+                    "json", f"more than {_MAX_DIRECT} direct streams reported"
+                )
             stream = LocalStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
             known[remote] = stream

@@ -1,7 +1,7 @@
 """What the hub asks of an agent over a link, and what the agent answers.
 
-Answers come from a machine that the hub does not trust. One of a wrong form raises `Violation`
-with the code `json`, which ends the link.
+Answers come from a machine that the hub does not trust. One of a wrong form raises
+`RemoteProtocolError` with the code `json`, which ends the link.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from norouter_core.agent.ends import End, Nowhere, join, proto_of
+from norouter_core.agent.ends import End, NullEnd, join, protocol_of
 from norouter_core.agent.identity import PROTOCOL
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.wire_end import WireEnd
@@ -20,8 +20,8 @@ from norouter_core.bootstrap.hello import Hello
 from norouter_core.links.base import UNSUPPORTED, OperationError
 from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
-from norouter_core.wire.connection import BEHIND
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.connection import NOT_READING
+from norouter_core.wire.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -61,11 +61,11 @@ class AgentClient:
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
         if other.datagrams and "udp" not in self.hello.features:
             other.reset("not-allowed", NO_UDP)
-            return Nowhere()
+            return NullEnd()
         if self._mux.connection.outbox.crowded:
-            other.reset("too-many", BEHIND)
-            return Nowhere()
-        end = self._mux.open({"target": [host, port], "proto": proto_of(other)})
+            other.reset("too-many", NOT_READING)
+            return NullEnd()
+        end = self._mux.open({"target": [host, port], "proto": protocol_of(other)})
         end.observer = observer
         join(other, end)
         return end
@@ -141,7 +141,7 @@ class AgentClient:
         self, op: str, args: Json, parse: Callable[[Json], _Parsed], *, limit: float | None
     ) -> _Parsed:
         if self._mux.connection.outbox.full:
-            raise OperationError("too-many", BEHIND)
+            raise OperationError("too-many", NOT_READING)
         number, answer = self._requests.begin(parse)
         try:
             self._mux.message(messages.request(number, op, args))
@@ -193,7 +193,7 @@ class Requests:
         """Take a result; one that nobody waits for is ignored.
 
         Raises:
-            Violation: it is malformed.
+            RemoteProtocolError: it is malformed.
         """
         request = self._open.get(messages.field(body, "request_id", int))
         if request is None or request.answer.done():
@@ -205,7 +205,7 @@ class Requests:
             code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
             request.answer.set_exception(OperationError(code, strip_line(reason)))
         else:
-            raise Violation("json", "'error' is not an object")
+            raise RemoteProtocolError("json", "'error' is not an object")
 
     def close(self, reason: str) -> None:
         """Fail every request, now and later: the link has ended."""
@@ -223,5 +223,5 @@ def _parse_bound(data: Json) -> tuple[str, int, bool]:
 def _parse_addresses(data: Json) -> list[str]:
     found = messages.field(data, "addresses", list)[:_MAX_ADDRESSES]
     if not all(isinstance(address, str) for address in found):
-        raise Violation("json", "an address that is not text")
+        raise RemoteProtocolError("json", "an address that is not text")
     return [strip_line(address) for address in found]

@@ -13,7 +13,7 @@ from norouter_core.links.base import Hub
 from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 
 
 class LinkHandler:
@@ -43,12 +43,12 @@ class LinkHandler:
 
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         if not self.attached:
-            raise Violation("stream", "a stream before the hub has attached")
+            raise RemoteProtocolError("stream", "a stream before the hub has attached")
         listener = messages.field(detail, "listener", int)
         host, port = messages.address(detail.get("peer"))
         self._hub.offer(listener, (strip_line(host), port), end)
 
-    def link_down(self, reason: str, violation: Violation | None) -> None:
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         if violation is not None:
             self.violation = str(violation)
         self.requests.close(reason)

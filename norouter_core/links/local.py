@@ -12,7 +12,7 @@ from norouter_core.agent import identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.agent.operations import OperationError, Operations
-from norouter_core.agent.resolve import verb_code
+from norouter_core.agent.resolve import resolve_error_code
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class LocalLink:
             if addresses:
                 answer.set_result(addresses)
             else:
-                answer.set_exception(OperationError(verb_code(error), error))
+                answer.set_exception(OperationError(resolve_error_code(error), error))
 
         self._operations.resolve(name, done)
         try:

@@ -137,7 +137,7 @@ class StdioLink:
             self._bootstrap.argv,
             Stage.RUNNING,
             violation=self._handler.violation,
-            timed_out=self._handler.mux.silent_for,
+            timed_out=self._handler.mux.silence,
         )
         return await self._finish(self._child, evidence)
 
@@ -145,7 +145,7 @@ class StdioLink:
         """End the link in an orderly way; leave nothing behind."""
         if self._handler is not None and not self.is_down:
             goodbye_sent = asyncio.Event()
-            self._handler.mux.goodbye(goodbye_sent.set)
+            self._handler.mux.close_gracefully(goodbye_sent.set)
             with anyio.CancelScope(shield=True):
                 await goodbye_sent.wait()
                 # The agent ends on `bye`; its end of the pipe then closes ours.

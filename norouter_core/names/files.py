@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from norouter_core.agent.files import BLOCK_BEGIN, BLOCK_END, without_block
+from norouter_core.agent.files import BLOCK_BEGIN, BLOCK_END, strip_blocks
 from norouter_core.model import DEFAULT_STATE_DIR, Host
 
 ETC_HOSTS = "/etc/hosts"
@@ -159,7 +159,7 @@ def hostaliases_text(hosts: Iterable[Host], existing: str = "") -> str:
         if "." not in name
     }
     kept = []
-    for line in without_block(existing).split("\n"):
+    for line in strip_blocks(existing).split("\n"):
         words = line.split()
         # The C library stops reading at a line of one word without a newline, and a line for a name
         # of ours would never be reached.

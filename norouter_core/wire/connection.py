@@ -8,9 +8,15 @@ How to use it: `receive` turns what was read into events; `open`, `accept`, `sen
 from __future__ import annotations
 
 from norouter_core.wire import events, frames, messages, states
-from norouter_core.wire.datagrams import Datagrams
-from norouter_core.wire.errors import Violation
-from norouter_core.wire.limits import EARLY_WINDOW, LINK_BUDGET, MAX_DATA, MAX_DATAGRAM, MAX_STREAMS
+from norouter_core.wire.datagrams import DatagramQueue
+from norouter_core.wire.errors import RemoteProtocolError
+from norouter_core.wire.limits import (
+    EARLY_WINDOW,
+    LINK_BUDGET,
+    MAX_DATA,
+    MAX_DATAGRAM_SIZE,
+    MAX_STREAMS,
+)
 from norouter_core.wire.outbox import Outbox
 from norouter_core.wire.stream import Stream
 from norouter_core.wire.windows import Budget, ReceiveWindow, check_window
@@ -28,7 +34,7 @@ RESET_CODES = frozenset(
     "idle".split()
 )
 
-BEHIND = "the host is behind in reading what was sent to it"
+NOT_READING = "the host is behind in reading what was sent to it"
 """The reason for `too-many` when control frames pile up."""
 
 HUB = "hub"
@@ -67,7 +73,7 @@ class Connection:
     def open(self, detail: Json) -> Stream:
         """Opens a stream: `target`, or `listener` and `peer` (section 4), and by `proto` `udp` one
         of datagrams (section 10). Data may follow."""
-        if is_datagrams(detail):
+        if is_datagram_stream(detail):
             stream = self._datagram_stream(self._next, states.OPENING)
         else:
             window = ReceiveWindow(self._budget, self._budget.first_window())
@@ -79,11 +85,11 @@ class Connection:
         return stream
 
     def _datagram_stream(self, number: int, state: str) -> Stream:
-        return Stream(number, state, ReceiveWindow(self._budget, 0), 0, Datagrams())
+        return Stream(number, state, ReceiveWindow(self._budget, 0), 0, DatagramQueue())
 
     def accept(self, stream: Stream, detail: Json) -> None:
         """Answers an offered stream: `peer`, the address that it now reaches."""
-        stream.state = states.after(stream.state, states.SENT, frames.OPENED)
+        stream.state = states.next_state(stream.state, states.SENT, frames.OPENED)
         if stream.datagrams is None:
             detail = {**detail, "window": stream.receiving.grant()}
         self._put(frames.OPENED, stream.id, detail)
@@ -101,7 +107,7 @@ class Connection:
             return None
         if not 0 < size <= min(stream.sending.available, MAX_DATA):
             return None
-        stream.state = states.after(stream.state, states.SENT, frames.DATA)
+        stream.state = states.next_state(stream.state, states.SENT, frames.DATA)
         stream.sending.available -= size
         return frames.data_header(stream.id, size)
 
@@ -109,7 +115,7 @@ class Connection:
         """Queues a copy of `data`, beyond the window too: the caller bounds what it brings."""
         if not len(data):
             return
-        stream.state = states.after(stream.state, states.SENT, frames.DATA)
+        stream.state = states.next_state(stream.state, states.SENT, frames.DATA)
         stream.pending.push(data)
         if stream.sendable:
             self.outbox.enqueue(stream)
@@ -118,7 +124,7 @@ class Connection:
         """Queues a copy of one datagram; dropped where there is no room for it, where it is larger
         than any can be, and before and after the time in which the stream takes some."""
         may = states.may_send(stream.state, frames.DATAGRAM) and not stream.ending
-        if may and len(data) <= MAX_DATAGRAM:
+        if may and len(data) <= MAX_DATAGRAM_SIZE:
             frame = frames.stream_frame(frames.DATAGRAM, stream.id, bytes(data))
             self.outbox.put_datagram(stream, frame)
 
@@ -152,7 +158,7 @@ class Connection:
     def _end_if_due(self, stream: Stream) -> None:
         due = stream.ending and not stream.waiting
         if due and states.may_send(stream.state, frames.EOF):
-            state = stream.state = states.after(stream.state, states.SENT, frames.EOF)
+            state = stream.state = states.next_state(stream.state, states.SENT, frames.EOF)
             self.outbox.put_control(frames.stream_frame(frames.EOF, stream.id))
             if state == states.CLOSED:
                 self._close(stream)
@@ -181,7 +187,7 @@ class Connection:
                 event = self._frame(kind, number, payload)
                 if event is not None:
                     yield event
-        except Violation as violation:
+        except RemoteProtocolError as violation:
             self._broken = True
             yield events.Broken(violation)
 
@@ -190,7 +196,7 @@ class Connection:
         if self._broken or self._decoder.idle:
             return []
         self._broken = True
-        return [events.Broken(Violation("length", "the link ended inside a frame"))]
+        return [events.Broken(RemoteProtocolError("length", "the link ended inside a frame"))]
 
     def _frame(self, kind: int, number: int, payload: Buffer) -> Event | None:
         if kind == frames.JSON:
@@ -202,19 +208,19 @@ class Connection:
             self._check_was_open(kind, number)
             return None
         before = stream.state
-        stream.state = states.after(before, states.GOT, kind)
+        stream.state = states.next_state(before, states.GOT, kind)
         return _HANDLERS[kind](self, stream, payload)
 
     def _got_open(self, number: int, payload: Buffer) -> Event | None:
         if number % 2 != self._peer_parity or number <= self._peer_last:
-            raise Violation("stream", f"OPEN of stream {number} after {self._peer_last}")
+            raise RemoteProtocolError("stream", f"OPEN of stream {number} after {self._peer_last}")
         self._peer_last = number
         detail = messages.decode(payload)
-        datagrams = is_datagrams(detail)
+        datagrams = is_datagram_stream(detail)
         window = 0 if datagrams else check_window(messages.field(detail, "window", int))
         full = self.outbox.full
         if full or len(self.streams) >= self._max_streams or self._budget.exhausted:
-            reason = BEHIND if full else f"{len(self.streams)} streams are open on this link"
+            reason = NOT_READING if full else f"{len(self.streams)} streams are open on this link"
             self._put(frames.RESET, number, reset_detail("too-many", reason))
             return None
         if datagrams:
@@ -229,27 +235,33 @@ class Connection:
         theirs = number % 2 == self._peer_parity
         if number == 0 or number > (self._peer_last if theirs else self._next - 2):
             name = frames.NAMES[kind]
-            raise Violation("stream", f"{name} on stream {number}, which was never opened")
+            raise RemoteProtocolError(
+                "stream", f"{name} on stream {number}, which was never opened"
+            )
 
     def _got_opened(self, stream: Stream, payload: Buffer) -> Event:
         detail = messages.decode(payload)
         if stream.datagrams is None:
-            stream.sending.opened(messages.field(detail, "window", int))
+            stream.sending.on_opened(messages.field(detail, "window", int))
         if stream.sendable:
             self.outbox.enqueue(stream)
         return events.Opened(stream, detail, offered=False)
 
     def _got_data(self, stream: Stream, payload: Buffer) -> Event:
         if stream.datagrams is not None:
-            raise Violation("stream", f"DATA on stream {stream.id}, which is one of datagrams")
-        stream.receiving.received(len(payload))
+            raise RemoteProtocolError(
+                "stream", f"DATA on stream {stream.id}, which is one of datagrams"
+            )
+        stream.receiving.on_data(len(payload))
         assert isinstance(payload, memoryview)
         return events.Data(stream, payload)
 
     def _got_credit(self, stream: Stream, payload: Buffer) -> Event:
         if stream.datagrams is not None:
-            raise Violation("stream", f"CREDIT on stream {stream.id}, which is one of datagrams")
-        stream.sending.credited(frames.credit_value(payload))
+            raise RemoteProtocolError(
+                "stream", f"CREDIT on stream {stream.id}, which is one of datagrams"
+            )
+        stream.sending.on_credit(frames.credit_value(payload))
         if stream.sendable:
             self.outbox.enqueue(stream)
         return events.Writable(stream)
@@ -269,7 +281,9 @@ class Connection:
 
     def _got_datagram(self, stream: Stream, payload: Buffer) -> Event:
         if stream.datagrams is None:
-            raise Violation("stream", f"DATAGRAM on stream {stream.id}, which is one of bytes")
+            raise RemoteProtocolError(
+                "stream", f"DATAGRAM on stream {stream.id}, which is one of bytes"
+            )
         return events.Datagram(stream, bytes(payload))
 
 
@@ -283,15 +297,15 @@ _HANDLERS = {
 }
 
 
-def is_datagrams(detail: Json) -> bool:
+def is_datagram_stream(detail: Json) -> bool:
     """Whether an OPEN's `detail` is for a stream of datagrams (section 10).
 
     Raises:
-        Violation: code `json`, for a protocol that there is not.
+        RemoteProtocolError: code `json`, for a protocol that there is not.
     """
     proto = detail.get("proto", "tcp")
     if proto not in ("tcp", "udp"):
-        raise Violation("json", "'proto' is neither tcp nor udp")
+        raise RemoteProtocolError("json", "'proto' is neither tcp nor udp")
     return bool(proto == "udp")
 
 
@@ -304,5 +318,5 @@ def _message(payload: Buffer) -> Event:
     value = messages.decode(payload)
     kind = messages.field(value, "type", str)
     if kind not in ("request", "result", "event"):
-        raise Violation("json", f"a message of type {kind[:100]!r}")
+        raise RemoteProtocolError("json", f"a message of type {kind[:100]!r}")
     return events.Message(kind, messages.field(value, "body", dict))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 
-from norouter_core.wire.limits import DATAGRAM_BYTES, DATAGRAM_COUNT
+from norouter_core.wire.limits import MAX_QUEUED_DATAGRAM_BYTES, MAX_QUEUED_DATAGRAMS
 
 
-class Datagrams:
+class DatagramQueue:
     """What one stream of datagrams waits to send, as whole frames; `size` is their bytes."""
 
     __slots__ = ("_frames", "size")
@@ -23,7 +23,10 @@ class Datagrams:
         """Appends a frame. The oldest are dropped for it where there are too many: who waits for
         those has waited longest, and may have asked again already."""
         frames = self._frames
-        while frames and (len(frames) >= DATAGRAM_COUNT or self.size + len(frame) > DATAGRAM_BYTES):
+        while frames and (
+            len(frames) >= MAX_QUEUED_DATAGRAMS
+            or self.size + len(frame) > MAX_QUEUED_DATAGRAM_BYTES
+        ):
             self.pop()
         frames.append(frame)
         self.size += len(frame)

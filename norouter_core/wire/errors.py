@@ -1,13 +1,20 @@
-"""What a violation of the protocol is (SPEC.md section 9)."""
+"""Breaches of the protocol (SPEC.md section 9)."""
 
 from __future__ import annotations
 
 
-class Violation(Exception):
-    """The peer broke the protocol: `code` is a word of SPEC.md section 9, `reason` names the
-    offence. It ends the link it came by, and nothing else."""
+class ProtocolError(Exception):
+    """The root of this package's errors: `code` is a word of SPEC.md section 9."""
 
     def __init__(self, code: str, reason: str) -> None:
-        super().__init__(code + ": " + reason)
+        super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+
+
+class LocalProtocolError(ProtocolError):
+    """This program tried to break the protocol: a bug, which ends the stream that it hit."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer broke the protocol, which ends the link and nothing else."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from norouter_core.wire.errors import Violation
+    from norouter_core.wire.errors import RemoteProtocolError
     from norouter_core.wire.messages import Json
     from norouter_core.wire.stream import Stream
 
@@ -85,10 +85,10 @@ class Reset:
 class Broken:
     """The peer broke the protocol. Always the last event; nothing is received after it."""
 
-    __slots__ = ("violation",)
+    __slots__ = ("error",)
 
-    def __init__(self, violation: Violation) -> None:
-        self.violation = violation
+    def __init__(self, violation: RemoteProtocolError) -> None:
+        self.error = violation
 
 
 if TYPE_CHECKING:

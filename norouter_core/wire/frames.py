@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from struct import Struct
 
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import (
     HEADER,
     MAGIC,
     MAX_DATA,
-    MAX_DATAGRAM,
+    MAX_DATAGRAM_SIZE,
     MAX_JSON,
     MAX_STREAM_JSON,
     STREAM_HEADER,
@@ -52,7 +52,7 @@ _SIZES = {
     CREDIT: (4, 4),
     EOF: (0, 0),
     RESET: (2, MAX_STREAM_JSON),
-    DATAGRAM: (0, MAX_DATAGRAM),
+    DATAGRAM: (0, MAX_DATAGRAM_SIZE),
 }
 
 # Magic and length share one 32-bit word: shifting beats a 24-bit field of its own.
@@ -113,7 +113,7 @@ class Decoder:
         """What the next bytes complete.
 
         Raises:
-            Violation: codes `frame` and `length`; the decoder must not be used after it.
+            RemoteProtocolError: codes `frame` and `length`; the decoder must not be used after it.
         """
         at, end = 0, len(data)
         while at < end or (self._kind and not self._left):
@@ -146,7 +146,9 @@ class Decoder:
         stop = min(end, at + want - len(head))
         head += data[at:stop]
         if head[0] != MAGIC:
-            raise Violation("frame", f"a frame began with 0x{head[0]:02x} instead of 0x42")
+            raise RemoteProtocolError(
+                "frame", f"a frame began with 0x{head[0]:02x} instead of 0x42"
+            )
         if len(head) == HEADER:
             word, kind, reserved = _HEADER.unpack(head)
             if kind == JSON or kind not in _SIZES:
@@ -159,16 +161,20 @@ class Decoder:
 
     def _begin(self, word: int, kind: int, reserved: int, stream: int) -> None:
         if word >> 24 != MAGIC:
-            raise Violation("frame", f"a frame began with 0x{word >> 24:02x} instead of 0x42")
+            raise RemoteProtocolError(
+                "frame", f"a frame began with 0x{word >> 24:02x} instead of 0x42"
+            )
         if kind not in _SIZES:
             name = "an L3 packet of NoRouter" if kind == L3 else f"a frame of type 0x{kind:x}"
-            raise Violation("frame", f"{name} on a native link")
+            raise RemoteProtocolError("frame", f"{name} on a native link")
         if reserved:
-            raise Violation("frame", f"reserved field of {NAMES[kind]} is 0x{reserved:x}")
+            raise RemoteProtocolError("frame", f"reserved field of {NAMES[kind]} is 0x{reserved:x}")
         least, most = _SIZES[kind]
         size = (word & 0xFFFFFF) - (4 if kind == JSON else 8)
         if not least <= size <= most:
-            raise Violation("length", f"{NAMES[kind]} with {size} bytes, not {least} to {most}")
+            raise RemoteProtocolError(
+                "length", f"{NAMES[kind]} with {size} bytes, not {least} to {most}"
+            )
         self._kind = kind
         self._stream = 0 if kind == JSON else stream
         self._left = size

@@ -10,7 +10,7 @@ MAX_DATA = 256 * 1024
 MAX_JSON = 1024 * 1024
 MAX_STREAM_JSON = 16 * 1024
 """The JSON object in OPEN, OPENED and RESET."""
-MAX_DATAGRAM = 65507
+MAX_DATAGRAM_SIZE = 65507
 MAX_DEPTH = 32
 """Levels of nesting in a JSON message."""
 MAX_HOST = 255
@@ -26,10 +26,10 @@ MAX_WINDOW = 16 * 1024 * 1024
 LINK_BUDGET = 64 * 1024 * 1024
 MAX_CREDIT = 2**31 - 1
 
-DATAGRAM_COUNT = 64
+MAX_QUEUED_DATAGRAMS = 64
 """Datagrams that wait to be sent on one stream, at most."""
-DATAGRAM_BYTES = 256 * 1024
-LINK_DATAGRAM_BYTES = 4 * 1024 * 1024
+MAX_QUEUED_DATAGRAM_BYTES = 256 * 1024
+MAX_LINK_DATAGRAM_BYTES = 4 * 1024 * 1024
 """Of all streams of a link together."""
 
 QUANTUM = 64 * 1024

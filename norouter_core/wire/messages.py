@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_DEPTH, MAX_HOST, MAX_JSON
 
 TYPE_CHECKING = False
@@ -34,14 +34,14 @@ def decode(payload: Buffer) -> Json:
     """The JSON object in a payload.
 
     Raises:
-        Violation: code `json`.
+        RemoteProtocolError: code `json`.
     """
     try:
         value = _DECODE(bytes(payload).decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise Violation("json", f"not JSON: {error}") from None
+        raise RemoteProtocolError("json", f"not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise Violation("json", f"a {type(value).__name__} instead of an object")
+        raise RemoteProtocolError("json", f"a {type(value).__name__} instead of an object")
     if len(payload) > 2 * MAX_DEPTH:  # what is shorter cannot be nested deeper
         _check_depth(value)
     return value
@@ -68,7 +68,7 @@ def _check_depth(value: Any) -> None:
         if not below:
             return
         level = below
-    raise Violation("json", f"nested deeper than {MAX_DEPTH} levels")
+    raise RemoteProtocolError("json", f"nested deeper than {MAX_DEPTH} levels")
 
 
 def request(number: int, op: str, args: Json) -> Json:
@@ -92,11 +92,11 @@ def field(holder: Json, key: str, kind: type) -> Any:
     """`holder[key]` if it is of that type (a bool is no int).
 
     Raises:
-        Violation: code `json`, naming the key.
+        RemoteProtocolError: code `json`, naming the key.
     """
     value = holder.get(key)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise Violation("json", f"{key!r} is not {_NAMES[kind]}")
+        raise RemoteProtocolError("json", f"{key!r} is not {_NAMES[kind]}")
     return value
 
 
@@ -107,11 +107,11 @@ def address(value: Any) -> tuple[str, int]:
     """`[HOST, PORT]` as a pair.
 
     Raises:
-        Violation: code `json`.
+        RemoteProtocolError: code `json`.
     """
     if isinstance(value, list) and len(value) == 2:
         host, port = value
         if isinstance(host, str) and len(host) <= MAX_HOST and type(port) is int:
             if 0 <= port <= 65535:
                 return host, port
-    raise Violation("json", "not an address of the form [HOST, PORT]")
+    raise RemoteProtocolError("json", "not an address of the form [HOST, PORT]")

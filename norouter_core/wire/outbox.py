@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 
 from norouter_core.wire import frames
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import (
-    LINK_DATAGRAM_BYTES,
     MAX_CONTROL_BACKLOG,
     MAX_CONTROL_SHARE,
     MAX_DATA,
+    MAX_LINK_DATAGRAM_BYTES,
     QUANTUM,
 )
 
@@ -85,11 +85,11 @@ class Outbox:
 
     def check_backlog(self) -> None:
         """Raises:
-        Violation: code `backlog`, when the peer causes control frames and reads none.
+        RemoteProtocolError: code `backlog`, when the peer causes control frames and reads none.
         """
         size = self._caused.get(self.source, 0)
         if size > MAX_CONTROL_BACKLOG:
-            raise Violation("backlog", f"{size} bytes of control frames unread")
+            raise RemoteProtocolError("backlog", f"{size} bytes of control frames unread")
 
     @property
     def full(self) -> bool:
@@ -122,7 +122,7 @@ class Outbox:
         it itself."""
         queue = stream.datagrams
         assert queue is not None
-        if self._datagram_size + len(frame) > LINK_DATAGRAM_BYTES:
+        if self._datagram_size + len(frame) > MAX_LINK_DATAGRAM_BYTES:
             return
         self._datagram_size -= queue.size
         queue.push(frame)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from norouter_core.wire import frames
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import LocalProtocolError, RemoteProtocolError
 
 OPENING = "opening"
-"""We sent OPEN; the answer is awaited."""
+"""We sent OPEN and wait for the answer."""
 OPENING_SENT_EOF = "opening, sent EOF"
 OFFERED = "offered"
-"""They sent OPEN; our answer is due."""
+"""They sent OPEN and wait for our answer."""
 OFFERED_GOT_EOF = "offered, got EOF"
 OPEN = "open"
 HALF_CLOSED_LOCAL = "half-closed-local"
@@ -20,7 +20,7 @@ CLOSED = "closed"
 
 SENT, GOT = "sent", "got"
 
-# What is not in the table is forbidden: a mistake of ours when sent, a violation when received.
+# Whatever is not in the table is forbidden: to us by `SENT`, to the peer by `GOT`.
 _TRANSITIONS: dict[str, dict[tuple[str, int], str]] = {
     OPENING: {
         (SENT, frames.DATA): OPENING,
@@ -55,13 +55,13 @@ _TRANSITIONS: dict[str, dict[tuple[str, int], str]] = {
     CLOSED: {},
 }
 
-# Where data may be, so may datagrams: which of the two is the stream's kind.
+# DATAGRAM is to a stream of datagrams what DATA is to one of bytes.
 for _row in _TRANSITIONS.values():
     for (_direction, _kind), _state in list(_row.items()):
         if _kind == frames.DATA:
             _row[_direction, frames.DATAGRAM] = _state
 
-# These two are the same in every state but the last: credit moves nothing, a reset ends it.
+# In every state but the last, CREDIT changes nothing and RESET ends the stream.
 for _state, _row in _TRANSITIONS.items():
     if _state != CLOSED:
         for _direction in (SENT, GOT):
@@ -71,19 +71,21 @@ for _state, _row in _TRANSITIONS.items():
 STATES = tuple(_TRANSITIONS)
 
 
-def after(state: str, direction: str, kind: int) -> str:
-    """The state after a frame of type `kind` was `SENT` or `GOT`.
+def next_state(state: str, direction: str, kind: int) -> str:
+    """Return the state after a frame of type `kind` was `SENT` or `GOT`.
 
     Raises:
-        Violation: code `stream`; for `SENT` it is the caller's own mistake.
+        LocalProtocolError: code `stream`: `state` forbids us to send such a frame.
+        RemoteProtocolError: code `stream`: it forbids the peer to send one.
     """
     try:
         return _TRANSITIONS[state][direction, kind]
     except KeyError:
         name = frames.NAMES.get(kind, hex(kind))
-        raise Violation("stream", f"{direction} {name} on a stream that is {state}") from None
+        error = LocalProtocolError if direction == SENT else RemoteProtocolError
+        raise error("stream", f"{direction} {name} on a stream that is {state}") from None
 
 
 def may_send(state: str, kind: int) -> bool:
-    """Whether a frame of type `kind` may be sent in `state`."""
+    """Return whether a frame of type `kind` may be sent in `state`."""
     return (SENT, kind) in _TRANSITIONS[state]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from norouter_core.wire import states
 from norouter_core.wire.backlog import Backlog
-from norouter_core.wire.datagrams import Datagrams
+from norouter_core.wire.datagrams import DatagramQueue
 from norouter_core.wire.frames import DATA
 from norouter_core.wire.windows import ReceiveWindow, SendWindow
 
@@ -39,7 +39,7 @@ class Stream:
         state: str,
         receiving: ReceiveWindow,
         window: int,
-        datagrams: Datagrams | None = None,
+        datagrams: DatagramQueue | None = None,
     ) -> None:
         self.id = number
         self.state = state

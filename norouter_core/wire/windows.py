@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import (
     EARLY_WINDOW,
     LINK_BUDGET,
@@ -64,14 +64,16 @@ class ReceiveWindow:
         budget.spent += size
         budget.streams += 1
 
-    def received(self, size: int) -> None:
+    def on_data(self, size: int) -> None:
         """Debits what came.
 
         Raises:
-            Violation: code `window`, when the peer sent more than it may.
+            RemoteProtocolError: code `window`, when the peer sent more than it may.
         """
         if size > self.available:
-            raise Violation("window", f"{size} bytes of data where {self.available} were allowed")
+            raise RemoteProtocolError(
+                "window", f"{size} bytes of data where {self.available} were allowed"
+            )
         self.available -= size
 
     def grant(self) -> int:
@@ -89,7 +91,7 @@ class ReceiveWindow:
         self._epoch_bytes += size
         if self._unacknowledged * 2 < self.size:
             return 0
-        return self._grant(self._adapted(now, max(round_trip, _LEAST_ROUND_TRIP)))
+        return self._grant(self._adapted_size(now, max(round_trip, _LEAST_ROUND_TRIP)))
 
     def close(self) -> None:
         """Gives the budget back; the window must not be used after it."""
@@ -106,7 +108,7 @@ class ReceiveWindow:
         self.size = self.available + held
         return credit
 
-    def _adapted(self, now: float, round_trip: float) -> int:
+    def _adapted_size(self, now: float, round_trip: float) -> int:
         """The size this window should have: twice the measured bandwidth x round trip."""
         size = self.size
         if self._epoch < 0:
@@ -129,21 +131,23 @@ class SendWindow:
     def __init__(self, size: int = EARLY_WINDOW) -> None:
         self.available = size
 
-    def opened(self, window: int) -> None:
+    def on_opened(self, window: int) -> None:
         """What the acceptor adds to the early window.
 
         Raises:
-            Violation: code `window`, for a window out of its bounds.
+            RemoteProtocolError: code `window`, for a window out of its bounds.
         """
         check_window(window)
         self.available += window - EARLY_WINDOW
 
-    def credited(self, credit: int) -> None:
+    def on_credit(self, credit: int) -> None:
         """Raises:
-        Violation: code `window`, for no credit at all or a sum above the limit.
+        RemoteProtocolError: code `window`, for no credit at all or a sum above the limit.
         """
         if not 0 < credit <= MAX_CREDIT - self.available:
-            raise Violation("window", f"credit of {credit} bytes on top of {self.available}")
+            raise RemoteProtocolError(
+                "window", f"credit of {credit} bytes on top of {self.available}"
+            )
         self.available += credit
 
 
@@ -151,8 +155,8 @@ def check_window(window: int) -> int:
     """`window` as it came in OPEN or OPENED.
 
     Raises:
-        Violation: code `window`, when it is out of its bounds.
+        RemoteProtocolError: code `window`, when it is out of its bounds.
     """
     if not EARLY_WINDOW <= window <= MAX_WINDOW:
-        raise Violation("window", f"a window of {window} bytes")
+        raise RemoteProtocolError("window", f"a window of {window} bytes")
     return window

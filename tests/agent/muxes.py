@@ -15,7 +15,7 @@ from norouter_core.agent.operations import Operations
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import frames, messages
 from norouter_core.wire.connection import Connection
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from norouter_core.agent.channel import Channel
@@ -28,7 +28,7 @@ class Behind:
 
     def __init__(self, io: Io, role: str, channel: Channel) -> None:
         self.told: list[tuple[str, messages.Json]] = []
-        self.down: list[tuple[str, Violation | None]] = []
+        self.down: list[tuple[str, RemoteProtocolError | None]] = []
         self._verbs = Operations(io, self)
         self.mux = Mux(io, Connection(role), channel, self)
         self.mux.start()
@@ -39,7 +39,7 @@ class Behind:
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         self._verbs.dial(end, *messages.address(detail["target"]), _Answer(end))
 
-    def link_down(self, reason: str, violation: Violation | None) -> None:
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         self.down.append((reason, violation))
         self._verbs.close()
 

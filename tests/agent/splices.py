@@ -17,7 +17,7 @@ from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from tests.servers import Peer, Target, eventually, tcp_pair
 
 LISTENER = 7
@@ -47,7 +47,7 @@ class _Side:
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         raise NotImplementedError
 
-    def link_down(self, reason: str, violation: Violation | None) -> None:
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         assert violation is None, violation
         self.down.append(reason)
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.agent import files
-from norouter_core.agent.blocks import BEGIN, END, has_block, with_block, without
+from norouter_core.agent.blocks import BEGIN, END, append_block, has_block, remove_blocks
 from norouter_core.agent.identity import boot_id
-from norouter_core.agent.process_identity import is_dead, owner
+from norouter_core.agent.process_identity import block_owner, is_stale
 from tests.agent.agents import ROOT
 
-ME = owner("web")
+ME = block_owner("web")
 BEFORE = st.sampled_from([None, "", "a\n", "a", "a\r\n\n", f"{BEGIN}\ncut off\n", f"{END}\n"])
 
 
@@ -29,25 +29,27 @@ def test_whoever_goes_first_the_file_is_put_back(
 ) -> None:
     text = before
     for name in ("one", "two", "three"):
-        text = with_block(text, f"10.0.0.1 {name}", name)
+        text = append_block(text, f"10.0.0.1 {name}", name)
     for name in order:
         assert text is not None and f"10.0.0.1 {name}\n" in text
-        text = without(text, lambda other, name=name: other == name)  # type: ignore[misc]  # mypy: a default
+        text = remove_blocks(text, lambda other, name=name: other == name)  # type: ignore[misc]  # mypy: a default
         others = order[order.index(name) + 1 :]
         assert all(f"10.0.0.1 {other}\n" in (text or "") for other in others)
         assert f"10.0.0.1 {name}\n" not in (text or "")
         if after and others:
             # A block that is written anew goes to the end.
-            text = without(text, lambda other: other == others[0])  # noqa: B023  # called at once
-            text = with_block(text, f"10.0.0.1 {others[0]}", others[0])
+            text = remove_blocks(text, lambda other: other == others[0])  # noqa: B023  # called at once
+            text = append_block(text, f"10.0.0.1 {others[0]}", others[0])
     assert text == before
 
 
 def test_lines_that_others_add_between_blocks_stay() -> None:
-    text = with_block("a", "one", "one") + "b\n"
-    text = with_block(text, "two", "two")
-    assert without(text, lambda other: other == "two") == with_block("a", "one", "one") + "b\n"
-    assert without(text, lambda other: True) == "a\nb\n"
+    text = append_block("a", "one", "one") + "b\n"
+    text = append_block(text, "two", "two")
+    assert (
+        remove_blocks(text, lambda other: other == "two") == append_block("a", "one", "one") + "b\n"
+    )
+    assert remove_blocks(text, lambda other: True) == "a\nb\n"
     assert has_block(text) and not has_block("a\nb\n") and not has_block(f"{BEGIN}\nx\n")
 
 
@@ -55,23 +57,23 @@ def test_lines_that_others_add_between_blocks_stay() -> None:
 
 
 def test_oneself_and_another_host_of_this_process_are_alive() -> None:
-    assert not is_dead(ME, ME)
-    assert not is_dead(owner("db"), ME)
-    assert " " not in owner("a b").partition(" ")[0] and owner("a b").startswith("ab ")
+    assert not is_stale(ME, ME)
+    assert not is_stale(block_owner("db"), ME)
+    assert " " not in block_owner("a b").partition(" ")[0] and block_owner("a b").startswith("ab ")
 
 
 def test_a_process_that_has_ended_is_dead() -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         theirs = _of(child.pid)
-        assert not is_dead(theirs, ME)
+        assert not is_stale(theirs, ME)
         # Its number, given to a process that was started later.
         name, _, process = theirs.rpartition(".")
-        assert is_dead(f"{name}.{int(process) - 1}", ME)
+        assert is_stale(f"{name}.{int(process) - 1}", ME)
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert is_dead(theirs, ME)  # though nobody has reaped it yet
+        assert is_stale(theirs, ME)  # though nobody has reaped it yet
         child.wait()
-        assert is_dead(theirs, ME)
+        assert is_stale(theirs, ME)
 
 
 def _of(pid: int) -> str:
@@ -101,7 +103,7 @@ def test_the_rest(other: str, dead: bool) -> None:
     process = ME.rpartition(" ")[2].split(".")
     filled = other.format(boot=process[0], ns=process[1], pid=os.getpid())
     assert process[0] == boot_id()[:8]
-    assert is_dead(filled, ME) is dead
+    assert is_stale(filled, ME) is dead
 
 
 # -- in a file
@@ -116,10 +118,10 @@ def test_the_blocks_of_others_stay_and_those_of_the_dead_go(tmp_path: Path) -> N
     assert dead.stderr == b"" and "10.0.0.9 stale\n" in path.read_text()
     files.write(str(path), "10.0.0.1 web\n", "block", ME)
     assert "stale" not in path.read_text()
-    files.write(str(path), "10.0.0.2 db\n", "block", owner("db"))
+    files.write(str(path), "10.0.0.2 db\n", "block", block_owner("db"))
     files.write(str(path), "", "remove-block", ME)
     assert "10.0.0.2 db" in path.read_text() and "10.0.0.1 web" not in path.read_text()
-    files.write(str(path), "", "remove-block", owner("db"))
+    files.write(str(path), "", "remove-block", block_owner("db"))
     assert path.read_text() == "127.0.0.1 localhost"
 
 

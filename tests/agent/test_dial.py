@@ -186,9 +186,9 @@ async def test_a_dial_that_is_cancelled_after_the_handshake_resets_its_target(
 
 async def test_interleaves_families() -> None:
     mixed = ["::1", "::2", "10.0.0.1", "::3", "10.0.0.2", "10.0.0.3"]
-    assert dialling._interleaved(mixed) == ["::1", "10.0.0.1", "::2", "10.0.0.2", "::3", "10.0.0.3"]
-    assert dialling._interleaved(["10.0.0.1", "::1"]) == ["10.0.0.1", "::1"]
-    assert dialling._interleaved(["10.0.0.1"]) == ["10.0.0.1"]
+    assert dialling._interleave(mixed) == ["::1", "10.0.0.1", "::2", "10.0.0.2", "::3", "10.0.0.3"]
+    assert dialling._interleave(["10.0.0.1", "::1"]) == ["10.0.0.1", "::1"]
+    assert dialling._interleave(["10.0.0.1"]) == ["10.0.0.1"]
 
 
 @pytest.mark.parametrize(

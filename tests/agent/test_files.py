@@ -148,7 +148,7 @@ def test_a_file_is_put_back_to_the_byte(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any-hosts"
     # A block that stands there already is ours to take away.
-    text = files.without_block("".join(lines))
+    text = files.strip_blocks("".join(lines))
     data = text.encode()
     path.write_bytes(data)
     inner = block.replace(BLOCK_END, "").replace(BLOCK_BEGIN, "")

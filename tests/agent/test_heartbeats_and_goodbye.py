@@ -108,7 +108,7 @@ async def test_nothing_is_written_after_goodbye(make: Make, bare: Build) -> None
     mux.start_heartbeat(0.3)
     number = mux._channel.write_fd
     said: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    mux.goodbye(lambda: said.set_result(None))
+    mux.close_gracefully(lambda: said.set_result(None))
     async with asyncio.timeout(5):
         await said
     stranger, theirs = _with_number(number)

@@ -59,7 +59,7 @@ async def test_every_kind_of_channel_carries_bytes_both_ways(
             assert await client.rest() == b""
             assert await seen.outcome() == ("closed", "")
         said: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        hub.mux.goodbye(lambda: said.set_result(None))
+        hub.mux.close_gracefully(lambda: said.set_result(None))
         async with asyncio.timeout(5):
             await said
         await eventually(lambda: agent.down, "the other end sees the end")

@@ -44,7 +44,7 @@ def listening(
     hub: Hub, host: str = "127.0.0.1", port: int = 0, idle: float = 30.0, most: int = 1024
 ) -> Iterator[UdpListener]:
     io = Io(asyncio.get_running_loop())
-    listener = UdpListener(io, host, port, hub.arrived, idle=idle, most=most)
+    listener = UdpListener(io, host, port, hub.arrived, idle_timeout=idle, max_clients=most)
     try:
         yield listener
     finally:
@@ -188,7 +188,7 @@ async def test_an_error_of_one_datagram_does_not_deafen_its_socket(
     """A router's "fragmentation needed" is such an error; a refusal stands in for it here."""
     monkeypatch.setattr(udp, "_NOBODY", frozenset())
     seen: list[OSError] = []
-    troubled = UdpEnd._troubled
+    troubled = UdpEnd._on_error
 
     def seeing(end: UdpEnd, error: OSError) -> None:
         seen.append(error)

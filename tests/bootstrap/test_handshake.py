@@ -15,7 +15,7 @@ from norouter_core.bootstrap.handshake import (
     NoPython,
 )
 from norouter_core.wire import frames, messages
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 
 NONCE = "0123456789abcdef"
 LINE = b"for p in python3 python3.14 python3.13 python3.12; do q=$(command -v $p)\n"
@@ -151,6 +151,6 @@ def test_a_hello_is_read_at_every_split() -> None:
     ],
 )
 def test_a_link_that_does_not_begin_with_a_hello(sent: bytes, code: str, reason: str) -> None:
-    with pytest.raises(Violation, match=reason) as violation:
+    with pytest.raises(RemoteProtocolError, match=reason) as violation:
         HelloReader().feed(sent)
     assert violation.value.code == code

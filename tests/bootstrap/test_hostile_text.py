@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 from norouter_core import sanitize
-from norouter_core.agent.blocks import without
+from norouter_core.agent.blocks import remove_blocks
 from norouter_core.bootstrap.handshake import MAX_NOISE, MarkerSearch, NoPython
 from norouter_core.bootstrap.hello import Hello
 from norouter_core.dns.resolvconf import nameservers
@@ -28,7 +28,7 @@ from norouter_core.links.agent_client import _parse_addresses
 from norouter_core.names.files import hostaliases_text
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.events import Broken
 from norouter_core.wire.frames import json_frame
 from norouter_core.wire.limits import MAX_JSON
@@ -170,7 +170,7 @@ def test_no_more_of_an_answer_is_taken_than_was_asked_for() -> None:
 def test_a_wrong_message_is_not_quoted_at_length() -> None:
     frame = json_frame(messages.encode({"type": "\x00" * 100_000, "body": {}}))
     (event,) = Connection(HUB).receive(memoryview(frame))
-    assert isinstance(event, Broken) and len(str(event.violation)) < 1000
+    assert isinstance(event, Broken) and len(str(event.error)) < 1000
 
 
 BEGIN, END = "# <Added-by-NoRouter>\n", "# </Added-by-NoRouter>\n"
@@ -185,7 +185,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], list[str]]] = {
         [BEGIN, END, BEGIN + END, BEGIN + "# (no file before this block)\n" + END, "a b\n", "\r"],
     ),
     "blocks": (
-        lambda said: without(said, lambda owner: owner == "x"),
+        lambda said: remove_blocks(said, lambda owner: owner == "x"),
         [BEGIN, BEGIN + "# (by x)\n# (no file before this block)\n" + END, BEGIN + END + "x\n"],
     ),
     "clean": (sanitize.strip_line, ["\x00", "\x1b[", "\x1b]", "\x1b[0", "\u200b"]),
@@ -218,7 +218,7 @@ def test_every_json(payload: bytes) -> None:
         for head in (b'{"a":[', b'{"a":', b'{"a":1.', b'{"a":"'):
             try:
                 messages.decode(head + payload * ((MAX_JSON - 16) // len(payload)) + b"1]}")
-            except Violation:
+            except RemoteProtocolError:
                 pass
 
 

@@ -18,7 +18,7 @@ from norouter_core.agent.mux import Mux
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.dns.server import dns_stream_session, frame
 from norouter_core.wire.connection import AGENT, HUB, Connection
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from tests.servers import Peer, tcp_pair
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _Side:
     def link_offer(self, end: End, detail: Json) -> None:
         self._server.serve(end)
 
-    def link_down(self, reason: str, violation: Violation | None) -> None:
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         assert violation is None, violation
 
 

@@ -39,7 +39,7 @@ from norouter_core.engine.status import (
     StreamStatus,
 )
 from norouter_core.model import DnsSpec, Forward, Host, ProxySpec
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from tests.engine.meshes import NO_DNS
 
 # -- back-off
@@ -252,13 +252,13 @@ def test_a_row_of_another_form_is_a_violation(index: int, value: object) -> None
             row
         ]  # a number that no listener has is looked up, and not found
     else:
-        with pytest.raises(Violation):
+        with pytest.raises(RemoteProtocolError):
             direct_rows([row])
 
 
 @pytest.mark.parametrize("rows", [[None], ["x"], [[]], [ROW[:-1]], [[*ROW, ""]], [ROW, {}]])
 def test_rows_of_another_form_are_a_violation(rows: list[object]) -> None:
-    with pytest.raises(Violation):
+    with pytest.raises(RemoteProtocolError):
         direct_rows(rows)
 
 

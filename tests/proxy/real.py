@@ -26,7 +26,7 @@ from tests.servers import eventually
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
     from norouter_core.agent.wire_end import WireEnd
-    from norouter_core.wire.errors import Violation
+    from norouter_core.wire.errors import RemoteProtocolError
     from norouter_core.wire.messages import Json
 
 
@@ -152,7 +152,7 @@ class _Side:
         assert self._offered is not None
         self._offered(end, detail)
 
-    def link_down(self, reason: str, violation: Violation | None) -> None:
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         assert violation is None, violation
 
 

@@ -70,8 +70,8 @@ class Side:
         elif isinstance(event, events.Reset):
             self.log.append(("reset", event.stream.id, event.code, event.reason))
         elif isinstance(event, events.Broken):
-            self.violation = event.violation.code
-            self.log.append(("broken", event.violation.code))
+            self.violation = event.error.code
+            self.log.append(("broken", event.error.code))
 
 
 class Pair:

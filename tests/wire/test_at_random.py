@@ -71,7 +71,7 @@ class End:
             other.take(event)
 
     def take(self, event: events.Event) -> None:
-        assert not isinstance(event, events.Broken), event.violation
+        assert not isinstance(event, events.Broken), event.error
         assert not isinstance(event, (events.Message, events.Datagram))
         stream = event.stream
         if isinstance(event, events.Opened) and event.offered:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from norouter_core.wire import events, frames, messages
 from norouter_core.wire.connection import HUB, RESET_CODES, Connection
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import EARLY_WINDOW, MAX_HOST
 from norouter_core.wire.stream import Stream
 from tests.wire.pair import Pair, Side, frame, output
@@ -80,7 +80,7 @@ def test_known_words_stay_as_they_are() -> None:
     ids=["huge", "wide", "long"],
 )
 def test_a_peer_with_a_huge_name_is_a_violation(host: str) -> None:
-    with pytest.raises(Violation, match="address"):
+    with pytest.raises(RemoteProtocolError, match="address"):
         messages.address([host, 1])
 
 

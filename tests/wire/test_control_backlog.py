@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.wire import frames, messages
-from norouter_core.wire.connection import BEHIND, reset_detail
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.connection import NOT_READING, reset_detail
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_CONTROL_BACKLOG, MAX_CONTROL_SHARE
 from norouter_core.wire.outbox import Outbox
 from tests.wire.pair import Side, frame, output
@@ -25,7 +25,7 @@ def test_control_frames_that_the_peer_causes_and_does_not_read_are_bounded() -> 
     pile_up(outbox, outbox.source, MAX_CONTROL_BACKLOG)
     outbox.check_backlog()
     pile_up(outbox, outbox.source, 2048)
-    with pytest.raises(Violation, match="backlog: 4196352"):
+    with pytest.raises(RemoteProtocolError, match="backlog: 4196352"):
         outbox.check_backlog()
 
 
@@ -58,7 +58,7 @@ def test_a_peer_that_is_far_behind_opens_no_streams_and_is_opened_none() -> None
     assert outbox.full and outbox.crowded
     side.receive([frame(frames.OPEN, 2, OPEN)])
     assert side.log == [] and not side.connection.streams
-    refusal = messages.encode(reset_detail("too-many", BEHIND))
+    refusal = messages.encode(reset_detail("too-many", NOT_READING))
     assert output(side.connection).endswith(frame(frames.RESET, 2, refusal))
     side.receive([frame(frames.OPEN, 4, OPEN)])
     assert side.log == [("opened", 4, True)]

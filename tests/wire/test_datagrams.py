@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from norouter_core.wire import frames, states
 from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.limits import (
-    DATAGRAM_BYTES,
-    DATAGRAM_COUNT,
-    LINK_DATAGRAM_BYTES,
-    MAX_DATAGRAM,
+    MAX_DATAGRAM_SIZE,
+    MAX_LINK_DATAGRAM_BYTES,
+    MAX_QUEUED_DATAGRAM_BYTES,
+    MAX_QUEUED_DATAGRAMS,
     MAX_WINDOW,
     QUANTUM,
     STREAM_HEADER,
@@ -42,7 +42,7 @@ def test_datagrams_both_ways_over_streams_of_both_sides(split: Split) -> None:
     theirs = pair.agent.streams[asked.id]
     assert theirs.datagrams is not None
     agent.accept(theirs, {"peer": ["10.0.0.1", 53]})
-    agent.send_datagram(theirs, b"a" * MAX_DATAGRAM)
+    agent.send_datagram(theirs, b"a" * MAX_DATAGRAM_SIZE)
     offered = agent.open(OFFER)
     agent.send_datagram(offered, b"hello")
     pair.pump()
@@ -53,7 +53,7 @@ def test_datagrams_both_ways_over_streams_of_both_sides(split: Split) -> None:
     agent.reset(offered, "idle", "no datagram for 30 s")
     pair.pump()
     assert pair.agent.datagrams == {1: [b"before the answer", b""], 2: [b"world"]}
-    assert pair.hub.datagrams == {1: [b"a" * MAX_DATAGRAM], 2: [b"hello"]}
+    assert pair.hub.datagrams == {1: [b"a" * MAX_DATAGRAM_SIZE], 2: [b"hello"]}
     assert pair.hub.log[-1] == ("reset", 2, "idle", "no datagram for 30 s")
     assert pair.agent.log[-1] == ("ended", 1)
     agent.end(theirs)
@@ -102,21 +102,21 @@ def sent_by_open() -> tuple[int, int, bytes]:
 def test_the_oldest_give_way_in_a_full_queue() -> None:
     connection = Connection(HUB)
     stream = connection.open(TARGET)
-    for number in range(DATAGRAM_COUNT + 5):
+    for number in range(MAX_QUEUED_DATAGRAMS + 5):
         connection.send_datagram(stream, b"%d" % number)
     assert [p for k, _, p in sent(connection) if k == frames.DATAGRAM] == [
-        b"%d" % number for number in range(5, DATAGRAM_COUNT + 5)
+        b"%d" % number for number in range(5, MAX_QUEUED_DATAGRAMS + 5)
     ]
     for number in range(9):
-        connection.send_datagram(stream, bytes([number]) * MAX_DATAGRAM)
-    held = DATAGRAM_BYTES // (MAX_DATAGRAM + STREAM_HEADER)
+        connection.send_datagram(stream, bytes([number]) * MAX_DATAGRAM_SIZE)
+    held = MAX_QUEUED_DATAGRAM_BYTES // (MAX_DATAGRAM_SIZE + STREAM_HEADER)
     assert [p[0] for _, _, p in sent(connection)] == list(range(9 - held, 9))
 
 
 def test_what_is_no_datagram_is_dropped() -> None:
     connection = Connection(HUB)
     stream = connection.open(TARGET)
-    connection.send_datagram(stream, b"x" * (MAX_DATAGRAM + 1))
+    connection.send_datagram(stream, b"x" * (MAX_DATAGRAM_SIZE + 1))
     connection.end(stream)
     connection.send_datagram(stream, b"after the end")
     assert [kind for kind, _, _ in sent(connection)] == [frames.OPEN, frames.EOF]
@@ -129,7 +129,7 @@ def test_all_streams_of_a_link_together_are_bounded() -> None:
         for _ in range(4):
             connection.send_datagram(stream, b"x" * 60_000)
     outbox = connection.outbox
-    assert outbox._datagram_size == sum(s.waiting for s in streams) <= LINK_DATAGRAM_BYTES
+    assert outbox._datagram_size == sum(s.waiting for s in streams) <= MAX_LINK_DATAGRAM_BYTES
     full = [stream for stream in streams if stream.waiting]
     assert len(full) < 40
     # What ends makes room.
@@ -188,7 +188,7 @@ ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("open"), st.booleans(), st.booleans()),
         st.tuples(st.just("send"), st.integers(0, 7), st.binary(max_size=70)),
-        st.tuples(st.just("big"), st.integers(0, 7), st.integers(0, MAX_DATAGRAM)),
+        st.tuples(st.just("big"), st.integers(0, 7), st.integers(0, MAX_DATAGRAM_SIZE)),
         st.tuples(st.just("end"), st.integers(0, 7), st.none()),
         st.tuples(st.just("reset"), st.integers(0, 7), st.none()),
         st.tuples(st.just("pump"), st.none(), st.none()),
@@ -248,6 +248,6 @@ def _act(
     elif stream.datagrams is not None:
         data = what if isinstance(what, bytes) else b"%d" % side.connection.outbox._datagram_size
         if isinstance(what, int):
-            data = data.ljust(what, b".")[:MAX_DATAGRAM]
+            data = data.ljust(what, b".")[:MAX_DATAGRAM_SIZE]
         asked.setdefault((connection.role, stream.id), []).append(data)
         connection.send_datagram(stream, data)

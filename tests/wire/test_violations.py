@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from norouter_core.wire import frames
-from norouter_core.wire.limits import EARLY_WINDOW, MAX_CREDIT, MAX_DATA, MAX_DATAGRAM, MAX_JSON
+from norouter_core.wire.limits import (
+    EARLY_WINDOW,
+    MAX_CREDIT,
+    MAX_DATA,
+    MAX_DATAGRAM_SIZE,
+    MAX_JSON,
+)
 from tests.wire.pair import Pair, Side, every_byte, frame, output
 
 OPEN = json.dumps({"listener": 1, "peer": ["a", 1], "window": EARLY_WINDOW}).encode()
@@ -102,7 +108,7 @@ OFFENCES = {
         "stream",
     ),
     "datagram too long": (
-        header(8 + MAX_DATAGRAM + 1, frames.DATAGRAM) + b"\0\0\0\2",
+        header(8 + MAX_DATAGRAM_SIZE + 1, frames.DATAGRAM) + b"\0\0\0\2",
         "length",
     ),
     "reset without code": (frame(frames.OPEN, 2, OPEN) + frame(frames.RESET, 2, b"{}"), "json"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.wire.errors import Violation
+from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import (
     EARLY_WINDOW,
     LINK_BUDGET,
@@ -23,7 +23,7 @@ def run_full_speed(window: ReceiveWindow, seconds: float, rate: float, rtt: floa
         now += step
         size = min(window.available, int(rate * step))
         if size:
-            window.received(size)
+            window.on_data(size)
             window.consumed(size, now, rtt)
 
 
@@ -91,14 +91,14 @@ def test_credit_adds_up(steps: list[tuple[bool, int, float]], rtt: float) -> Non
         if receives:
             size = min(size, sender.available)
             sender.available -= size
-            window.received(size)
+            window.on_data(size)
             held += size
         else:
             size = min(size, held)
             held -= size
             credit = window.consumed(size, now, rtt)
             if credit:
-                sender.credited(credit)
+                sender.on_credit(credit)
         assert window.available == sender.available
         assert 0 <= window.available + held <= window.size <= MAX_WINDOW
         assert budget.spent == window.size
@@ -109,6 +109,6 @@ def test_credit_adds_up(steps: list[tuple[bool, int, float]], rtt: float) -> Non
 
 def test_a_sender_beyond_its_window_is_a_violation() -> None:
     window = ReceiveWindow(Budget(), EARLY_WINDOW)
-    window.received(EARLY_WINDOW)
-    with pytest.raises(Violation, match="window"):
-        window.received(1)
+    window.on_data(EARLY_WINDOW)
+    with pytest.raises(RemoteProtocolError, match="window"):
+        window.on_data(1)
