@@ -118,18 +118,18 @@ def test_the_blocks_of_others_stay_and_those_of_the_dead_go(tmp_path: Path) -> N
     assert dead.stderr == b"" and "10.0.0.9 stale\n" in path.read_text()
     files.write(str(path), "10.0.0.1 web\n", "block", ME)
     assert "stale" not in path.read_text()
-    files.write(str(path), "10.0.0.2 db\n", "block", block_owner("db"))
+    files.write(str(path), "10.0.0.2 db\n", "block", block_block_owner("db"))
     files.write(str(path), "", "remove-block", ME)
     assert "10.0.0.2 db" in path.read_text() and "10.0.0.1 web" not in path.read_text()
-    files.write(str(path), "", "remove-block", block_owner("db"))
+    files.write(str(path), "", "remove-block", block_block_owner("db"))
     assert path.read_text() == "127.0.0.1 localhost"
 
 
 _WRITES = """
 import sys
 from norouter_core.agent import files
-from norouter_core.agent.process_identity import owner
-files.write(sys.argv[1], "10.0.0.9 stale", "block", owner("old"))
+from norouter_core.agent.process_identity import block_owner
+files.write(sys.argv[1], "10.0.0.9 stale", "block", block_owner("old"))
 """
 
 
@@ -149,12 +149,12 @@ def test_two_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
 _TWENTY = """
 import sys
 from norouter_core.agent import files
-from norouter_core.agent.process_identity import owner
+from norouter_core.agent.process_identity import block_owner
 path, name = sys.argv[1:]
 for number in range(20):
-    files.write(path, f"10.0.0.{number} {name}", "block", owner(name))
+    files.write(path, f"10.0.0.{number} {name}", "block", block_owner(name))
     assert f"10.0.0.{number} {name}" in open(path).read()
-files.write(path, "", "remove-block", owner(name))
+files.write(path, "", "remove-block", block_owner(name))
 """
 
 

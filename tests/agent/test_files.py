@@ -334,12 +334,12 @@ def test_read_waits_for_nobody(tmp_path: Path) -> None:
 _MANY_TIMES = """
 import sys
 from norouter_core.agent import files
-from norouter_core.agent.process_identity import owner
+from norouter_core.agent.process_identity import block_owner
 path, name = sys.argv[1:]
 for number in range(15):
-    files.write(path, f"10.0.0.1 {name} {number}", "block", owner(name))
+    files.write(path, f"10.0.0.1 {name} {number}", "block", block_owner(name))
     assert f"{name} {number}\\n" in open(path).read(), "it was lost"
-    files.write(path, "", "remove-block", owner(name))
+    files.write(path, "", "remove-block", block_owner(name))
     assert f"(by {name} " not in open(path).read(), "it came back"
 """
 

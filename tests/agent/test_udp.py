@@ -186,7 +186,7 @@ async def test_an_error_of_one_datagram_does_not_deafen_its_socket(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A router's "fragmentation needed" is such an error; a refusal stands in for it here."""
-    monkeypatch.setattr(udp, "_NOBODY", frozenset())
+    monkeypatch.setattr(udp, "_UNREACHABLE", frozenset())
     seen: list[OSError] = []
     troubled = UdpEnd._on_error
 
@@ -194,7 +194,7 @@ async def test_an_error_of_one_datagram_does_not_deafen_its_socket(
         seen.append(error)
         troubled(end, error)
 
-    monkeypatch.setattr(UdpEnd, "_troubled", seeing)
+    monkeypatch.setattr(UdpEnd, "_on_error", seeing)
     port = unused_udp_port()
     with dialled("127.0.0.1", port) as (played, end, _):
         played.says(b"to nobody")
