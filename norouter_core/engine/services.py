@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from norouter_core.agent.ends import End, Nowhere, join
+from norouter_core.agent.ends import End, NullEnd, join
 from norouter_core.dns.server import dns_datagram_session, dns_stream_session
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.publications import Address, Publication, Service
@@ -156,10 +156,10 @@ class HostDialer:
 
 def _refuse(other: End, code: str, reason: str) -> End:
     other.reset(code, reason)
-    return Nowhere()
+    return NullEnd()
 
 
-class _Pending(Nowhere):
+class _Pending(NullEnd):
     """Takes the place of the target's end while a name is looked up."""
 
     __slots__ = ("ended", "given_up")

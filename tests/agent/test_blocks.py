@@ -118,10 +118,10 @@ def test_the_blocks_of_others_stay_and_those_of_the_dead_go(tmp_path: Path) -> N
     assert dead.stderr == b"" and "10.0.0.9 stale\n" in path.read_text()
     files.write(str(path), "10.0.0.1 web\n", "block", ME)
     assert "stale" not in path.read_text()
-    files.write(str(path), "10.0.0.2 db\n", "block", block_block_owner("db"))
+    files.write(str(path), "10.0.0.2 db\n", "block", block_owner("db"))
     files.write(str(path), "", "remove-block", ME)
     assert "10.0.0.2 db" in path.read_text() and "10.0.0.1 web" not in path.read_text()
-    files.write(str(path), "", "remove-block", block_block_owner("db"))
+    files.write(str(path), "", "remove-block", block_owner("db"))
     assert path.read_text() == "127.0.0.1 localhost"
 
 
