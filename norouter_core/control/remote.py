@@ -98,8 +98,11 @@ class RemoteClient:
     ) -> None:
         self._lose("the connection was closed")
         self._tasks.cancel_scope.cancel()
-        await self._tasks.__aexit__(None, None, None)
-        await self._hang_up()
+        try:
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            # Also if this is cancelled again while it waits.
+            await self._hang_up()
 
     async def _read_hello(self) -> SessionHello:
         try:
