@@ -1,39 +1,44 @@
-# Works with GNU make 3.81 and up and with BSD make. `make PYTHON=...` names the Python to use,
-# `make test ARGS='-k wire'` adds words to the command.
+# Works with GNU make 3.81 and later and with BSD make. `make PYTHON=...` chooses the Python,
+# `make test ARGS='-k wire'` passes arguments on.
 
 BIN = .venv/bin
 SETUP = PYTHON='$(PYTHON)' scripts/setup
 
-# What runs anywhere, as any user, in a few minutes; .ci/run runs the rest for real.
+# The tests that run anywhere, as any user, in a few minutes; .ci/run runs all of them.
 QUICK = not root and not engine and not slow
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: ## .venv with this project and its tools
+setup: ## create .venv with this project and its tools
 	@$(SETUP) dev
 
-demo: ## three simulated hosts in a mesh on the screen, or verified line by line on a pipe
+demo: ## show a mesh of three simulated hosts, or check it line by line on a pipe
 	@$(SETUP) run
 	@$(BIN)/norouter demo $(ARGS)
 
-test: ## the tests that need neither root nor a container engine
+test: ## run the tests that need neither root nor a container engine
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest -n 4 -m '$(QUICK)' $(ARGS)
 
-check: ## lint, format, types, import contracts
+coverage: ## run these tests and print the branch coverage, agents in other processes excluded
+	@$(SETUP) dev
+	@$(BIN)/python -m pytest -n 4 -q -m '$(QUICK)' --cov $(ARGS)
+	@$(BIN)/coverage report --include='norouter_core/*' --fail-under=90 --format=total
+
+check: ## check lint rules, format, types and import contracts
 	@$(SETUP) dev
 	@$(BIN)/python -m ruff check --quiet .
 	@$(BIN)/python -m ruff format --check --quiet .
 	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports
 
-bench: ## throughput, round trips and memory, against direct TCP and ssh -L
+bench: ## measure throughput, round trips and memory, also of direct TCP and ssh -L
 	@$(SETUP) dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-clean: ## remove .venv and what the tools left
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+clean: ## remove .venv and the files that the tools left
+	@rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test coverage check bench clean
