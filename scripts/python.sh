@@ -1,4 +1,4 @@
-# Sourced by scripts/setup: finds a Python that is new enough, and says what it does.
+# Sourced by scripts/setup: finds a Python that is new enough, and prints messages.
 
 say() {
     echo "setup: $*"
@@ -9,7 +9,7 @@ fail() {
     exit 1
 }
 
-# usable PYTHON: it runs and is new enough.
+# usable PYTHON: whether it runs and is new enough.
 usable() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
 }
@@ -18,20 +18,20 @@ version_of() {
     "$1" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])'
 }
 
-# wanted_version PYTHON: it is of the version that $PYTHON asks for, if that asks for any.
+# wanted_version PYTHON: whether it has the version of $PYTHON, if that is set.
 wanted_version() {
     [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON" 2>/dev/null)" = "$(version_of "$1")" ]
 }
 
-# has_outer_pip PYTHON: its pip can fill an environment that has none (pip 22.3 and up).
+# has_outer_pip PYTHON: whether its pip can fill an environment without pip (pip 22.3 and later).
 has_outer_pip() {
     "$1" -m pip --help 2>/dev/null | grep -q -e '--python '
 }
 
-# The first Python that can make an environment with pip in it, else the first new enough.
+# Print the first Python that can create an environment with pip, else the first new enough.
 find_python() {
     if [ -n "${PYTHON:-}" ]; then
-        usable "$PYTHON" || fail "\$PYTHON ($PYTHON) is not a Python 3.11 or newer"
+        usable "$PYTHON" || fail "\$PYTHON ($PYTHON) is not Python 3.11 or later"
         echo "$PYTHON"
         return
     fi
@@ -45,6 +45,6 @@ find_python() {
         fi
         first=${first:-$path}
     done
-    [ -n "$first" ] || fail "no Python 3.11 or newer is on PATH; install one, or name it: make PYTHON=/path/to/python3"
+    [ -n "$first" ] || fail "no Python 3.11 or later on PATH; install one, or choose one: make PYTHON=/path/to/python3"
     echo "$first"
 }

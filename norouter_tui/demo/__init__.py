@@ -1,4 +1,4 @@
-"""`norouter demo`: three simulated hosts on this machine, joined and checked for real."""
+"""`norouter demo`: three simulated hosts on this machine, joined and checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from norouter_tui.exit_codes import ExitCode
 
 
 def run_demo(*, uvloop: bool = True) -> ExitCode:
-    """Runs the demo; `MESH_FAILED` if a check failed."""
+    """Run the demo; return `MESH_FAILED` if a check failed."""
     from norouter_tui.demo.story import tell_story
     from norouter_tui.run.process import run_async
 

@@ -1,4 +1,4 @@
-"""What the demo asks of the mesh: real HTTP requests over real sockets."""
+"""The checks of the demo: real HTTP requests over real sockets."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from norouter_core.engine.events import HostChanged, StreamClosed
 from norouter_core.engine.status import HostState, HostStatus, ListenerState, StreamStatus
 from norouter_tui.demo.show import CheckFailed
 
-PATIENCE = 10.0
-"""Seconds for anything that the demo waits for."""
+TIMEOUT = 10.0
+"""Seconds for each thing that the demo waits for."""
 BLOCK = 1024 * 1024
 
 
 class Watch:
-    """Follows the engine's events, so that the demo waits for what happens and not for a clock."""
+    """Follows the events of the engine, so that the demo waits for events instead of a clock."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -31,7 +31,7 @@ class Watch:
         self._changed = anyio.Event()
 
     async def follow(self, events: Subscription) -> None:
-        """Runs until the events end or the task is cancelled."""
+        """Follow events until they end."""
         with events:
             async for event in events:
                 match event:
@@ -43,24 +43,24 @@ class Watch:
                 self._changed = anyio.Event()
 
     async def until(self, true: Callable[[], bool], what: str) -> None:
-        """Waits until `true()`.
+        """Wait until `true()`.
 
         Raises:
-            CheckFailed: not within `PATIENCE`; says that `what` did not happen.
+            CheckFailed: `what` did not happen within `TIMEOUT`.
         """
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 while not true():
                     await self._changed.wait()
         except TimeoutError:
-            raise CheckFailed(f"{what}: not within {PATIENCE:.0f} s") from None
+            raise CheckFailed(f"{what}: not within {TIMEOUT:.0f} s") from None
 
     def host(self, name: str) -> HostStatus | None:
-        """How that host stands now."""
+        """Return the current status of a host."""
         return next((h for h in self.engine.status().hosts if h.name == name), None)
 
     def address_of(self, name: str) -> str | None:
-        """`IP:PORT` where a client on this machine reaches the web server of that host."""
+        """Return the `IP:PORT` at which this machine reaches the web server of a host."""
         for listener in self.engine.status().listeners:
             port = listener.to_host == name and listener.service == "port"
             if port and listener.state == ListenerState.BOUND:
@@ -68,7 +68,7 @@ class Watch:
         return None
 
     async def address(self, name: str) -> str:
-        """The same, once there is one."""
+        """Return the same, once there is one."""
         await self.until(lambda: self.address_of(name) is not None, f"a listener for {name}")
         address = self.address_of(name)
         assert address is not None
@@ -76,7 +76,7 @@ class Watch:
 
 
 async def fetch(address: str) -> str:
-    """The page at `http://ADDRESS/`.
+    """Return the page at `http://ADDRESS/`.
 
     Raises:
         CheckFailed: no page came.
@@ -85,10 +85,10 @@ async def fetch(address: str) -> str:
 
 
 async def must_fail(address: str) -> None:
-    """Asks for the page of a host that is down.
+    """Request the page of a host that is down.
 
     Raises:
-        CheckFailed: a page came, or nothing at all for a second.
+        CheckFailed: a page came, or no answer within a second.
     """
     try:
         with anyio.fail_after(1):
@@ -96,12 +96,12 @@ async def must_fail(address: str) -> None:
     except CheckFailed:
         return
     except TimeoutError:
-        raise CheckFailed(f"http://{address}/ was to be refused at once, but hangs") from None
+        raise CheckFailed(f"http://{address}/ hangs instead of refusing the connection") from None
     raise CheckFailed(f"http://{address}/ answers although its host is down")
 
 
 async def push(address: str, total: int, moved: Callable[[int], None]) -> tuple[str, str]:
-    """Sends `total` random bytes by PUT; the sha256 sent, and the one the server says it got."""
+    """Send `total` random bytes by PUT; return the SHA-256 sent and the one the server computed."""
     digest = hashlib.sha256()
 
     def blocks() -> Iterator[bytes]:
@@ -121,7 +121,7 @@ async def push(address: str, total: int, moved: Callable[[int], None]) -> tuple[
 async def _in_thread(address: str, send: Callable[[http.client.HTTPConnection], None]) -> str:
     def work() -> str:
         host, _, port = address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
+        connection = http.client.HTTPConnection(host, int(port), timeout=TIMEOUT)
         try:
             send(connection)
             response = connection.getresponse()

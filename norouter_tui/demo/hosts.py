@@ -1,4 +1,4 @@
-"""Simulated hosts: each has its exec command, its VIP and a web server of its own."""
+"""Simulated hosts, each with its own exec command, VIP and web server."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from norouter_tui.demo import web
 HERE = "here"
 NAMES = ("amber", "birch", "cedar")
 
-# Like `docker exec -i NAME ...`: the first word names the host, the rest is run there. The file
-# of its process id is how the demo finds whom to kill.
+# Like `docker exec -i NAME ...`: the first word names the host, the rest runs there. The file with
+# its process id lets the demo kill it.
 _EXEC = """\
 name=$1; shift
 echo $$ >"${0%/*}/$name.pid"
@@ -37,43 +37,43 @@ class SimulatedHost:
     vip: str
     port: int
     web_port: int
-    folder: Path
+    directory: Path
 
     @property
     def spec(self) -> HostSpec:
-        """The host as a manifest would say it."""
+        """The host as in a manifest."""
         forward = Forward(self.port, "127.0.0.1", self.web_port)
-        command = ("sh", str(self.folder / "exec"), self.name)
-        # All of them share this machine's loopback, where one that listens for itself would be
-        # served without crossing its link: so `here` listens, and every byte crosses a link.
+        command = ("sh", str(self.directory / "exec"), self.name)
+        # All hosts share the loopback of this machine, so a host that listens would serve its own
+        # clients without its link. Only `here` listens, and every byte crosses a link.
         options = HostOptions(ports=(forward,), loopback=False)
         return HostSpec(self.name, self.vip, command, options=options)
 
     def pid(self) -> int:
-        """The process id of the running exec command.
+        """Return the process id of the running exec command.
 
         Raises:
-            OSError, ValueError: it has not been started yet.
+            OSError, ValueError: the command has not started yet.
         """
-        return int((self.folder / f"{self.name}.pid").read_text())
+        return int((self.directory / f"{self.name}.pid").read_text())
 
 
 def mesh(hosts: list[SimulatedHost]) -> MeshSpec:
-    """The mesh of these hosts and of this machine, `here`."""
+    """Return the mesh of these hosts and of this machine, `here`."""
     network = hosts[0].vip.rpartition(".")[0]
     return MeshSpec((HostSpec(HERE, f"{network}.10"), *(host.spec for host in hosts)))
 
 
 @asynccontextmanager
-async def simulated_hosts(folder: Path) -> AsyncIterator[list[SimulatedHost]]:
-    """Starts a web server for each of `NAMES`; they end with the context."""
-    (folder / "exec").write_text(_EXEC)
+async def simulated_hosts(directory: Path) -> AsyncIterator[list[SimulatedHost]]:
+    """Run a web server for each of `NAMES` while the context lasts."""
+    (directory / "exec").write_text(_EXEC)
     vips, port = free_addresses(len(NAMES))
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(_web_server(name)) for name in NAMES]
         hosts = []
         for name, vip, server in zip(NAMES, vips, servers, strict=True):
-            hosts.append(SimulatedHost(name, vip, port, await _port_of(server), folder))
+            hosts.append(SimulatedHost(name, vip, port, await _port_of(server), directory))
         yield hosts
 
 
@@ -84,7 +84,7 @@ async def _web_server(name: str) -> AsyncIterator[anyio.abc.Process]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        # Ctrl-C is for the demo, which then ends its servers itself.
+        # Ctrl-C is for the demo, which then stops its servers.
         start_new_session=True,
     )
     try:
@@ -105,13 +105,12 @@ async def _port_of(server: anyio.abc.Process) -> int:
 
 
 def free_addresses(count: int) -> tuple[list[str], int]:
-    """VIPs of one random /24 of 127.0.0.0/8 and a port that is free on all of them.
+    """Return VIPs of a random /24 in 127.0.0.0/8 and a port that is free on all of them.
 
-    8080 if it can be had; a server on 0.0.0.0:8080 takes it from every VIP at once, and another
-    demo may run at this very moment.
+    The port is 8080 if possible: a server on 0.0.0.0:8080 occupies it on every VIP.
 
     Raises:
-        OSError: nothing is free, after many tries.
+        OSError: nothing was free, after many attempts.
     """
     for attempt in range(100):
         net = f"127.{random.randint(50, 250)}.{random.randint(0, 255)}"

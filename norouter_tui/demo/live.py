@@ -1,4 +1,4 @@
-"""The demo mesh on a screen: simulated hosts, put into a mesh that runs, and traffic to watch."""
+"""The demo on a screen: simulated hosts in a running mesh, and traffic to watch."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from norouter_tui.demo.hosts import NAMES, SimulatedHost, free_addresses, simula
 Apply = Callable[[Sequence[Call]], Awaitable[Outcome]]
 """Runs calls as one change."""
 Addresses = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-"""Where hosts are reached from here, `IP:PORT` by their names, once all of them are."""
+"""Returns the `IP:PORT` of each host by name, once this machine reaches all of them."""
 
 
 async def play(apply: Apply, addresses: Addresses) -> None:
-    """Adds the hosts and keeps them and the traffic up until it is cancelled.
+    """Add the hosts, and keep them and the traffic up until cancelled.
 
     Raises:
-        OSError: this machine refused something, or the hosts could not be added.
+        OSError: the system refused something, or the hosts could not be added.
     """
-    with tempfile.TemporaryDirectory(prefix="norouter-demo-") as folder:
-        async with simulated_hosts(Path(folder)) as hosts:
+    with tempfile.TemporaryDirectory(prefix="norouter-demo-") as directory:
+        async with simulated_hosts(Path(directory)) as hosts:
             proxy = _proxy_of(hosts[0])
             outcome = await apply(list(_calls(hosts, proxy)))
             if outcome.failure is not None:
@@ -40,7 +40,7 @@ async def play(apply: Apply, addresses: Addresses) -> None:
 
 
 def is_demo(spec: MeshSpec) -> bool:
-    """Whether a mesh is nothing but the demo: there is nothing in it to be saved."""
+    """Return whether a mesh is only the demo, so that nothing in it is worth saving."""
     names = {host.name for host in spec.hosts if host.cmd is not None}
     commands = (split_cmd(host.cmd) or () for host in spec.hosts if host.cmd is not None)
     return names == set(NAMES) and all("norouter-demo-" in word[1] for word in commands if word[1:])
@@ -61,15 +61,15 @@ def _calls(hosts: Sequence[SimulatedHost], proxy: str) -> Iterator[Call]:
 
 
 def _proxy_of(host: SimulatedHost) -> str:
-    """Where the first host serves a proxy: by that the others are reached from it."""
+    """Return where the first host serves a proxy that leads to the others."""
     _, port = free_addresses(1)
     return f"{host.vip}:{port + 1}"
 
 
 async def _traffic(hosts: Sequence[SimulatedHost], proxy: str, reached: Mapping[str, str]) -> None:
-    """Runs the clients, in a process of their own that does not hold the screen up."""
+    """Run the clients in a process of their own, so that they do not slow the screen."""
     named = [f"{host.name}:{host.port}" for host in hosts[1:]]
-    said = {"direct": [reached[host.name] for host in hosts], "proxy": proxy, "named": named}
+    where = {"direct": [reached[host.name] for host in hosts], "proxy": proxy, "named": named}
     process = await anyio.open_process(
         [sys.executable, "-I", str(Path(traffic.__file__))],
         stdin=subprocess.PIPE,
@@ -79,7 +79,7 @@ async def _traffic(hosts: Sequence[SimulatedHost], proxy: str, reached: Mapping[
     )
     try:
         assert process.stdin is not None
-        await process.stdin.send(json.dumps(said).encode() + b"\n")
+        await process.stdin.send(json.dumps(where).encode() + b"\n")
         await process.wait()
     finally:
         with anyio.CancelScope(shield=True):

@@ -1,4 +1,4 @@
-"""How the demo shows itself: spinners, a bar and colours on a terminal, plain lines on a pipe."""
+"""The output of the demo: a spinner, a bar and colours on a terminal, plain lines on a pipe."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from norouter_tui.output.writers import make_console
 
 
 class CheckFailed(NorouterError):
-    """A check of the demo that did not hold; its arguments are lines for a person."""
+    """A check of the demo failed; the arguments are lines for the user."""
 
 
 class Show:
-    """Prints each step as it ends, and on a terminal also while it runs."""
+    """Prints each step when it ends, and on a terminal also while it runs."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or make_console()
         self.passed = 0
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A line of its own."""
+        """Print a line."""
         self.console.print(Text(text, style=style), soft_wrap=True)
 
     @contextmanager
     def step(self, doing: str) -> Iterator[Callable[[str], None]]:
-        """While a step runs; call what it yields with each thing found to be true."""
+        """Show a step while it runs; call the yielded function with each result."""
         started = time.monotonic()
 
         def found(what: str) -> None:
@@ -49,7 +49,7 @@ class Show:
 
     @contextmanager
     def transfer(self, doing: str, total: int) -> Iterator[Callable[[int], None]]:
-        """While `total` bytes move; call what it yields with each piece's size, from any thread."""
+        """Show a transfer of `total` bytes; call the result, in any thread, with sizes."""
         if not self.console.is_terminal:
             yield _ignore
             return
@@ -59,18 +59,18 @@ class Show:
             yield lambda number: progress.update(task, advance=number)
 
     def passed_in(self, what: str, took: float) -> None:
-        """A check passed that took `took` seconds."""
+        """Print a check that passed after `took` seconds."""
         self._passed(what, took)
 
     def failed(self, failure: CheckFailed) -> None:
-        """The check that ends the demo."""
+        """Print the check that ends the demo."""
         first, *rest = [escape(str(line)) for line in failure.args]
         self.console.print(Text.assemble(("FAILED ", "bold red"), first), soft_wrap=True)
         for line in rest:
             self.say(f"       {line}")
 
     def streams(self, streams: Iterable[StreamStatus]) -> None:
-        """The table of all streams there were."""
+        """Print a table of all streams."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("stream", "listener", "way"):
             table.add_column(heading, no_wrap=True)

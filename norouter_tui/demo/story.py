@@ -14,7 +14,7 @@ import anyio
 from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.problem import HostProblem
-from norouter_tui.demo.checks import PATIENCE, Watch, fetch, must_fail, push
+from norouter_tui.demo.checks import TIMEOUT, Watch, fetch, must_fail, push
 from norouter_tui.demo.hosts import SimulatedHost, mesh, simulated_hosts
 from norouter_tui.demo.show import CheckFailed, Show
 from norouter_tui.exit_codes import ExitCode
@@ -38,13 +38,13 @@ Next: put this into mesh.yaml, with commands that reach hosts of yours, and run 
         cmd: docker exec -i web   # or: ssh web, kubectl exec -i POD --, ...
         ports: [8080:127.0.0.1:80]
 
-    {norouter} check mesh.yaml    # what it means, and what is wrong with it
+    {norouter} check mesh.yaml    # check it
     {norouter} run mesh.yaml      # then: curl http://127.0.42.101:8080/
     {tui} mesh.yaml    # the same on a full screen"""
 
 
 async def tell_story() -> ExitCode:
-    """Runs the demo to its end or to the first signal."""
+    """Run the demo to its end or to the first signal."""
     result = ExitCode.INTERRUPTED
     show = Show()
     engine = Engine()
@@ -53,7 +53,7 @@ async def tell_story() -> ExitCode:
         result = await _demo(show, engine)
         tasks.cancel_scope.cancel()
     if result == ExitCode.INTERRUPTED:
-        show.say("interrupted; everything has been stopped")
+        show.say("interrupted; everything has stopped")
     return result
 
 
@@ -61,13 +61,15 @@ async def _demo(show: Show, engine: Engine) -> ExitCode:
     began = time.monotonic()
     show.say("norouter demo: three simulated hosts on this machine, joined over nothing but stdio")
     try:
-        with tempfile.TemporaryDirectory(prefix="norouter-demo-") as folder:
-            await _steps(show, engine, Path(folder))
+        with tempfile.TemporaryDirectory(prefix="norouter-demo-") as directory:
+            await _steps(show, engine, Path(directory))
     except (CheckFailed, OSError, BaseExceptionGroup) as error:
         if writers.cannot_write(error):
             raise
         show.failed(_check_failed(error))
-        show.say("The demo stopped there. Run 'norouter demo --debug' for more, and report it.")
+        show.say(
+            "The demo stopped here. Please report this, with the output of 'norouter demo --debug'."
+        )
         return ExitCode.MESH_FAILED
     took = seconds(time.monotonic() - began)
     show.say(f"\nall {count(show.passed, 'check')} passed in {took}\n", "bold green")
@@ -76,26 +78,26 @@ async def _demo(show: Show, engine: Engine) -> ExitCode:
 
 
 def _check_failed(error: BaseException) -> CheckFailed:
-    """The failed check in `error`, out of the groups that task groups wrap it into.
+    """Return the failed check in `error`, which may be a group of exceptions.
 
-    What this machine refuses (no process more, no temporary folder) is a failed check, too.
+    Anything that the system refuses (a process, a temporary directory) counts as a failed check.
 
     Raises:
-        BaseException: there is something else in it, a fault rather than a failed check.
+        BaseException: the error is not a failed check but a bug.
     """
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, OSError) and not reporter.debug:
-        return CheckFailed(f"this machine refused something that the demo needs: {error}")
+        return CheckFailed(f"the system refused something that the demo needs: {error}")
     if not isinstance(error, CheckFailed):
         raise error
     return error
 
 
-async def _steps(show: Show, engine: Engine, folder: Path) -> None:
+async def _steps(show: Show, engine: Engine, directory: Path) -> None:
     if shutil.which("sh") is None:
         raise CheckFailed("there is no sh on this machine, so no host can be simulated")
-    async with simulated_hosts(folder) as hosts:
+    async with simulated_hosts(directory) as hosts:
         ports = ", ".join(f"{host.name} 127.0.0.1:{host.web_port}" for host in hosts)
         show.say(f"       their web servers: {ports}")
         async with anyio.create_task_group() as tasks:
@@ -125,17 +127,17 @@ async def _bring_up(show: Show, watch: Watch, hosts: list[SimulatedHost]) -> Non
         for host in hosts:
             found(await _answered(watch, host))
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 await watch.engine.wait_ready()
         except MeshFailed as failed:
             raise CheckFailed(*_problems(failed.problems)) from None
         except TimeoutError:
-            raise CheckFailed(f"the ports: not all bound within {PATIENCE:.0f} s") from None
+            raise CheckFailed(f"the ports: not all bound within {TIMEOUT:.0f} s") from None
         found(f"{count(len(hosts), 'port')} published, listening on this machine")
 
 
 async def _answered(watch: Watch, host: SimulatedHost) -> str:
-    """Waits for a host's agent; what is to be said of it."""
+    """Wait for the agent of a host; return a line about it."""
     await watch.until(
         lambda: _is_ready(watch, host.name) or bool(_trouble(watch, host.name)),
         f"{host.name} was to be ready",

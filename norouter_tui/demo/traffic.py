@@ -1,7 +1,7 @@
-"""Clients of the demo mesh, run as a script of their own; they end when its stdin does.
+"""Clients of the demo mesh, run as a script that ends with its stdin.
 
-The first line of stdin says in JSON where to: `direct`, addresses `IP:PORT`; `proxy`, that of an
-HTTP proxy; `named`, `HOST:PORT` to be reached through it.
+The first line of stdin is JSON: `direct`, addresses `IP:PORT`; `proxy`, the address of an HTTP
+proxy; `named`, the `HOST:PORT` to reach through it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import threading
 import time
 
 CLIENTS = 7
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _CHUNK = 16 * 1024
 
 
 def client(where: dict[str, object]) -> None:
-    """One visit after the other, for ever."""
+    """Make one visit after another, forever."""
     while True:
         try:
             visit(where)
         except OSError:
-            # A host that is away, a stream that somebody has killed: that is what is watched.
+            # A host that is down, a stream that the user has killed: part of the demo.
             pass
         time.sleep(random.uniform(0.3, 3))
 
 
 def visit(where: dict[str, object]) -> None:
-    """Opens a stream, moves some bytes through it at its own pace, and closes it."""
+    """Open a stream, move some bytes through it at its own pace, and close it."""
     named, direct = where["named"], where["direct"]
     assert isinstance(named, list) and isinstance(direct, list)
     target, address, by_proxy = "", str(random.choice(direct)), random.random() < 0.4
@@ -38,8 +38,8 @@ def visit(where: dict[str, object]) -> None:
         target = str(random.choice(named))
         address = str(where["proxy"])
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), _PATIENCE) as connection:
-        connection.settimeout(_PATIENCE)
+    with socket.create_connection((host, int(port)), _TIMEOUT) as connection:
+        connection.settimeout(_TIMEOUT)
         url = f"http://{target}" if by_proxy else ""
         kind = random.choices(("page", "flow", "upload"), (4, 4, 2))[0]
         name = target or address
@@ -52,7 +52,7 @@ def visit(where: dict[str, object]) -> None:
 
 
 def download(connection: socket.socket, long: float) -> None:
-    """Reads for so many seconds, or to the end."""
+    """Read for so many seconds, or to the end."""
     until = time.monotonic() + long
     while time.monotonic() < until and connection.recv(65536):
         pass
@@ -66,7 +66,7 @@ def upload(connection: socket.socket, url: str, name: str) -> None:
     for _ in range(length // _CHUNK):
         connection.sendall(bytes(_CHUNK))
         time.sleep(0.08)
-    download(connection, _PATIENCE)
+    download(connection, _TIMEOUT)
 
 
 def main() -> None:

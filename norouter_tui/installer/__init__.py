@@ -1,9 +1,9 @@
-"""`norouter show-installer`: a shell script that carries the agent inside itself.
+"""`norouter show-installer`: a shell script that contains the agent.
 
-Three layers, each a template beside this file: `install.sh.txt` finds a Python and hands it
-`install.py.txt`, which writes `~/bin/norouter` in one step; that file is `launcher.sh.txt`, a
-shell script with the compressed agent, in base64, in its last lines. Python decodes it, so that a
-host needs no tool but its sh.
+It has three layers, each a template beside this file: `install.sh.txt` finds a Python and runs
+`install.py.txt`, which writes `~/bin/norouter` atomically; that file is `launcher.sh.txt`, a shell
+script with the compressed agent in base64 in its last lines. Python decodes it, so a host needs no
+other tool than sh.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from norouter_core.bootstrap.python_agent import PYTHONS
 from norouter_tui import __version__
 
 _ENTRY = "run(*LINK)", "main(ARGS)"
-"""How the bundle starts the agent on a link it is given, and how an installed one is started."""
+"""How the bundle starts the agent on a given link, and how an installed agent starts."""
 
 
 def installer() -> str:
-    """The script: ASCII, with `~/bin/norouter` of this version inside."""
+    """Return the script, in ASCII, which contains `~/bin/norouter` of this version."""
     head, mark, body = launcher().partition("#PROGRAM\n")
     python = _filled("install.py.txt", HEAD=json.dumps(head + mark), BODY=body.rstrip("\n"))
     return _filled("install.sh.txt", PYTHON=python.rstrip("\n"))
 
 
 def launcher() -> str:
-    """What is installed: answers `norouter agent --automated` as this program does."""
+    """Return the installed file, which runs `norouter agent --automated` as this program does."""
     encoded = base64.b64encode(_program()).decode("ascii")
     lines = "".join(f"#{line}\n" for line in textwrap.wrap(encoded, 96))
     return _filled("launcher.sh.txt") + lines

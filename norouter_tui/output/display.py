@@ -1,4 +1,4 @@
-"""Shows the outputs of a command as they come: the `Emit` of every face that writes lines."""
+"""Show the outputs of a command as they come, for every front end that prints lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from norouter_tui.output.rendering import json_lines, lines
 
 
 class Sink(Protocol):
-    """What is written on."""
+    """Where lines go."""
 
     @property
     def width(self) -> int | None:
@@ -24,16 +24,16 @@ class Sink(Protocol):
         ...
 
     def write(self, text: Text) -> None:
-        """Writes a part of a line, or a line with its newline."""
+        """Write a part of a line, or a line with its newline."""
         ...
 
     def write_bytes(self, source: str, data: bytes) -> None:
-        """Writes bytes as they are; called only where `width` is None."""
+        """Write bytes unchanged; called only if `width` is None."""
         ...
 
 
 class StreamSink:
-    """stdout and stderr, in colour where they are terminals that want it."""
+    """stdout and stderr, in colour on terminals that support it."""
 
     def __init__(self) -> None:
         self._paint = writers.painter(sys.stdout)
@@ -54,7 +54,7 @@ class StreamSink:
 
 
 class Display:
-    """Shows outputs on a paper; call it with each, and `close` it when the command has ended.
+    """Shows outputs on a sink: call it with each, and `close` it when the command has ended.
 
     Args:
         as_json: one JSON object a line, see `norouter_tui.output.rendering.json_lines`.
@@ -62,9 +62,9 @@ class Display:
     """
 
     def __init__(
-        self, paper: Sink, *, as_json: bool = False, form: ByteFormat = ByteFormat.AUTO
+        self, sink: Sink, *, as_json: bool = False, form: ByteFormat = ByteFormat.AUTO
     ) -> None:
-        self._paper = paper
+        self._sink = sink
         self._as_json = as_json
         self._bytes = ByteText(form)
         self._columns: tuple[Column, ...] = ()
@@ -73,38 +73,38 @@ class Display:
     def __call__(self, output: Output) -> None:
         if self._as_json:
             for line in json_lines(output):
-                self._paper.write(Text(line + "\n"))
+                self._sink.write(Text(line + "\n"))
         elif isinstance(output, Bytes):
             self._show_bytes(output)
         else:
             self.close()
-            for text in lines(output, self._paper.width, self._layout_of(output)):
-                self._paper.write(text.append("\n"))
+            for text in lines(output, self._sink.width, self._layout_of(output)):
+                self._sink.write(text.append("\n"))
 
     def _layout_of(self, output: Output) -> list[int]:
-        """Tables of the same columns are one that grows: a log that is followed, say."""
+        """Keep the layout while the columns stay the same, as in a log that is followed."""
         columns = output.columns if isinstance(output, Table) else ()
         if columns != self._columns:
             self._columns, self._layout = columns, []
         return self._layout
 
     def _show_bytes(self, output: Bytes) -> None:
-        # What a command wrote goes through a pipe as it is; a tap has two directions to tell apart.
-        if self._paper.width is None and output.source in ("stdout", "stderr"):
-            self._paper.write_bytes(output.source, output.data)
+        # The output of a command passes a pipe unchanged; a tap has two directions to mark.
+        if self._sink.width is None and output.source in ("stdout", "stderr"):
+            self._sink.write_bytes(output.source, output.data)
             return
         for part in self._bytes.feed(output.source, output.data):
-            self._paper.write(part)
+            self._sink.write(part)
 
     def close(self) -> None:
-        """Ends a line that bytes have left open."""
+        """End a line that bytes have left open."""
         for part in self._bytes.close():
-            self._paper.write(part)
+            self._sink.write(part)
 
 
-async def run_shown(client: Client, call: Call, paper: Sink, *, confirmed: bool = False) -> Outcome:
+async def run_shown(client: Client, call: Call, sink: Sink, *, confirmed: bool = False) -> Outcome:
     """Run a command and show its outputs as they come. The caller shows how it ended."""
-    display = Display(paper, as_json="json" in call, form=_form(call))
+    display = Display(sink, as_json="json" in call, form=_form(call))
     try:
         return await client.run(call, display, confirmed=confirmed)
     finally:

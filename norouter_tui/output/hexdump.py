@@ -1,4 +1,4 @@
-"""Bytes of strangers on a screen: as text, as a hex dump, or as whichever of the two fits."""
+"""Show untrusted bytes as text, as a hex dump, or as whichever fits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from norouter_core.sanitize import escape
 
 _ROW = 16
 _MARKS = {"sent": ("> ", "cyan"), "received": ("< ", "magenta"), "stderr": ("", "red")}
-"""What stands before each line, so that the direction is told without a colour as well."""
+"""The mark before each line shows the direction, with the colour or without it."""
 
 
 class ByteFormat(StrEnum):
     AUTO = "auto"
-    """Text while it is text, else a dump; decided for each piece."""
+    """Text if the bytes look like text, else a dump; decided for each piece."""
     TEXT = "text"
     HEX = "hex"
 
@@ -26,8 +26,8 @@ class ByteFormat(StrEnum):
 class ByteText:
     """Turns pieces of bytes from several sources into parts of lines, as they come.
 
-    A character whose bytes are cut between two pieces is put together again. A piece that does not
-    end with a newline leaves its line open: the next one of the same source goes on in it.
+    Characters that are split between two pieces are joined. A piece without a newline at its end
+    leaves its line open, and the next piece of the same source continues it.
     """
 
     def __init__(self, form: ByteFormat = ByteFormat.AUTO) -> None:
@@ -37,7 +37,7 @@ class ByteText:
         self._open: str | None = None
 
     def feed(self, source: str, data: bytes) -> Iterator[Text]:
-        """What to write for one piece; newlines are part of it."""
+        """Yield what to write for one piece, including newlines."""
         if not data:
             return
         offset = self._offsets.get(source, 0)
@@ -54,7 +54,7 @@ class ByteText:
         yield from self._text(source, decoder.decode(data))
 
     def close(self) -> Iterator[Text]:
-        """Ends a line that is still open."""
+        """End a line that is still open."""
         if self._open is not None:
             self._open = None
             yield Text("\n")
@@ -79,11 +79,11 @@ class ByteText:
 
 
 _HARMLESS = re.compile(r"[\n\t -~]*")
-"""What no terminal acts on: looked for first, because a command may write megabytes."""
+"""Text that needs no escaping; a fast check, because a command may write megabytes."""
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether nearly all of it is what people write; a cut UTF-8 character at an end is let be."""
+    """Return whether nearly all bytes are text; a split character at either end is ignored."""
     odd = sum(1 for byte in data if byte < 32 and byte not in b"\t\n\r\x1b" or byte == 127)
     if odd > len(data) // 32:
         return False

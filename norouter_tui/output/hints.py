@@ -1,4 +1,4 @@
-"""What to do about a published port that is not served, or not where it should be."""
+"""Hints for a published port that is not served, or served at another address."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ _OWNERS = {
 
 
 def reason(listener: ListenerStatus) -> str:
-    """Its note without the address, which stands beside it in every face."""
+    """Return the note of a listener without the address, which is shown beside it."""
     return escape(listener.note.removeprefix(f"{listener.listen}: "))
 
 
 def hint(listener: ListenerStatus, agent: str = "") -> str:
-    """What to do about it; empty where nothing is known. `agent` is what the agent of the
-    listening host said of itself: its system's own commands come first."""
+    """Return what to do about a listener; empty if nothing is known.
+
+    Args:
+        agent: the description of the listening host's agent; commands of its system come first.
+    """
     host, port, proto = _parts(listener.listen)
     linux = "Linux" in agent or not agent
     if listener.bound not in ("", listener.listen):
@@ -31,9 +34,9 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
         owner = _OWNERS[proto]
         first, second = owner if linux else owner[::-1]
         return (
-            f"see on {escape(listener.on_host)} who has it (`{first.format(port=port)}` or "
-            f"`{second.format(port=port)}`; `norouter ps` lists meshes of yours); it is tried "
-            "again by itself"
+            f"find out on {escape(listener.on_host)} which process uses it "
+            f"(`{first.format(port=port)}` or `{second.format(port=port)}`; `norouter ps` lists "
+            "your meshes); norouter keeps trying"
         )
     return ""
 
@@ -41,7 +44,7 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
 def _low_port(on_host: str, port: int, linux: bool) -> str:
     sysctl = f" or `sudo sysctl net.ipv4.ip_unprivileged_port_start={port}`" if linux else ""
     return (
-        f"a port below 1024 takes root{sysctl} on {escape(on_host)}: publish it at a listen port "
+        f"a port below 1024 needs root{sysctl} on {escape(on_host)}; publish it at a listen port "
         f"of 1024 or more, such as {port + 8000}"
     )
 
@@ -49,7 +52,7 @@ def _low_port(on_host: str, port: int, linux: bool) -> str:
 def _fallback(vip: str, linux: bool) -> str:
     commands = [f"sudo ip addr add {vip}/32 dev lo", f"sudo ifconfig lo0 alias {vip}"]
     command = commands[0] if linux else commands[1]
-    return f"{escape(vip)} is no address of that machine; to have it there: {command}"
+    return f"{escape(vip)} is not an address of that machine; to add it: {command}"
 
 
 def _parts(listen: str) -> tuple[str, int, str]:

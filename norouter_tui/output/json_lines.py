@@ -1,4 +1,4 @@
-"""Events as JSON lines; `events.schema.json` beside this file says what a line may hold."""
+"""Events as JSON lines; `events.schema.json` describes a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from norouter_core.engine.events import Event
 
 
 class JsonLines:
-    """Writes each event as one line of ASCII JSON: hostile text cannot reach a terminal raw.
+    """Writes each event as a line of ASCII JSON, in which hostile text is harmless.
 
     Args:
         write: takes a line without its newline; False if it had to drop it.
@@ -20,32 +20,32 @@ class JsonLines:
 
     def __init__(self, write: Callable[[str], bool]) -> None:
         self._write = write
-        self._owed = 0
+        self._missed = 0
 
     def show(self, event: Event) -> None:
-        """Writes one event, after a `missed` line where events before it were lost."""
-        if self._owed and self._write(self._missed_line()):
-            self._owed = 0
-        if self._owed or not self._write(encode(event.to_json())):
-            self._owed += 1
+        """Write an event, after a `missed` line if events before it were lost."""
+        if self._missed and self._write(self._missed_line()):
+            self._missed = 0
+        if self._missed or not self._write(encode(event.to_json())):
+            self._missed += 1
 
     def missed(self, number: int) -> None:
-        """Notes that `number` events before the next one were lost."""
-        self._owed += number
+        """Count `number` events that were lost before the next one."""
+        self._missed += number
 
     def _missed_line(self) -> str:
-        return encode({"event": "missed", "at": time.time(), "count": self._owed})
+        return encode({"event": "missed", "at": time.time(), "count": self._missed})
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one line."""
+    """Return the JSON Schema (draft 2020-12) of a line."""
     text = resources.files(__package__).joinpath("events.schema.json").read_text("utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
 
 def encode(values: Mapping[str, Any]) -> str:
-    """A line of ASCII JSON."""
-    # JSON leaves DEL as it is, the one control character that ASCII output would still hold.
+    """Return a line of ASCII JSON."""
+    # JSON does not escape DEL, the only control character left in ASCII output.
     line = json.dumps(values, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return line.replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""What commands give back, as lines for a person, plain text for a pipe, or JSON for a program."""
+"""Outputs of commands: lines for a terminal, plain text for a pipe, JSON for a program."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from norouter_core.sanitize import escape
 from norouter_tui.output.json_lines import encode
 from norouter_tui.output.units import count, seconds, size
 
-MOST_ROWS = 500
-"""More rows than anybody reads on a terminal; a pipe gets them all."""
+MAX_ROWS = 500
+"""Rows that a terminal shows; a pipe gets all of them."""
 
 _RIGHT = frozenset({Unit.NUMBER, Unit.BYTES, Unit.RATE, Unit.SECONDS})
 _STATE_STYLES = {
@@ -42,7 +42,7 @@ _DIFF_STYLES = (("+++", "bold"), ("---", "bold"), ("@@", "cyan"), ("+", "green")
 def lines(
     output: Lines | Table | Diff, width: int | None, layout: list[int] | None = None
 ) -> list[Text]:
-    """An output as lines without anything that a terminal would act on.
+    """Return an output as lines in which untrusted text is escaped.
 
     Args:
         width: of the terminal in columns; None for a pipe, where lines are as long as they are.
@@ -58,7 +58,7 @@ def lines(
 
 
 def diff_lines(diff: str) -> list[Text]:
-    """A unified diff, coloured; what was added or taken away is told by its sign as well."""
+    """Return a unified diff in colour."""
     return [Text(escape(line), style=_diff_style(line)) for line in diff.splitlines()]
 
 
@@ -82,8 +82,8 @@ def table_lines(table: Table, width: int | None, layout: list[int] | None = None
         return _plain_rows(table.columns, rows, layout)
     if not rows:
         return [Text(f"no {escape(table.name)}", style="dim")]
-    more = len(rows) - MOST_ROWS
-    del rows[MOST_ROWS:]
+    more = len(rows) - MAX_ROWS
+    del rows[MAX_ROWS:]
     goes_on = bool(layout)
     layout[:] = _least_widths(table.columns, rows, layout)
     beside = _beside(table.columns, layout, width)
@@ -187,9 +187,9 @@ def _grid(
 def _records(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> list[Text]:
     drawn: list[Text] = []
     for row in rows:
-        told = [(column, text) for column, text in zip(columns, row, strict=True) if text]
-        for column, text in told:
-            drawn.append(_titled("" if column is told[0][0] else "  ", column, text))
+        filled = [(column, text) for column, text in zip(columns, row, strict=True) if text]
+        for column, text in filled:
+            drawn.append(_titled("" if column is filled[0][0] else "  ", column, text))
     return drawn
 
 
@@ -214,7 +214,7 @@ def _pad(text: str, width: int, right: bool) -> str:
 
 
 def cell(column: Column, value: Any) -> Text:
-    """One value of a table, for a person; empty for None."""
+    """Return a value of a table as text; empty for None."""
     if value is None:
         return Text("")
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -241,7 +241,7 @@ def _words(value: Any) -> str:
 
 
 def json_lines(output: Output) -> Iterator[str]:
-    """An output as JSON, one ASCII line each: the rows of a table, or the output itself."""
+    """Yield an output as lines of ASCII JSON: the rows of a table, or the output itself."""
     match output:
         case Table(rows=rows):
             yield from map(encode, rows)
@@ -262,12 +262,12 @@ def failure_lines(failure: Failure, line: str = "", column: int = 0, where: str 
         where: Goes before the message, `script.nr:3:7`, say.
     """
     head = Text.assemble(f"{escape(where)}: " if where else "", (escape(failure.message), "red"))
-    told = [head]
+    result = [head]
     if column and line:
-        told += pointed(line, column)
+        result += pointed(line, column)
     if failure.hint:
-        told.append(Text.assemble(("  hint: ", "bold"), escape(failure.hint)))
-    return told
+        result.append(Text.assemble(("  hint: ", "bold"), escape(failure.hint)))
+    return result
 
 
 def pointed(line: str, column: int) -> list[Text]:

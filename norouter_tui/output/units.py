@@ -1,10 +1,10 @@
-"""Numbers and times as people read them."""
+"""Numbers and times in readable units."""
 
 from __future__ import annotations
 
 
 def size(count: float) -> str:
-    """A number of bytes for people: `0 B`, `812 B`, `1.5 KiB`, `64.0 MiB`."""
+    """Return a number of bytes with a unit: `0 B`, `812 B`, `1.5 KiB`, `64.0 MiB`."""
     if count < 1024:
         return f"{count:.0f} B"
     for unit in ("KiB", "MiB", "GiB"):
@@ -15,12 +15,12 @@ def size(count: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 host`, `3 hosts`; for nouns that take an s."""
+    """Return `1 host` or `3 hosts`, for nouns with a regular plural."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def seconds(value: float) -> str:
-    """A time span for people: `0.8 ms`, `350 ms`, `1.5 s`, `60 s`, `35 min`, `7.5 h`, `12 d`."""
+    """Return a time span with a unit: `0.8 ms`, `1.5 s`, `60 s`, `35 min`, `7.5 h`, `12 d`."""
     if value < 0.01:
         return f"{value * 1e3:.1f} ms"
     if value < 0.9995:

@@ -76,10 +76,12 @@ async def choose(wanted: str | None) -> RunningMesh:
     if len(found) == 1:
         return found[0]
     if found:
-        raise click.UsageError(f"several meshes are running; name one by its PID:\n{listed(found)}")
+        raise click.UsageError(
+            f"several meshes are running; name one by its PID:\n{mesh_lines(found)}"
+        )
     if wanted is None:
         raise click.ClickException("no mesh of yours is running; to start one: norouter run FILE")
-    others = f"; running meshes:\n{listed(meshes)}" if meshes else ""
+    others = f"; running meshes:\n{mesh_lines(meshes)}" if meshes else ""
     raise click.ClickException(f"no mesh named {escape(wanted)} is running{others}")
 
 
@@ -92,7 +94,7 @@ def is_named(mesh: RunningMesh, wanted: str) -> bool:
     return wanted.casefold() == mesh.name.casefold()
 
 
-def listed(meshes: Sequence[RunningMesh]) -> str:
+def mesh_lines(meshes: Sequence[RunningMesh]) -> str:
     """Return a line for each mesh."""
     return "\n".join(
         f"  {mesh.pid}  {escape(mesh.name)}  {escape(mesh.manifest)}".rstrip() for mesh in meshes

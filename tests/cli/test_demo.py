@@ -44,7 +44,7 @@ def test_a_machine_that_refuses_is_no_fault_of_the_program(
     code = "import tempfile; tempfile.tempdir = '/nowhere'; from norouter_tui.cli.entry import main"
     done = norouter("demo", program=["-c", f"{code}; import sys; sys.exit(main())"])
     assert done.returncode == 1
-    assert "FAILED this machine refused" in done.stdout and "/nowhere" in done.stdout
+    assert "FAILED the system refused" in done.stdout and "/nowhere" in done.stdout
     assert done.stderr == ""
 
 
@@ -55,7 +55,7 @@ def test_an_interrupt_ends_the_demo_in_an_orderly_way(start: Start, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert out.endswith("interrupted; everything has been stopped\n")
+    assert out.endswith("interrupted; everything has stopped\n")
     assert err == ""
     assert not list(tmp_path.glob("norouter-demo-*"))
 

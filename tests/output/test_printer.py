@@ -76,8 +76,8 @@ def test_the_address_to_use_is_where_this_machine_really_listens() -> None:
         Ready(hosts=2, listeners=2),
     )
     assert screen.out[2] == (
-        "port 127.0.42.101:8080 on local bound at 127.0.0.1:49152 (127.0.42.101 is no address of "
-        "that machine; to have it there: sudo ip addr add 127.0.42.101/32 dev lo)"
+        "port 127.0.42.101:8080 on local bound at 127.0.0.1:49152 (127.0.42.101 is not an address "
+        "of that machine; to add it: sudo ip addr add 127.0.42.101/32 dev lo)"
     )
     assert screen.out[-1] == "  127.0.0.1:49152 -> web, 127.0.0.1:80"
 
@@ -167,8 +167,9 @@ def test_a_listener_that_failed_is_a_diagnostic() -> None:
     screen = Screen().show(ListenerChanged(listener=failed))
     assert screen.err == [
         "port 127.0.42.101:8080 on local failed: address in use",
-        "  hint: see on local who has it (`ss -ltnp` or `lsof -nP -iTCP:8080 -sTCP:LISTEN`; "
-        "`norouter ps` lists meshes of yours); it is tried again by itself",
+        "  hint: find out on local which process uses it (`ss -ltnp` or "
+        "`lsof -nP -iTCP:8080 -sTCP:LISTEN`; `norouter ps` lists your meshes); "
+        "norouter keeps trying",
     ]
     screen.show(ListenerChanged(listener=replace(failed, listen="127.0.42.101:8081")))
     assert screen.err[2:] == ["port 127.0.42.101:8081 on local failed: address in use"]

@@ -21,7 +21,7 @@ from norouter_core.commands.results import (
 )
 from norouter_tui.output.display import Display
 from norouter_tui.output.hexdump import ByteFormat, ByteText
-from norouter_tui.output.rendering import MOST_ROWS, failure_lines, json_lines, lines
+from norouter_tui.output.rendering import MAX_ROWS, failure_lines, json_lines, lines
 
 COLUMNS = (
     Column("state", "State", Unit.STATE),
@@ -107,9 +107,9 @@ def test_texts_at_the_end_stand_below_their_row_where_they_do_not_fit() -> None:
 
 
 def test_a_long_table_ends_with_how_much_is_left_out_on_a_terminal_alone() -> None:
-    many = table(*[ROW] * (MOST_ROWS + 2))
+    many = table(*[ROW] * (MAX_ROWS + 2))
     assert lines(many, 80)[-1].plain == "... and 2 rows more"
-    assert len(lines(many, None)) == 1 + MOST_ROWS + 2
+    assert len(lines(many, None)) == 1 + MAX_ROWS + 2
 
 
 def test_a_table_on_a_pipe_is_aligned_and_has_its_titles_even_without_rows() -> None:
