@@ -12,6 +12,8 @@ from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from norouter_core.wire.codes import TCP
+
 VIP_POOL = "127.0.42.0/24"
 """The pool from which hosts without a VIP get theirs."""
 
@@ -49,10 +51,10 @@ class Forward:
     listen: int
     host: str
     port: int
-    proto: str = "tcp"
+    proto: str = TCP
 
     def __str__(self) -> str:
-        suffix = "" if self.proto == "tcp" else f"/{self.proto}"
+        suffix = "" if self.proto == TCP else f"/{self.proto}"
         return f"{self.listen}:{format_address((self.host, self.port))}{suffix}"
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.splice import Splice
     from norouter_core.agent.tcp import TcpEnd
     from norouter_core.agent.udp import UdpClient, UdpEnd
+    from norouter_core.wire.codes import Address
 
 REPORT_INTERVAL = 0.25
 """Seconds between two reports, at least."""
@@ -35,7 +36,7 @@ _MAX_STREAMS_PER_TICK = 4000
 class DirectStream:
     """A client's end joined to a target's end, both here; observes both."""
 
-    def __init__(self, number: int, listener: int, peer: tuple[str, int], table: DirectTable):
+    def __init__(self, number: int, listener: int, peer: Address, table: DirectTable):
         self.number = number
         self.listener = listener
         self.peer = peer
@@ -62,7 +63,7 @@ class DirectStream:
         client, target = self.client, self.target
         return client.bytes_in if client else 0, target.bytes_in if target else 0, self.state
 
-    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+    def end_opened(self, end: End, peer: Address) -> None:
         self.state = "open"
         self._table.schedule_report()
 
@@ -101,7 +102,7 @@ class DirectTable:
         self._timer_set = False
         self._closed = False
 
-    def add(self, listener: int, peer: tuple[str, int]) -> DirectStream | None:
+    def add(self, listener: int, peer: Address) -> DirectStream | None:
         """A new stream; None when there are as many as a link may have."""
         if len(self._open) >= MAX_STREAMS:
             return None

@@ -11,16 +11,19 @@ each `send` is one, whole; there is always room, since they may be dropped.
 
 from __future__ import annotations
 
+from norouter_core.wire.codes import TCP, UDP
 from norouter_core.wire.limits import MAX_DATAGRAM_SIZE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from norouter_core.wire.codes import Address
+
     class Observer(Protocol):
         """Told as an end changes; the cheap counters are read from the end instead."""
 
-        def end_opened(self, end: End, peer: tuple[str, int]) -> None: ...
+        def end_opened(self, end: End, peer: Address) -> None: ...
         def end_half_closed(self, end: End) -> None: ...
         def end_closed(self, end: End, code: str, reason: str) -> None: ...
 
@@ -42,7 +45,7 @@ class End:
     def start(self) -> None:
         """Begins to bring in what comes from outside; called once, after `join`."""
 
-    def accept(self, peer: tuple[str, int]) -> None:
+    def accept(self, peer: Address) -> None:
         """The stream now reaches `peer`; of interest to an end that was offered over a link."""
 
     def send(self, data: memoryview) -> None:
@@ -113,7 +116,7 @@ class NullEnd(End):
 
 def protocol_of(end: End) -> str:
     """The `proto` (SPEC.md section 10) of the streams that an end may be part of."""
-    return "udp" if end.datagrams else "tcp"
+    return UDP if end.datagrams else TCP
 
 
 def join(one: End, other: End) -> None:

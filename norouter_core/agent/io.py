@@ -9,8 +9,14 @@ from norouter_core.wire.outbox import Cause
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from norouter_core.agent.loop import LoopLike
-    from norouter_core.agent.tcp import TcpEnd
+
+    class ResetCheck(Protocol):
+        def check_for_reset(self) -> bool:
+            """Return False once there is nothing more to check."""
+            ...
 
 
 _RESET_CHECK_INTERVAL = 1.0
@@ -26,10 +32,10 @@ class Io:
         self.loop = loop
         self.buffer = memoryview(bytearray(MAX_DATA))
         self.cause = Cause()
-        self._watched: set[TcpEnd] = set()
+        self._watched: set[ResetCheck] = set()
         self._watching = False
 
-    def watch_for_reset(self, end: TcpEnd) -> None:
+    def watch_for_reset(self, end: ResetCheck) -> None:
         """Has `end.check_watched` called once a second until it returns False."""
         self._watched.add(end)
         if not self._watching:

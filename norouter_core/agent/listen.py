@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from norouter_core.agent.io import Io
+    from norouter_core.wire.codes import Address
 
 _BACKLOG = 1024
 _MAX_ACCEPTS = 64
@@ -36,14 +37,14 @@ class Listener:
         io: Io,
         host: str,
         port: int,
-        accepted: Callable[[socket.socket, tuple[str, int]], None],
+        accepted: Callable[[socket.socket, Address], None],
     ) -> None:
         self._io = io
         self._accepted = accepted
         self._closed = False
         self._socket, self.fallback = bind_or_fall_back(host, port, _bind)
         name = self._socket.getsockname()
-        self.address: tuple[str, int] = (name[0], name[1])
+        self.address: Address = (name[0], name[1])
         self._watch()
 
     def close(self) -> None:

@@ -6,17 +6,17 @@ import os
 import signal
 import sys
 
-from norouter_core.agent import identity
+from norouter_core.agent import process_identity
 from norouter_core.agent.channel import FdChannel
 from norouter_core.agent.ends import join, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
-from norouter_core.agent.mux import Mux
+from norouter_core.agent.mux import Mux, WireEnd
 from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import resolve_error_code
-from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
-from norouter_core.wire.connection import AGENT, NOT_READING, Connection, is_datagram_stream
+from norouter_core.wire.codes import NOT_READING
+from norouter_core.wire.connection import AGENT, Connection
 from norouter_core.wire.errors import RemoteProtocolError
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from norouter_core.agent.ends import End
+    from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 
 _ATTACH_TIMEOUT = 8.0
@@ -44,7 +45,7 @@ class Agent:
     def start(self) -> None:
         """Says hello and begins to listen to the hub."""
         self._mux.start()
-        self._mux.message(messages.event("hello", identity.hello()))
+        self._mux.message(messages.event("hello", process_identity.hello()))
         self._loop.call_later(_ATTACH_TIMEOUT, self._check_attached)
 
     def _check_attached(self) -> None:
@@ -103,7 +104,7 @@ class Agent:
                 messages.field(args, "listener", int),
                 *messages.address([args.get("host"), args.get("port")]),
                 None if direct is None else messages.address(direct),
-                "udp" if is_datagram_stream(args) else "tcp",
+                messages.protocol(args),
             )
         elif op == "unlisten":
             verbs.unlisten(messages.field(args, "listener", int))
@@ -146,7 +147,7 @@ class Agent:
 
     # -- from the verbs --------------------------------------------------------------------
 
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+    def offer(self, listener: int, peer: Address, end: End) -> None:
         if self._mux.connection.outbox.full:
             end.reset("too-many", NOT_READING)
             return
@@ -165,7 +166,7 @@ class _AcceptOnOpen:
     def __init__(self, end: WireEnd) -> None:
         self._end = end
 
-    def end_opened(self, end: Any, peer: tuple[str, int]) -> None:
+    def end_opened(self, end: Any, peer: Address) -> None:
         self._end.accept(peer)
 
     def end_half_closed(self, end: Any) -> None:

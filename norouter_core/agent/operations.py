@@ -17,6 +17,7 @@ from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.splice import Splice, socket_of
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
+from norouter_core.wire.codes import TCP, UDP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.ends import End, Observer
     from norouter_core.agent.io import Io
-    from norouter_core.agent.wire_end import WireEnd
+    from norouter_core.agent.mux import WireEnd
+    from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 
     class Callbacks(Protocol):
         """Who is told of what arrives."""
 
-        def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+        def offer(self, listener: int, peer: Address, end: End) -> None:
             """A client has connected: `end` is to be joined or reset."""
             ...
 
@@ -61,7 +63,7 @@ class Operations:
         self._callbacks = callbacks
         self._resolver = Resolver(io)
         self._listeners: dict[int, tuple[Listener | UdpListener, tuple[str, int, str]]] = {}
-        self._direct_targets: dict[int, tuple[str, int] | None] = {}
+        self._direct_targets: dict[int, Address | None] = {}
         self._table = DirectTable(io, callbacks.report)
         self._blocks: set[tuple[str, str]] = set()
         """Of files of others, by path and host name."""
@@ -71,8 +73,8 @@ class Operations:
         number: int,
         host: str,
         port: int,
-        direct: tuple[str, int] | None,
-        proto: str = "tcp",
+        direct: Address | None,
+        proto: str = TCP,
     ) -> Json:
         """Binds an address under the hub's `number`; the address bound, as SPEC.md tells. `proto`
         is `tcp` or `udp`.
@@ -90,7 +92,7 @@ class Operations:
             except OSError as error:
                 codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
                 code = codes.get(error.errno or 0, "bind")
-                suffix = "" if proto == "tcp" else f"/{proto}"
+                suffix = "" if proto == TCP else f"/{proto}"
                 raise OperationError(code, f"{host}:{port}{suffix}: {error_text(error)}") from None
             known = self._listeners[number] = (listener, (host, port, proto))
         elif self._direct_targets.get(number) != direct:
@@ -100,7 +102,7 @@ class Operations:
         return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
 
     def _bind(self, number: int, host: str, port: int, proto: str) -> Listener | UdpListener:
-        if proto == "udp":
+        if proto == UDP:
             return UdpListener(
                 self._io, host, port, lambda client, peer: self._on_client(number, client, peer)
             )
@@ -221,7 +223,7 @@ class Operations:
             self.unlisten(number)
         self._table.close()
 
-    def _on_client(self, number: int, client: TcpEnd | UdpClient, peer: tuple[str, int]) -> None:
+    def _on_client(self, number: int, client: TcpEnd | UdpClient, peer: Address) -> None:
         target = self._direct_targets.get(number)
         if target is None:
             self._callbacks.offer(number, peer, client)

@@ -1,11 +1,16 @@
-"""Who has put a block into a file: a process, on a machine, for a host of a mesh; and whether that
-process has died without taking it away."""
+"""How a process identifies itself: to the hub in its hello, and in the blocks that it writes."""
 
 from __future__ import annotations
 
 import os
+import sys
 
-from norouter_core.agent.identity import boot_id
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from norouter_core.wire.messages import Json
+
+PROTOCOL = 1
+FEATURES = ["listen", "dial", "resolve", "read", "write", "direct", "udp", "splice"]
 
 
 def block_owner(name: str) -> str:
@@ -62,5 +67,43 @@ def _start_time(pid: int) -> str:
 def _pid_namespace() -> str:
     try:
         return "".join(filter(str.isdigit, os.readlink("/proc/self/ns/pid")))
+    except OSError:
+        return ""
+
+
+def hello() -> Json:
+    """The data of the hello event."""
+    system = os.uname()
+    version = sys.version_info
+    return {
+        "protocol": PROTOCOL,
+        "features": FEATURES,
+        "python": f"{version[0]}.{version[1]}.{version[2]}",
+        "implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(
+            sys.implementation.name, sys.implementation.name
+        ),
+        "system": system.sysname,
+        "machine": system.machine,
+        "hostname": system.nodename,
+        "pid": os.getpid(),
+        "boot_id": boot_id(),
+        "netns": netns(),
+        "user": str(os.getuid()),
+    }
+
+
+def boot_id() -> str:
+    """What tells one running system from another; empty where the system does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def netns() -> str:
+    """The network namespace of this process; empty where there is no such thing."""
+    try:
+        return os.readlink("/proc/self/ns/net")
     except OSError:
         return ""

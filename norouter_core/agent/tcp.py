@@ -14,6 +14,7 @@ from norouter_core.wire.limits import MAX_DATA
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from norouter_core.agent.io import Io
+    from norouter_core.wire.codes import Address
 
 # SO_LINGER with a time of 0: close() sends a RST, so that a reset stays a reset.
 _ABORT = struct.pack("ii", 1, 0)
@@ -66,7 +67,7 @@ class TcpEnd(End):
 
     # -- before and at the connection ------------------------------------------------------
 
-    def connected(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+    def connected(self, sock: socket.socket, peer: Address) -> None:
         """The dial to `peer` succeeded: from here on the socket is this end's."""
         self.dialling = None
         self._use_socket(sock)

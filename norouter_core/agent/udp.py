@@ -10,7 +10,7 @@ from norouter_core.agent.ends import DatagramEnd
 from norouter_core.agent.io import error_text, reset_code
 from norouter_core.agent.listen import bind_or_fall_back, new_socket
 from norouter_core.agent.resolve import failure_code, literal
-from norouter_core.wire.datagrams import DatagramQueue
+from norouter_core.wire.backlog import DatagramQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.io import Io
     from norouter_core.agent.loop import TimerLike
     from norouter_core.agent.resolve import Resolver
+    from norouter_core.wire.codes import Address
 
 IDLE_TIMEOUT = 30.0
 """Seconds without a datagram either way until a client of a listener is forgotten."""
@@ -69,7 +70,7 @@ class UdpEnd(DatagramEnd):
             return
         self._fail(*failure)
 
-    def _opened(self, peer: tuple[str, int]) -> None:
+    def _opened(self, peer: Address) -> None:
         assert self.socket is not None
         self._io.loop.add_reader(self.socket.fileno(), self._read)
         if self.observer:
@@ -202,7 +203,7 @@ class UdpListener:
         io: Io,
         host: str,
         port: int,
-        arrived: Callable[[UdpClient, tuple[str, int]], None],
+        arrived: Callable[[UdpClient, Address], None],
         *,
         idle_timeout: float = IDLE_TIMEOUT,
         max_clients: int = MAX_CLIENTS,
@@ -216,7 +217,7 @@ class UdpListener:
         self._timer: TimerLike | None = None
         self._socket, self.fallback = bind_or_fall_back(host, port, _bind)
         name = self._socket.getsockname()
-        self.address: tuple[str, int] = (name[0], name[1])
+        self.address: Address = (name[0], name[1])
         io.loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:

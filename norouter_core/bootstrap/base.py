@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import anyio
 
-from norouter_core.agent.identity import PROTOCOL
+from norouter_core.agent.process_identity import PROTOCOL
 from norouter_core.bootstrap.handshake import Found, HelloReader, NoPython, Search
 from norouter_core.bootstrap.hello import Hello
 from norouter_core.errors import NorouterError

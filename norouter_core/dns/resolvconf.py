@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 DNS_PORT = 53
 _MOST = 3
 """As many as the system's resolver uses (MAXNS)."""
 
 
-def nameservers(text: str, exclude: Collection[str] = ()) -> list[tuple[str, int]]:
+def nameservers(text: str, exclude: Collection[str] = ()) -> list[Address]:
     """The first three name servers of a `resolv.conf`, as `(IP literal, port)`.
 
     `[IP]:PORT` is read as OpenBSD writes it. A file that names none means the one on that
@@ -20,7 +24,7 @@ def nameservers(text: str, exclude: Collection[str] = ()) -> list[tuple[str, int
         exclude: addresses that are left out: the mesh's VIPs. A host whose resolver is the mesh's
             own DNS would otherwise ask itself for ever.
     """
-    found: list[tuple[str, int]] = []
+    found: list[Address] = []
     named = False
     for line in text.splitlines():
         words = line.split()
@@ -39,7 +43,7 @@ def nameservers(text: str, exclude: Collection[str] = ()) -> list[tuple[str, int
     return found
 
 
-def _server(word: str) -> tuple[str, int] | None:
+def _server(word: str) -> Address | None:
     address, port = word, str(DNS_PORT)
     if word.startswith("["):
         address, _, rest = word[1:].partition("]")

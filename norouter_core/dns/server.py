@@ -15,6 +15,7 @@ from norouter_core.errors import NorouterError
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
+    from norouter_core.wire.codes import Address
 
 Answer = Callable[[bytes], Awaitable[bytes | None]]
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
@@ -46,7 +47,7 @@ def dns_stream_session(
     answer: Answer,
     spawn: Spawn,
     *,
-    reached: tuple[str, int],
+    reached: Address,
     observer: Observer | None = None,
     idle: float = IDLE,
 ) -> End:
@@ -132,7 +133,7 @@ def dns_datagram_session(
     answer: Answer,
     spawn: Spawn,
     *,
-    reached: tuple[str, int],
+    reached: Address,
     observer: Observer | None = None,
 ) -> End:
     """Serve DNS on a client's stream of datagrams; return the end that it has been joined to.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Coroutine, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -23,7 +23,6 @@ from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.publications import (
-    Address,
     ListenAddress,
     Publication,
     Service,
@@ -45,6 +44,9 @@ from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.table import RouteTable
 from norouter_core.timing import Timing
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """What a host that was ready may have become: nothing of it is left then."""
@@ -351,9 +353,7 @@ class Engine(Tools):
     def host_log(self, level: str, host: str, text: str) -> None:
         self._bus.publish(events.Log(level=level, host=host, text=text))
 
-    def offered(
-        self, supervisor: Supervisor, listener: int, peer: tuple[str, int], end: End
-    ) -> None:
+    def offered(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None:
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
         wanted = supervisor.listeners.granted(listener)

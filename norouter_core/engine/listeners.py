@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
 from norouter_core.engine.neighbours import Neighbours
-from norouter_core.engine.publications import Address, ListenAddress, ListenerSpec
+from norouter_core.engine.publications import ListenAddress, ListenerSpec
 from norouter_core.engine.status import ListenerState, ListenerStatus
 from norouter_core.engine.turns import Turns
 from norouter_core.links.base import UNSUPPORTED, Link, OperationError
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 _T = TypeVar("_T")
 

@@ -4,9 +4,13 @@ each of a thousand."""
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-from norouter_core.engine.publications import Address, ListenAddress, Publication
+from norouter_core.engine.publications import ListenAddress, Publication
 from norouter_core.model import format_address
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 NOT_REACHED = frozenset(
     {"refused", "unreachable", "timeout", "name", "not-allowed", "gone", "too-many", "internal"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from norouter_core.model import Host, format_address
+from norouter_core.wire.codes import PROTOCOLS, TCP
 
-Address = tuple[str, int]
-"""IP literal and port."""
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 
 class ListenAddress(NamedTuple):
@@ -18,7 +19,7 @@ class ListenAddress(NamedTuple):
 
     host: str
     port: int
-    proto: str = "tcp"
+    proto: str = TCP
     """`tcp` or `udp`."""
 
     @property
@@ -28,7 +29,7 @@ class ListenAddress(NamedTuple):
     def text(self, address: Address | None = None) -> str:
         """`HOST:PORT` as every face shows it, with `/udp` where it is that; of another address
         where this is bound in truth, if one is given."""
-        suffix = "" if self.proto == "tcp" else f"/{self.proto}"
+        suffix = "" if self.proto == TCP else f"/{self.proto}"
         return format_address(address or self.address) + suffix
 
 
@@ -59,7 +60,7 @@ class Publication:
     target: Address
     service: Service = Service.PORT
     auth: str | None = None
-    proto: str = "tcp"
+    proto: str = TCP
 
     @property
     def listen_address(self) -> ListenAddress:
@@ -102,7 +103,7 @@ def publications(hosts: Sequence[Host]) -> dict[ListenAddress, Publication]:
     for host in hosts:
         if host.dns_port is not None:
             address = (host.vip, host.dns_port)
-            for proto in ("tcp", "udp"):
+            for proto in PROTOCOLS:
                 published = Publication(address, host.name, _NOWHERE, Service.DNS, proto=proto)
                 found.setdefault(published.listen_address, published)
     return found

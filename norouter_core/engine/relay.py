@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from norouter_core.agent.ends import End
 from norouter_core.engine.publications import Publication, Service
@@ -15,6 +15,9 @@ from norouter_core.engine.traffic import add, shares, status_again
 from norouter_core.sanitize import strip_line
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_STREAMS
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 _MAX_DIRECT = 2 * MAX_STREAMS
 """Direct streams of one host: those it has, and those whose end it has yet to tell."""
@@ -52,7 +55,7 @@ class RelayedStream:
         self,
         number: int,
         from_host: str,
-        peer: tuple[str, int],
+        peer: Address,
         publication: Publication,
         client: End,
         on_closed: Callable[[RelayedStream], None],
@@ -121,7 +124,7 @@ class RelayedStream:
 
     # -- from the ends ---------------------------------------------------------------------
 
-    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+    def end_opened(self, end: End, peer: Address) -> None:
         if self.state is StreamState.OPENING:
             self.state = StreamState.OPEN
         self.client.accept(peer)
@@ -227,7 +230,7 @@ class Streams:
         self._host_bytes: dict[str, list[int]] = {}
 
     def add(
-        self, from_host: str, peer: tuple[str, int], publication: Publication, client: End
+        self, from_host: str, peer: Address, publication: Publication, client: End
     ) -> RelayedStream:
         """A new relayed stream; its target is set by the caller, who dials."""
         number = next(self._numbers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from norouter_core.agent.ends import End, NullEnd, join
 from norouter_core.dns.server import dns_datagram_session, dns_stream_session
 from norouter_core.engine.dns_service import DnsService
-from norouter_core.engine.publications import Address, Publication, Service
+from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.relay import LocalStream, RelayedStream
 from norouter_core.engine.status import StreamState
 from norouter_core.links.base import Link, OperationError
@@ -21,6 +21,7 @@ from norouter_core.routing.table import RouteTable
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
+    from norouter_core.wire.codes import Address
 
 
 class ServiceContext(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import shlex
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -28,6 +28,9 @@ from norouter_core.links.stdio import StartFailed, StdioLink
 from norouter_core.model import Host
 from norouter_core.timing import Timing
 
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
+
 _TELL_AFTER = 5.0
 """Seconds of a start after which a person is told what is waited for."""
 
@@ -46,9 +49,7 @@ class SupervisorContext(Protocol):
 
     def host_log(self, level: str, host: str, text: str) -> None: ...
 
-    def offered(
-        self, supervisor: Supervisor, listener: int, peer: tuple[str, int], end: End
-    ) -> None: ...
+    def offered(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None: ...
 
     def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None: ...
 
@@ -317,7 +318,7 @@ class Supervisor:
 
     # -- from the link ---------------------------------------------------------------------
 
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+    def offer(self, listener: int, peer: Address, end: End) -> None:
         self._mesh.offered(self, listener, peer, end)
 
     def report(self, rows: list[list[Any]]) -> None:

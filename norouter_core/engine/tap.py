@@ -11,6 +11,7 @@ from norouter_core.errors import NorouterError
 
 if TYPE_CHECKING:
     from norouter_core.engine.relay import RelayedStream
+    from norouter_core.wire.codes import Address
 
 SENT = "sent"
 RECEIVED = "received"
@@ -105,7 +106,7 @@ class _Between(End):
         assert end is not None
         return end
 
-    def accept(self, peer: tuple[str, int]) -> None:
+    def accept(self, peer: Address) -> None:
         self._onward.accept(peer)
 
     def send(self, data: memoryview) -> None:

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from norouter_core.agent.ends import End, NullEnd, join, protocol_of
-from norouter_core.agent.identity import PROTOCOL
-from norouter_core.agent.mux import Mux
-from norouter_core.agent.wire_end import WireEnd
+from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.process_identity import PROTOCOL
 from norouter_core.bootstrap.hello import Hello
 from norouter_core.links.base import UNSUPPORTED, OperationError
 from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
-from norouter_core.wire.connection import NOT_READING
+from norouter_core.wire.codes import NOT_READING, TCP, UDP
 from norouter_core.wire.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
+    from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 
 _Parsed = TypeVar("_Parsed")
@@ -59,7 +59,7 @@ class AgentClient:
     # -- streams ---------------------------------------------------------------------------
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
-        if other.datagrams and "udp" not in self.hello.features:
+        if other.datagrams and UDP not in self.hello.features:
             other.reset("not-allowed", NO_UDP)
             return NullEnd()
         if self._mux.connection.outbox.crowded:
@@ -98,11 +98,11 @@ class AgentClient:
         number: int,
         host: str,
         port: int,
-        direct: tuple[str, int] | None,
-        proto: str = "tcp",
+        direct: Address | None,
+        proto: str = TCP,
     ) -> tuple[str, int, bool]:
         args = {"listener": number, "host": host, "port": port, "direct": direct}
-        if proto != "tcp":
+        if proto != TCP:
             if proto not in self.hello.features:
                 raise OperationError(UNSUPPORTED, NO_UDP)
             args["proto"] = proto

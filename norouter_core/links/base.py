@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from norouter_core.agent.ends import End
 from norouter_core.agent.operations import OperationError
 from norouter_core.bootstrap.hello import Hello
+from norouter_core.wire.codes import TCP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from norouter_core.agent.ends import Observer
+    from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 
 __all__ = ["Hello", "Hub", "Link", "OperationError"]
@@ -23,7 +25,7 @@ UNSUPPORTED = "unsupported"
 class Hub(Protocol):
     """Takes what a host's agent offers. Called from the loop; must not block."""
 
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+    def offer(self, listener: int, peer: Address, end: End) -> None:
         """A client has connected at `listener`: join `end`, or reset it."""
         ...
 
@@ -55,8 +57,8 @@ class Link(Protocol):
         number: int,
         host: str,
         port: int,
-        direct: tuple[str, int] | None,
-        proto: str = "tcp",
+        direct: Address | None,
+        proto: str = TCP,
     ) -> tuple[str, int, bool]:
         """Bind an address for `tcp` or `udp`; return host and port as bound, and whether they
         are a fallback."""

@@ -6,8 +6,7 @@ import asyncio
 
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.io import Io
-from norouter_core.agent.mux import Mux
-from norouter_core.agent.wire_end import WireEnd
+from norouter_core.agent.mux import Mux, WireEnd
 from norouter_core.links.agent_client import Requests
 from norouter_core.links.base import Hub
 from norouter_core.sanitize import strip_line

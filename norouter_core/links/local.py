@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from norouter_core.agent import identity
+from norouter_core.agent import process_identity
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import resolve_error_code
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub
+from norouter_core.wire.codes import TCP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from norouter_core.agent.ends import Observer
+    from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 
 
@@ -31,15 +33,15 @@ class LocalLink:
     def __init__(self, hub: Hub, io: Io, timeout: float) -> None:
         self._timeout = timeout
         self._operations = Operations(io, hub)
-        self.hello = Hello.parse(identity.hello())
+        self.hello = Hello.parse(process_identity.hello())
 
     async def listen(
         self,
         number: int,
         host: str,
         port: int,
-        direct: tuple[str, int] | None,
-        proto: str = "tcp",
+        direct: Address | None,
+        proto: str = TCP,
     ) -> tuple[str, int, bool]:
         bound = self._operations.listen(number, host, port, direct, proto)
         return bound["host"], bound["port"], bound["fallback"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import h11
 
@@ -19,6 +20,9 @@ from norouter_core.proxy import headers
 from norouter_core.proxy.auth import Credentials
 from norouter_core.proxy.target import TargetError, parse_authority
 from norouter_core.sanitize import strip_line
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 MAX_HEAD = 64 * 1024
 
@@ -182,7 +186,7 @@ class RequestPlan:
 
 
 def plan_request(
-    request: h11.Request, credentials: Credentials | None, address: tuple[str, int]
+    request: h11.Request, credentials: Credentials | None, address: Address
 ) -> RequestPlan:
     """Return what to do for a request that came to the proxy at `address`.
 
@@ -211,7 +215,7 @@ def _connect(request: h11.Request) -> RequestPlan:
     return RequestPlan(request, "connect", host, port)
 
 
-def _absolute(request: h11.Request, address: tuple[str, int]) -> RequestPlan:
+def _absolute(request: h11.Request, address: Address) -> RequestPlan:
     text = request.target.decode("ascii")
     match = _URI.fullmatch(text)
     if match is None:
@@ -234,7 +238,7 @@ def _absolute(request: h11.Request, address: tuple[str, int]) -> RequestPlan:
     )
 
 
-def _wrong_form(text: str, address: tuple[str, int]) -> str:
+def _wrong_form(text: str, address: Address) -> str:
     if not text.startswith("/") and text != "*":
         return f"{text!r} is not an address of the form http://HOST[:PORT]/PATH"
     where = format_address(address) if address[1] else "ADDRESS:PORT"

@@ -15,6 +15,7 @@ from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
+    from norouter_core.wire.codes import Address
 
 
 class Dialer(Protocol):
@@ -42,7 +43,7 @@ class ProxySettings:
     """Runs a coroutine as a task."""
     auth: str | None = None
     """`USER:PASSWORD` that clients must send; None for an open proxy."""
-    address: tuple[str, int] = ("0.0.0.0", 0)
+    address: Address = ("0.0.0.0", 0)
     """Where the proxy listens: the address that a client of a link has reached."""
     header_timeout: float = 30.0
     """For a request head, for a SOCKS handshake, and for the client to take the proxy's reply."""
@@ -65,7 +66,7 @@ class ProxySettings:
 class Upstream(ByteStream):
     """A stream to a target; observes the dial."""
 
-    def __init__(self, target: tuple[str, int], on_closed: Callable[[str, str], None]) -> None:
+    def __init__(self, target: Address, on_closed: Callable[[str, str], None]) -> None:
         super().__init__()
         self.target = target
         self.idle = False
@@ -87,7 +88,7 @@ class Upstream(ByteStream):
             await self.end.output.wait()
         self._check_failure()
 
-    def end_opened(self, end: End, peer: tuple[str, int]) -> None:
+    def end_opened(self, end: End, peer: Address) -> None:
         self._opened = True
         self.end.output.notify()
         self.end.flush()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 
 from norouter_core.errors import NorouterError
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _ZONE = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -39,7 +43,7 @@ def parse_host(text: str) -> str:
     return text.lower()
 
 
-def parse_authority(text: str, default_port: int | None) -> tuple[str, int]:
+def parse_authority(text: str, default_port: int | None) -> Address:
     """Return host and port of `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
 
     Raises:

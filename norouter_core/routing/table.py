@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from norouter_core.model import Forward, Host, Route
 from norouter_core.routing.learned_addresses import LearnedAddresses
@@ -16,7 +17,9 @@ from norouter_core.routing.match import (
     parse_address,
 )
 
-Address = tuple[str, int]
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
+
 """A host (a name or an IP literal) and a port."""
 
 _MAX_LISTED = 8

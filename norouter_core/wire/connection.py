@@ -8,7 +8,8 @@ How to use it: `receive` turns what was read into events; `open`, `accept`, `sen
 from __future__ import annotations
 
 from norouter_core.wire import events, frames, messages, states
-from norouter_core.wire.datagrams import DatagramQueue
+from norouter_core.wire.backlog import DatagramQueue
+from norouter_core.wire.codes import NOT_READING, RESET_CODES, UDP
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import (
     EARLY_WINDOW,
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     from norouter_core.wire.events import Event
     from norouter_core.wire.frames import Buffer
     from norouter_core.wire.messages import Json
-
-RESET_CODES = frozenset(
-    "refused unreachable timeout name reset not-allowed gone killed unpublished too-many internal "
-    "idle".split()
-)
-
-NOT_READING = "the host is behind in reading what was sent to it"
-"""The reason for `too-many` when control frames pile up."""
 
 HUB = "hub"
 AGENT = "agent"
@@ -73,7 +66,7 @@ class Connection:
     def open(self, detail: Json) -> Stream:
         """Opens a stream: `target`, or `listener` and `peer` (section 4), and by `proto` `udp` one
         of datagrams (section 10). Data may follow."""
-        if is_datagram_stream(detail):
+        if messages.protocol(detail) == UDP:
             stream = self._datagram_stream(self._next, states.OPENING)
         else:
             window = ReceiveWindow(self._budget, self._budget.first_window())
@@ -216,7 +209,7 @@ class Connection:
             raise RemoteProtocolError("stream", f"OPEN of stream {number} after {self._peer_last}")
         self._peer_last = number
         detail = messages.decode(payload)
-        datagrams = is_datagram_stream(detail)
+        datagrams = messages.protocol(detail) == UDP
         window = 0 if datagrams else check_window(messages.field(detail, "window", int))
         full = self.outbox.full
         if full or len(self.streams) >= self._max_streams or self._budget.exhausted:
@@ -295,18 +288,6 @@ _HANDLERS = {
     frames.RESET: Connection._got_reset,
     frames.DATAGRAM: Connection._got_datagram,
 }
-
-
-def is_datagram_stream(detail: Json) -> bool:
-    """Whether an OPEN's `detail` is for a stream of datagrams (section 10).
-
-    Raises:
-        RemoteProtocolError: code `json`, for a protocol that there is not.
-    """
-    proto = detail.get("proto", "tcp")
-    if proto not in ("tcp", "udp"):
-        raise RemoteProtocolError("json", "'proto' is neither tcp nor udp")
-    return bool(proto == "udp")
 
 
 def reset_detail(code: str, reason: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from norouter_core.wire.codes import PROTOCOLS, TCP
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_DEPTH, MAX_HOST, MAX_JSON
 
@@ -11,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from norouter_core.wire.codes import Address
     from norouter_core.wire.frames import Buffer
 
     Json = dict[str, Any]
@@ -103,7 +105,7 @@ def field(holder: Json, key: str, kind: type) -> Any:
 _NAMES = {int: "a whole number", str: "text", dict: "an object", list: "a list"}
 
 
-def address(value: Any) -> tuple[str, int]:
+def address(value: Any) -> Address:
     """`[HOST, PORT]` as a pair.
 
     Raises:
@@ -115,3 +117,15 @@ def address(value: Any) -> tuple[str, int]:
             if 0 <= port <= 65535:
                 return host, port
     raise RemoteProtocolError("json", "not an address of the form [HOST, PORT]")
+
+
+def protocol(detail: Json) -> str:
+    """Return `proto`, which is `TCP` if it is left out.
+
+    Raises:
+        RemoteProtocolError: code `json`, for any other value.
+    """
+    proto = detail.get("proto", TCP)
+    if proto not in PROTOCOLS:
+        raise RemoteProtocolError("json", "'proto' is neither tcp nor udp")
+    return str(proto)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from norouter_core.wire import states
-from norouter_core.wire.backlog import Backlog
-from norouter_core.wire.datagrams import DatagramQueue
+from norouter_core.wire.backlog import Backlog, DatagramQueue
 from norouter_core.wire.frames import DATA
 from norouter_core.wire.windows import ReceiveWindow, SendWindow
 

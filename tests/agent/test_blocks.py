@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from norouter_core.agent import files
 from norouter_core.agent.blocks import BEGIN, END, append_block, has_block, remove_blocks
-from norouter_core.agent.identity import boot_id
-from norouter_core.agent.process_identity import block_owner, is_stale
+from norouter_core.agent.process_identity import block_owner, boot_id, is_stale
 from tests.agent.agents import ROOT
 
 ME = block_owner("web")

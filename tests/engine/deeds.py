@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from norouter_core.agent import channel, identity
+from norouter_core.agent import channel, process_identity
 from norouter_core.agent.main import main
 from norouter_core.wire import frames, messages
 from tests.engine.rogue import HELLO, Rogue, tell
@@ -33,7 +33,7 @@ def opens_too_soon(rogue: Rogue) -> None:
 
 def neighbour(rogue: Rogue) -> None:
     """Says that it lives where the hub does, and that it has bound whatever it is asked to."""
-    rogue.hello(boot_id=identity.boot_id(), netns=identity.netns())
+    rogue.hello(boot_id=process_identity.boot_id(), netns=process_identity.netns())
     rogue.serve(lambda: rogue.listeners)
     tell("asked to listen")
     rogue.serve()

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.wire import events, frames, messages
-from norouter_core.wire.connection import HUB, RESET_CODES, Connection
+from norouter_core.wire.codes import RESET_CODES
+from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import EARLY_WINDOW, MAX_HOST
 from norouter_core.wire.stream import Stream

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.wire import frames, messages
-from norouter_core.wire.connection import NOT_READING, reset_detail
+from norouter_core.wire.codes import NOT_READING
+from norouter_core.wire.connection import reset_detail
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_CONTROL_BACKLOG, MAX_CONTROL_SHARE
 from norouter_core.wire.outbox import Outbox
