@@ -48,7 +48,7 @@ class HttpSession(Session):
     kind = "http"
 
     async def serve(self) -> None:
-        limit = self.settings.header_timeout
+        limit = self.time_left()
         while await self._serve_request(limit):
             limit = self.settings.keep_alive
         if not self.tunnelled:

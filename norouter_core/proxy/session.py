@@ -171,6 +171,8 @@ class Session(ABC):
 
     kind: str
     limit: TimeLimit
+    _deadline: float
+    _starter: asyncio.TimerHandle
 
     def __init__(self, dialer: Dialer, settings: ProxySettings) -> None:
         self.client = ByteStream()
@@ -185,12 +187,25 @@ class Session(ABC):
 
     def start(self, client: End, observer: Observer | None) -> End:
         """Join the session to its client's end, begin to serve, and return the session's end."""
+        loop, limit = asyncio.get_running_loop(), self.settings.header_timeout
+        self._deadline = loop.time() + limit
+        # Clients speak first: one that is silent needs no task, and one that is not saves a turn
+        # of the loop.
+        self._starter = loop.call_later(limit, self._begin)
         self.client.end.observer = observer
-        self.client.end.watch = self._check_client
+        self.client.end.watch = self._begin
         client.accept(self.settings.address)
         join(client, self.client.end)
-        self.settings.spawn(self._run())
         return self.client.end
+
+    def _begin(self) -> None:
+        self._starter.cancel()
+        self.client.end.watch = self._check_client
+        self.settings.spawn(self._run())
+
+    def time_left(self) -> float:
+        """Return how much of `header_timeout` is left since the client connected."""
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     @abstractmethod
     async def serve(self) -> None:

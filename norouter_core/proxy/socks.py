@@ -56,7 +56,7 @@ class SocksSession(Session):
 
     async def serve(self) -> None:
         try:
-            with self.limit(self.settings.header_timeout):
+            with self.limit(self.time_left()):
                 version, kind, host, port = await self._handshake()
         except TimeoutError:
             self.log(f"the handshake took over {self.settings.header_timeout:g} s")
@@ -97,11 +97,11 @@ class SocksSession(Session):
             Reject: the client gets no target.
             EndOfStream: it has left.
         """
-        version = await self._byte()
+        version, second = await self.client.receive_exactly(2)
         if version == 4:
-            kind, host, port = await self._request4()
+            kind, host, port = await self._request4(second)
         elif version == 5:
-            await self._greeting5()
+            await self._greeting5(second)
             kind, host, port = await self._request5()
         else:
             is_text = chr(version).isascii() and chr(version).isalpha()
@@ -116,9 +116,9 @@ class SocksSession(Session):
             raise Reject(rejected, f"{host} port 0")
         return version, kind, host, port
 
-    async def _request4(self) -> tuple[str, str, int]:
-        command, *rest = await self.client.receive_exactly(7)
-        port, address = int.from_bytes(rest[:2], "big"), bytes(rest[2:])
+    async def _request4(self, command: int) -> tuple[str, str, int]:
+        rest = await self.client.receive_exactly(6)
+        port, address = int.from_bytes(rest[:2], "big"), rest[2:]
         if command != _CONNECT:
             raise Reject(_reply4(_REJECTED4), f"command {_command(command)} is not supported")
         await self._text4()  # the user id, which nobody checks
@@ -138,8 +138,8 @@ class SocksSession(Session):
             await self.client.fill()
         return self.client.take(end + 1)[:-1].decode("latin-1")
 
-    async def _greeting5(self) -> None:
-        methods = await self.client.receive_exactly(await self._byte())
+    async def _greeting5(self, count: int) -> None:
+        methods = await self.client.receive_exactly(count)
         wanted = 0 if self.credentials is None else 2
         if wanted not in methods:
             what = "no authentication" if wanted == 0 else "user and password"
@@ -147,18 +147,19 @@ class SocksSession(Session):
         await self.client.send(bytes((5, wanted)))
         if self.credentials is None:
             return
-        if await self._byte() != 1:
+        version, size = await self.client.receive_exactly(2)
+        if version != 1:
             raise Reject(b"\x01\x01", "malformed user and password")
-        user = await self.client.receive_exactly(await self._byte())
-        password = await self.client.receive_exactly(await self._byte())
-        if not self.credentials.match(user, password):
+        *user, size = await self.client.receive_exactly(size + 1)
+        password = await self.client.receive_exactly(size)
+        if not self.credentials.match(bytes(user), password):
             raise Reject(b"\x01\x01", "wrong user or password")
         await self.client.send(b"\x01\x00")
 
     async def _request5(self) -> tuple[str, str, int]:
-        if await self._byte() != 5:
+        version, command, reserved, family, first = await self.client.receive_exactly(5)
+        if version != 5:
             raise Reject(_reply5(_GENERAL), "malformed request")
-        command, reserved, family, first = await self.client.receive_exactly(4)
         if command != _CONNECT:
             raise Reject(_reply5(_NO_COMMAND), f"command {_command(command)} is not supported")
         if reserved:
@@ -171,9 +172,6 @@ class SocksSession(Session):
         if family == 3:
             return "socks5", address.decode("latin-1"), port
         return "socks5", str(ipaddress.ip_address(bytes((first,)) + address)), port
-
-    async def _byte(self) -> int:
-        return (await self.client.receive_exactly(1))[0]
 
 
 def _failure5(failure: StreamReset) -> bytes:

@@ -300,7 +300,8 @@ class Bench:
             **settings,
         )
         make = http_session if kind == "http" else socks_session
-        self.session = make(self.client, self.dialer, self.settings, self.closed)
+        with self.clock.running():
+            self.session = make(self.client, self.dialer, self.settings, self.closed)
         self.clock.run()
         self.made.append(self)
 
