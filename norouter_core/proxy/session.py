@@ -237,12 +237,13 @@ class Session(ABC):
     async def tunnel(self, upstream: Upstream) -> None:
         """Step out: join client and target to each other. The session's own bytes must have left
         by then, or the target would be credited with them."""
-        try:
-            with self.limit(self.settings.header_timeout):
-                await self.client.drain()
-                await upstream.drain()
-        except TimeoutError:
-            raise _not_taken() from None
+        if self.client.end.under_way or upstream.end.under_way or upstream.failure:
+            try:
+                with self.limit(self.settings.header_timeout):
+                    await self.client.drain()
+                    await upstream.drain()
+            except TimeoutError:
+                raise _not_taken() from None
         self.upstream = self.client.end.watch = None
         self.tunnelled = True
         self.settings.on_tunnel(*step_out(self.client, upstream))
