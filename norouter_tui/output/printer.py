@@ -1,11 +1,11 @@
-"""Events as lines for people: readiness on stdout, diagnostics on stderr."""
+"""Events as lines: readiness on stdout, diagnostics on stderr."""
 
 from __future__ import annotations
 
 import re
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rich.text import Text
@@ -34,30 +34,29 @@ from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.sanitize import escape
 from norouter_tui.output import hints
 from norouter_tui.output.units import count, seconds, size
-
-Say = Callable[[Text], None]
+from norouter_tui.output.writers import PrintLine
 
 _DIGITS = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
 _LOG_STYLES = {"warning": "yellow", "error": "bold red", "debug": "dim"}
 
 
 class Printer:
-    """Says what changed, once: it remembers how each host and listener stood.
+    """Prints each change once, since it remembers the state of each host and listener.
 
     Args:
         out: takes readiness lines.
         err: takes diagnostics.
-        debug: tell every change of state, every listener, every stream and every log line.
-        expected: how many hosts the mesh has. Once each of them is ready or has failed, what is
-            up of the mesh is told, even if it is never ready as a whole; 0 leaves that out.
-        again: how a host that has failed for good is tried again.
-        since: seconds since the epoch; hosts that have been ready from before that are no news.
+        debug: whether to print every change of state, listener, stream and log line.
+        expected: the number of hosts of the mesh. Once each of them is ready or has failed, the
+            printer prints what is up, even if the whole mesh never is; 0 leaves that out.
+        again: how to retry a host that has failed for good.
+        since: seconds since the epoch; hosts that have been ready for longer are not printed.
     """
 
     def __init__(
         self,
-        out: Say,
-        err: Say,
+        out: PrintLine,
+        err: PrintLine,
         *,
         debug: bool = False,
         expected: int = 0,
@@ -77,19 +76,19 @@ class Printer:
         self._logged: dict[str, deque[str]] = {}
         self._hinted = ("", "")
         """The host and the reason of the port that failed last."""
-        self._told_up = False
-        self._moved = True
-        """Whether a host has been, or become, anything but ready since the mesh was."""
+        self._has_printed_up = False
+        self._has_changed = True
+        """Whether the state of a host has changed since the mesh was ready."""
 
     def know(self, status: Status) -> None:
-        """Takes how everything stands for told already: for who comes later than the mesh."""
+        """Take a status as known already, when the printer starts later than the mesh."""
         for host in status.hosts:
             self._know_host(host.name, host)
         for listener in status.listeners:
             self._know_listener((listener.on_host, listener.listen), listener)
 
     def show(self, event: Event) -> None:
-        """Prints the lines that `event` is worth, if any."""
+        """Print the lines for `event`, if there are any."""
         match event:
             case HostChanged(host=host):
                 self._host(host)
@@ -111,11 +110,11 @@ class Printer:
                 self._out(Text("stopped"))
 
     def missed(self, number: int) -> None:
-        """Says that `number` events were lost because output was not read fast enough."""
-        self._err(Text(f"missed {count(number, 'event')}: output was not read fast enough"))
+        """Print that `number` events were lost because the reader was too slow."""
+        self._err(Text(f"missed {count(number, 'event')}: the reader of the output was too slow"))
 
     def _know_host(self, name: str, host: HostStatus | None) -> HostStatus | None:
-        """Remember how a host stands, or that it is gone; return how it stood."""
+        """Remember the status of a host, None if it is gone; return the status before."""
         before = self._hosts.get(name)
         if host is not None:
             self._hosts[name] = host
@@ -127,7 +126,7 @@ class Printer:
     def _know_listener(
         self, key: tuple[str, str], listener: ListenerStatus | None
     ) -> ListenerStatus | None:
-        """Remember how a listener stands, or that it is gone; return how it stood."""
+        """Remember the status of a listener, None if it is gone; return the status before."""
         before = self._listeners.get(key)
         if listener is not None:
             self._listeners[key] = listener
@@ -143,40 +142,40 @@ class Printer:
             return
         if before is None and host.state == HostState.READY and host.since < self._since:
             return
-        self._moved = True
+        self._has_changed = True
         if host.state == HostState.READY:
             self._out(_ready_line(host))
         elif host.problem is not None and host.state in _TROUBLE:
             self._trouble(host, before)
         elif self._debug:
-            # A loss is told with its reason, which comes when the command has been seen out.
+            # A loss is printed with its reason, which is known once the command has ended.
             self._err(Text.assemble(_named(host.name), f" {host.state.value}"))
 
     def _trouble(self, host: HostStatus, before: HostStatus | None) -> None:
         assert host.problem is not None
-        told = before is not None and _same(before.problem, host.problem)
-        if not told:
+        is_same = before is not None and _is_same(before.problem, host.problem)
+        if not is_same:
             lost = "lost: " if host.state == HostState.LOST else ""
             problem = self._not_logged(host.name, host.problem)
             for line in problem_lines(host.name, problem, lost):
                 self._err(line)
         if host.state == HostState.FAILED:
             name = escape(host.name)
-            self._err(Text(f"  {name} has failed for good; to try it again: {self._again}"))
+            self._err(Text(f"  {name} has failed for good; to try again: {self._again}"))
         elif host.retry_in is not None:
-            again = f"the same again (attempt {host.attempt}); " if told else ""
-            name = f"host {escape(host.name)}: " if told else "  "
+            again = f"the same again (attempt {host.attempt}); " if is_same else ""
+            name = f"host {escape(host.name)}: " if is_same else "  "
             self._err(Text(f"{name}{again}next try in {seconds(host.retry_in)}"))
 
     def _not_logged(self, name: str, problem: HostProblem) -> HostProblem:
-        """The problem without the lines of stderr that were told as they came (with debug)."""
+        """Return the problem without the lines of stderr that were printed as they came."""
         logged = self._logged.pop(name, ())
         return replace(problem, stderr=tuple(x for x in problem.stderr if x not in logged))
 
     def _listener(self, listener: ListenerStatus) -> None:
         key = (listener.on_host, listener.listen)
         before = self._know_listener(key, listener)
-        if before is not None and _standing(before) == _standing(listener):
+        if before is not None and _visible(before) == _visible(listener):
             return
         failed = before is not None and before.state == ListenerState.FAILED
         elsewhere = listener.bound not in ("", listener.listen)
@@ -191,7 +190,7 @@ class Printer:
             line.append("failed", "bold red")
             why = hints.reason(listener)
             self._err(line.append(f": {why}"))
-            # Ports that fail together do so for one reason, which takes one remedy.
+            # Ports that fail together fail for one reason, so one hint is enough.
             hinted, self._hinted = self._hinted, (listener.on_host, why)
             if hint and hinted != self._hinted:
                 self._err(Text.assemble(("  hint: ", "bold"), hint))
@@ -202,33 +201,33 @@ class Printer:
             self._out(line.append(f" ({note})" if note else ""))
 
     def _up_in_part(self) -> None:
-        """Tells once what is up, where the whole of the mesh is not."""
+        """Print once what is up if the whole mesh is not."""
         hosts, tally = len(self._hosts), self._tally
-        if self._told_up or not self._expected or hosts < self._expected:
+        if self._has_printed_up or not self._expected or hosts < self._expected:
             return
         ready, trouble = tally.ready, sum(tally.hosts[state] for state in _TROUBLE)
         failed = ready < hosts or tally.failed
         if not ready or ready + trouble < hosts or tally.pending_on_ready or not failed:
             return
-        self._told_up = True
-        told = f": {ready} of {count(hosts, 'host')} ready"
-        self._out(Text.assemble(("up in part", "bold yellow"), told))
-        self._tell_ports(published(list(self._hosts.values()), list(self._listeners.values())))
+        self._has_printed_up = True
+        text = f": {ready} of {count(hosts, 'host')} ready"
+        self._out(Text.assemble(("up in part", "bold yellow"), text))
+        self._print_ports(published(list(self._hosts.values()), list(self._listeners.values())))
 
     def _ready(self, event: Ready) -> None:
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
-        if not self._moved and lines == self._published:
+        if not self._has_changed and lines == self._published:
             return  # a change that stopped and started nothing
-        self._told_up, self._moved, self._hinted = True, False, ("", "")
-        told = f": {count(event.hosts, 'host')}"
-        # Who came later than a mesh has not been told of all its ports.
-        knows = len(self._listeners) >= event.listeners
-        told += f", {count(len(lines), 'port')}" if knows else ""
-        self._out(Text.assemble(("ready", "bold green"), told))
-        if knows:
-            self._tell_ports(lines)
+        self._has_printed_up, self._has_changed, self._hinted = True, False, ("", "")
+        text = f": {count(event.hosts, 'host')}"
+        # A printer that started later than the mesh does not know all its ports.
+        has_all = len(self._listeners) >= event.listeners
+        text += f", {count(len(lines), 'port')}" if has_all else ""
+        self._out(Text.assemble(("ready", "bold green"), text))
+        if has_all:
+            self._print_ports(lines)
 
-    def _tell_ports(self, lines: list[str]) -> None:
+    def _print_ports(self, lines: list[str]) -> None:
         if lines != self._published:
             for line in lines:
                 self._out(Text(f"  {line}"))
@@ -245,7 +244,7 @@ class Printer:
 
     def _forget(self, name: str) -> None:
         self._know_host(name, None)
-        self._moved = True
+        self._has_changed = True
         self._err(Text.assemble(_named(name), " removed"))
 
     def _stream(self, stream: StreamStatus) -> None:
@@ -254,8 +253,10 @@ class Printer:
 
 
 class _Tally:
-    """How many hosts and listeners stand how, counted as they change: a look at all of them for
-    each change would take hosts times ports, squared."""
+    """Counts hosts and listeners by state as they change.
+
+    Looking at all of them at each change would take time quadratic in hosts times ports.
+    """
 
     def __init__(self) -> None:
         self.hosts = Counter[HostState]()
@@ -290,7 +291,7 @@ class _Tally:
 
 
 _REMEMBERED = 64
-"""Log lines of a host that its problem need not repeat."""
+"""Log lines of a host that are remembered, so that its problem does not repeat them."""
 _SERVED = (ListenerState.BOUND, ListenerState.SHARED)
 _TROUBLE = frozenset({HostState.LOST, HostState.BACKING_OFF, HostState.FAILED})
 _LISTENER_STYLES = {
@@ -302,21 +303,21 @@ _LISTENER_STYLES = {
 
 
 def problem_lines(name: str, problem: HostProblem, how: str = "") -> list[Text]:
-    """Everything a person needs to mend a host; `how` goes before the message."""
+    """Return the lines that describe the problem of a host; `how` goes before the message."""
     lines = [Text.assemble(_named(name), ": ", (how + escape(problem.message), "bold red"))]
     if problem.command:
         lines.append(Text(f"  command: {escape(problem.command)}"))
     if problem.exit_status is not None:
         lines.append(Text(f"  exit status: {_exit_status(problem.exit_status)}"))
-    told = problem.message
-    lines += [Text(f"  stderr: {escape(x)}") for x in problem.stderr if x.strip() not in told]
+    shown = problem.message
+    lines += [Text(f"  stderr: {escape(x)}") for x in problem.stderr if x.strip() not in shown]
     if problem.hint:
         lines.append(Text.assemble(("  hint: ", "bold"), escape(problem.hint)))
     return lines
 
 
 def not_ready_lines(status: Status, waited: float) -> list[Text]:
-    """What is still missing when the time for `--wait-ready` is over."""
+    """Return what is missing when the time of `--wait-ready` is over."""
     lines = [Text(f"not ready within {seconds(waited)}:", style="bold red")]
     for host in status.hosts:
         if host.state != HostState.READY:
@@ -335,16 +336,16 @@ def _missing(listener: ListenerStatus) -> Text:
 
 
 def published(hosts: list[HostStatus], listeners: list[ListenerStatus]) -> list[str]:
-    """One line for each published port, with the address to use on this machine.
+    """Return a line for each published port, with the address to use on this machine.
 
-    That is where the port is bound by a host that is this machine (one without a command); in a
-    mesh without such a host it is the VIP, on every host of the mesh.
+    That is the address at which a host without a command (this machine) has bound the port, or in a
+    mesh without such a host the VIP, which works on every host of the mesh.
     """
     here = {host.name for host in hosts if not host.command}
     ports: dict[str, list[ListenerStatus]] = {}
     for listener in listeners:
         if listener.service == "dns":
-            continue  # every vip has it
+            continue  # every VIP serves DNS
         ports.setdefault(listener.listen, []).append(listener)
     down = {host.name: host.state for host in hosts if host.state != HostState.READY}
     return [_published(ports[listen], here, down) for listen in sorted(ports, key=_by_number)]
@@ -357,9 +358,9 @@ def _by_number(listen: str) -> list[str]:
 def _published(
     listeners: list[ListenerStatus], here: set[str], down: Mapping[str, HostState]
 ) -> str:
-    """The line of one published port, out of its listeners on all hosts."""
+    """Return the line of a published port, from its listeners on all hosts."""
     bound = [x for x in listeners if x.state == ListenerState.BOUND]
-    # One that is shared stands for one that is bound; where that one failed, nobody listens.
+    # A shared listener stands for a bound one; if that failed, nothing listens.
     serving = [x for x in listeners if bound and x.state in _SERVED]
     local = next((x for x in serving if x.on_host in here), None)
     one = local or (serving or listeners)[0]
@@ -376,7 +377,7 @@ def _published(
 
 
 def stream_line(stream: StreamStatus) -> str:
-    """A stream in one line, for a log."""
+    """Return a line that describes a stream, for a log."""
     line = (
         f"stream {stream.id} {stream.from_host} {stream.peer} -> {stream.listener} -> "
         f"{stream.to_host} {stream.target} {stream.state.value}, "
@@ -394,16 +395,15 @@ def _named(name: str) -> Text:
     return Text.assemble("host ", (escape(name), "bold"))
 
 
-def _same(one: HostProblem | None, other: HostProblem | None) -> bool:
-    """Whether a person would take two problems for the same: numbers (process ids, times) and
-    lines of stderr may differ."""
+def _is_same(one: HostProblem | None, other: HostProblem | None) -> bool:
+    """Return whether two problems look the same: numbers and lines of stderr may differ."""
     if one is None or other is None:
         return False
     words = (_DIGITS.sub("0", problem.message) for problem in (one, other))
     return one.kind == other.kind and next(words) == next(words)
 
 
-def _standing(listener: ListenerStatus) -> tuple[ListenerState, str, str]:
+def _visible(listener: ListenerStatus) -> tuple[ListenerState, str, str]:
     return (listener.state, listener.bound, listener.note)
 
 

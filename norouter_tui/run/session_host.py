@@ -20,6 +20,7 @@ from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.writers import PrintLine
 from norouter_tui.run.process import watch_signals
 
 _EXPLAIN_AFTER = 1.0
@@ -29,11 +30,11 @@ _OBSERVE_TIMEOUT = 2.0
 _EXIT_TIMEOUT = 0.5
 """Seconds for the rest of the stop once the exec commands have been killed."""
 
-Say = Callable[[Text], None]
-
 
 @asynccontextmanager
-async def controlled(session: Session, quits: Callable[[], None], say: Say) -> AsyncIterator[None]:
+async def _controlled(
+    session: Session, quits: Callable[[], None], say: PrintLine
+) -> AsyncIterator[None]:
     """Open a session's control socket, for `norouter ctl` and `attach`.
 
     If that is not possible, `say` gets the reason, and the mesh runs without it.
@@ -95,7 +96,7 @@ class SessionHost:
         self,
         document: Document,
         front_end: FrontEnd,
-        say: Say,
+        say: PrintLine,
         *,
         autosave: Autosave | None = None,
         control: bool = True,
@@ -144,7 +145,7 @@ class SessionHost:
             session.keeps_work = self._front_end.keeps_work
             async with AsyncExitStack() as stack:
                 if self._control:
-                    await stack.enter_async_context(controlled(session, self.stop, self._say))
+                    await stack.enter_async_context(_controlled(session, self.stop, self._say))
                 with anyio.CancelScope() as self._work:
                     if self._status is not None:
                         self._work.cancel()
