@@ -1,1 +1,1 @@
-""""""
+"""The commands of the programs `norouter` and `norouter-tui`."""

@@ -59,7 +59,7 @@ def download(connection: socket.socket, long: float) -> None:
 
 
 def upload(connection: socket.socket, url: str, name: str) -> None:
-    """Sends a few MB, at its own pace."""
+    """Send a few MB, at its own pace."""
     length = random.randint(10, 120) * _CHUNK
     head = f"PUT {url}/ HTTP/1.0\r\nHost: {name}\r\nContent-Length: {length}\r\n\r\n"
     connection.sendall(head.encode())

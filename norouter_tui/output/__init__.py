@@ -1,1 +1,1 @@
-""""""
+"""Output for every front end: events, tables, units, hex dumps, writers."""

@@ -137,7 +137,7 @@ def _with_notes(
     *,
     titles: bool,
 ) -> list[Text]:
-    """Rows of the first columns; below each, what it has in the others."""
+    """Draw rows of the first columns, and below each its values in the others."""
     beside = len(least)
     whole = [max(need, *(row[at].cell_len for row in rows)) for at, need in enumerate(least)]
     widths = whole if sum(whole) + _GAP * (beside - 1) <= width else least
