@@ -1,4 +1,4 @@
-"""What an argument may be: each kind is a type, its rule, and what completion looks for."""
+"""The types of arguments: how their texts convert to values, and back."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class ArgumentType(StrEnum):
 
 
 def convert(kind: ArgumentType, text: str) -> Any:
-    """What a text means as an argument of that kind.
+    """Return the value of a text as an argument of a type.
 
     Raises:
-        ValidationError: it cannot be one. Whether a host, port or stream is there is not looked at.
+        ValidationError: It is invalid. Whether a host, port or stream exists is not checked.
     """
     return _RULES.get(kind, str)(text)
 
@@ -84,7 +84,7 @@ def to_text(kind: ArgumentType, value: Any) -> str:
 
 
 def choices(kind: ArgumentType) -> tuple[str, ...]:
-    """The fixed words of a kind that has some."""
+    """Return the fixed words of a type, if it has some."""
     return _CHOICES.get(kind, ())
 
 
@@ -101,7 +101,7 @@ def _forward(text: str) -> Forward:
     return parse_forward(body + slash + proto)
 
 
-def _published(text: str) -> tuple[int, str]:
+def _port(text: str) -> tuple[int, str]:
     number, slash, proto = text.partition("/")
     if slash and proto.lower() not in ("tcp", "udp"):
         raise ValidationError(f"the protocol {quote(proto)} is not known", "write /tcp or /udp")
@@ -138,7 +138,7 @@ _CHOICES = {
 _RULES: dict[ArgumentType, Callable[[str], Any]] = {
     **{ArgumentType(name): each.from_text for name, each in TYPES.items()},
     ArgumentType.NAME: _name,
-    ArgumentType.PORT: _published,
+    ArgumentType.PORT: _port,
     ArgumentType.FORWARD: _forward,
     ArgumentType.STREAM: lambda text: _number(text, "the number of a stream"),
     ArgumentType.ROUTE: lambda text: _number(text, "the number of a route"),

@@ -143,7 +143,7 @@ class Call:
             for text in each if isinstance(each, list) else [each]:
                 if not isinstance(text, str | int | float | bool):
                     raise CallError(Failure("a value must be a string or a number", name))
-                if isinstance(text, str) and (bad := unusable(text)):
+                if isinstance(text, str) and (bad := unusable_character(text)):
                     raise CallError(Failure(f"the value contains {bad}", name))
         call = cls.build(verb, values)
         pasted = isinstance(value, dict) and value.get("pasted") is True
@@ -171,18 +171,18 @@ def checked_call(verb: Verb, texts: Mapping[str, Sequence[str] | bool]) -> Call:
         if given:
             values[name] = _converted(verb, of, given)
         elif isinstance(of, Argument) and not of.optional:
-            raise CallError(missing(verb, of))
+            raise CallError(missing_argument(verb, of))
     return Call(verb, values)
 
 
-def missing(verb: Verb, argument: Argument) -> Failure:
+def missing_argument(verb: Verb, argument: Argument) -> Failure:
     """Return the failure for an argument that was not given."""
     what = "a command after `--`" if argument.type is ArgumentType.CMD else argument.name.upper()
     message = f"{verb.name}: missing {what}"
     return Failure(message, argument.name, hint=f"usage: {verb.usage}")
 
 
-def unusable(text: str) -> str:
+def unusable_character(text: str) -> str:
     """Return what no word can contain and `text` does; empty if there is nothing."""
     if "\0" in text:
         return "a NUL character"

@@ -1,4 +1,4 @@
-"""What may stand at the cursor: which kind of thing is asked for there, and which words it has."""
+"""What can be at the cursor: the types of argument expected there, and their fixed words."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from norouter_core.commands.tokenizer import Tail, tail
 from norouter_core.commands.verb import Argument, Option, Verb
 
 Word = tuple[str, str]
-"""A word to offer, and a few words about it."""
+"""A word to offer, and a short description."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompletionContext:
-    """What is asked for at the cursor.
+    """What is expected at the cursor.
 
     `words` are offered as they are; a session adds what it has of `kinds`. `host` is the host that
-    the line has named so far, for the ports of it. `command` are the words of an exec command so
-    far, the one at the cursor not among them; None where there is none.
+    the line names, for its ports. `command` has the words of an exec command before the cursor, or
+    is None.
     """
 
     tail: Tail
@@ -30,12 +30,12 @@ class CompletionContext:
     kinds: tuple[ArgumentType, ...] = ()
     host: str = ""
     command: tuple[str, ...] | None = None
-    said: frozenset[str] = frozenset()
-    """Words that the line holds already, which are not worth repeating."""
+    given: frozenset[str] = frozenset()
+    """Words that the line already contains."""
 
 
-def asked(line: str, cursor: int) -> CompletionContext:
-    """Analyses a line up to the cursor. Never raises."""
+def completion_context(line: str, cursor: int) -> CompletionContext:
+    """Analyze a line up to the cursor. Never raises."""
     end = tail(line, cursor)
     if end.comment:
         return CompletionContext(end)
@@ -56,7 +56,7 @@ def asked(line: str, cursor: int) -> CompletionContext:
 
 
 def _longer(texts: Sequence[str]) -> tuple[Word, ...]:
-    """The next words of the verbs that begin with these."""
+    """Return the next words of the verbs that begin with some words."""
     count = len(texts)
     found: dict[str, str] = {}
     for words, verb in BY_WORDS.items():
@@ -86,7 +86,7 @@ def _within(verb: Verb, rest: Sequence[str], end: Tail) -> CompletionContext:
     if argument is None:
         return CompletionContext(end, _flags(verb, rest))
     host = places[0] if places and places_left[0].type is ArgumentType.HOST else ""
-    found = _of(end, argument, host, said=frozenset(places))
+    found = _of(end, argument, host, given=frozenset(places))
     if not end.prefix and (argument.optional or (argument.many and len(places) > 0)):
         return CompletionContext(found.tail, (*found.words, *_flags(verb, rest)), found.kinds, host)
     return found
@@ -99,7 +99,7 @@ def _at(arguments: Sequence[Argument], count: int) -> Argument | None:
 
 
 def _places(rest: Sequence[str], options: dict[str, Option]) -> list[str]:
-    """The words that are neither options nor their values."""
+    """Return the words that are neither options nor their values."""
     found, skip = [], False
     for text in rest:
         if skip:
@@ -126,7 +126,7 @@ def _of(
     what: Argument | Option,
     host: str,
     offset: int = 0,
-    said: frozenset[str] = _NOTHING,
+    given: frozenset[str] = _NOTHING,
 ) -> CompletionContext:
     kind = what.type
     assert kind is not None
@@ -137,7 +137,7 @@ def _of(
         words = _filter_words(end.prefix)
     elif kind is ArgumentType.VERB:
         words = _longer([word.text for word in end.words[1:]])
-    return CompletionContext(end, words, (kind,), host, said=said)
+    return CompletionContext(end, words, (kind,), host, given=given)
 
 
 def _filter_words(prefix: str) -> tuple[Word, ...]:

@@ -1,4 +1,4 @@
-"""Help, made from the registry: for the terminal, and as a page of documentation."""
+"""Help, generated from the registry: for the terminal, and as a page of documentation."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ from norouter_core.manifest.values import closest
 from norouter_core.sanitize import quote
 
 _INTRO = """\
-An exec command alone adds the host that it leads to: docker exec -i web.
-`;` parts commands, `#` begins a comment, quotes are those of sh.
-`help VERB` tells more; --json gives the rows of a listing to a program."""
+An exec command alone adds the host that it reaches: docker exec -i web.
+`;` separates commands, `#` starts a comment, quotes work as in sh.
+`help COMMAND` explains a command; --json prints tables for programs."""
 
 _WIDTH = 79
-"""Columns that help takes; who has less sees longer lines wrapped."""
+"""The width of help; on a narrower terminal, lines wrap."""
 
 _MARKDOWN_INTRO = """\
 # Commands
 
-The words by which a mesh is built, the same in the REPL, the `:` line of the full screen,
-`norouter ctl` and scripts. Made from the registry by `norouter repl -c 'help --markdown'`.
+The commands that build a mesh are the same in the REPL, at the `:` prompt of the screen, in
+`norouter ctl` and in scripts. `norouter repl -c 'help --markdown'` generates this page.
 
-- A command is one line. `;` parts commands, `#` begins a comment; quotes and backslashes mean what
-  they mean in `sh`, and nothing is expanded.
-- An exec command alone (`docker exec -i web`, `ssh db`, `sudo podman exec -i c`) is a `host add`:
-  name and VIP are inferred, stdin is attached and a terminal taken off where that is needed.
-- A change that would cut streams is shown as a diff first, where somebody can be asked.
-- Options stand anywhere before `--`; what follows `--` is the command of a host.
+- A command is one line. `;` separates commands and `#` starts a comment. Quotes and backslashes
+  work as in `sh`; nothing is expanded.
+- An exec command alone (`docker exec -i web`, `ssh db`, `sudo podman exec -i c`) is a `host add`.
+  norouter chooses the name and the VIP, attaches stdin and drops a terminal if necessary.
+- Before a change cuts streams, norouter shows it as a diff and asks, if it can.
+- Options can be anywhere before `--`. What follows `--` is the command of a host.
 """
 
 
-def about(words: Sequence[str]) -> str | None:
-    """The help of all verbs (for no words), of one, or of those that begin so; None where there
-    is none."""
+def help_text(words: Sequence[str]) -> str | None:
+    """Return the help of all verbs (for no words), of one, or of those that begin with the words.
+
+    None if there is no such verb.
+    """
     if not words:
         return overview()
     words = tuple(word.casefold() for word in words)
@@ -54,7 +56,7 @@ def unknown(words: Sequence[str]) -> Failure:
 
 
 def overview() -> str:
-    """Every verb in one line, under headings."""
+    """Return one line for every verb, under headings."""
     parts = [f"{title}\n{_lines(verbs)}" for title, verbs in GROUPS]
     return "\n\n".join([*parts, _INTRO])
 
@@ -65,15 +67,15 @@ def _lines(verbs: Sequence[Verb]) -> str:
 
 
 def verb_help(verb: Verb) -> str:
-    """One verb in full."""
+    """Return the full help of a verb."""
     parts = [_usage(verb), f"{verb.summary[:1].upper()}{verb.summary[1:]}."]
     if verb.about:
         parts.append(verb.about)
-    rows = [(_placed(argument), argument.about) for argument in verb.arguments]
-    rows += [(_flagged(option), option.about) for option in verb.all_options]
+    rows = [(_argument_name(argument), argument.about) for argument in verb.arguments]
+    rows += [(_option_name(option), option.about) for option in verb.all_options]
     if rows:
         width = max(len(name) for name, _ in rows)
-        parts.append("\n".join(f"  {name:<{width}}  {told}" for name, told in rows))
+        parts.append("\n".join(f"  {name:<{width}}  {about}" for name, about in rows))
     if verb.aliases:
         parts.append(f"also: {', '.join(' '.join(words) for words in verb.aliases)}")
     if verb.examples:
@@ -91,13 +93,13 @@ def _usage(verb: Verb) -> str:
     return "\n".join(lines)
 
 
-def example(text: str, folder: str = "/tmp") -> str:
-    """An example as it can be typed."""
-    return text.replace("{folder}", folder)
+def example(text: str, directory: str = "/tmp") -> str:
+    """Return an example as it can be typed."""
+    return text.replace("{directory}", directory)
 
 
 def markdown() -> str:
-    """The reference of all verbs."""
+    """Return the reference of all verbs."""
     parts = [_MARKDOWN_INTRO]
     for title, verbs in GROUPS:
         parts.append(f"## {title}\n")
@@ -110,9 +112,9 @@ def _section(verb: Verb) -> str:
     lines += ["```", verb.usage, "```", ""]
     if verb.about:
         lines += ["```", verb.about, "```", ""] if "  " in verb.about else [verb.about, ""]
-    rows = [(_placed(argument), argument.about) for argument in verb.arguments]
-    rows += [(_flagged(option), option.about) for option in verb.all_options]
-    lines += [f"- `{name}`: {told}" for name, told in rows]
+    rows = [(_argument_name(argument), argument.about) for argument in verb.arguments]
+    rows += [(_option_name(option), option.about) for option in verb.all_options]
+    lines += [f"- `{name}`: {about}" for name, about in rows]
     if rows:
         lines.append("")
     if verb.aliases:
@@ -123,9 +125,9 @@ def _section(verb: Verb) -> str:
     return "\n".join(lines)
 
 
-def _placed(argument: Argument) -> str:
+def _argument_name(argument: Argument) -> str:
     return argument.shown.strip("[]")
 
 
-def _flagged(option: Option) -> str:
+def _option_name(option: Option) -> str:
     return option.shown.strip("[].") if option.many else option.shown[1:-1]

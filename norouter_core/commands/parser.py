@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.call import Call, CallError, checked_call
-from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, LONGEST
+from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, MAX_WORDS
 from norouter_core.commands.results import Failure
 from norouter_core.commands.tokenizer import TokenError, Word, tokenize
 from norouter_core.commands.verb import Verb
@@ -66,7 +66,7 @@ def parse(text: str) -> ParsedLine | None:
 
 def find_verb(words: Sequence[str]) -> tuple[Verb | None, int]:
     """The verb that words begin with, and how many of them are its own."""
-    for count in range(min(LONGEST, len(words)), 0, -1):
+    for count in range(min(MAX_WORDS, len(words)), 0, -1):
         verb = BY_WORDS.get(tuple(words[:count]))
         if verb is not None:
             return verb, count
@@ -74,7 +74,7 @@ def find_verb(words: Sequence[str]) -> tuple[Verb | None, int]:
 
 
 def _verb(words: Sequence[Word]) -> tuple[Verb | None, int]:
-    return find_verb([word.text for word in words[:LONGEST]])
+    return find_verb([word.text for word in words[:MAX_WORDS]])
 
 
 def _unknown(words: Sequence[Word]) -> ParseError:

@@ -1,4 +1,4 @@
-"""What a command gives back: values that every face can show, and that JSON can carry."""
+"""What commands return: values that every front end can show, and that JSON can carry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Unit(StrEnum):
-    """What the values of a column are; faces format them alike (`norouter_tui.output.units`)."""
+    """What the values of a column are, which decides how they are formatted."""
 
     TEXT = "text"
     NUMBER = "number"
@@ -24,7 +24,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`key` is that of the rows and of JSON, `title` what a person reads."""
+    """`key` is the key in rows and JSON, `title` is for people."""
 
     key: str
     title: str
@@ -40,7 +40,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of plain JSON values by column key; keys without a column are for `--json` alone."""
+    """Rows of plain JSON values by key. Keys without a column are only for `--json`."""
 
     name: str
     columns: tuple[Column, ...]
@@ -49,30 +49,30 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """A unified diff of manifests; empty where nothing differs."""
+    """A unified diff of manifests; empty if they are equal."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Raw bytes as they came: of a tapped stream (`source`: `sent` or `received`) or of a command
-    that was run on a host (`stdout` or `stderr`)."""
+    """Bytes of a tapped stream (`source` is `sent` or `received`), or of a command on a host
+    (`stdout` or `stderr`)."""
 
     source: str
     data: bytes
     skipped: int = 0
-    """How many bytes came before these and are lost: the reader was slower than they came."""
+    """How many bytes are missing before these, because the reader was too slow."""
 
 
 Output = Lines | Table | Diff | Bytes
 Emit = Callable[[Output], None]
-"""Takes each output as it comes; must not block."""
+"""Takes an output; must not block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a command was not done.
+    """Why a command failed.
 
     `argument` names the argument or option to blame, `index` which of its values; it is empty
     if none is. Only what parsed a text knows columns: see `ParsedLine.column_of`. `hint` says what
@@ -87,8 +87,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Asked before something that would cut streams or lose work. Nothing has been done yet; the
-    same call with `confirmed` does it."""
+    """What to ask before a command cuts streams or loses work.
+
+    Nothing has been done yet; the same call with `confirmed` does it.
+    """
 
     text: str
     diff: str = ""
@@ -98,8 +100,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended: exactly one of done, failed, asking. `message` is one line for a person
-    and may be empty; `changed`: the spec is another now; `ended`: the session is to end."""
+    """How a command ended: it was done, it failed, or it asks a question.
+
+    `message` is one line for people, or empty. With `changed`, the spec has changed; with `ended`,
+    the session ends.
+    """
 
     message: str = ""
     failure: Failure | None = None
@@ -107,9 +112,9 @@ class Outcome:
     changed: bool = False
     ended: bool = False
     status: int = 0
-    """An exit status, of `exec` that of the command it ran; 0 where all is well."""
+    """An exit status; for `exec`, that of its command."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """What a script may want to know of it, as JSON values: the name of a new host, say."""
+    """Data for scripts as JSON values, such as the name of a new host."""
 
     @property
     def ok(self) -> bool:
@@ -123,9 +128,9 @@ def failed(message: str, hint: str = "", argument: str = "", index: int = 0) -> 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """`text` replaces what stands from index `start` of the line to the cursor."""
+    """`text` replaces the line from index `start` to the cursor."""
 
     text: str
     start: int
     about: str = ""
-    """A few words to show beside it."""
+    """A short description to show beside it."""

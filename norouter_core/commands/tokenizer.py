@@ -1,7 +1,7 @@
-"""A line into words, as a POSIX shell would split it, each with its place.
+"""Splits text into commands and words as a POSIX shell does, and keeps their positions.
 
-Quotes and backslashes mean what they mean in `sh`; `;` and a newline part commands, and `#` at the
-beginning of a word begins a comment. Nothing is expanded: no variables, no globs, no pipes.
+Quotes and backslashes work as in `sh`. `;` and newlines separate commands, and `#` at the start of
+a word starts a comment. Nothing is expanded: no variables, no globs, no pipes.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from norouter_core.errors import NorouterError
 
 MAX_LINE = 64 * 1024
-"""The longest command that is read, in characters."""
+"""The longest command, in characters."""
 
 _BLANK = " \t\r"
-_PART = ";\n"
+_SEPARATORS = ";\n"
 _DOUBLE_ESCAPES = '"\\$`\n'
-_SPECIAL = frozenset(_BLANK + _PART + "'\"\\")
-_UNSAYABLE = re.compile("[\0\ud800-\udfff]")
+_SPECIAL = frozenset(_BLANK + _SEPARATORS + "'\"\\")
+_FORBIDDEN = re.compile("[\0\ud800-\udfff]")
 
 
 class TokenError(NorouterError):
-    """A line that cannot be read; `index` is where in it, counted from 0."""
+    """A malformed line; `index` is the position, counted from 0."""
 
     def __init__(self, index: int, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -33,7 +33,7 @@ class TokenError(NorouterError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`text` without its quotes; `start` and `end` are indices of the line it stands in."""
+    """A word without its quotes; `start` and `end` are indices in its line."""
 
     text: str
     start: int
@@ -52,8 +52,8 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One command of a text: its words, where it begins there, and the text it stands in."""
+class CommandText:
+    """One command of a text: its words, where it starts, and the whole text."""
 
     words: tuple[Word, ...]
     start: int
@@ -61,47 +61,47 @@ class Piece:
 
     @property
     def line(self) -> str:
-        """The command itself, ready for `Client.run`."""
+        """The command alone."""
         return self.text[self.start : self.words[-1].end]
 
     def place(self, column: int = 1) -> tuple[int, int]:
-        """The 1-based line and column, in the whole text, of a 1-based column of `line`."""
+        """Return the 1-based line and column in the whole text of a 1-based column of `line`."""
         at = self.start + max(column, 1) - 1
         before = self.text[:at]
         return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
 
 
-def pieces(text: str) -> Iterator[Piece]:
-    """The commands of a text, parted by `;` and newlines; comments and blanks are left out.
+def split_commands(text: str) -> Iterator[CommandText]:
+    """Yield the commands of a text, without comments and blanks.
 
-    Lazy: what stands before a mistake comes first.
+    Those before a mistake come first.
 
     Raises:
-        TokenError: a quote that is never closed, a character that no command can hold.
+        TokenError: A quote is not closed, or no command can contain a character.
     """
     words: list[Word] = []
     for word in _scan(text):
         if word is not None:
             words.append(word)
         elif words:
-            yield Piece(tuple(words), words[0].start, text)
+            yield CommandText(tuple(words), words[0].start, text)
             words = []
     if words:
-        yield Piece(tuple(words), words[0].start, text)
+        yield CommandText(tuple(words), words[0].start, text)
 
 
 def tokenize(line: str) -> tuple[Word, ...]:
-    """The words of the one command that a line holds; none for a blank or a comment.
+    """Return the words of the one command in a line; none for a blank line or a comment.
 
     Raises:
-        TokenError: as `pieces`, and for a second command.
+        TokenError: As `split_commands`, and for a second command.
     """
     if len(line) > MAX_LINE:
         raise TokenError(MAX_LINE, f"the line is longer than {MAX_LINE // 1024} KiB")
-    found = list(pieces(line))
+    found = list(split_commands(line))
     if len(found) > 1:
-        hint = "give one command at a time, or put the `;` in quotes"
-        raise TokenError(found[1].start, "a second command begins here", hint)
+        hint = "give one command at a time, or quote the `;`"
+        raise TokenError(found[1].start, "a second command starts here", hint)
     return found[0].words if found else ()
 
 
@@ -118,8 +118,10 @@ def quote_word(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What stands before a cursor: the words before the one it is at, and that one's beginning.
-    `comment`: nothing can be said here any more."""
+    """What is before a cursor: the words before the current one, and the start of that one.
+
+    With `comment`, the cursor is in a comment.
+    """
 
     words: tuple[Word, ...]
     prefix: str
@@ -128,7 +130,7 @@ class Tail:
 
 
 def tail(line: str, cursor: int) -> Tail:
-    """The last command before the cursor, as far as it has been written. Never raises."""
+    """Return the last command before the cursor, as far as it is typed. Never raises."""
     text = line[: max(cursor, 0)]
     for closing in ("", "'", '"'):
         try:
@@ -149,15 +151,15 @@ def tail(line: str, cursor: int) -> Tail:
 
 
 def _scan(text: str) -> Iterator[Word | None]:
-    """Words, and None where a command ends."""
-    bad = _UNSAYABLE.search(text)
+    """Yield words, and None where a command ends."""
+    bad = _FORBIDDEN.search(text)
     stop = bad.start() if bad else len(text)
     at = 0
     while at < stop:
         char = text[at]
         if char in _BLANK:
             at += 1
-        elif char in _PART:
+        elif char in _SEPARATORS:
             yield None
             at += 1
         elif char == "#":
@@ -172,14 +174,14 @@ def _scan(text: str) -> Iterator[Word | None]:
                 yield word
     if bad:
         what = "a NUL character" if bad[0] == "\0" else "half a surrogate pair"
-        raise TokenError(stop, f"the line holds {what}", "remove it")
+        raise TokenError(stop, f"the line contains {what}", "remove it")
 
 
 def _word(text: str, start: int) -> Word:
     parts: list[str] = []
     at = start
     plain: int | None = None
-    while at < len(text) and text[at] not in _BLANK + _PART:
+    while at < len(text) and text[at] not in _BLANK + _SEPARATORS:
         char = text[at]
         if plain is None and char in "'\"\\":
             plain = len(parts)
@@ -187,9 +189,7 @@ def _word(text: str, start: int) -> Word:
             part, at = _quoted(text, at)
         elif char == "\\":
             if at + 1 == len(text):
-                raise TokenError(
-                    at, "nothing follows the backslash", "write it twice to mean itself"
-                )
+                raise TokenError(at, "nothing follows the backslash", "write \\\\ for a backslash")
             part = text[at + 1].replace("\n", "")
             at += 2
         else:
@@ -212,4 +212,4 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
             char = text[at].replace("\n", "")
         parts.append(char)
         at += 1
-    raise TokenError(start, f"the quote {quote} is never closed", f"close it with another {quote}")
+    raise TokenError(start, f"the quote {quote} is not closed", f"close it with another {quote}")

@@ -1,4 +1,4 @@
-"""Amounts as people write them: bytes, and lengths of time."""
+"""Numbers of bytes and lengths of time, as people write them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SPANS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "
 
 
 def parse_size(text: str) -> float:
-    """A number of bytes: `500`, `1.5k`, `64KiB`, `1M`; every unit is a power of 1024.
+    """Return the number of bytes in `500`, `1.5k`, `64KiB` or `1M`. Units are powers of 1024.
 
     Raises:
-        ValidationError: anything else.
+        ValidationError: The text is malformed.
     """
     found = _AMOUNT.fullmatch(text)
     unit = found[2].lower().removesuffix("b").removesuffix("i") if found else None
@@ -28,10 +28,10 @@ def parse_size(text: str) -> float:
 
 
 def parse_span(text: str) -> float:
-    """Seconds: `10`, `10s`, `1.5m`, `2h`, `1d`, `300ms`.
+    """Return the seconds in `10`, `10s`, `1.5m`, `2h`, `1d` or `300ms`.
 
     Raises:
-        ValidationError: anything else.
+        ValidationError: The text is malformed.
     """
     found = _AMOUNT.fullmatch(text)
     unit = found[2].lower() if found else None

@@ -9,8 +9,11 @@ from norouter_core.commands.argument_types import ArgumentType
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What stands after a verb, in its place. `many`: one or more (none too, if `optional`);
-    only the last may be `optional` or `many`. CMD takes what follows `--`."""
+    """A positional argument of a verb.
+
+    With `many`, there can be several. Only the last can be `optional` or `many`. An argument of
+    type CMD takes what follows `--`.
+    """
 
     name: str
     type: ArgumentType
@@ -28,7 +31,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """`--name VALUE`, or `--name` alone where it has no kind. `many`: may be given again."""
+    """`--name VALUE`, or a flag `--name` if it has no type. With `many`, it can be repeated."""
 
     name: str
     type: ArgumentType | None
@@ -46,18 +49,18 @@ class Option:
         return f"[{self.flag}{value}]" + ("..." if self.many else "")
 
 
-JSON = Option("json", None, "rows as JSON, one object a line")
-WAIT = Option("wait", None, "return when it is ready, or fail with the reason")
+JSON = Option("json", None, "print rows as JSON, one object per line")
+WAIT = Option("wait", None, "wait until it is ready, or fail with the reason")
 TIMEOUT = Option("timeout", ArgumentType.SECONDS, "how long to wait at most (60s)", "TIME")
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """One thing that can be said.
+    """A command that users can type.
 
-    `examples` can be run in their order in a session of the hosts that `example_mesh` holds.
-    `changes`: maps the spec to another; `lists`: gives a table, so that it takes `--json`;
-    `streams`: gives output for as long as it runs; `waits`: takes `--wait`.
+    `examples` can be run in their order. The verb changes the mesh if `changes`, returns tables and
+    takes `--json` if `lists`, outputs until it is interrupted if `streams`, and takes `--wait` if
+    `waits`.
     """
 
     words: tuple[str, ...]
@@ -78,7 +81,7 @@ class Verb:
 
     @property
     def all_options(self) -> tuple[Option, ...]:
-        """Its own options and the common ones that it takes."""
+        """Its own options and the common ones."""
         waiting = (WAIT, TIMEOUT) if self.waits else ()
         return (*self.options, *waiting, *((JSON,) if self.lists else ()))
 
@@ -98,7 +101,7 @@ class Verb:
 
     @property
     def usage_parts(self) -> tuple[str, ...]:
-        """What follows the name in `usage`."""
+        """The parts of `usage` after the name."""
         places = [
             argument.shown for argument in self.arguments if argument.type is not ArgumentType.CMD
         ]

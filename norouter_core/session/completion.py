@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 
 from norouter_core.commands.argument_types import ArgumentType
-from norouter_core.commands.completion import CompletionContext, Word, asked
-from norouter_core.commands.edits.forwards import key, key_text
+from norouter_core.commands.completion import CompletionContext, Word, completion_context
+from norouter_core.commands.edits.base import forward_key, forward_key_text
 from norouter_core.commands.results import Completion
 from norouter_core.commands.tokenizer import quote_word
 from norouter_core.manifest.values import allocate_vip
@@ -23,7 +23,7 @@ async def complete(session: Workspace, line: str, cursor: int) -> list[Completio
 
     Bounded in time: programs that are asked (engines of containers) have 1.5 seconds.
     """
-    wanted = asked(line, cursor)
+    wanted = completion_context(line, cursor)
     words: list[Word] = list(wanted.words)
     for kind in wanted.kinds:
         words += _known(session, kind, wanted)
@@ -34,7 +34,7 @@ async def complete(session: Workspace, line: str, cursor: int) -> list[Completio
 
 def complete_file(line: str, cursor: int) -> list[Completion] | None:
     """The files of this process that may stand at the cursor; None where no file is asked for."""
-    wanted = asked(line, cursor)
+    wanted = completion_context(line, cursor)
     if ArgumentType.FILE not in wanted.kinds:
         return None
     return list(_completions(wanted, (*wanted.words, *files(wanted.tail.prefix))))
@@ -44,7 +44,7 @@ def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[C
     seen: set[str] = set()
     prefix = wanted.tail.prefix
     for text, about in words:
-        if text in seen or text in wanted.said or not text.startswith(prefix):
+        if text in seen or text in wanted.given or not text.startswith(prefix):
             continue
         if not text.isprintable():
             continue
@@ -87,7 +87,7 @@ def _hosts(session: Workspace) -> Iterator[Word]:
 def _ports(session: Workspace, name: str) -> Iterator[Word]:
     host = session.spec.host(name) if name else None
     for forward in host.options.ports if host is not None else ():
-        yield key_text(key(forward)), str(forward)
+        yield forward_key_text(forward_key(forward)), str(forward)
 
 
 def _free_vip(session: Workspace) -> Iterator[Word]:

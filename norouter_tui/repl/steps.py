@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from norouter_core.commands.results import Failure
-from norouter_core.commands.tokenizer import MAX_LINE, TokenError, pieces
+from norouter_core.commands.tokenizer import MAX_LINE, TokenError, split_commands
 from norouter_core.errors import NorouterError
 
 
@@ -73,13 +73,13 @@ class StepReader:
         """The commands of what is left; to be called at the end of the text.
 
         Raises:
-            BadStep: a quote that was never closed, say.
+            BadStep: A quote is not closed, say.
         """
         text, self._waiting = self._waiting, ""
         row, start = self._row, self._start
         self._pass(text)
         try:
-            for piece in pieces(text):
+            for piece in split_commands(text):
                 down, column = piece.place()
                 line, shell = piece.line, piece.line.startswith("!")
                 line = line[1:].strip() if shell else line
@@ -120,7 +120,7 @@ def _goes_on(text: str) -> bool:
 
 def _is_whole(text: str) -> bool:
     try:
-        for _ in pieces(text):
+        for _ in split_commands(text):
             pass
     except TokenError:
         return False

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.commands.argument_types import ArgumentType
-from norouter_core.commands.completion import CompletionContext, asked
+from norouter_core.commands.completion import CompletionContext, completion_context
 
 
 def at_end(line: str) -> CompletionContext:
-    return asked(line, len(line))
+    return completion_context(line, len(line))
 
 
 def offered(line: str) -> set[str]:
@@ -100,4 +100,4 @@ def test_what_is_completed_begins_where_the_word_does() -> None:
 
 @given(st.text(max_size=40), st.integers(-2, 45))
 def test_any_line_can_be_asked_about(line: str, cursor: int) -> None:
-    assert 0 <= asked(line, cursor).tail.start <= len(line)
+    assert 0 <= completion_context(line, cursor).tail.start <= len(line)

@@ -76,7 +76,7 @@ def test_a_stream_without_a_rate_flows_at_none() -> None:
         ("by:ftp", 3, '"ftp" is not a possible by', "loopback"),
         ("host:", 5, "needs a value", "either end"),
         ("a !", 2, "must follow", "!state:open"),
-        ("a 'b", 2, "never closed", ""),
+        ("a 'b", 2, "not closed", ""),
         ("a; b", 3, "second command", ""),
     ],
 )

@@ -11,7 +11,7 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.registry import BY_WORDS, VERBS
 from norouter_core.commands.results import Failure
-from norouter_core.commands.tokenizer import TokenError, join, pieces, tail, tokenize
+from norouter_core.commands.tokenizer import TokenError, join, split_commands, tail, tokenize
 from norouter_core.model import Forward
 
 
@@ -49,7 +49,7 @@ def test_words_know_their_places() -> None:
 
 def test_commands_are_parted() -> None:
     text = "hosts; ports # both\n\n  streams host:db\nlog 'a\nb'; quit"
-    found = list(pieces(text))
+    found = list(split_commands(text))
     assert [piece.line for piece in found] == [
         *("hosts", "ports", "streams host:db", "log 'a\nb'", "quit")
     ]
@@ -58,14 +58,14 @@ def test_commands_are_parted() -> None:
 
 
 def test_a_line_goes_on_after_a_backslash() -> None:
-    (piece,) = pieces("host add web \\\n  -- env sh")
+    (piece,) = split_commands("host add web \\\n  -- env sh")
     assert [word.text for word in piece.words] == ["host", "add", "web", "--", "env", "sh"]
 
 
 def test_what_stands_before_a_mistake_comes_first() -> None:
-    found = pieces("hosts; log 'never closed")
+    found = split_commands("hosts; log 'never closed")
     assert next(found).line == "hosts"
-    with pytest.raises(TokenError, match="never closed") as caught:
+    with pytest.raises(TokenError, match="not closed") as caught:
         next(found)
     assert caught.value.index == 11
 
@@ -166,7 +166,7 @@ def test_help_of_a_verb() -> None:
         ("streams age>x", 13, "not a length of time", "10s"),
         ("streams a hots:x", 11, 'no field "hots"', "did you mean host?"),
         ("hosts; ports", 8, "a second command", "one command at a time"),
-        ("log 'x", 5, "never closed", "close it"),
+        ("log 'x", 5, "not closed", "close it"),
         ("log x\\", 6, "nothing follows", ""),
         ("log \0", 5, "NUL", "remove it"),
     ],

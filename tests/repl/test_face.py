@@ -50,7 +50,7 @@ async def test_a_mistake_is_pointed_at_and_costs_nothing() -> None:
         told = await at.says("hots", "did you mean")
         assert "  hots\n  ^\n" in told
         await at.says("port add nowhere 80", "hint")
-        await at.says('host add "x', "never closed")
+        await at.says('host add "x', "not closed")
         await at.says("", "norouter> ")
         assert names(at) == ["local"]
 

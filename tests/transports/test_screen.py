@@ -100,7 +100,7 @@ def test_a_mesh_of_real_hosts_is_built_watched_saved_and_run_again(
         person.keys("u")
         person.shows("undone: port add space")
         person.keys("U")
-        person.shows("done again: port add space")
+        person.shows("redone: port add space")
         person.keys("s")
         person.shows("saved mesh.yaml")
         person.keys("q")

@@ -79,10 +79,10 @@ def test_where_to_save_is_proposed_and_what_is_typed_replaces_that() -> None:
 
 
 WRONG: tuple[tuple[dict[str, str], str, str], ...] = (
-    ({"cmd": "docker exec -i x", "name": "web"}, "name", 'the name "web" is taken'),
+    ({"cmd": "docker exec -i x", "name": "web"}, "name", 'already has the name "web"'),
     ({"cmd": "ssh x", "vip": "1.2.3"}, "vip", "is not an IPv4 address"),
-    ({"cmd": "ssh x", "vip": "127.0.42.101"}, "vip", "the VIP 127.0.42.101 is taken"),
-    ({"cmd": "ssh 'x"}, "cmd", "is never closed"),
+    ({"cmd": "ssh x", "vip": "127.0.42.101"}, "vip", "already has the VIP 127.0.42.101"),
+    ({"cmd": "ssh 'x"}, "cmd", "is not closed"),
     ({"cmd": "ssh x", "port": "80 99999999"}, "port", "out of range"),
 )
 

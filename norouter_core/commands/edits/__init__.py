@@ -1,4 +1,4 @@
-"""What each verb that changes the mesh makes of a spec: pure functions from spec to spec."""
+"""The verbs that change the mesh, as pure functions from spec to spec."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What edits share: their result, their refusals, and the checks of a whole spec."""
+"""What edits share: results, errors, checks of a whole spec, and lists of port forwards."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,8 +10,8 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.checks import find_collisions
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.values import closest
-from norouter_core.model import HostSpec, MeshSpec, Route
+from norouter_core.manifest.values import closest, taken_message
+from norouter_core.model import Forward, HostSpec, MeshSpec, Route
 from norouter_core.sanitize import quote
 
 
@@ -32,9 +32,9 @@ def failure_of(error: ValidationError) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The next spec, a line that says what was done, and what a script may want to know.
+    """The next spec, a line that says what changed, and data for scripts.
 
-    `hosts` are those to wait for, with `--wait`.
+    `hosts` are those that `--wait` waits for.
     """
 
     spec: MeshSpec
@@ -44,10 +44,10 @@ class Edit:
 
 
 def host_of(spec: MeshSpec, name: str, argument: str = "host", number: int = 0) -> HostSpec:
-    """The host of that name or alias.
+    """Return the host with a name or alias.
 
     Raises:
-        EditError: there is none.
+        EditError: There is none.
     """
     host = spec.host(name)
     if host is None:
@@ -56,7 +56,7 @@ def host_of(spec: MeshSpec, name: str, argument: str = "host", number: int = 0) 
 
 
 def host_hint(spec: MeshSpec, name: str) -> str:
-    """What to say instead of a name that no host has."""
+    """Return a hint for a name that no host has."""
     names = [name for host in spec.hosts for name in (host.name, *host.aliases)]
     guess = closest(name, names)
     if guess:
@@ -65,10 +65,10 @@ def host_hint(spec: MeshSpec, name: str) -> str:
 
 
 def hosts_of(spec: MeshSpec, call: Call, argument: str = "host") -> list[HostSpec]:
-    """The hosts that an argument names, each once.
+    """Return the hosts that an argument names, each once.
 
     Raises:
-        EditError: one of them is none.
+        EditError: One of them does not exist.
     """
     found = {}
     for number, name in enumerate(call.all(argument)):
@@ -80,32 +80,32 @@ def hosts_of(spec: MeshSpec, call: Call, argument: str = "host") -> list[HostSpe
 def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> None:
     """
     Raises:
-        EditError: a host of the mesh has that name or alias already.
+        EditError: Another host has that name or alias.
     """
     other = spec.host(name)
     if other is not None:
-        hint = "names and aliases are unique in a mesh, whatever their case"
-        message = f"the name {quote(name)} is taken, by host {quote(other.name)}"
+        hint = "names and aliases must be unique in a mesh, regardless of case"
+        message = f"host {quote(other.name)} already has the name {quote(name)}"
         raise EditError(message, hint, argument, number)
 
 
 def check_vip(spec: MeshSpec, vip: str, but: str = "") -> None:
     """
     Raises:
-        EditError: a host other than `but` has that VIP.
+        EditError: A host other than `but` has that VIP.
     """
     for host in spec.hosts:
         if host.vip == vip and host.name != but:
-            hint = "give this host another one, or leave vip out"
-            message = f"the VIP {vip} is taken, by host {quote(host.name)}"
+            hint = "choose another, or leave it out"
+            message = f"host {quote(host.name)} already has the VIP {vip}"
             raise EditError(message, hint, "vip")
 
 
-def checked(spec: MeshSpec, argument: str = "") -> MeshSpec:
-    """The spec, if no two listeners of it collide.
+def check_listeners(spec: MeshSpec, argument: str = "") -> MeshSpec:
+    """Return the spec if none of its listeners collide.
 
     Raises:
-        EditError: two do; `argument` is what brought it about.
+        EditError: Two collide; `argument` is to blame.
     """
     for collision in find_collisions(spec):
         if not collision.harmless:
@@ -113,25 +113,87 @@ def checked(spec: MeshSpec, argument: str = "") -> MeshSpec:
     return spec
 
 
-def via(spec: MeshSpec, route: Route) -> HostSpec | None:
-    """The host through which a route leads."""
+def host_of_route(spec: MeshSpec, route: Route) -> HostSpec | None:
+    """Return the host of a route."""
     by_vip = (host for host in spec.hosts if host.vip == route.via)
     return spec.host(route.via) or next(by_vip, None)
 
 
-def with_vias(spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]) -> MeshSpec:
-    """The spec with every route that led through a host leading there still, by its name where
-    what `via` says has become another's or nobody's. `renamed`: new host names by old ones."""
-    return replace(spec, routes=tuple(_rerouted(spec, before, renamed)))
+def keep_routes(spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]) -> MeshSpec:
+    """Return the spec with its routes through the same hosts as before.
+
+    A `via` that no longer means the same host is replaced by the name of that host.
+
+    Args:
+        renamed: New names of hosts by their old ones.
+    """
+    return replace(spec, routes=tuple(_updated_routes(spec, before, renamed)))
 
 
-def _rerouted(spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]) -> Iterator[Route]:
+def _updated_routes(
+    spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]
+) -> Iterator[Route]:
     for route in spec.routes:
-        host = via(before, route)
+        host = host_of_route(before, route)
         if host is None:
             yield route
             continue
         name = renamed.get(host.name, host.name)
-        now = via(spec, route)
+        now = host_of_route(spec, route)
         kept = now is not None and now.name == name
         yield route if kept else replace(route, via=name)
+
+
+ForwardKey = tuple[int, str]
+"""Listen port and protocol, which a host can publish once."""
+
+
+def forward_key(forward: Forward) -> ForwardKey:
+    return forward.listen, forward.proto
+
+
+def forward_key_text(of: ForwardKey) -> str:
+    return str(of[0]) if of[1] == "tcp" else f"{of[0]}/{of[1]}"
+
+
+def add_forwards(
+    ports: Sequence[Forward], new: Sequence[Forward], owner: str, argument: str
+) -> tuple[Forward, ...]:
+    """Return the ports of `owner` with new ones at the end.
+
+    Raises:
+        EditError: A listen port is taken.
+    """
+    found = {forward_key(forward): forward for forward in ports}
+    for number, forward in enumerate(new):
+        first = found.get(forward_key(forward))
+        if first is not None:
+            hint = "use another listen port, or `port retarget`"
+            raise EditError(taken_message(owner, first), hint, argument, number)
+        found[forward_key(forward)] = forward
+    return tuple(found.values())
+
+
+def remove_forwards(
+    ports: Sequence[Forward], call: Call, argument: str, owner: str
+) -> tuple[Forward, ...]:
+    """Return the ports without those that an argument names.
+
+    Raises:
+        EditError: One of them is not published.
+    """
+    found = {forward_key(forward): forward for forward in ports}
+    for number, wanted in enumerate(call.all(argument)):
+        if wanted not in found:
+            raise no_such_port(ports, wanted, owner, argument, number)
+        del found[wanted]
+    return tuple(found.values())
+
+
+def no_such_port(
+    ports: Sequence[Forward], wanted: ForwardKey, owner: str, argument: str, number: int = 0
+) -> EditError:
+    listed = ", ".join(forward_key_text(forward_key(forward)) for forward in ports[:8])
+    hint = f"it publishes {listed}" if listed else "it publishes none"
+    message = f"{owner} does not publish port {forward_key_text(wanted)}"
+    return EditError(message, hint, argument, number)

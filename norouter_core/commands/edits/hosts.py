@@ -9,15 +9,16 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import (
     Edit,
     EditError,
+    add_forwards,
+    check_listeners,
     check_name,
     check_vip,
-    checked,
     host_of,
+    host_of_route,
     hosts_of,
-    via,
-    with_vias,
+    keep_routes,
+    remove_forwards,
 )
-from norouter_core.commands.edits.forwards import added, removed
 from norouter_core.commands.tokenizer import join
 from norouter_core.exec_commands.lint import lint
 from norouter_core.exec_commands.pasted import infer_name, normalize
@@ -28,11 +29,11 @@ from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, Prox
 from norouter_core.sanitize import quote
 
 LOCAL = "local"
-"""What this machine is called where nothing else is said."""
+"""The default name of this machine."""
 
 
 def new_mesh() -> MeshSpec:
-    """What a session begins with that has no manifest: this machine."""
+    """Return the mesh of a session without a manifest: this machine."""
     return MeshSpec((HostSpec(LOCAL, LOCAL_VIP),))
 
 
@@ -40,35 +41,35 @@ def add_host(spec: MeshSpec, call: Call) -> Edit:
     words = call.all("cmd")
     if call.pasted:
         words = normalize(words)
-    name = call.get("name") or _inferred(spec, words)
+    name = call.get("name") or _infer_name(spec, words)
     check_name(spec, name, "name")
     aliases = call.all("alias")
     for number, alias in enumerate(aliases):
         check_name(spec, alias, "alias", number)
     _check_unique((name, *aliases), "alias")
     vip = _vip(spec, call, here=not words)
-    options = _options(call, HostOptions(ports=added((), call.all("port"), name, "port")))
+    options = _options(call, HostOptions(ports=add_forwards((), call.all("port"), name, "port")))
     host = HostSpec(name, vip, _cmd(words), aliases, options)
     data = {"host": name, "vip": vip, "cmd": join(words)}
-    said = f"host {name}, {vip}" + (f": {join(words)}" if words else ", this machine")
-    message = said + _foreseen(words, options.agent)
-    return Edit(checked(spec.with_host(host), "port"), message, (name,), data)
+    message = f"host {name}, {vip}" + (f": {join(words)}" if words else ", this machine")
+    message = message + _lint_note(words, options.agent)
+    return Edit(check_listeners(spec.with_host(host), "port"), message, (name,), data)
 
 
 def remove_hosts(spec: MeshSpec, call: Call) -> Edit:
     gone = {host.name for host in hosts_of(spec, call)}
     kept, dropped = [], 0
     for route in spec.routes:
-        host = via(spec, route)
+        host = host_of_route(spec, route)
         if host is not None and host.name in gone:
             dropped += 1
         else:
             kept.append(route)
     hosts = tuple(host for host in spec.hosts if host.name not in gone)
-    said = f"removed {', '.join(sorted(gone))}"
+    message = f"removed {', '.join(sorted(gone))}"
     if dropped:
-        said += f", and {dropped} route{'s' if dropped > 1 else ''} through it"
-    return Edit(replace(spec, hosts=hosts, routes=tuple(kept)), said)
+        message += f", and {dropped} route{'s' if dropped > 1 else ''} through it"
+    return Edit(replace(spec, hosts=hosts, routes=tuple(kept)), message)
 
 
 def rename_host(spec: MeshSpec, call: Call) -> Edit:
@@ -80,42 +81,42 @@ def rename_host(spec: MeshSpec, call: Call) -> Edit:
     aliases = tuple(alias for alias in host.aliases if alias.casefold() != name.casefold())
     new = replace(host, name=name, aliases=aliases)
     hosts = tuple(new if each is host else each for each in spec.hosts)
-    after = with_vias(replace(spec, hosts=hosts), spec, {host.name: name})
-    return Edit(after, f"{host.name} is {name} now", (name,), {"host": name})
+    after = keep_routes(replace(spec, hosts=hosts), spec, {host.name: name})
+    return Edit(after, f"renamed {host.name} to {name}", (name,), {"host": name})
 
 
 def set_host(spec: MeshSpec, call: Call) -> Edit:
     host = host_of(spec, call.get("host"))
-    aliases = _aliases(spec, host, call)
+    aliases = _change_aliases(spec, host, call)
     vip = call.get("vip", host.vip)
     check_vip(spec, vip, but=host.name)
     words = call.all("cmd")
     if words and "here" in call:
         raise EditError(
-            "a host with a command is not this machine", "leave one of them out", "here"
+            "--here and a command are mutually exclusive", "leave one of them out", "here"
         )
     cmd = None if "here" in call else _cmd(words) if words else host.cmd
     new = replace(host, vip=vip, cmd=cmd, aliases=aliases, options=_options(call, host.options))
     if len(call.values) == 1:
-        raise EditError(f"nothing is said of what to change of {host.name}", "see `help host set`")
-    after = with_vias(spec.with_host(new), spec, {})
-    said = f"changed {host.name}{_foreseen(words, new.options.agent)}"
-    return Edit(checked(after, "vip"), said, (host.name,), {"host": host.name})
+        raise EditError(f"no changes given for host {host.name}", "see `help host set`")
+    after = keep_routes(spec.with_host(new), spec, {})
+    message = f"changed {host.name}{_lint_note(words, new.options.agent)}"
+    return Edit(check_listeners(after, "vip"), message, (host.name,), {"host": host.name})
 
 
 def set_template(spec: MeshSpec, call: Call) -> Edit:
     if not call.values:
-        raise EditError("nothing is said of what to change", "see `help template set`")
+        raise EditError("no changes given for the template", "see `help template set`")
     template = spec.template or HostOptions()
-    ports = removed(template.ports, call, "no-port", "the template")
-    ports = added(ports, call.all("port"), "the template", "port")
+    ports = remove_forwards(template.ports, call, "no-port", "the template")
+    ports = add_forwards(ports, call.all("port"), "the template", "port")
     template = replace(_options(call, template), ports=ports)
     if "http" in call:
         template = replace(template, http=_proxy(call, "http"))
     if "socks" in call:
         template = replace(template, socks=_proxy(call, "socks"))
-    said = None if template == HostOptions() else template
-    return Edit(checked(replace(spec, template=said), "port"), "changed the template")
+    message = None if template == HostOptions() else template
+    return Edit(check_listeners(replace(spec, template=message), "port"), "changed the template")
 
 
 HOST_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
@@ -132,34 +133,34 @@ def _proxy(call: Call, key: str) -> ProxySpec | None:
     return replace(proxy, auth=call.get("auth")) if proxy is not None else None
 
 
-def _inferred(spec: MeshSpec, words: Sequence[str]) -> str:
+def _infer_name(spec: MeshSpec, words: Sequence[str]) -> str:
     def taken(name: str) -> bool:
         return spec.host(name) is not None
 
     if words:
         return infer_name(words, taken)
     if taken(LOCAL):
-        hint = "write `host add NAME` for this machine once more, or give a command: -- CMD"
-        raise EditError(f"the host {LOCAL}, this machine, is there already", hint)
+        hint = "write `host add NAME` to add this machine again, or give a command: -- CMD"
+        raise EditError(f"this machine is already the host {LOCAL}", hint)
     return LOCAL
 
 
 def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
-    said: str | None = call.get("vip")
-    if said is not None:
-        check_vip(spec, said)
-        return said
+    message: str | None = call.get("vip")
+    if message is not None:
+        check_vip(spec, message)
+        return message
     taken = {host.vip for host in spec.hosts}
     if here and LOCAL_VIP not in taken:
         return LOCAL_VIP
     try:
         return allocate_vip(taken)
-    except ValidationError as refused:
-        raise EditError(refused.message, refused.hint, "vip") from None
+    except ValidationError as error:
+        raise EditError(error.message, error.hint, "vip") from None
 
 
-def _foreseen(words: Sequence[str], agent: AgentMode | None) -> str:
-    """What is sure to go wrong with a command, as an addition to a message."""
+def _lint_note(words: Sequence[str], agent: AgentMode | None) -> str:
+    """Return what is sure to fail in a command, as an addition to a message."""
     if not words:
         return ""
     mistakes = lint(tuple(words), agent or AgentMode.AUTO)
@@ -167,14 +168,14 @@ def _foreseen(words: Sequence[str], agent: AgentMode | None) -> str:
 
 
 def _cmd(words: Sequence[str]) -> str | tuple[str, ...] | None:
-    """As a person would write it: one text where no word needs quotes."""
+    """Return a command as people write it: as one text if no word needs quotes."""
     if not words:
         return None
     text = join(words)
     return text if text == " ".join(words) else tuple(words)
 
 
-def _aliases(spec: MeshSpec, host: HostSpec, call: Call) -> tuple[str, ...]:
+def _change_aliases(spec: MeshSpec, host: HostSpec, call: Call) -> tuple[str, ...]:
     aliases = list(host.aliases)
     for number, alias in enumerate(call.all("no-alias")):
         found = next((known for known in aliases if known.casefold() == alias.casefold()), None)
@@ -196,8 +197,8 @@ def _check_unique(names: Sequence[str], argument: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name.casefold() in seen:
-            hint = "names and aliases are unique in a mesh, whatever their case"
-            raise EditError(f"the name {quote(name)} is said twice", hint, argument)
+            hint = "names and aliases must be unique in a mesh, regardless of case"
+            raise EditError(f"the name {quote(name)} is given twice", hint, argument)
         seen.add(name.casefold())
 
 

@@ -7,8 +7,19 @@ from dataclasses import replace
 
 from norouter_core.commands.argument_types import ArgumentType, to_text
 from norouter_core.commands.call import Call
-from norouter_core.commands.edits.base import Edit, EditError, checked, host_hint, host_of
-from norouter_core.commands.edits.forwards import Key, added, key, key_text, missing, removed
+from norouter_core.commands.edits.base import (
+    Edit,
+    EditError,
+    ForwardKey,
+    add_forwards,
+    check_listeners,
+    forward_key,
+    forward_key_text,
+    host_hint,
+    host_of,
+    no_such_port,
+    remove_forwards,
+)
 from norouter_core.manifest.values import parse_ip, strip_dot
 from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_core.sanitize import quote
@@ -16,26 +27,29 @@ from norouter_core.sanitize import quote
 
 def add_ports(spec: MeshSpec, call: Call) -> Edit:
     host, new = host_of(spec, call.get("host")), call.all("spec")
-    ports = added(host.options.ports, new, f"host {quote(host.name)}", "spec")
-    said = f"{host.name} publishes {', '.join(map(str, new))} at {host.vip}"
-    return Edit(checked(_with_ports(spec, host, ports), "spec"), said, (host.name,))
+    ports = add_forwards(host.options.ports, new, f"host {quote(host.name)}", "spec")
+    message = f"{host.name} publishes {', '.join(map(str, new))} at {host.vip}"
+    return Edit(check_listeners(_with_ports(spec, host, ports), "spec"), message, (host.name,))
 
 
 def remove_ports(spec: MeshSpec, call: Call) -> Edit:
     host = host_of(spec, call.get("host"))
     for number, wanted in enumerate(call.all("port")):
         _check_own(spec, host, wanted, number)
-    ports = removed(host.options.ports, call, "port", host.name)
-    gone = ", ".join(key_text(each) for each in call.all("port"))
+    ports = remove_forwards(host.options.ports, call, "port", host.name)
+    gone = ", ".join(forward_key_text(each) for each in call.all("port"))
     return Edit(_with_ports(spec, host, ports), f"{host.name} no longer publishes {gone}")
 
 
 def retarget_port(spec: MeshSpec, call: Call) -> Edit:
     host, new = host_of(spec, call.get("host")), call.get("spec")
-    _check_own(spec, host, key(new), argument="spec")
-    if all(key(forward) != key(new) for forward in host.options.ports):
-        raise missing(host.options.ports, key(new), host.name, "spec")
-    ports = tuple(new if key(forward) == key(new) else forward for forward in host.options.ports)
+    _check_own(spec, host, forward_key(new), argument="spec")
+    if all(forward_key(forward) != forward_key(new) for forward in host.options.ports):
+        raise no_such_port(host.options.ports, forward_key(new), host.name, "spec")
+    ports = tuple(
+        new if forward_key(forward) == forward_key(new) else forward
+        for forward in host.options.ports
+    )
     return Edit(_with_ports(spec, host, ports), f"{host.name}: {new}", (host.name,))
 
 
@@ -43,11 +57,11 @@ def add_route(spec: MeshSpec, call: Call) -> Edit:
     route = Route(_via(spec, call.get("via")), call.all("target"), call.all("not"))
     at = call.get("at", len(spec.routes) + 1)
     if at > len(spec.routes) + 1:
-        hint = f"write 1 to {len(spec.routes) + 1}, or leave it out"
-        raise EditError(f"a route cannot have the number {at} here", hint, "at")
+        hint = f"use 1 to {len(spec.routes) + 1}, or leave it out"
+        raise EditError(f"route number {at} is out of range", hint, "at")
     routes = (*spec.routes[: at - 1], route, *spec.routes[at - 1 :])
-    said = f"route {at}: {', '.join(route.to)} via {route.via}"
-    return Edit(replace(spec, routes=routes), said, data={"route": at})
+    message = f"route {at}: {', '.join(route.to)} via {route.via}"
+    return Edit(replace(spec, routes=routes), message, data={"route": at})
 
 
 def remove_routes(spec: MeshSpec, call: Call) -> Edit:
@@ -55,8 +69,8 @@ def remove_routes(spec: MeshSpec, call: Call) -> Edit:
     for place, number in enumerate(call.all("number")):
         gone.add(_route(spec, number, "number", place))
     routes = tuple(route for at, route in enumerate(spec.routes) if at not in gone)
-    said = ", ".join(str(at + 1) for at in sorted(gone))
-    return Edit(replace(spec, routes=routes), f"removed route {said}")
+    message = ", ".join(str(at + 1) for at in sorted(gone))
+    return Edit(replace(spec, routes=routes), f"removed route {message}")
 
 
 def move_route(spec: MeshSpec, call: Call) -> Edit:
@@ -64,21 +78,21 @@ def move_route(spec: MeshSpec, call: Call) -> Edit:
     to = _route(spec, call.get("to"), "to")
     routes = list(spec.routes)
     routes.insert(to, routes.pop(at))
-    return Edit(replace(spec, routes=tuple(routes)), f"route {at + 1} is {to + 1} now")
+    return Edit(replace(spec, routes=tuple(routes)), f"route {at + 1} is now route {to + 1}")
 
 
 def set_http(spec: MeshSpec, call: Call) -> Edit:
     host = host_of(spec, call.get("host"))
     own, inherited = host.options.http, (spec.template or HostOptions()).http
     options = replace(host.options, http=_proxy(call, host, "http", own, inherited))
-    return _proxied(spec, call, replace(host, options=options), "http")
+    return _with_proxy(spec, call, replace(host, options=options), "http")
 
 
 def set_socks(spec: MeshSpec, call: Call) -> Edit:
     host = host_of(spec, call.get("host"))
     own, inherited = host.options.socks, (spec.template or HostOptions()).socks
     options = replace(host.options, socks=_proxy(call, host, "socks", own, inherited))
-    return _proxied(spec, call, replace(host, options=options), "socks")
+    return _with_proxy(spec, call, replace(host, options=options), "socks")
 
 
 PORT_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
@@ -100,17 +114,17 @@ def _proxy(
     if proxy is not None:
         return replace(proxy, auth=call.get("auth"))
     if "auth" in call:
-        raise EditError("a proxy that is off demands nothing", "leave --auth out", "auth")
+        raise EditError("--auth needs an address, not `off`", "leave --auth out", "auth")
     if own is None:
-        hint = f"`proxy {kind} {host.name} IP:PORT` serves one"
+        hint = f"`proxy {kind} {host.name} IP:PORT` starts one"
         if inherited:
             hint = f"it is the template's: `template set --{kind} off`"
         raise EditError(f"{host.name} has no {kind} proxy of its own", hint, "address")
     return None
 
 
-def _proxied(spec: MeshSpec, call: Call, host: HostSpec, kind: str) -> Edit:
-    after = checked(spec.with_host(host), "address")
+def _with_proxy(spec: MeshSpec, call: Call, host: HostSpec, kind: str) -> Edit:
+    after = check_listeners(spec.with_host(host), "address")
     where = to_text(ArgumentType.ADDRESS, call.get("address"))
     return Edit(after, f"{kind} proxy of {host.name}: {where}", (host.name,))
 
@@ -121,18 +135,20 @@ def _with_ports(spec: MeshSpec, host: HostSpec, ports: Sequence[Forward]) -> Mes
 
 
 def _check_own(
-    spec: MeshSpec, host: HostSpec, wanted: Key, number: int = 0, argument: str = "port"
+    spec: MeshSpec, host: HostSpec, wanted: ForwardKey, number: int = 0, argument: str = "port"
 ) -> None:
     """
     Raises:
-        EditError: the port is the template's, not the host's own.
+        EditError: The port comes from the template.
     """
-    own = {key(forward) for forward in host.options.ports}
-    inherited = {key(forward) for forward in spec.template.ports} if spec.template else set()
+    own = {forward_key(forward) for forward in host.options.ports}
+    inherited = (
+        {forward_key(forward) for forward in spec.template.ports} if spec.template else set()
+    )
     if wanted in inherited - own:
-        port = key_text(wanted)
+        port = forward_key_text(wanted)
         message = f"port {port} of {host.name} comes from the template"
-        hint = f"`template set --no-port {port}` takes it from every host"
+        hint = f"`template set --no-port {port}` removes it from every host"
         raise EditError(message, hint, argument, number)
 
 
@@ -140,13 +156,13 @@ def _via(spec: MeshSpec, text: str) -> str:
     name = strip_dot(text)
     by_vip = parse_ip(name) is not None and any(host.vip == name for host in spec.hosts)
     if spec.host(name) is None and not by_vip:
-        message = f"via {quote(text)} is no host, alias or VIP here"
+        message = f"{quote(text)} is not a host, alias or VIP of the mesh"
         raise EditError(message, host_hint(spec, name), "via")
     return name
 
 
 def _route(spec: MeshSpec, number: int, argument: str, place: int = 0) -> int:
-    """The index of a route by its number."""
+    """Return the index of a route by its number."""
     if number > len(spec.routes):
         count = len(spec.routes)
         hint = f"there are {count}: see `routes`" if count else "there are no routes"

@@ -29,7 +29,7 @@ class Request:
 Handler = Callable[[Workspace, Request], Awaitable[Outcome]]
 
 
-def named(session: Workspace, call: Call) -> HostSpec:
+def requested_host(session: Workspace, call: Call) -> HostSpec:
     """Return the host that the argument `host` names.
 
     Raises:
@@ -38,7 +38,7 @@ def named(session: Workspace, call: Call) -> HostSpec:
     return host_of(session.spec, call.get("host"), "host")
 
 
-async def waited(session: Workspace, request: Request, outcome: Outcome) -> Outcome:
+async def wait_if_asked(session: Workspace, request: Request, outcome: Outcome) -> Outcome:
     """Return the outcome of a command after the wait that `--wait` asks for."""
     if not outcome.ok or "wait" not in request.call:
         return outcome

@@ -13,7 +13,7 @@ from norouter_core.model import MeshSpec
 from norouter_core.session import tables
 from norouter_core.session.autosave import Recovery
 from norouter_core.session.document import Document, SaveFailed
-from norouter_core.session.handlers.base import Handler, Request, waited
+from norouter_core.session.handlers.base import Handler, Request, wait_if_asked
 from norouter_core.session.history import step_name
 from norouter_core.session.workspace import Workspace
 
@@ -29,13 +29,13 @@ async def edit(session: Workspace, request: Request) -> Outcome:
         lambda spec: make(spec, request.call),
         confirmed=request.confirmed,
     )
-    return await waited(session, request, outcome)
+    return await wait_if_asked(session, request, outcome)
 
 
 async def _step(session: Workspace, request: Request, *, back: bool) -> Outcome:
     times = request.call.get("times", 1)
     outcome = await session.step(times, back=back, confirmed=request.confirmed)
-    return await waited(session, request, outcome)
+    return await wait_if_asked(session, request, outcome)
 
 
 async def save(session: Workspace, request: Request) -> Outcome:
@@ -82,7 +82,7 @@ async def load(session: Workspace, request: Request) -> Outcome:
         then=_nothing if keep else adopt,
         ask=None if keep else partial(_ask, session, _LOAD),
     )
-    return await waited(session, request, outcome)
+    return await wait_if_asked(session, request, outcome)
 
 
 def _nothing() -> None:

@@ -12,7 +12,7 @@ from norouter_core.engine import Subscription
 from norouter_core.engine.events import Log, StreamClosed, StreamOpened
 from norouter_core.engine.status import StreamStatus
 from norouter_core.session import tables
-from norouter_core.session.handlers.base import Handler, Request, named
+from norouter_core.session.handlers.base import Handler, Request, requested_host
 from norouter_core.session.workspace import Workspace
 
 _LOG_LINES = 50
@@ -31,7 +31,7 @@ async def hosts(session: Workspace, request: Request) -> Outcome:
 async def ports(session: Workspace, request: Request) -> Outcome:
     name = ""
     if "host" in request.call:
-        name = named(session, request.call).name
+        name = requested_host(session, request.call).name
     with_dns = "all" in request.call
     request.emit(tables.port_table(session.engine.status(), name, with_dns=with_dns))
     return Outcome()
@@ -83,7 +83,7 @@ async def log(session: Workspace, request: Request) -> Outcome:
     name = host.name if host is not None else wanted
     known = {line.host for line in session.log}
     if name and host is None and name not in known:
-        named(session, request.call)
+        requested_host(session, request.call)
 
     def of_host(lines: Iterable[Log]) -> list[Log]:
         return [line for line in lines if not name or line.host == name]
@@ -119,7 +119,7 @@ async def give_help(session: Workspace, request: Request) -> Outcome:
         request.emit(Lines(help.markdown().rstrip("\n")))
         return Outcome()
     words = request.call.all("verb")
-    found = help.about(words)
+    found = help.help_text(words)
     if not isinstance(found, str):
         return Outcome(failure=help.unknown(words))
     request.emit(Lines(found))

@@ -18,9 +18,9 @@ from norouter_core.session import tables
 from norouter_core.session.handlers.base import (
     Handler,
     Request,
-    named,
+    requested_host,
     until_ready,
-    waited,
+    wait_if_asked,
 )
 from norouter_core.session.workspace import Workspace
 
@@ -32,7 +32,7 @@ async def _act_on_hosts(
 ) -> Outcome:
     """Do something to each of the named hosts."""
     work = _act_on_each(session, request, action, done, cuts)
-    return await waited(session, request, await session.run_exclusively(work))
+    return await wait_if_asked(session, request, await session.run_exclusively(work))
 
 
 async def _act_on_each(
@@ -56,7 +56,7 @@ def _streams_of(session: Workspace, names: list[str]) -> tuple[int, ...]:
 
 async def resolve(session: Workspace, request: Request) -> Outcome:
     name = request.call.get("name")
-    host = named(session, request.call)
+    host = requested_host(session, request.call)
     try:
         addresses = await session.engine.resolve(host.name, name)
     except (OperationError, KeyError) as error:
@@ -67,7 +67,7 @@ async def resolve(session: Workspace, request: Request) -> Outcome:
 
 
 async def ping(session: Workspace, request: Request) -> Outcome:
-    host = named(session, request.call)
+    host = requested_host(session, request.call)
     count: int = request.call.get("count", 4)
     trips: list[float] = []
     for number in range(1, count + 1):
@@ -89,7 +89,7 @@ def _reason(error: OperationError | KeyError) -> str:
 
 
 async def execute(session: Workspace, request: Request) -> Outcome:
-    host = named(session, request.call)
+    host = requested_host(session, request.call)
 
     def emit(source: str, data: bytes) -> None:
         request.emit(Bytes(source, bytes(data)))

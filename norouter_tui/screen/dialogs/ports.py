@@ -8,8 +8,8 @@ from textual import on
 from textual.widgets import Input
 
 from norouter_core.commands.argument_types import ArgumentType, convert
-from norouter_core.commands.edits.forwards import key as forward_key
-from norouter_core.commands.edits.forwards import key_text
+from norouter_core.commands.edits.base import forward_key as forward_key
+from norouter_core.commands.edits.base import forward_key_text
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import Forward, HostSpec, MeshSpec, format_address
@@ -94,7 +94,7 @@ class EditPort(Form):
         super().__init__(client)
         self._host = host.name
         self._forward = forward
-        self._old = key_text(forward_key(forward))
+        self._old = forward_key_text(forward_key(forward))
         self.heading = f"Port {self._old} of {host.name}"
 
     def fields(self) -> Sequence[FormField]:

@@ -1,1 +1,0 @@
-"""The verbs, one small file per group: data that `norouter_core.commands.registry` gathers."""
