@@ -1,4 +1,4 @@
-"""The time limits of a host's start and of its link."""
+"""The time limits of a host's start, of its link and of its next start."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ class Timing:
     """How long an agent may take to answer a request."""
     grace: float = 2.0
     """Between asking a command to end and killing it."""
+    slow_start: float = 5.0
+    """From the start of a command to a line in the log that says what it waits for."""
+    first_retry: float = 1.0
+    """The delay after a host's first failure; it doubles with each one that follows."""
+    max_retry: float = 60.0
+    """The longest such delay."""
+    stable: float = 10.0
+    """How long a host must be ready for its failures to be forgotten."""

@@ -5,30 +5,33 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-FIRST = 1.0
-LONGEST = 60.0
-STABLE = 10.0
-"""Seconds that a host must have been ready for its troubles to be forgotten: one that comes up
-and dies at once would otherwise be started every second for ever."""
+from norouter_core.timing import Timing
+
+_MAX_JITTER = 0.25
+"""The part of a delay that is random, so that hosts lost together do not come back in step."""
 
 
 @dataclass(slots=True)
 class BackOff:
-    """Exponential from 1 s to 60 s, with a quarter by chance, so that hosts lost together do not
-    come back in step."""
+    """Delays that double from `timing.first_retry` to `timing.max_retry`."""
 
+    timing: Timing = field(default_factory=Timing)
     failures: int = 0
-    chance: random.Random = field(default_factory=random.Random)
+    random: random.Random = field(default_factory=random.Random)
 
-    def failed(self) -> float:
-        """Notes a failure; the seconds to wait."""
+    def next_delay(self) -> float:
+        """Count a failure, and return the seconds to wait."""
         self.failures += 1
-        full = min(LONGEST, FIRST * 2.0 ** min(self.failures - 1, 10))
-        by_chance = self.chance.random() / 4
-        longer = full * (1 + by_chance)
-        return longer if longer <= LONGEST else LONGEST * (1 - by_chance)
+        first, longest = self.timing.first_retry, self.timing.max_retry
+        delay = min(longest, first * 2.0 ** min(self.failures - 1, 10))
+        jitter = self.random.random() * _MAX_JITTER
+        longer = delay * (1 + jitter)
+        return longer if longer <= longest else longest * (1 - jitter)
 
-    def was_ready(self, seconds: float) -> None:
-        """A link has ended that had been ready for so long."""
-        if seconds >= STABLE:
+    def link_ended(self, ready_for: float) -> None:
+        """Forget the failures if the link was ready for long enough.
+
+        A host that comes up and dies at once would otherwise be started every second forever.
+        """
+        if ready_for >= self.timing.stable:
             self.failures = 0

@@ -20,11 +20,11 @@ from norouter_core.engine.events import (
     StreamOpened,
 )
 
-_IN_A_ROW = 0.01
+_MAX_BURST = 0.01
 """Seconds that a reader gets one event after the other before the rest of the loop has its turn."""
 
 
-class Backlog:
+class EventQueue:
     """Events that wait for a reader, in order.
 
     When more than `limit` of them wait, those are left out that a later one makes obsolete: what
@@ -35,43 +35,43 @@ class Backlog:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._waiting: deque[Event] = deque()
-        self._older: OrderedDict[Hashable, Event] = OrderedDict()
+        self._recent: deque[Event] = deque()
+        self._by_subject: OrderedDict[Hashable, Event] = OrderedDict()
         """What was put out of `_waiting`, by subject."""
-        self._passing = 0
+        self._unkeyed = 0
         """How many events have no subject, in both."""
-        self._passing_older: deque[Hashable] = deque()
+        self._unkeyed_older: deque[Hashable] = deque()
         self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._older)
+        return len(self._recent) + len(self._by_subject)
 
     def put(self, event: Event) -> None:
-        self._waiting.append(event)
-        self._passing += _subject(event) is None
-        if len(self._waiting) > self._limit:
-            self._set_aside(self._waiting.popleft())
+        self._recent.append(event)
+        self._unkeyed += _subject(event) is None
+        if len(self._recent) > self._limit:
+            self._set_aside(self._recent.popleft())
 
     def _set_aside(self, event: Event) -> None:
         subject = _subject(event)
         if subject is None:
             subject = object()
-            self._passing_older.append(subject)
-        self._older[subject] = event
-        self._older.move_to_end(subject)
-        if self._passing > self._limit and self._passing_older:
-            del self._older[self._passing_older.popleft()]
-            self._passing -= 1
+            self._unkeyed_older.append(subject)
+        self._by_subject[subject] = event
+        self._by_subject.move_to_end(subject)
+        if self._unkeyed > self._limit and self._unkeyed_older:
+            del self._by_subject[self._unkeyed_older.popleft()]
+            self._unkeyed -= 1
             self.dropped += 1
 
     def take(self) -> Event:
         """Return the next one; there must be one."""
-        older = bool(self._older)
-        event = self._older.popitem(last=False)[1] if older else self._waiting.popleft()
+        older = bool(self._by_subject)
+        event = self._by_subject.popitem(last=False)[1] if older else self._recent.popleft()
         if _subject(event) is None:
-            self._passing -= 1
+            self._unkeyed -= 1
             if older:
-                self._passing_older.popleft()
+                self._unkeyed_older.popleft()
         return event
 
     def take_all(self) -> Iterator[Event]:
@@ -106,7 +106,7 @@ class Subscription:
         self.streams = streams
         self.only = only
         self._bus = bus
-        self._backlog = Backlog(limit)
+        self._backlog = EventQueue(limit)
         self._yield_at = 0.0
         self._arrived = asyncio.Event()
         self._ended = False
@@ -134,7 +134,7 @@ class Subscription:
 
     def close(self) -> None:
         """Ends the iteration once what waits has been read."""
-        self._bus.leave(self)
+        self._bus.unsubscribe(self)
         self.end()
 
     def __aiter__(self) -> Self:
@@ -143,13 +143,13 @@ class Subscription:
     async def __anext__(self) -> Event:
         if self._backlog and time.monotonic() >= self._yield_at:
             await asyncio.sleep(0)
-            self._yield_at = time.monotonic() + _IN_A_ROW
+            self._yield_at = time.monotonic() + _MAX_BURST
         while not self._backlog:
             if self._ended:
                 raise StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()
-            self._yield_at = time.monotonic() + _IN_A_ROW
+            self._yield_at = time.monotonic() + _MAX_BURST
         return self._backlog.take()
 
     def drain(self) -> list[Event]:
@@ -180,11 +180,11 @@ class Bus:
         return subscription
 
     @property
-    def tells_of_streams(self) -> bool:
+    def wants_streams(self) -> bool:
         """Whether anybody wants to know of single streams."""
         return any(subscription.streams for subscription in self._subscriptions)
 
-    def leave(self, subscription: Subscription) -> None:
+    def unsubscribe(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from norouter_core.engine.publications import proxies, publications
-from norouter_core.engine.relay import LocalStream, RelayedStream
+from norouter_core.engine.streams import RelayedStream, ReportedStream
 from norouter_core.model import Host
 
 
 def cuts(
-    streams: Iterable[RelayedStream | LocalStream], before: Iterable[Host], after: Iterable[Host]
+    streams: Iterable[RelayedStream | ReportedStream], before: Iterable[Host], after: Iterable[Host]
 ) -> Iterator[int]:
     """The numbers of the streams that end when `after` is applied where `before` runs: those of
     hosts that go or are started anew, and those of ports that are taken away or changed."""
     hosts = list(after)
     was, will = ({host.name: host for host in each} for each in (before, hosts))
-    ending = {name for name, host in was.items() if name not in will or _anew(host, will[name])}
+    ending = {
+        name for name, host in was.items() if name not in will or _is_restarted(host, will[name])
+    }
     unlistened = {n for n, h in will.items() if not h.loopback and n in was}
     kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
     for stream in streams:
@@ -29,5 +31,5 @@ def cuts(
             yield stream.number
 
 
-def _anew(host: Host, then: Host) -> bool:
+def _is_restarted(host: Host, then: Host) -> bool:
     return (host.argv, host.agent) != (then.argv, then.agent)

@@ -22,6 +22,7 @@ from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
+from norouter_core.engine.pacer import Pacer
 from norouter_core.engine.publications import (
     ListenAddress,
     Publication,
@@ -30,16 +31,16 @@ from norouter_core.engine.publications import (
     proxies,
     publications,
 )
-from norouter_core.engine.relay import LocalStream, RelayedStream, Streams
-from norouter_core.engine.report import direct_rows
 from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
 from norouter_core.engine.status import HostState, ListenerStatus, Status
+from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_rows
 from norouter_core.engine.supervisor import Supervisor
-from norouter_core.engine.tools import Tools
-from norouter_core.engine.turns import Turns
+from norouter_core.engine.tap import Sink, Tap, TapError
 from norouter_core.errors import NorouterError
+from norouter_core.exec_commands.command import shell_argv
 from norouter_core.exec_commands.problem import HostProblem
-from norouter_core.links.base import Link
+from norouter_core.links.base import Link, OperationError
+from norouter_core.links.execute import OutputHandler, execute, execute_behind
 from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.table import RouteTable
@@ -52,6 +53,9 @@ _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """What a host that was ready may have become: nothing of it is left then."""
 
 
+_AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
+
+
 class MeshFailed(NorouterError):
     """At least one host has failed for good; `problems` tells why, by host name."""
 
@@ -60,7 +64,7 @@ class MeshFailed(NorouterError):
         self.problems = problems
 
 
-class Engine(Tools):
+class Engine:
     """An async context manager; everything it starts has ended when it is left.
 
     Belongs to one asyncio loop (with `add_reader`): none of it may be called from elsewhere.
@@ -68,7 +72,9 @@ class Engine(Tools):
 
     def __init__(self, timing: Timing | None = None, *, etc_hosts: str = "") -> None:
         """`etc_hosts` is a path in place of every host's `/etc/hosts`."""
-        super().__init__(Streams(self._stream_opened, self._stream_closed))
+        self._streams = Streams(self._stream_opened, self._stream_closed)
+        self._supervisors: dict[str, Supervisor] = {}
+        self._taps: dict[int, list[Tap]] = {}
         self.timing = timing or Timing()
         self._etc_hosts = etc_hosts
         self.io: Io
@@ -78,23 +84,23 @@ class Engine(Tools):
         self._spec = MeshSpec()
         self._hosts: tuple[Host, ...] = ()
         self._published: dict[ListenAddress, Publication] = {}
-        self._owned: dict[str, list[ListenAddress]] = {}
+        self._published_by: dict[str, list[ListenAddress]] = {}
         """What is published by each host that listens for ports itself."""
-        self._served: list[Publication] = []
+        self._proxies: list[Publication] = []
         self._reachable: frozenset[Publication] = frozenset()
-        self._learnt = LearnedAddresses(time.monotonic)
-        self.routes = RouteTable((), (), self._learnt)
-        self._dns = DnsService(self, self._learnt)
+        self._learned = LearnedAddresses(time.monotonic)
+        self.routes = RouteTable((), (), self._learned)
+        self._dns = DnsService(self, self._learned)
         self._numbers: dict[ListenAddress, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
         self._neighbours = Neighbours()
-        self._turns = Turns()
+        self._pacer = Pacer()
         self._progress = asyncio.Event()
-        self._looking = False
-        self._leaving = False
+        self._check_scheduled = False
+        self._closing = False
         self._was_ready = False
-        self._grumbles = LogThrottle()
+        self._log_throttle = LogThrottle()
 
     async def __aenter__(self) -> Self:
         self.io = Io(asyncio.get_running_loop())
@@ -108,7 +114,7 @@ class Engine(Tools):
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        self._leaving = True
+        self._closing = True
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
@@ -140,7 +146,7 @@ class Engine(Tools):
                 has been changed then.
         """
         hosts = tuple(spec.effective())
-        routes = RouteTable(hosts, spec.routes, self._learnt)
+        routes = RouteTable(hosts, spec.routes, self._learned)
         try:
             async with self._applying:
                 self._spec = spec
@@ -152,19 +158,19 @@ class Engine(Tools):
                         stopping.start_soon(self._remove, supervisor)
                 self._hosts = hosts
                 self._publish(hosts)
-                self._served = proxies(hosts)
-                self._reachable = frozenset((*self._published.values(), *self._served))
+                self._proxies = proxies(hosts)
+                self._reachable = frozenset((*self._published.values(), *self._proxies))
                 self.routes = routes
-                self._learnt.keep(routes.vias)
+                self._learned.keep(routes.vias)
                 self._dns.serve(hosts)
-                self._streams.unpublish(self._reachable.__contains__)
-                reset_spliced(self, self._streams.spliced(self._reachable.__contains__))
+                self._streams.cut_unpublished(self._reachable.__contains__)
+                reset_spliced(self, self._streams.unpublished_spliced(self._reachable.__contains__))
                 for host in hosts:
                     self._add_or_update_host(host)
-                    self._supervisors[host.name].names.want(hosts, host)
+                    self._supervisors[host.name].names.update(hosts, host)
                 await self._assign_listeners()
         finally:
-            self._moved()
+            self._on_progress()
 
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
         """Returns when every host is ready, every listener bound, or shared, and every names file
@@ -236,14 +242,14 @@ class Engine(Tools):
         if known is None:
             listeners = HostListeners(
                 host.name,
-                self._number,
+                self._listener_number,
                 self._neighbours,
-                self._turns,
+                self._pacer,
                 self._listener_changed,
                 self._listener_removed,
-                self._moved,
+                self._on_progress,
             )
-            names = NamesFiles(partial(self._log, host.name), self._moved, self._etc_hosts)
+            names = NamesFiles(partial(self._log, host.name), self._on_progress, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
@@ -260,7 +266,7 @@ class Engine(Tools):
         await supervisor.stop()
         name = supervisor.host.name
         del self._supervisors[name]
-        supervisor.listeners.want({})
+        supervisor.listeners.update({})
         self._bus.publish(events.HostRemoved(name=name))
 
     def _publish(self, hosts: Sequence[Host]) -> None:
@@ -270,33 +276,33 @@ class Engine(Tools):
             place: before[place] if before.get(place) == publication else publication
             for place, publication in now.items()
         }
-        self._owned = {host.name: [] for host in hosts if host.loopback}
+        self._published_by = {host.name: [] for host in hosts if host.loopback}
         for place, publication in self._published.items():
-            if publication.to_host in self._owned:
-                self._owned[publication.to_host].append(place)
+            if publication.to_host in self._published_by:
+                self._published_by[publication.to_host].append(place)
 
     async def _assign_listeners(self) -> None:
         """Says to every host what it is to listen on, now."""
-        wanted = assign_listeners(self._hosts, self._published, self._served)
+        wanted = assign_listeners(self._hosts, self._published, self._proxies)
         for name, supervisor in list(self._supervisors.items()):
-            supervisor.listeners.want(wanted.get(name, {}))
-            self._greet(supervisor)
+            supervisor.listeners.update(wanted.get(name, {}))
+            self._update_neighbours(supervisor)
             # A large mesh has its turns in between: hosts times ports are too many for one.
             await asyncio.sleep(0)
 
-    def _greet(self, supervisor: Supervisor) -> None:
+    def _update_neighbours(self, supervisor: Supervisor) -> None:
         """Tells the hosts of its network namespace if a host has come up there, or has left."""
-        if self._leaving:
+        if self._closing:
             return  # nobody is to take over what it has listened for
         name, link = supervisor.host.name, supervisor.link
         namespace = link.hello.namespace if link is not None else None
         listens = supervisor.host.loopback
-        for other in self._neighbours.moved(name, namespace, listens):
+        for other in self._neighbours.update(name, namespace, listens):
             if other in self._supervisors:
-                owned = self._owned.get(name, ())
-                self._supervisors[other].listeners.neighbour_moved(name, owned)
+                owned = self._published_by.get(name, ())
+                self._supervisors[other].listeners.neighbour_changed(name, owned)
 
-    def _number(self, place: ListenAddress) -> int:
+    def _listener_number(self, place: ListenAddress) -> int:
         """The listener number of a place: the same on every host, never another's."""
         if place not in self._numbers:
             self._numbers[place] = next(self._next_number)
@@ -306,32 +312,162 @@ class Engine(Tools):
         if self._applying.locked():
             return False  # what is ready now is half of the old mesh and half of the new one
         if hosts is None:
-            return all(s.is_up and s.is_settled for s in self._wanted())
+            return all(s.is_up and s.is_settled for s in self._active())
         return all(
-            s.listeners.settled_for(hosts) if s.is_up else s.host.name not in hosts
-            for s in self._wanted()
+            s.listeners.is_settled_for(hosts) if s.is_up else s.host.name not in hosts
+            for s in self._active()
         )
 
-    def _wanted(self) -> list[Supervisor]:
+    def _active(self) -> list[Supervisor]:
         """The hosts that the user has not stopped."""
         return [s for s in self._supervisors.values() if not s.paused]
 
-    def _moved(self) -> None:
+    def _on_progress(self) -> None:
         """Something that `wait_ready` may wait for has changed."""
         # Once for all that moves in one iteration of the loop: that may be thousands of listeners.
-        if not self._looking:
-            self._looking = True
-            self.io.loop.call_soon(self._look)
+        if not self._check_scheduled:
+            self._check_scheduled = True
+            self.io.loop.call_soon(self._check_ready)
 
-    def _look(self) -> None:
-        self._looking = False
+    def _check_ready(self) -> None:
+        self._check_scheduled = False
         self._progress.set()
-        wanted = self._wanted()
+        wanted = self._active()
         ready = bool(wanted) and self._ready()
         if ready and not self._was_ready:
             listeners = sum(len(s.listeners) for s in wanted)
             self._bus.publish(events.Ready(hosts=len(wanted), listeners=listeners))
         self._was_ready = ready
+
+    # -- operations on one host or stream ------------------------------------------------
+
+    async def restart(self, host: str) -> None:
+        """Starts a host anew, at once; also one that was stopped.
+
+        Raises:
+            KeyError: there is no host of that name.
+        """
+        self._supervisors[host].restart()
+
+    async def stop_host(self, host: str) -> None:
+        """Ends a host until it is started again, whatever is applied meanwhile: its streams are
+        reset at once, its listeners go. Returns when nothing of it is left.
+
+        Raises:
+            KeyError: there is no host of that name.
+        """
+        supervisor = self._supervisors[host]
+        self._streams.cut_host(host)
+        await supervisor.pause()
+
+    async def start_host(self, host: str) -> None:
+        """Starts a host that was stopped, has failed, or waits to be tried again; at once.
+
+        Raises:
+            KeyError: there is no host of that name.
+        """
+        supervisor = self._supervisors[host]
+        if supervisor.paused or supervisor.state in _AT_REST:
+            supervisor.restart()
+
+    async def kill_stream(self, number: int) -> bool:
+        """Resets a stream at both ends; False if there is none of that number.
+
+        Raises:
+            OperationError: it is one that a host serves to itself, and that host does not answer.
+        """
+        stream = self._streams.find(number)
+        if stream is None:
+            return False
+        if isinstance(stream, ReportedStream):
+            link = self._supervisors[stream.from_host].link
+            try:
+                if link is not None:
+                    await link.kill_direct(stream.remote_number)
+            except OperationError as error:
+                if error.code != "gone":  # with its link the stream has ended, too
+                    raise
+        else:
+            stream.kill("killed", "killed by the user")
+        return True
+
+    def kill_now(self) -> None:
+        """Ends every exec command at once, by SIGKILL: for a user who does not want to wait for
+        the orderly stop. Agents notice by the end of their stdin."""
+        for supervisor in self._supervisors.values():
+            supervisor.kill_now()
+
+    def tap(self, number: int, sink: Sink) -> Tap:
+        """Has the bytes of a stream told to `sink` from now on, until what is returned is left or
+        closed. Several may tap one stream.
+
+        Raises:
+            TapError: there is no such stream, or its bytes do not cross the hub.
+        """
+        stream = self._streams.find(number)
+        if stream is None:
+            raise TapError(f"there is no stream {number}")
+        if isinstance(stream, ReportedStream) or stream.spliced_as is not None:
+            raise TapError(
+                f"stream {number} is served on {stream.from_host} itself: its bytes never come by "
+                "here"
+            )
+
+        def failed(error: Exception) -> None:
+            self.host_log("error", stream.from_host, f"the tap of stream {number}: {error!r}")
+
+        tap = Tap(stream, sink, failed)
+        self._taps.setdefault(number, []).append(tap)
+        return tap
+
+    def _untap(self, stream: RelayedStream | ReportedStream) -> None:
+        for tap in self._taps.pop(stream.number, ()):
+            tap.stream_ended(stream.reason)
+
+    async def ping(self, host: str) -> float:
+        """Seconds that one question to a host and its answer take, now; of this machine, which
+        has no link, those of one turn of the loop.
+
+        Raises:
+            KeyError: there is no host of that name.
+            OperationError: it is not up, or does not answer.
+        """
+        return await self._up(host).ping()
+
+    async def resolve(self, host: str, name: str) -> list[str]:
+        """The addresses of a name as that host's resolver sees it, in its order of preference.
+
+        Raises:
+            KeyError: there is no host of that name.
+            OperationError: it is not up, or knows no such name.
+        """
+        return await self._up(host).resolve(name)
+
+    async def exec(self, host: str, argv: Sequence[str], emit: OutputHandler) -> int:
+        """Runs a command on a host by its exec command, beside the agent, whether that is up or
+        not; stdin is empty. `emit` is told `stdout` or `stderr` and the bytes as they come, and
+        must not block. Cancelling ends the command, on the host too.
+
+        Returns:
+            The exit status; 128 and the signal's number where a signal ended it.
+
+        Raises:
+            KeyError: there is no host of that name.
+            OSError: the command (on this machine) or the exec command cannot be started.
+            ValueError: `argv` is empty, or holds what no command can (a NUL).
+        """
+        if not argv or any("\0" in word for word in argv):
+            raise ValueError("no command, or one with a NUL in it")
+        spec = self._supervisors[host].host
+        if spec.argv is None:
+            return await execute(tuple(argv), emit)
+        return await execute_behind(shell_argv(spec.argv), argv, emit)
+
+    def _up(self, host: str) -> Link:
+        supervisor = self._supervisors[host]
+        if supervisor.link is None:
+            raise OperationError("gone", f"{host} is {supervisor.state}")
+        return supervisor.link
 
     # -- from the supervisors --------------------------------------------------------------
 
@@ -344,8 +480,8 @@ class Engine(Tools):
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
         if supervisor.state is HostState.READY or supervisor.state in _ENDED:
-            self._greet(supervisor)
-        self._moved()
+            self._update_neighbours(supervisor)
+        self._on_progress()
 
     def _log(self, host: str, level: str, text: str) -> None:
         self.host_log(level, host, text)
@@ -353,32 +489,32 @@ class Engine(Tools):
     def host_log(self, level: str, host: str, text: str) -> None:
         self._bus.publish(events.Log(level=level, host=host, text=text))
 
-    def offered(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None:
+    def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None:
         """A client has arrived on a host. The one place where access is decided: it may reach
         what the host was asked to listen for, and nothing else, whatever its agent sends."""
-        wanted = supervisor.listeners.granted(listener)
+        wanted = supervisor.listeners.spec_of(listener)
         granted = wanted is not None and wanted.publication.proto == protocol_of(end)
         if wanted is None or not granted or wanted.publication not in self._reachable:
             name, now = supervisor.host.name, self.io.loop.time()
-            text = self._grumbles.refused(name, listener, peer, now)
+            text = self._log_throttle.refused(name, listener, peer, now)
             if text:
                 self.host_log("warning", name, text)
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
         if publication.service is not Service.PORT:
-            self._serve(supervisor.host.name, listener, publication, peer, end)
+            self._serve_client(supervisor.host.name, listener, publication, peer, end)
             return
         target = self._supervisors.get(publication.to_host)
         if target is None or target.link is None:
             reason = f"{publication.to_host} is {target.state if target else 'gone'}"
             end.reset("gone", reason)
-            self._grumble(publication, supervisor.host.name, peer, f"gone: {reason}")
+            self._log_unreached(publication, supervisor.host.name, peer, f"gone: {reason}")
             return
         stream = self._streams.add(supervisor.host.name, peer, publication, end)
         stream.target = target.link.dial(end, *publication.target, stream)
 
-    def _serve(
+    def _serve_client(
         self, host: str, listener: int, publication: Publication, peer: Address, end: End
     ) -> None:
         """`host` is the one that the client is on."""
@@ -407,9 +543,9 @@ class Engine(Tools):
         self._services.add(task)
         task.add_done_callback(self._services.discard)
 
-    def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:
-        for row in direct_rows(rows):
-            wanted = supervisor.listeners.granted(row[1])
+    def on_direct_report(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:
+        for row in check_direct_rows(rows):
+            wanted = supervisor.listeners.spec_of(row[1])
             publication = (
                 wanted.publication
                 if wanted and wanted.direct
@@ -422,26 +558,28 @@ class Engine(Tools):
 
     def _listener_changed(self, status: ListenerStatus) -> None:
         self._bus.publish(events.ListenerChanged(listener=status))
-        self._moved()
+        self._on_progress()
 
     def _listener_removed(self, host: str, listen: str) -> None:
         self._bus.publish(events.ListenerRemoved(on_host=host, listen=listen))
 
-    def _stream_opened(self, stream: RelayedStream | LocalStream) -> None:
-        if self._bus.tells_of_streams:
+    def _stream_opened(self, stream: RelayedStream | ReportedStream) -> None:
+        if self._bus.wants_streams:
             self._bus.publish(events.StreamOpened(stream=stream.status()))
 
-    def _grumble(
+    def _log_unreached(
         self, publication: Publication, from_host: str, peer: Address, reason: str
     ) -> None:
         """Tells, now and then, of clients that did not get where they wanted."""
-        text = self._grumbles.about(publication, from_host, peer, reason, self.io.loop.time())
+        text = self._log_throttle.unreached(
+            publication, from_host, peer, reason, self.io.loop.time()
+        )
         if text:
             self.host_log("warning", publication.to_host, text)
 
-    def _stream_closed(self, stream: RelayedStream | LocalStream) -> None:
+    def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
         self._untap(stream)
         if stream.reason.partition(":")[0] in NOT_REACHED:
-            self._grumble(stream.publication, stream.from_host, stream.peer, stream.reason)
-        if self._bus.tells_of_streams:
+            self._log_unreached(stream.publication, stream.from_host, stream.peer, stream.reason)
+        if self._bus.wants_streams:
             self._bus.publish(events.StreamClosed(stream=stream.status()))

@@ -19,7 +19,7 @@ NOT_REACHED = frozenset(
 
 INTERVAL = 10.0
 """Seconds between two lines about the same."""
-_KNOWN = 256
+_MAX_SUBJECTS = 256
 
 
 class LogThrottle:
@@ -28,11 +28,11 @@ class LogThrottle:
     def __init__(self) -> None:
         self._last: OrderedDict[ListenAddress | str, tuple[float, int]] = OrderedDict()
 
-    def about(
+    def unreached(
         self, publication: Publication, from_host: str, peer: Address, reason: str, now: float
     ) -> str | None:
         """The line to be told now; None while the last one about that port is fresh."""
-        more = self._more(publication.listen_address, now)
+        more = self._suffix(publication.listen_address, now)
         if more is None:
             return None
         return (
@@ -43,14 +43,14 @@ class LogThrottle:
 
     def refused(self, host: str, listener: int, peer: Address, now: float) -> str | None:
         """The same for what a host's agent offers and must not: it may do so without end."""
-        more = self._more(host, now)
+        more = self._suffix(host, now)
         if more is None:
             return None
         return (
             f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published{more}"
         )
 
-    def _more(self, subject: ListenAddress | str, now: float) -> str | None:
+    def _suffix(self, subject: ListenAddress | str, now: float) -> str | None:
         """What to say of the lines left out since the last one; None to leave this one out, too."""
         told, silent = self._last.get(subject, (-INTERVAL, 0))
         if now - told < INTERVAL:
@@ -58,6 +58,6 @@ class LogThrottle:
             return None
         self._last[subject] = (now, 0)
         self._last.move_to_end(subject)
-        if len(self._last) > _KNOWN:
+        if len(self._last) > _MAX_SUBJECTS:
             self._last.popitem(last=False)
         return f"; {silent} more since the last such line" if silent else ""

@@ -10,9 +10,9 @@ from norouter_core.model import Host
 from norouter_core.names.files import FileWrite, NamesPlan, plan_files
 
 _HOSTALIASES = "${HOSTALIASES}"
-_MOST_ALIASES = 64 * 1024
+_MAX_ALIASES = 64 * 1024
 """Bytes of the user's own file of aliases that are taken over."""
-_FAREWELL = 2.0
+_UNDO_TIMEOUT = 2.0
 """Seconds that a host which leaves has for its files to be put back."""
 
 
@@ -29,54 +29,54 @@ class NamesFiles:
     """
 
     def __init__(
-        self, log: Callable[[str, str], None], done: Callable[[], None], etc_hosts: str = ""
+        self, log: Callable[[str, str], None], on_settled: Callable[[], None], etc_hosts: str = ""
     ) -> None:
         self._log = log
-        self._done = done
+        self._on_settled = on_settled
         self._etc_hosts = etc_hosts
         self._wanted: tuple[Sequence[Host], Host] | None = None
         self._plan = NamesPlan()
         """What the host that is up has, or is just getting."""
-        self._told: set[str] = set()
-        self._work = asyncio.Event()
-        self.busy = False
+        self._reported: set[str] = set()
+        self._changed = asyncio.Event()
+        self.is_busy = False
         """Whether something is being written, or about to be."""
 
-    def want(self, hosts: Sequence[Host], host: Host) -> None:
+    def update(self, hosts: Sequence[Host], host: Host) -> None:
         """Sets what the mesh is, and who of it this is; the work is done by `run`."""
         if self._wanted == (hosts, host):
             return
         self._wanted = (hosts, host)
-        self.busy = True
-        self._work.set()
+        self.is_busy = True
+        self._changed.set()
 
     async def run(self, link: Link) -> None:
         """Works until cancelled. A lost link ends this by cancelling it."""
         self._plan = NamesPlan()
         try:
-            await self._follow(link)
+            await self._write_changes(link)
         finally:
             # The next link begins anew.
-            self.busy = True
+            self.is_busy = True
 
-    async def _follow(self, link: Link) -> None:
-        self.busy = True
+    async def _write_changes(self, link: Link) -> None:
+        self.is_busy = True
         aliases: str | None = None
         while True:
-            self._work.clear()
+            self._changed.clear()
             if self._wanted is not None:
                 hosts, host = self._wanted
                 if aliases is None and not host.state_dir.disable:
-                    aliases = await _hostaliases(link)
+                    aliases = await _read_hostaliases(link)
                 before = self._plan
                 # Known before it is done: who is cancelled in the middle must be cleaned up after.
                 self._plan = plan_files(hosts, host, aliases or "", self._etc_hosts)
                 for write in before.writes_for(self._plan):
                     await self._write(link, host.name, write)
-            self.busy = self._work.is_set()
-            if not self.busy:
-                self._done()
-            await self._work.wait()
+            self.is_busy = self._changed.is_set()
+            if not self.is_busy:
+                self._on_settled()
+            await self._changed.wait()
 
     async def undo(self, link: Link) -> None:
         """Puts back what is others', before the host leaves in an orderly way."""
@@ -84,7 +84,7 @@ class NamesFiles:
         if self._wanted is None:
             return
         try:
-            async with asyncio.timeout(_FAREWELL):
+            async with asyncio.timeout(_UNDO_TIMEOUT):
                 for removal in done.removals:
                     await self._write(link, self._wanted[1].name, removal)
         except TimeoutError:
@@ -97,8 +97,8 @@ class NamesFiles:
             if isinstance(error, OperationError) and error.code == "gone":
                 return
             reason = str(error)
-            if reason not in self._told:
-                self._told.add(reason)
+            if reason not in self._reported:
+                self._reported.add(reason)
                 self._log("warning", f"cannot write {reason}; {_HINTS[write.mode]}")
 
 
@@ -111,9 +111,9 @@ _HINTS = {
 }
 
 
-async def _hostaliases(link: Link) -> str:
+async def _read_hostaliases(link: Link) -> str:
     """What the user has in a file of aliases of his own, on that host."""
     try:
-        return await link.read(_HOSTALIASES, _MOST_ALIASES)
+        return await link.read(_HOSTALIASES, _MAX_ALIASES)
     except OperationError:
         return ""

@@ -23,7 +23,7 @@ class Neighbours:
         self._holders: dict[tuple[object, ListenAddress], set[str]] = {}
         self._refused: set[tuple[object, ListenAddress]] = set()
 
-    def moved(self, host: str, namespace: object | None, listens: bool) -> Collection[str]:
+    def update(self, host: str, namespace: object | None, listens: bool) -> Collection[str]:
         """Note where a host is up (None: nowhere) and whether it listens for ports there.
 
         Return the other hosts for which this makes a difference.
@@ -76,7 +76,7 @@ class Neighbours:
         holders = self._holders.get((namespace, place), ())
         return next((name for name in holders if name != host), "")
 
-    def refuse(self, namespace: object, place: ListenAddress, refused: bool) -> None:
+    def set_refused(self, namespace: object, place: ListenAddress, refused: bool) -> None:
         """Note whether a place at its own VIP has been refused to a host."""
         (self._refused.add if refused else self._refused.discard)((namespace, place))
 

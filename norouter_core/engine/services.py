@@ -10,8 +10,8 @@ from norouter_core.agent.ends import End, NullEnd, join
 from norouter_core.dns.server import dns_datagram_session, dns_stream_session
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.publications import Publication, Service
-from norouter_core.engine.relay import LocalStream, RelayedStream
 from norouter_core.engine.status import StreamState
+from norouter_core.engine.streams import RelayedStream, ReportedStream
 from norouter_core.links.base import Link, OperationError
 from norouter_core.model import format_address
 from norouter_core.proxy.http import http_session
@@ -146,7 +146,7 @@ class HostDialer:
         choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
         dialler = choice.decision.host
         published = self._mesh.publication(choice.published) if choice.published else None
-        self._stream.reaches(dialler, format_address((host, port)), published, other)
+        self._stream.set_target(dialler, format_address((host, port)), published, other)
         if choice.dial is None:
             return _refuse(other, choice.code, choice.reason)
         link = self._mesh.link(dialler)
@@ -201,12 +201,12 @@ async def _splice(
         return
     stream.own_bytes = stream.bytes_received - target.bytes_in
     try:
-        await link.splice(listener, client, target, stream.spliced)
+        await link.splice(listener, client, target, stream.mark_spliced)
     except OperationError:
         pass  # it has ended, or goes on through the hub
 
 
-def reset_spliced(mesh: ServiceContext, streams: list[LocalStream]) -> None:
+def reset_spliced(mesh: ServiceContext, streams: list[ReportedStream]) -> None:
     """Reset spliced streams that are no longer published, which their agent does not know."""
     for stream in streams:
         link = mesh.link(stream.from_host)

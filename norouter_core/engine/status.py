@@ -9,7 +9,7 @@ from norouter_core.exec_commands.problem import HostProblem
 
 
 class HostState(StrEnum):
-    """Where a host's supervisor stands. `norouter_core.engine.states` holds the transitions."""
+    """Where a host's supervisor stands. `norouter_core.engine.status` holds the transitions."""
 
     STARTING = "starting"
     """The exec command has been started; nothing has come back yet."""
@@ -23,6 +23,31 @@ class HostState(StrEnum):
     FAILED = "failed"
     """Ended for a reason that trying again does not mend; see `HostStatus.error`."""
     STOPPED = "stopped"
+
+
+_S = HostState
+
+TRANSITIONS = {
+    _S.STOPPED: {_S.STARTING, _S.FAILED},
+    _S.STARTING: {_S.BOOTSTRAPPING, _S.READY, _S.BACKING_OFF, _S.FAILED, _S.STOPPED},
+    _S.BOOTSTRAPPING: {_S.READY, _S.BACKING_OFF, _S.FAILED, _S.STOPPED},
+    _S.READY: {_S.LOST, _S.FAILED, _S.STOPPED},
+    _S.LOST: {_S.BACKING_OFF, _S.FAILED, _S.STOPPED},
+    _S.BACKING_OFF: {_S.STARTING, _S.FAILED, _S.STOPPED},
+    _S.FAILED: {_S.STARTING, _S.STOPPED},
+}
+"""The states that may follow each state of a host."""
+
+
+def check_transition(old: HostState, new: HostState) -> HostState:
+    """Return `new`.
+
+    Raises:
+        ValueError: it cannot follow `old`.
+    """
+    if new not in TRANSITIONS[old]:
+        raise ValueError(f"a host that is {old} cannot become {new}")
+    return new
 
 
 class ListenerState(StrEnum):

@@ -14,11 +14,10 @@ from anyio.abc import TaskGroup
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap import bootstrap_for
-from norouter_core.engine import states
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.names_files import NamesFiles
-from norouter_core.engine.status import HostState, HostStatus
+from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.exec_commands.command import plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
@@ -30,10 +29,6 @@ from norouter_core.timing import Timing
 
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
-
-_TELL_AFTER = 5.0
-"""Seconds of a start after which a person is told what is waited for."""
-
 
 _log = logging.getLogger(__name__)
 
@@ -49,16 +44,16 @@ class SupervisorContext(Protocol):
 
     def host_log(self, level: str, host: str, text: str) -> None: ...
 
-    def offered(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None: ...
+    def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None: ...
 
-    def reported(self, supervisor: Supervisor, rows: list[list[Any]]) -> None: ...
+    def on_direct_report(self, supervisor: Supervisor, rows: list[list[Any]]) -> None: ...
 
 
 class Supervisor:
     """Runs one host until it is stopped. `link` is there exactly while the host is ready."""
 
     def __init__(
-        self, mesh: SupervisorContext, host: Host, listeners: HostListeners, names: NamesFiles
+        self, context: SupervisorContext, host: Host, listeners: HostListeners, names: NamesFiles
     ) -> None:
         self.host = host
         self.listeners = listeners
@@ -66,12 +61,12 @@ class Supervisor:
         self.link: Link | None = None
         self.state = HostState.STOPPED
         self.problem: HostProblem | None = None
-        self._mesh = mesh
+        self._context = context
         self._since = time.time()
         self._attempt = 0
         self._retry_at: float | None = None
         self._agent = ""
-        self._back_off = BackOff()
+        self._back_off = BackOff(context.timing)
         self._ever_ready = False
         self._restart_requested = asyncio.Event()
         self._scope = anyio.CancelScope()
@@ -92,7 +87,7 @@ class Supervisor:
                     await self._run_safely()
         finally:
             if self.state is not HostState.STOPPED:
-                self._enter(HostState.STOPPED)
+                self._set_state(HostState.STOPPED)
             self._paused.set()
             self._ended.set()
 
@@ -115,7 +110,7 @@ class Supervisor:
         """Starts the host anew, at once, whatever state it is in."""
         self.paused = False
         self._paused.set()
-        self._back_off = BackOff()
+        self._back_off = BackOff(self._context.timing)
         self._attempt = 0
         if self.state is HostState.FAILED:
             self.problem = None  # it is final no longer
@@ -142,7 +137,7 @@ class Supervisor:
     @property
     def is_settled(self) -> bool:
         """Whether a host that is up listens where it should, and has its names files."""
-        return self.listeners.settled and not self.names.busy
+        return self.listeners.is_settled and not self.names.is_busy
 
     @property
     def command(self) -> str:
@@ -177,59 +172,61 @@ class Supervisor:
             _log.exception("the supervisor of %s failed", self.host.name)
             self.problem = HostProblem(
                 kind="internal",
-                message=f"norouter itself failed at this host: {_innermost(error)!r}",
+                message=f"norouter itself failed at this host: {_root_cause(error)!r}",
                 hint="please report this, with the log",
                 command=self.command,
                 permanent=True,
             )
             self._retry_at = None
-            self._enter(HostState.FAILED)
+            self._set_state(HostState.FAILED)
             await self._restart_requested.wait()
 
     async def _run_once(self) -> None:
         self._restart_requested.clear()
         if self.paused:
-            await self._stay_paused()
+            await self._wait_paused()
             return
         self._attempt += 1
-        self._enter(HostState.STARTING)
+        self._set_state(HostState.STARTING)
         if self.host.argv is None:
-            await self._serve(LocalLink(self, self._mesh.io, self._mesh.timing.request))
+            await self._serve(LocalLink(self, self._context.io, self._context.timing.request))
             return
         async with anyio.create_task_group() as tasks:
             link = StdioLink(
                 self,
-                self._mesh.io,
-                bootstrap_for(plan_start(self.host.argv, self.host.agent), self._mesh.timing),
-                self._mesh.timing,
-                lambda line: self._mesh.host_log("info", self.host.name, line),
+                self._context.io,
+                bootstrap_for(plan_start(self.host.argv, self.host.agent), self._context.timing),
+                self._context.timing,
+                lambda line: self._context.host_log("info", self.host.name, line),
             )
             self._stdio = link
             try:
                 with anyio.CancelScope() as self._starting:
                     await self._start(link, tasks)
             except StartFailed as failure:
-                await self._wait_after(diagnose(failure.evidence))
+                await self._back_off_or_fail(diagnose(failure.evidence))
                 return
             if self._starting.cancelled_caught:
-                self._enter(HostState.STOPPED)
+                self._set_state(HostState.STOPPED)
                 return
             evidence = await self._serve(link)
             if evidence is not None:
-                await self._wait_after(diagnose(evidence))
+                await self._back_off_or_fail(diagnose(evidence))
 
-    async def _stay_paused(self) -> None:
+    async def _wait_paused(self) -> None:
         """Stays stopped until somebody asks for a start."""
         self.problem = None
         self._agent = ""
         self._attempt = 0
         if self.state is not HostState.STOPPED:
-            self._enter(HostState.STOPPED)
+            self._set_state(HostState.STOPPED)
         self._paused.set()
         await self._restart_requested.wait()
 
     async def _start(self, link: StdioLink, tasks: TaskGroup) -> None:
-        waiting = asyncio.get_running_loop().call_later(_TELL_AFTER, self._still_waiting)
+        waiting = asyncio.get_running_loop().call_later(
+            self._context.timing.slow_start, self._log_slow_start
+        )
         try:
             await link.start(tasks, self._on_progress)
         finally:
@@ -237,7 +234,7 @@ class Supervisor:
 
     def _on_progress(self, stage: Stage) -> None:
         if stage is Stage.PYTHON:
-            self._enter(HostState.BOOTSTRAPPING)
+            self._set_state(HostState.BOOTSTRAPPING)
 
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:
         """From ready to lost (what was seen of it is returned) or to a restart (None)."""
@@ -247,24 +244,24 @@ class Supervisor:
         self._ever_ready = True
         self._agent = str(self.link.hello)
         ready_at = time.monotonic()
-        self._enter(HostState.READY)
+        self._set_state(HostState.READY)
         lost = False
         try:
-            lost = await self._until_down_or_again(link)
+            lost = await self._run_link(link)
         finally:
             self.link = None
-            self._back_off.was_ready(time.monotonic() - ready_at)
+            self._back_off.link_ended(time.monotonic() - ready_at)
             if lost:
                 # Told at once: to see a frozen command out takes seconds.
-                self._enter(HostState.LOST)
+                self._set_state(HostState.LOST)
             with anyio.CancelScope(shield=True):
-                evidence = await self._part(link)
+                evidence = await self._close_link(link)
         if not lost:
             self._agent = ""
-            self._enter(HostState.STOPPED)
+            self._set_state(HostState.STOPPED)
         return evidence if lost else None
 
-    async def _until_down_or_again(self, link: LocalLink | StdioLink) -> bool:
+    async def _run_link(self, link: LocalLink | StdioLink) -> bool:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.listeners.run, link.agent)
             tasks.start_soon(self.names.run, link.agent)
@@ -281,51 +278,51 @@ class Supervisor:
             tasks.cancel_scope.cancel()
         return not again
 
-    async def _part(self, link: LocalLink | StdioLink) -> Evidence | None:
-        self.listeners.unbound()
+    async def _close_link(self, link: LocalLink | StdioLink) -> Evidence | None:
+        self.listeners.link_lost()
         if isinstance(link, StdioLink) and link.is_down:
             return await link.lost()
         await self.names.undo(link.agent)
         await link.close()
         return None
 
-    async def _wait_after(self, problem: HostProblem) -> None:
+    async def _back_off_or_fail(self, problem: HostProblem) -> None:
         """Backs off before the next start, or gives up until a person asks for one."""
         self.problem = problem
         self._agent = ""
         # A host that was ready once has shown that its command is right: whatever is wrong now
         # (a login server that is down, a container being replaced) may mend itself.
         if problem.permanent and not self._ever_ready:
-            self._enter(HostState.FAILED)
+            self._set_state(HostState.FAILED)
             await self._restart_requested.wait()
             return
-        delay = self._back_off.failed()
+        delay = self._back_off.next_delay()
         self._retry_at = time.monotonic() + delay
-        self._enter(HostState.BACKING_OFF)
+        self._set_state(HostState.BACKING_OFF)
         with anyio.move_on_after(delay):
             await self._restart_requested.wait()
         self._retry_at = None
 
-    def _still_waiting(self) -> None:
+    def _log_slow_start(self) -> None:
         what = "the agent behind" if self.state is HostState.BOOTSTRAPPING else "an answer from"
         text = f"still waiting for {what}: {self.command}"
-        self._mesh.host_log("warning", self.host.name, text)
+        self._context.host_log("warning", self.host.name, text)
 
-    def _enter(self, state: HostState) -> None:
-        self.state = states.check(self.state, state)
+    def _set_state(self, state: HostState) -> None:
+        self.state = check_transition(self.state, state)
         self._since = time.time()
-        self._mesh.host_changed(self)
+        self._context.host_changed(self)
 
     # -- from the link ---------------------------------------------------------------------
 
     def offer(self, listener: int, peer: Address, end: End) -> None:
-        self._mesh.offered(self, listener, peer, end)
+        self._context.on_client(self, listener, peer, end)
 
     def report(self, rows: list[list[Any]]) -> None:
-        self._mesh.reported(self, rows)
+        self._context.on_direct_report(self, rows)
 
 
-def _innermost(error: BaseException) -> BaseException:
+def _root_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

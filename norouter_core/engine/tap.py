@@ -10,12 +10,12 @@ from norouter_core.agent.ends import End
 from norouter_core.errors import NorouterError
 
 if TYPE_CHECKING:
-    from norouter_core.engine.relay import RelayedStream
+    from norouter_core.engine.streams import RelayedStream
     from norouter_core.wire.codes import Address
 
 SENT = "sent"
 RECEIVED = "received"
-LIMIT = 64 * 1024
+MAX_KEPT = 64 * 1024
 """Bytes that a `TapBuffer` keeps of each way."""
 
 Sink = Callable[[str, memoryview], None]
@@ -43,11 +43,11 @@ class Tap:
             raise TapError(f"stream {stream.number} has ended")
         self._sink: Sink | None = sink
         self._failed = failed
-        self._of_client = _Between(self, SENT, client.datagrams)
-        self._of_other = _Between(self, RECEIVED, client.datagrams)
-        self._of_client.twin, self._of_other.twin = self._of_other, self._of_client
-        self._of_client.peer, self._of_other.peer = client, other
-        client.peer, other.peer = self._of_client, self._of_other
+        self._client_end = _TapEnd(self, SENT, client.datagrams)
+        self._other_end = _TapEnd(self, RECEIVED, client.datagrams)
+        self._client_end.twin, self._other_end.twin = self._other_end, self._client_end
+        self._client_end.peer, self._other_end.peer = client, other
+        client.peer, other.peer = self._client_end, self._other_end
         self._ended = asyncio.Event()
         self.reason = ""
         """Why the stream has ended, as `StreamStatus.reason`."""
@@ -65,12 +65,12 @@ class Tap:
     def close(self) -> None:
         """Looks no more: the two ends call each other again."""
         self._sink = None
-        client, other = self._of_client.peer, self._of_other.peer
+        client, other = self._client_end.peer, self._other_end.peer
         assert client is not None and other is not None
-        if client.peer is self._of_client and other.peer is self._of_other:
+        if client.peer is self._client_end and other.peer is self._other_end:
             client.peer, other.peer = other, client
 
-    def look(self, source: str, data: memoryview) -> None:
+    def observe(self, source: str, data: memoryview) -> None:
         """Bytes pass."""
         if self._sink is None:
             return
@@ -86,13 +86,13 @@ class Tap:
         self._ended.set()
 
 
-class _Between(End):
+class _TapEnd(End):
     """What one end of a tapped stream is joined to; its `peer` is that end, and its twin's peer
     the other one: whoever is joined anew to one of the two is known to both at once."""
 
     __slots__ = ("_source", "_tap", "datagrams", "twin")
 
-    twin: _Between
+    twin: _TapEnd
 
     def __init__(self, tap: Tap, source: str, datagrams: bool) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class _Between(End):
         self._onward.accept(peer)
 
     def send(self, data: memoryview) -> None:
-        self._tap.look(self._source, data)
+        self._tap.observe(self._source, data)
         self._onward.send(data)
 
     def end(self) -> None:
@@ -156,7 +156,7 @@ class TapSide:
 class TapBuffer:
     """A sink that keeps the last bytes of each way (`LIMIT` of them unless told otherwise)."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = MAX_KEPT) -> None:
         self.sent = TapSide(limit)
         self.received = TapSide(limit)
 

@@ -20,7 +20,7 @@ from norouter_core.agent.blocks import remove_blocks
 from norouter_core.bootstrap.handshake import MAX_NOISE, MarkerSearch, NoPython
 from norouter_core.bootstrap.hello import Hello
 from norouter_core.dns.resolvconf import nameservers
-from norouter_core.engine.report import direct_rows
+from norouter_core.engine.streams import check_direct_rows
 from norouter_core.exec_commands import rules, templates
 from norouter_core.exec_commands.diagnosis import STDERR_PATTERNS, diagnose
 from norouter_core.exec_commands.problem import Evidence, Stage
@@ -225,4 +225,4 @@ def test_every_json(payload: bytes) -> None:
 def test_rows_of_direct_streams() -> None:
     row = [1, 2, "\x1b[" * 10, 3, 4, 5, "open", ""]
     with cpu_time_is_bounded():
-        direct_rows([row] * (MAX_JSON // 50))
+        check_direct_rows([row] * (MAX_JSON // 50))

@@ -36,8 +36,10 @@ from tests.servers import Address, eventually
 
 ROOT = Path(__file__).parents[2]
 TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, request=10)
-BRISK = replace(TIMING, heartbeat=0.5)
-"""A silent link is given up after 1.5 s."""
+BRISK = replace(TIMING, heartbeat=0.5, first_retry=0.2)
+"""A link that is silent for 1.5 s is lost, and its host comes back soon."""
+QUICK_RETRY = replace(TIMING, first_retry=0.2)
+SLOW_RETRY = replace(TIMING, first_retry=60.0)
 
 PORT = 8080
 NO_DNS = DnsSpec(disable=True)

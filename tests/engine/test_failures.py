@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine import Engine, MeshFailed, backoff
+from norouter_core.engine import Engine, MeshFailed
 from norouter_core.engine.events import HostChanged
 from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec
 from tests.engine.meshes import (
+    QUICK_RETRY,
+    SLOW_RETRY,
     TIMING,
     Mesh,
     exec_command,
@@ -30,11 +32,6 @@ from tests.servers import connect, echoing, eventually
 pytestmark = pytest.mark.anyio
 
 DIES = ("sh", "-c", "echo the reason >&2; exit 7", "sh")
-
-
-@pytest.fixture
-def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.1)
 
 
 async def test_a_command_that_is_not_found() -> None:
@@ -53,8 +50,8 @@ async def test_a_command_that_is_not_found() -> None:
         assert made.host("hub").state is HostState.READY
 
 
-async def test_a_command_that_dies_is_started_again_and_again(soon_again: None) -> None:
-    async with mesh(local(), relayed("web", cmd=DIES), wait=False) as made:
+async def test_a_command_that_dies_is_started_again_and_again() -> None:
+    async with mesh(local(), relayed("web", cmd=DIES), wait=False, timing=QUICK_RETRY) as made:
         await eventually(lambda: made.host("web").attempt >= 4, "four attempts")
         told = [e.host for e in made.events() if isinstance(e, HostChanged) if e.host.name == "web"]
         waits = [host for host in told if host.state is HostState.BACKING_OFF]
@@ -62,7 +59,9 @@ async def test_a_command_that_dies_is_started_again_and_again(soon_again: None) 
         delays = [host.retry_in for host in waits[:3]]
         assert None not in delays
         first, second, third = (delay or 0 for delay in delays)
-        assert 0 < first <= 0.1 * 1.25 < second <= 0.2 * 1.25 < third <= 0.4 * 1.25
+        shortest = QUICK_RETRY.first_retry
+        limits = [shortest * factor * 1.25 for factor in (1, 2, 4)]
+        assert 0 < first <= limits[0] < second <= limits[1] < third <= limits[2]
         problem = waits[0].problem
         assert problem is not None and not problem.permanent
         assert (problem.kind, problem.exit_status, problem.stderr) == ("exited", 7, ("the reason",))
@@ -70,15 +69,14 @@ async def test_a_command_that_dies_is_started_again_and_again(soon_again: None) 
         assert states == {HostState.STARTING, HostState.BACKING_OFF}
 
 
-async def test_restarted_by_hand_while_backing_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_restarted_by_hand_while_backing_off(tmp_path: Path) -> None:
     """A person who has mended the cause does not wait."""
-    monkeypatch.setattr(backoff, "FIRST", 60.0)
     mended = tmp_path / "mended"
     command = ("sh", "-c", f'test -e {mended} && exec "$@"; exit 7', "_", *exec_command("sh"))
     async with echoing() as port:
-        async with mesh(local(), relayed("web", forward(port), cmd=command), wait=False) as made:
+        async with mesh(
+            local(), relayed("web", forward(port), cmd=command), wait=False, timing=SLOW_RETRY
+        ) as made:
             await made.in_state("web", HostState.BACKING_OFF)
             mended.touch()
             await made.engine.restart("web")
@@ -128,12 +126,12 @@ async def test_a_host_that_is_not_there_cannot_be_restarted() -> None:
             await made.engine.restart("web")
 
 
-async def test_a_host_that_was_ready_once_is_not_given_up(tmp_path: Path, soon_again: None) -> None:
+async def test_a_host_that_was_ready_once_is_not_given_up(tmp_path: Path) -> None:
     """Its command has shown to be right: what fails now may mend itself."""
     program = tmp_path / "program"
     program.write_text('#!/bin/sh\nexec "$@"\n')
     program.chmod(0o755)
-    async with mesh(local(), relayed("web", cmd=(str(program),))) as made:
+    async with mesh(local(), relayed("web", cmd=(str(program),)), timing=QUICK_RETRY) as made:
         program.rename(tmp_path / "away")
         os.killpg(made.pid("web"), signal.SIGKILL)
         await eventually(
@@ -173,14 +171,14 @@ async def test_the_last_words_of_a_command_that_talks_a_lot() -> None:
         assert problem.stderr[-1] == "the reason"
 
 
-async def test_a_command_that_leaves_something_behind(soon_again: None) -> None:
+async def test_a_command_that_leaves_something_behind() -> None:
     """What it put into a session of its own keeps the pipes open; nobody waits for that."""
     if shutil.which("setsid") is None:
         pytest.skip("setsid is not on this machine")
     script = "setsid sleep 30 & exit 7"
     command = ("sh", "-c", script, "sh")
     with killing_strays():
-        async with Engine(TIMING) as engine:
+        async with Engine(QUICK_RETRY) as engine:
             await engine.apply(MeshSpec((local(), relayed("web", cmd=command))))
             made = Mesh(engine)
             await eventually(lambda: made.host("web").problem, "it has a problem", 8)

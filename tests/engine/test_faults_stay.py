@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from norouter_core.engine import MeshFailed, backoff, supervisor
+from norouter_core.engine import MeshFailed, supervisor
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.events import Log
 from norouter_core.engine.listeners import HostListeners
@@ -21,6 +21,8 @@ from norouter_core.engine.status import HostState
 from norouter_core.links import process
 from norouter_core.model import HostSpec
 from tests.engine.meshes import (
+    SLOW_RETRY,
+    TIMING,
     Mesh,
     exec_command,
     forward,
@@ -200,18 +202,15 @@ async def test_a_flood_that_ends_is_summed_up() -> None:
 
 
 def test_the_first_wait_differs_by_chance() -> None:
-    waits = {BackOff().failed() for _ in range(20)}
+    waits = {BackOff().next_delay() for _ in range(20)}
     assert len(waits) > 10
-    assert all(backoff.FIRST <= wait <= backoff.FIRST * 1.25 for wait in waits)
+    assert all(1.0 <= wait <= 1.25 for wait in waits)
 
 
-async def test_ports_that_are_removed_vanish_at_a_host_that_is_down(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 60.0)
+async def test_ports_that_are_removed_vanish_at_a_host_that_is_down() -> None:
     async with echoing() as port:
         web = relayed("web", forward(port), forward(port, listen=81))
-        async with mesh(local(), host("down"), web) as made:
+        async with mesh(local(), host("down"), web, timing=SLOW_RETRY) as made:
             os.killpg(made.pid("down"), signal.SIGKILL)
             await made.in_state("down", HostState.BACKING_OFF)
             assert {each.on_host for each in made.listeners("web")} == {"down", "hub"}
@@ -234,10 +233,9 @@ async def test_clients_that_were_not_reached_are_told_of_once() -> None:
         assert made.listeners("web")[0].target in line.text
 
 
-async def test_who_waits_is_told_what_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "_TELL_AFTER", 0.1)
+async def test_a_slow_start_is_logged_with_what_it_waits_for() -> None:
     silent = relayed("web", cmd=("sh", "-c", "exec sleep 60", "sh"))
-    async with mesh(local(), silent, wait=False) as made:
+    async with mesh(local(), silent, wait=False, timing=replace(TIMING, slow_start=0.1)) as made:
         line = await made.log_says("still waiting")
         assert (line.level, line.host) == ("warning", "web")
         assert line.text == f"still waiting for an answer from: {made.host('web').command}"

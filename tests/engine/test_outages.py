@@ -10,24 +10,27 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.engine import backoff
 from norouter_core.engine.events import HostChanged, StreamClosed
 from norouter_core.engine.status import HostState, ListenerState
-from tests.engine.meshes import BRISK, exec_command, forward, host, local, mesh, relayed
+from tests.engine.meshes import (
+    BRISK,
+    QUICK_RETRY,
+    exec_command,
+    forward,
+    host,
+    local,
+    mesh,
+    relayed,
+)
 from tests.servers import connect, echoing, eventually, resets
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def soon_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.2)
-
-
 async def test_a_host_that_is_killed() -> None:
     async with echoing() as port:
         hosts = (local(), relayed("one", forward(port)), relayed("other", forward(port)))
-        async with mesh(*hosts) as made:
+        async with mesh(*hosts, timing=QUICK_RETRY) as made:
             address = made.address("one")
             with await connect(address) as lost, await connect(made.address("other")) as kept:
                 assert await lost.says(b"hello") and await kept.says(b"hello")
@@ -69,7 +72,9 @@ async def test_a_client_of_a_host_that_is_away_is_reset(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     command = ("sh", "-c", f'test ! -e {gone} && exec "$@"', "_", *exec_command("sh"))
     async with echoing() as port:
-        async with mesh(local(), relayed("web", forward(port), cmd=command)) as made:
+        async with mesh(
+            local(), relayed("web", forward(port), cmd=command), timing=QUICK_RETRY
+        ) as made:
             address = made.address("web")
             gone.touch()
             os.killpg(made.pid("web"), signal.SIGKILL)
@@ -85,7 +90,9 @@ async def test_a_client_of_a_host_that_is_away_is_reset(tmp_path: Path) -> None:
 async def test_a_host_with_clients_is_killed() -> None:
     """The client's side of a stream is lost: the target sees a reset too."""
     async with echoing() as port:
-        async with mesh(host("client"), relayed("target", forward(port))) as made:
+        async with mesh(
+            host("client"), relayed("target", forward(port)), timing=QUICK_RETRY
+        ) as made:
             with await connect(made.address("target")) as client:
                 assert await client.says(b"hello")
                 os.killpg(made.pid("client"), signal.SIGKILL)
@@ -98,7 +105,7 @@ async def test_a_host_with_clients_is_killed() -> None:
 
 async def test_direct_streams_of_a_lost_host_are_told_as_gone() -> None:
     async with echoing() as port:
-        async with mesh(host("web", forward(port))) as made:
+        async with mesh(host("web", forward(port)), timing=QUICK_RETRY) as made:
             with await connect(made.address("web")) as client:
                 assert await client.says(b"hello")
                 await eventually(lambda: made.streams, "it is told of")

@@ -13,13 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.engine import Engine, backoff
+from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.links import process
 from norouter_core.links.pumped import PumpedProcess
 from norouter_core.model import MeshSpec
 from tests.engine.descriptors import nothing_left, stale
 from tests.engine.meshes import (
+    QUICK_RETRY,
     TIMING,
     Mesh,
     children,
@@ -43,7 +44,6 @@ DATA = random.Random(12).randbytes(2_000_000)
 def pumped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     wanted: bool = request.param
     monkeypatch.setattr(process, "PUMPED", wanted)
-    monkeypatch.setattr(backoff, "FIRST", 0.2)
     return wanted
 
 
@@ -81,7 +81,7 @@ def _talks(words: str) -> tuple[str, ...]:
 
 async def test_a_host_that_is_killed_comes_back(pumped: bool) -> None:
     async with nothing_left(), echoing() as port:
-        async with mesh(local(), relayed("web", forward(port))) as made:
+        async with mesh(local(), relayed("web", forward(port)), timing=QUICK_RETRY) as made:
             with await connect(made.address("web")) as client:
                 assert await client.says(b"hello")
                 os.killpg(made.pid("web"), signal.SIGKILL)

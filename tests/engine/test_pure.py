@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.engine import backoff, states
 from norouter_core.engine.backoff import BackOff
-from norouter_core.engine.bus import Backlog, Bus
+from norouter_core.engine.bus import Bus, EventQueue
 from norouter_core.engine.events import (
     Event,
     ListenerChanged,
@@ -30,75 +29,80 @@ from norouter_core.engine.publications import (
     proxies,
     publications,
 )
-from norouter_core.engine.report import direct_rows
 from norouter_core.engine.status import (
+    TRANSITIONS,
     HostState,
     ListenerState,
     ListenerStatus,
     StreamState,
     StreamStatus,
+    check_transition,
 )
+from norouter_core.engine.streams import check_direct_rows
 from norouter_core.model import DnsSpec, Forward, Host, ProxySpec
+from norouter_core.timing import Timing
 from norouter_core.wire.errors import RemoteProtocolError
 from tests.engine.meshes import NO_DNS
 
 # -- back-off
 
+TIMING = Timing()
+
 
 @given(failures=st.integers(1, 5000), seed=st.integers())
 def test_a_wait_is_between_one_second_and_one_minute(failures: int, seed: int) -> None:
-    back_off = BackOff(chance=random.Random(seed))
-    waits = [back_off.failed() for _ in range(min(failures, 20))]
+    back_off = BackOff(random=random.Random(seed))
+    waits = [back_off.next_delay() for _ in range(min(failures, 20))]
     back_off.failures = failures
-    waits.append(back_off.failed())
+    waits.append(back_off.next_delay())
     for wait in waits:
-        assert backoff.FIRST <= wait <= backoff.LONGEST
-    assert backoff.FIRST <= waits[0] <= backoff.FIRST * 1.25
-    full = [min(backoff.LONGEST, backoff.FIRST * 2**n) for n in range(len(waits) - 1)]
+        assert TIMING.first_retry <= wait <= TIMING.max_retry
+    assert TIMING.first_retry <= waits[0] <= TIMING.first_retry * 1.25
+    full = [min(TIMING.max_retry, TIMING.first_retry * 2**n) for n in range(len(waits) - 1)]
     for wait, most in zip(waits, full, strict=False):
         assert most * 3 / 4 <= wait <= most * 5 / 4
 
 
 def test_waits_differ_by_chance() -> None:
-    waits = {_fifth(BackOff(chance=random.Random(seed))) for seed in range(10)}
+    waits = {_fifth(BackOff(random=random.Random(seed))) for seed in range(10)}
     assert len(waits) == 10
 
 
 def _fifth(back_off: BackOff) -> float:
-    return [back_off.failed() for _ in range(5)][-1]
+    return [back_off.next_delay() for _ in range(5)][-1]
 
 
 @given(st.floats(0, 1000))
 def test_only_a_stable_link_is_forgiven(seconds: float) -> None:
     back_off = BackOff()
     for _ in range(4):
-        back_off.failed()
-    back_off.was_ready(seconds)
-    assert (back_off.failures == 0) == (seconds >= backoff.STABLE)
+        back_off.next_delay()
+    back_off.link_ended(seconds)
+    assert (back_off.failures == 0) == (seconds >= TIMING.stable)
 
 
 # -- states
 
 
 def test_the_table_is_closed() -> None:
-    assert set(states.TRANSITIONS) == set(HostState)
-    assert set().union(*states.TRANSITIONS.values()) == set(HostState)
-    for state, after in states.TRANSITIONS.items():
+    assert set(TRANSITIONS) == set(HostState)
+    assert set().union(*TRANSITIONS.values()) == set(HostState)
+    for state, after in TRANSITIONS.items():
         assert state not in after
         assert state is HostState.STOPPED or HostState.STOPPED in after
 
 
 @given(st.sampled_from(HostState), st.sampled_from(HostState))
 def test_what_is_not_in_the_table_is_refused(old: HostState, new: HostState) -> None:
-    if new in states.TRANSITIONS[old]:
-        assert states.check(old, new) is new
+    if new in TRANSITIONS[old]:
+        assert check_transition(old, new) is new
     else:
         with pytest.raises(ValueError, match=f"{old} cannot become {new}"):
-            states.check(old, new)
+            check_transition(old, new)
 
 
 def test_ready_is_reached_over_a_start_only() -> None:
-    before = {old for old, after in states.TRANSITIONS.items() if HostState.READY in after}
+    before = {old for old, after in TRANSITIONS.items() if HostState.READY in after}
     assert before == {HostState.STARTING, HostState.BOOTSTRAPPING}
 
 
@@ -190,14 +194,14 @@ def test_a_proxy_is_wanted_by_its_own_host_alone() -> None:
 
 def test_who_is_concerned_by_a_host_that_comes_goes_and_moves() -> None:
     neighbours = Neighbours()
-    assert set(neighbours.moved("a", "one", True)) == set()
-    assert set(neighbours.moved("b", "one", True)) == {"a"}
-    assert set(neighbours.moved("c", "two", True)) == set()
-    assert set(neighbours.moved("b", "one", True)) == set()
-    assert set(neighbours.moved("b", "one", False)) == {"a"}  # it listens no longer
-    assert set(neighbours.moved("b", "two", True)) == {"a", "c"}
-    assert set(neighbours.moved("b", None, True)) == {"c"}
-    assert set(neighbours.moved("b", None, False)) == set()
+    assert set(neighbours.update("a", "one", True)) == set()
+    assert set(neighbours.update("b", "one", True)) == {"a"}
+    assert set(neighbours.update("c", "two", True)) == set()
+    assert set(neighbours.update("b", "one", True)) == set()
+    assert set(neighbours.update("b", "one", False)) == {"a"}  # it listens no longer
+    assert set(neighbours.update("b", "two", True)) == {"a", "c"}
+    assert set(neighbours.update("b", None, True)) == {"c"}
+    assert set(neighbours.update("b", None, False)) == set()
 
 
 def test_places_are_held_per_namespace() -> None:
@@ -225,7 +229,7 @@ def test_a_host_listens_for_its_own_vip_where_it_is_up(
 ) -> None:
     neighbours = Neighbours()
     for name, namespace in up.items():
-        neighbours.moved(name, namespace, name not in disabled)
+        neighbours.update(name, namespace, name not in disabled)
     for host in NAMES:
         peers = {n for n in up if up[n] == up.get(host) and n != host and n not in disabled}
         assert {n for n in NAMES if neighbours.listens_for(n, host)} == peers
@@ -237,29 +241,29 @@ ROW: list[object] = [1, 2, "127.0.0.1", 4711, 5, 6, "open", ""]
 
 
 def test_a_row_is_passed_on_clean() -> None:
-    assert direct_rows([ROW]) == [ROW]
+    assert check_direct_rows([ROW]) == [ROW]
     coloured = [*ROW[:2], "\x1b[31m::1", *ROW[3:7], "a\x07b"]
-    assert direct_rows([coloured]) == [[*ROW[:2], "::1", *ROW[3:7], "ab"]]
+    assert check_direct_rows([coloured]) == [[*ROW[:2], "::1", *ROW[3:7], "ab"]]
 
 
 @given(st.integers(0, 7), st.sampled_from([None, True, 1.5, "x", -1, 2**63, 10**4000, [], {}]))
 def test_a_row_of_another_form_is_a_violation(index: int, value: object) -> None:
     row = [*ROW[:index], value, *ROW[index + 1 :]]
     if index in (2, 7) and isinstance(value, str):
-        assert direct_rows([row]) == [row]
+        assert check_direct_rows([row]) == [row]
     elif index == 1 and type(value) is int:
-        assert direct_rows([row]) == [
+        assert check_direct_rows([row]) == [
             row
         ]  # a number that no listener has is looked up, and not found
     else:
         with pytest.raises(RemoteProtocolError):
-            direct_rows([row])
+            check_direct_rows([row])
 
 
 @pytest.mark.parametrize("rows", [[None], ["x"], [[]], [ROW[:-1]], [[*ROW, ""]], [ROW, {}]])
 def test_rows_of_another_form_are_a_violation(rows: list[object]) -> None:
     with pytest.raises(RemoteProtocolError):
-        direct_rows(rows)
+        check_direct_rows(rows)
 
 
 # -- the bus
@@ -302,7 +306,7 @@ NAMED = st.builds(
     steps=st.lists(NAMED | st.builds(line, st.integers()) | st.none(), max_size=60),
 )
 def test_a_slow_reader_knows_what_stands(limit: int, steps: list[Event | None]) -> None:
-    backlog, told, got = Backlog(limit), list[Event](), list[Event]()
+    backlog, told, got = EventQueue(limit), list[Event](), list[Event]()
     for event in steps:
         if event is not None:
             told.append(event)
@@ -369,9 +373,9 @@ def test_streams_are_left_out_for_who_does_not_want_them() -> None:
     )
     bus = Bus()
     without = bus.subscribe(10, False)
-    assert not bus.tells_of_streams
+    assert not bus.wants_streams
     full = bus.subscribe(10, True)
-    assert bus.tells_of_streams
+    assert bus.wants_streams
     bus.publish(opened)
     bus.publish(line(1))
     bus.end()

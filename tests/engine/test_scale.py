@@ -100,14 +100,14 @@ async def test_readiness_is_looked_at_once_for_what_changes_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks = 0
-    looked = Engine._look
+    looked = Engine._check_ready
 
     def look(engine: Engine) -> None:
         nonlocal looks
         looks += 1
         looked(engine)
 
-    monkeypatch.setattr(Engine, "_look", look)
+    monkeypatch.setattr(Engine, "_check_ready", look)
     async with Engine(TIMING) as engine:
         await engine.apply(MeshSpec((local("hub", *ports(300)),)))
         await engine.wait_ready()

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine import backoff
 from norouter_core.engine.events import Ready
 from norouter_core.engine.status import HostState, ListenerState
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (
     PORT,
+    QUICK_RETRY,
+    SLOW_RETRY,
     Mesh,
     exec_command,
     forward,
@@ -92,12 +93,11 @@ async def test_hosts_that_share_a_namespace_say_so() -> None:
                 assert await serves(at(spec))
 
 
-async def test_another_takes_over_and_keeps_what_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 60.0)
+async def test_another_takes_over_and_keeps_what_it_took() -> None:
     async with echoing() as port:
         one, two = host("one", forward(port)), host("two", forward(port))
         far = relayed("far", forward(port))
-        async with mesh(one, two, far) as made:
+        async with mesh(one, two, far, timing=SLOW_RETRY) as made:
             (holder,) = (name for name, state in states(made, "far").items() if state is BOUND)
             (other,) = {"one", "two"} - {holder}
             os.killpg(made.pid(holder), signal.SIGKILL)
@@ -158,17 +158,14 @@ class Probe:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def test_no_client_waits_while_a_neighbour_comes_and_goes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 0.2)
+async def test_no_client_waits_while_a_neighbour_comes_and_goes(tmp_path: Path) -> None:
     go = tmp_path / "go"
     os.mkfifo(go)
     late = ("sh", "-c", f'read _ < {go}; exec "$@"', "_", *exec_command("sh"))
     async with echoing() as port:
         one, two = host("one", forward(port)), host("two", forward(port), cmd=late)
         far = relayed("far", forward(port))
-        async with mesh(one, two, far, wait=False) as made:
+        async with mesh(one, two, far, wait=False, timing=QUICK_RETRY) as made:
             await eventually(
                 lambda: (
                     set(states(made, "far").values()) >= {BOUND}

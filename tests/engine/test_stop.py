@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine import Engine, backoff
+from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (
+    SLOW_RETRY,
     TIMING,
     Mesh,
     children,
@@ -179,10 +180,9 @@ async def test_a_host_that_is_removed_while_it_starts() -> None:
         assert children() == []
 
 
-async def test_a_host_that_is_removed_while_it_backs_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST", 60.0)
+async def test_a_host_that_is_removed_while_it_backs_off() -> None:
     dead = relayed("web", cmd=("sh", "-c", "exit 7", "sh"))
-    async with mesh(local(), dead, wait=False) as made:
+    async with mesh(local(), dead, wait=False, timing=SLOW_RETRY) as made:
         await made.in_state("web", HostState.BACKING_OFF)
         async with asyncio.timeout(10):
             await made.apply(made.engine.spec.without_host("web"))

@@ -129,7 +129,7 @@ async def test_a_fault_of_ours_ends_the_streams_of_that_host(
 ) -> None:
     """From ready it is failed at once: nothing of it may go on."""
     broken = asyncio.Event()
-    until_down = Supervisor._until_down_or_again
+    until_down = Supervisor._run_link
 
     async def breaks(supervisor: Supervisor, link: LocalLink | StdioLink) -> bool:
         if not isinstance(link, LocalLink):
@@ -142,7 +142,7 @@ async def test_a_fault_of_ours_ends_the_streams_of_that_host(
                 task.cancel()
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr(Supervisor, "_until_down_or_again", breaks)
+    monkeypatch.setattr(Supervisor, "_run_link", breaks)
     async with echoing() as port:
         async with mesh(
             local("me"), host("web", forward(port)), relayed("far", forward(port))

@@ -273,7 +273,7 @@ async def all_done(made: Mesh, *names: str) -> None:
     """Wait until these hosts have written their files."""
     for name in names:
         written = made.engine._supervisors[name].names
-        await eventually(lambda: not written.busy, f"{name} has its files")  # noqa: B023  # waited for
+        await eventually(lambda: not written.is_busy, f"{name} has its files")  # noqa: B023  # waited for
     made.events()
 
 

@@ -331,7 +331,7 @@ async def test_streams_are_followed_as_they_open_and_close() -> None:
         for task in (following, others):
             task.cancel()
         await asyncio.wait((following, others))
-        assert not session.engine._bus.tells_of_streams, "nobody listens any more"
+        assert not session.engine._bus.wants_streams, "nobody listens any more"
 
 
 async def test_ports_of_dns_are_listed_where_they_are_asked_for_or_fail() -> None:

@@ -12,7 +12,7 @@ from textual.events import Key, Paste
 
 from norouter_core.commands.results import Bytes
 from norouter_core.engine.status import HostState
-from norouter_core.engine.tap import LIMIT
+from norouter_core.engine.tap import MAX_KEPT
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
 from norouter_tui.run.history import LineHistory
 from norouter_tui.screen.copying import copy_lines
@@ -159,9 +159,9 @@ def test_lines_to_copy_fit_what_they_are_for() -> None:
 
 def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:
     side = Direction()
-    side.add(Bytes("sent", b"a" * (LIMIT + 5)))
+    side.add(Bytes("sent", b"a" * (MAX_KEPT + 5)))
     side.add(Bytes("sent", b"bc"))
-    assert len(side.kept) == LIMIT and side.total == LIMIT + 7
+    assert len(side.kept) == MAX_KEPT and side.total == MAX_KEPT + 7
     first, *_, last = side.hex_lines(80)
     assert first.plain.startswith(f"{16:08x}  61 61")
     assert last.plain.endswith("aaaaabc")

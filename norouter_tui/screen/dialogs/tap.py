@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from norouter_core.commands.results import Bytes, Outcome, Output
-from norouter_core.engine.tap import LIMIT, RECEIVED, SENT
+from norouter_core.engine.tap import MAX_KEPT, RECEIVED, SENT
 from norouter_tui.output.units import size
 from norouter_tui.screen.widgets.cells import escape_line
 from norouter_tui.screen.widgets.keybar import KeyBar
@@ -45,7 +45,7 @@ class Direction:
         if output.skipped:
             self.kept.clear()  # what is shown is one piece
         self.kept += output.data
-        del self.kept[:-LIMIT]
+        del self.kept[:-MAX_KEPT]
 
     def hex_lines(self, width: int) -> Iterator[Text]:
         """Yield the bytes in rows of offset, pairs and letters, as wide as fits."""
@@ -134,7 +134,7 @@ class TapScreen(ModalScreen[None]):
         self._changed = False
         for way, side in self._sides.items():
             view = self.query_one(f"#tap-{way}", TextView)
-            more = "" if side.total <= LIMIT else ", the last 64 KiB"
+            more = "" if side.total <= MAX_KEPT else ", the last 64 KiB"
             view.border_title = Content(f"{_TITLES[way]}  {size(side.total)}{more}")
             width = view.scrollable_content_region.width
             if side.total and not self._frozen and width > 1:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from norouter_core.agent.ends import End
 from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
-from norouter_core.engine.traffic import add, shares, status_again
+from norouter_core.model import format_address
 from norouter_core.sanitize import strip_line
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import MAX_STREAMS
@@ -29,9 +29,9 @@ class RelayedStream:
     __slots__ = (
         "_closed_ends",
         "_on_closed",
-        "_on_handed_over",
-        "_shown",
-        "_towards",
+        "_on_spliced",
+        "_last_status",
+        "_upstream",
         "client",
         "earlier",
         "from_host",
@@ -74,10 +74,10 @@ class RelayedStream:
         self.reason = ""
         self.opened = time.time()
         self._on_closed = on_closed
-        self._on_handed_over = on_handed_over
-        self._shown: StreamStatus | None = None
+        self._on_spliced = on_handed_over
+        self._last_status: StreamStatus | None = None
         self._closed_ends = 0
-        self._towards: End | None = None
+        self._upstream: End | None = None
         self.earlier: dict[str, tuple[int, int]] = {}
         """What has flowed to and from the hosts that dialled for it before, by name."""
         self.own_bytes = 0
@@ -87,16 +87,16 @@ class RelayedStream:
         have passed is no end of it."""
         client.observer = self
 
-    def reaches(self, host: str, target: str, through: Publication | None, towards: End) -> None:
+    def set_target(self, host: str, target: str, through: Publication | None, towards: End) -> None:
         """A proxy's client goes to `target`, which `host` dials; `through` a published port, where
         it is one of the mesh's. `towards` counts what the target is sent."""
-        if self._towards is not None:
+        if self._upstream is not None:
             # A client that keeps its connection goes on to another target.
-            *_, (_, up, down) = shares(self)
+            *_, (_, up, down) = bytes_by_target(self)
             before = self.earlier.get(self.to_host, (0, 0))
-            sent = min(up, before[0] + self._towards.bytes_in)
+            sent = min(up, before[0] + self._upstream.bytes_in)
             self.earlier[self.to_host] = (sent, down)
-        self._towards = towards
+        self._upstream = towards
         self.state = StreamState.OPEN
         self.to_host, self.target_text, self.through = host, target, through
 
@@ -108,7 +108,7 @@ class RelayedStream:
     def bytes_received(self) -> int:
         return self.target.bytes_in if self.target is not None else 0
 
-    def spliced(self, number: int) -> None:
+    def mark_spliced(self, number: int) -> None:
         """The host of both ends joins them itself (SPEC.md section 11)."""
         self.spliced_as = number
 
@@ -119,8 +119,8 @@ class RelayedStream:
                 end.reset(code, reason)
 
     def status(self) -> StreamStatus:
-        self._shown = status_again(self, self._shown)
-        return self._shown
+        self._last_status = reuse_status(self, self._last_status)
+        return self._last_status
 
     # -- from the ends ---------------------------------------------------------------------
 
@@ -141,7 +141,7 @@ class RelayedStream:
             self._closed_ends += 1
             if self._closed_ends < 2:
                 return
-            if self.spliced_as is not None and self._on_handed_over(self):
+            if self.spliced_as is not None and self._on_spliced(self):
                 return
         self.state = StreamState.CLOSED
         # The words may be an agent's own.
@@ -149,11 +149,11 @@ class RelayedStream:
         self._on_closed(self)
 
 
-class LocalStream:
+class ReportedStream:
     """A stream that a host serves to itself, as its agent reports it (SPEC.md section 3)."""
 
     __slots__ = (
-        "_shown",
+        "_last_status",
         "bytes_received",
         "bytes_sent",
         "earlier",
@@ -192,10 +192,10 @@ class LocalStream:
         self.to_host = publication.to_host
         self.target_text = publication.target_text
         self.spliced = False
-        self._shown: StreamStatus | None = None
+        self._last_status: StreamStatus | None = None
 
     @classmethod
-    def taken_over(cls, stream: RelayedStream, remote_number: int) -> LocalStream:
+    def from_relayed(cls, stream: RelayedStream, remote_number: int) -> ReportedStream:
         """What a relayed stream is once its host has joined the two ends itself."""
         direct = cls(stream.number, stream.from_host, remote_number, stream.publication)
         direct.peer, direct.opened = stream.peer, stream.opened
@@ -207,8 +207,8 @@ class LocalStream:
         return direct
 
     def status(self) -> StreamStatus:
-        self._shown = status_again(self, self._shown)
-        return self._shown
+        self._last_status = reuse_status(self, self._last_status)
+        return self._last_status
 
 
 class Streams:
@@ -216,14 +216,14 @@ class Streams:
 
     def __init__(
         self,
-        opened: Callable[[RelayedStream | LocalStream], None],
-        closed: Callable[[RelayedStream | LocalStream], None],
+        on_opened: Callable[[RelayedStream | ReportedStream], None],
+        on_closed: Callable[[RelayedStream | ReportedStream], None],
     ) -> None:
-        self._opened = opened
-        self._closed = closed
+        self._on_opened = on_opened
+        self._on_closed = on_closed
         self._numbers = itertools.count(1)
         self._relayed: dict[int, RelayedStream] = {}
-        self._direct: dict[str, dict[int, LocalStream]] = {}
+        self._direct: dict[str, dict[int, ReportedStream]] = {}
         self.opened_total = 0
         self._ended_sent = 0
         self._ended_received = 0
@@ -235,11 +235,11 @@ class Streams:
         """A new relayed stream; its target is set by the caller, who dials."""
         number = next(self._numbers)
         stream = RelayedStream(
-            number, from_host, peer, publication, client, self._ended, self._handed_over
+            number, from_host, peer, publication, client, self._on_ended, self._convert_spliced
         )
         self._relayed[stream.number] = stream
         self.opened_total += 1
-        self._opened(stream)
+        self._on_opened(stream)
         return stream
 
     def report(self, host: str, publication: Publication, row: list[Any]) -> None:
@@ -257,17 +257,17 @@ class Streams:
                 raise RemoteProtocolError(
                     "json", f"more than {_MAX_DIRECT} direct streams reported"
                 )
-            stream = LocalStream(next(self._numbers), host, remote, publication)
+            stream = ReportedStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
             known[remote] = stream
             self.opened_total += 1
         stream.bytes_sent, stream.bytes_received = sent, received + stream.own_bytes
         stream.state, stream.reason = StreamState(state), reason
         if new:
-            self._opened(stream)
+            self._on_opened(stream)
         if stream.state is StreamState.CLOSED:
             del known[remote]
-            self._account(stream)
+            self._add_to_totals(stream)
 
     def direct_publication(self, host: str, remote: int) -> Publication | None:
         """What a direct stream that is known already reaches."""
@@ -286,7 +286,7 @@ class Streams:
                 stream.kill("gone", f"{host} was lost or stopped")
         self._forget_direct(host, "gone: the link to the host was lost")
 
-    def host_stops(self, host: str) -> None:
+    def cut_host(self, host: str) -> None:
         """Cuts every relayed stream with an end on a host that the user stops; the direct ones
         are its agent's to cut, and are told of by `host_stopped`."""
         for stream in list(self._relayed.values()):
@@ -295,35 +295,35 @@ class Streams:
 
     def host_stopped(self, host: str) -> None:
         """Ends what is left with an end on a host that the user stopped."""
-        self.host_stops(host)
+        self.cut_host(host)
         self._forget_direct(host, f"killed: {host} was stopped")
 
     def _forget_direct(self, host: str, reason: str) -> None:
         for direct in self._direct.pop(host, {}).values():
             direct.state, direct.reason = StreamState.CLOSED, reason
-            self._account(direct)
+            self._add_to_totals(direct)
 
-    def unpublish(self, published: Callable[[Publication], bool]) -> None:
+    def cut_unpublished(self, published: Callable[[Publication], bool]) -> None:
         """Cuts every relayed stream whose publication is no more; agents cut direct ones."""
         for stream in list(self._relayed.values()):
             through = stream.through or stream.publication
             if not (published(stream.publication) and published(through)):
                 stream.kill("unpublished", "the port was taken away or changed")
 
-    def spliced(self, published: Callable[[Publication], bool]) -> list[LocalStream]:
+    def unpublished_spliced(self, published: Callable[[Publication], bool]) -> list[ReportedStream]:
         """Those that have been spliced and whose publication is no more."""
-        return [x for x in self._every_direct() if x.spliced and not published(x.publication)]
+        return [x for x in self._all_direct() if x.spliced and not published(x.publication)]
 
-    def find(self, number: int) -> RelayedStream | LocalStream | None:
+    def find(self, number: int) -> RelayedStream | ReportedStream | None:
         return self._relayed.get(number) or next(
-            (stream for stream in self._every_direct() if stream.number == number), None
+            (stream for stream in self._all_direct() if stream.number == number), None
         )
 
-    def __iter__(self) -> Iterator[RelayedStream | LocalStream]:
-        every: list[RelayedStream | LocalStream] = [*self._relayed.values(), *self._every_direct()]
+    def __iter__(self) -> Iterator[RelayedStream | ReportedStream]:
+        every: list[RelayedStream | ReportedStream] = [*self._relayed.values(), *self._all_direct()]
         return iter(sorted(every, key=lambda stream: stream.number))
 
-    def _every_direct(self) -> Iterator[LocalStream]:
+    def _all_direct(self) -> Iterator[ReportedStream]:
         return chain.from_iterable(map(dict.values, self._direct.values()))
 
     @property
@@ -343,25 +343,114 @@ class Streams:
         """For each host: bytes in from its ends, bytes out to them, streams open now."""
         sums = {name: list(counts) for name, counts in self._host_bytes.items()}
         for stream in self:
-            add(sums, stream, 1)
+            add_traffic(sums, stream, 1)
         return {name: (counts[0], counts[1], counts[2]) for name, counts in sums.items()}
 
-    def _handed_over(self, stream: RelayedStream) -> bool:
+    def _convert_spliced(self, stream: RelayedStream) -> bool:
         """All of a stream that has been spliced is on its host now; False if that cannot be."""
         known = self._direct.setdefault(stream.from_host, {})
         assert stream.spliced_as is not None
         if stream.spliced_as in known or len(known) >= _MAX_DIRECT:
             return False
-        known[stream.spliced_as] = LocalStream.taken_over(stream, stream.spliced_as)
+        known[stream.spliced_as] = ReportedStream.from_relayed(stream, stream.spliced_as)
         del self._relayed[stream.number]
         return True
 
-    def _ended(self, stream: RelayedStream) -> None:
+    def _on_ended(self, stream: RelayedStream) -> None:
         del self._relayed[stream.number]
-        self._account(stream)
+        self._add_to_totals(stream)
 
-    def _account(self, stream: RelayedStream | LocalStream) -> None:
+    def _add_to_totals(self, stream: RelayedStream | ReportedStream) -> None:
         self._ended_sent += stream.bytes_sent
         self._ended_received += stream.bytes_received
-        add(self._host_bytes, stream, 0)
-        self._closed(stream)
+        add_traffic(self._host_bytes, stream, 0)
+        self._on_closed(stream)
+
+
+def bytes_by_target(stream: RelayedStream | ReportedStream) -> Iterator[tuple[str, int, int]]:
+    """Each host that has dialled for a stream, with its part of the bytes up and down; the one
+    that it reaches now comes last."""
+    up, down = stream.bytes_sent, stream.bytes_received
+    for host, (sent, got) in stream.earlier.items():
+        if host != stream.to_host:
+            up, down = up - sent, down - got
+            yield host, sent, got
+    yield stream.to_host, up, down
+
+
+def add_traffic(
+    sums: dict[str, list[int]], stream: RelayedStream | ReportedStream, open_now: int
+) -> None:
+    """From a host's view: its client sends `up` to us; its target sends `down` to us."""
+    client = sums.setdefault(stream.from_host, [0, 0, 0])
+    client[0] += stream.bytes_sent
+    client[1] += stream.bytes_received
+    for host, up, down in bytes_by_target(stream):
+        target = sums.setdefault(host, [0, 0, 0])
+        target[0] += down
+        target[1] += up
+    client[2] += open_now
+    if stream.to_host != stream.from_host:
+        sums[stream.to_host][2] += open_now
+
+
+def reuse_status(
+    stream: RelayedStream | ReportedStream, shown: StreamStatus | None
+) -> StreamStatus:
+    """The status of a stream: the same object while nothing has changed, since most of thousands
+    of streams are idle."""
+    if (
+        shown is not None
+        and shown.bytes_sent == stream.bytes_sent
+        and shown.bytes_received == stream.bytes_received
+        and shown.state is stream.state
+        and shown.target is stream.target_text
+        and shown.to_host is stream.to_host
+        and shown.reason == stream.reason
+    ):
+        return shown
+    return stream_status(stream)
+
+
+def stream_status(stream: RelayedStream | ReportedStream) -> StreamStatus:
+    publication = stream.publication
+    return StreamStatus(
+        id=stream.number,
+        from_host=stream.from_host,
+        peer=format_address(stream.peer),
+        to_host=stream.to_host,
+        target=stream.target_text,
+        listener=publication.listen_address.text(),
+        state=stream.state,
+        opened=stream.opened,
+        bytes_sent=stream.bytes_sent,
+        bytes_received=stream.bytes_received,
+        direct=stream.direct,
+        reason=stream.reason,
+        service=publication.service.value,
+    )
+
+
+_TYPES = (int, int, str, int, int, int, str, str)
+_MAX_NUMBER = 2**63 - 1
+"""Of numbers and bytes: what a face may print, add up and turn into a float."""
+_STATES = frozenset({"opening", "open", "half-closed", "closed"})
+
+
+def check_direct_rows(rows: list[Any]) -> list[list[Any]]:
+    """The rows of SPEC.md section 3's `direct` event.
+
+    Raises:
+        RemoteProtocolError: code `json`, for a row of another form.
+    """
+    for row in rows:
+        if not isinstance(row, list) or [type(item) for item in row] != list(_TYPES):
+            raise RemoteProtocolError(
+                "json", "a direct stream that is not reported as it should be"
+            )
+        counted = all(0 <= number <= _MAX_NUMBER for number in (row[0], row[4], row[5]))
+        if row[6] not in _STATES or not counted or not 0 <= row[3] <= 65535:
+            raise RemoteProtocolError(
+                "json", f"a direct stream that cannot be, in state {strip_line(row[6])!r}"
+            )
+    return [[*row[:2], strip_line(row[2]), *row[3:7], strip_line(row[7])] for row in rows]
