@@ -1,1 +1,1 @@
-"""The vocabulary: what may be said, how it is read, how it maps a spec to the next. No I/O."""
+"""The commands: their grammar, calls as values, and edits from one spec to the next. No I/O."""

@@ -1,1 +1,1 @@
-"""A mesh that is being built: an engine, the history of its spec, its file; commands run here."""
+"""Building a mesh: an engine, the history of its spec, its file, and the commands that run."""

@@ -1,7 +1,7 @@
-"""Unsaved work that outlives the session that made it.
+"""Keeps unsaved work beyond the end of its session.
 
-After every change the whole spec is written to a file of the session's own; the file goes when the
-work is saved or given up. A file whose session no longer runs is therefore what a crash has left.
+After every change the whole spec is written to a file of the session. The file is removed when the
+work is saved or discarded, so a file whose session no longer runs is what a crash left.
 """
 
 from __future__ import annotations
@@ -25,19 +25,22 @@ from norouter_core.sanitize import quote
 from norouter_core.session.lock_file import LockFile, is_locked
 
 _FORMAT = 1
-_LARGEST = 8 * 1024 * 1024
-"""Bytes of a file that is looked into; a manifest is at most 1 MiB."""
+_MAX_BYTES = 8 * 1024 * 1024
+"""The largest file that is read; a manifest has at most 1 MiB."""
 _UNREADABLE = (OSError, ValueError, ManifestError, OverflowError, RecursionError)
 
 
 class AutosaveFailed(NorouterError):
-    """Work could not be kept or looked for; the text says why and what to do."""
+    """Unsaved work cannot be kept or found; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Unsaved work of a session that died. `path` is its manifest (empty if it had none), `when`
-    in seconds since the epoch, `names` the commands since the last save, oldest first."""
+    """Unsaved work of a session that ended.
+
+    `path` is its manifest, empty if it had none. `when` is in seconds since the epoch. `names` are
+    the commands since the last save, oldest first, without secrets.
+    """
 
     spec: MeshSpec
     path: str
@@ -46,71 +49,71 @@ class Recovery:
     file: Path
 
     def discard(self) -> None:
-        """Forgets it, for good. To be called once the work is kept by the session that took it
-        over, or when nobody wants it."""
+        """Delete it, once another session keeps the work or nobody wants it."""
         for path in (self.file, _lock_of(self.file)):
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
 class Autosave:
-    """The unsaved work of one session. No file is there until there is something to keep.
+    """Keeps the unsaved work of one session. There is no file until there is work to keep.
 
     Args:
-        folder: where the files lie; in the user's state folder when None.
+        directory: Where the files are; with None, in the user's state directory.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder or platformdirs.user_state_path("norouter", False) / "autosave"
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or platformdirs.user_state_path("norouter", False) / "autosave"
         self.complaints: tuple[str, ...] = ()
-        """What `recoverable` found and could not read: a line for a person each."""
+        """A line about each file that `recoverable` could not read."""
         self._begin()
 
     def _begin(self) -> None:
-        # A new name each time, so that nobody who still looks at the last one holds its lock.
-        self._file = self.folder / f"{os.getpid()}-{os.urandom(6).hex()}.json"
+        # A new name each time: another process may hold the lock of the last one for a moment.
+        self._file = self.directory / f"{os.getpid()}-{os.urandom(6).hex()}.json"
         self._running = LockFile(_lock_of(self._file))
 
     def keep(self, spec: MeshSpec, path: str, names: Sequence[str] = ()) -> None:
-        """Keeps `spec`; when this returns, no end of the process can lose it any more, nor the end
-        of the machine. Takes a few milliseconds, so an event loop calls it in a thread.
+        """Keep `spec`, so that neither a crash of the process nor of the machine can lose it.
+
+        It takes a few milliseconds, so an event loop should call it in a thread.
 
         Args:
-            path: of the manifest that the session belongs to; empty for none.
-            names: the commands since the last save, oldest first.
+            path: The path of the session's manifest; empty for none.
+            names: The commands since the last save, oldest first.
 
         Raises:
-            AutosaveFailed: it could not be written.
+            AutosaveFailed: It cannot be written.
         """
-        said = {
+        work = {
             "format": _FORMAT,
             "pid": os.getpid(),
             "when": time.time(),
             "path": os.path.abspath(path) if path else "",
             "names": list(names),
-            # A manifest, so that a person can get at it by hand.
+            # A manifest, so that people can use it directly.
             "manifest": dump(spec),
         }
-        data = json.dumps(said, indent=1).encode() + b"\n"
+        data = json.dumps(work, indent=1).encode() + b"\n"
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._running.acquire()
             replace(str(self._file), data, like=str(self._file), mode=0o600)
         except OSError as error:
-            message = f"unsaved work cannot be kept in {quote(str(self.folder), 200)}"
+            message = f"cannot keep unsaved work in {quote(str(self.directory), 200)}"
             raise AutosaveFailed(f"{message}: {error.strerror or error}; save soon") from None
 
     def clear(self) -> None:
-        """There is nothing unsaved any more: it was saved, or given up."""
+        """Remove the file, after the work was saved or discarded."""
         with contextlib.suppress(OSError):
             self._file.unlink()
         self._running.release()
         self._begin()
 
     def recoverable(self) -> list[Recovery]:
-        """The unsaved work of sessions that died, the latest first.
+        """Return the unsaved work of sessions that ended, the latest first.
 
-        What cannot be read is set aside as `NAME.corrupt`, and told once, in `complaints`.
+        A file that cannot be read is renamed to `NAME.corrupt`, and reported once in `complaints`.
         """
         found, complaints = [], []
         for file in self._left_behind():
@@ -123,7 +126,7 @@ class Autosave:
 
     def _left_behind(self) -> Iterator[Path]:
         try:
-            files = sorted(self.folder.glob("*.json"))
+            files = sorted(self.directory.glob("*.json"))
         except OSError:
             return
         for file in files:
@@ -138,25 +141,25 @@ def _lock_of(file: Path) -> Path:
 def _read(file: Path) -> Recovery:
     """
     Raises:
-        `_UNREADABLE`: it holds nothing that could be recovered.
+        `_UNREADABLE`: There is nothing to recover in it.
     """
     with open(file, "rb") as opened:
-        data = opened.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
+        data = opened.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
         raise ValueError("it is too large")
-    said = json.loads(data)
-    if not isinstance(said, dict) or said.get("format") != _FORMAT:
-        raise ValueError("it is of another version, or no autosave at all")
-    spec = load_text(_a(str, said, "manifest"), file.name).spec
-    names = _a(list, said, "names")
-    when = said.get("when")
+    found = json.loads(data)
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
+        raise ValueError("it is from another version, or not an autosave")
+    spec = load_text(_typed(str, found, "manifest"), file.name).spec
+    names = _typed(list, found, "names")
+    when = found.get("when")
     if not isinstance(when, int | float) or not all(isinstance(name, str) for name in names):
         raise ValueError("it is damaged")
-    return Recovery(spec, _a(str, said, "path"), float(when), tuple(names), file)
+    return Recovery(spec, _typed(str, found, "path"), float(when), tuple(names), file)
 
 
-def _a(kind: type[Any], said: dict[str, Any], key: str) -> Any:
-    value = said.get(key)
+def _typed(kind: type[Any], found: dict[str, Any], key: str) -> Any:
+    value = found.get(key)
     if not isinstance(value, kind):
         raise ValueError(f"it is damaged: {key} is missing")
     return value
@@ -169,4 +172,4 @@ def _set_aside(file: Path, error: Exception) -> str:
         os.replace(file, aside)
     except OSError:
         aside = file
-    return f"the unsaved work in {quote(str(aside), 200)} cannot be read: {why}; it stays there"
+    return f"the unsaved work in {quote(str(aside), 200)} cannot be read, and stays there: {why}"

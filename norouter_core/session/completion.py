@@ -1,4 +1,4 @@
-"""Completion in a session: the grammar says what is asked for, the session knows what there is."""
+"""Completion in a session: the grammar says what is expected, the session knows what exists."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from norouter_core.manifest.values import allocate_vip
 from norouter_core.sanitize import strip_line
 from norouter_core.session.workspace import Workspace
 
-MOST = 200
-"""How many completions are offered at most."""
+MAX_COMPLETIONS = 200
 
 
 async def complete(session: Workspace, line: str, cursor: int) -> list[Completion]:
-    """What may stand at the cursor, those that begin with what stands there already.
+    """Return what can be at the cursor and begins with what is there already.
 
-    Bounded in time: programs that are asked (engines of containers) have 1.5 seconds.
+    Container engines and other programs have 1.5 seconds to answer.
     """
     wanted = completion_context(line, cursor)
     words: list[Word] = list(wanted.words)
@@ -33,7 +32,7 @@ async def complete(session: Workspace, line: str, cursor: int) -> list[Completio
 
 
 def complete_file(line: str, cursor: int) -> list[Completion] | None:
-    """The files of this process that may stand at the cursor; None where no file is asked for."""
+    """Return the files that can be at the cursor; None if no file is expected there."""
     wanted = completion_context(line, cursor)
     if ArgumentType.FILE not in wanted.kinds:
         return None
@@ -50,7 +49,7 @@ def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[C
             continue
         seen.add(text)
         yield Completion(quote_word(text), wanted.tail.start, strip_line(about))
-        if len(seen) == MOST:
+        if len(seen) == MAX_COMPLETIONS:
             return
 
 
@@ -106,22 +105,22 @@ def _filter_hosts(session: Workspace, prefix: str) -> Iterator[Word]:
 
 
 def files(prefix: str) -> Iterator[Word]:
-    """The files and folders that a path may go on with, manifests before others."""
-    folder, _, begun = prefix.rpartition("/")
-    place = os.path.expanduser(f"{folder}/") if "/" in prefix else "."
+    """Yield the files and directories that a path can continue with, manifests first."""
+    directory, _, begun = prefix.rpartition("/")
+    place = os.path.expanduser(f"{directory}/") if "/" in prefix else "."
     found: list[tuple[bool, str, str]] = []
     try:
         with os.scandir(place) as entries:
             for entry in entries:
                 if not entry.name.startswith(begun) or (entry.name[0] == "." and not begun):
                     continue
-                name = f"{folder}/{entry.name}" if "/" in prefix else entry.name
-                is_folder = entry.is_dir()
-                manifest = entry.name.endswith((".yaml", ".yml")) or is_folder
-                found.append((not manifest, f"{name}/" if is_folder else name, ""))
-                if len(found) >= 10 * MOST:
+                name = f"{directory}/{entry.name}" if "/" in prefix else entry.name
+                is_directory = entry.is_dir()
+                manifest = entry.name.endswith((".yaml", ".yml")) or is_directory
+                found.append((not manifest, f"{name}/" if is_directory else name, ""))
+                if len(found) >= 10 * MAX_COMPLETIONS:
                     break
     except OSError:
         return
-    for _, name, told in sorted(found):
-        yield name, told
+    for _, name, about in sorted(found):
+        yield name, about

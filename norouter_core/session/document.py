@@ -1,4 +1,4 @@
-"""The file of a session: what was loaded from it, what would be written to it, and writing it."""
+"""The file of a session: what was loaded from it, and what saving writes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ _BOMS = (
 
 
 class SaveFailed(NorouterError):
-    """The file was not written; what was there is still there. `message` says why, `hint` what to
-    do. `force` would help where `can_force`."""
+    """The file was not changed. `message` says why, `hint` what to do.
+
+    With `can_force`, a forced save would work.
+    """
 
     def __init__(self, message: str, hint: str, *, can_force: bool = False) -> None:
         super().__init__(f"{message} ({hint})" if hint else message)
@@ -37,13 +39,12 @@ class SaveFailed(NorouterError):
 
 
 class Document:
-    """A manifest on disk, or one that is still to be saved.
+    """A manifest on disk, or one to be saved for the first time.
 
-    What is written is the text that was loaded with nothing changed but what the spec says
-    otherwise: comments, order, quoting, anchors and every other line stay (see
-    `norouter_core.manifest.write`). A file that is newly made begins with the line that leads
-    editors to the schema; one that was loaded gets it neither added nor taken away, because it
-    names a file of this machine.
+    Saving changes only the parts of the loaded text that differ from the spec: comments, order,
+    quoting, anchors and all other lines stay (see `norouter_core.manifest.rewrite`). A new file
+    starts with a line that tells editors the schema. A loaded file is left with or without that
+    line, since it names a file of this machine.
     """
 
     def __init__(
@@ -54,24 +55,24 @@ class Document:
         warnings: tuple[Problem, ...] = (),
     ) -> None:
         self.path = path
-        """As it was given; empty if there is no file yet."""
+        """The path as given; empty if there is no file yet."""
         self.spec = spec
-        """As saved."""
+        """The mesh as loaded or saved last."""
         self.warnings = warnings
-        """Of loading."""
+        """The warnings of loading it."""
         self._data = data
 
     @classmethod
     def empty(cls, spec: MeshSpec | None = None) -> Document:
-        """One without a file. `spec` is what a session begins with that has nothing to save."""
+        """Return a document without a file. `spec` counts as saved."""
         return cls("", spec or MeshSpec(), None)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Document:
-        """The document of a file; `-` is standard input, which is no place to save to.
+        """Return the document of a file. `-` is standard input, and cannot be saved to.
 
         Raises:
-            ManifestError: the file cannot be read, or is no valid manifest.
+            ManifestError: The file cannot be read, or is not a valid manifest.
         """
         data, name = read_data(path)
         loaded = load_text(data, name)
@@ -80,14 +81,12 @@ class Document:
 
     @classmethod
     def of(cls, loaded: Loaded) -> Document:
-        """The document of a manifest that was loaded already; standard input is no place to save
-        to."""
+        """Return the document of a loaded manifest. Standard input cannot be saved to."""
         path = "" if loaded.name == STDIN else loaded.name
         return cls(path, loaded.spec, loaded.data, loaded.warnings)
 
     def is_current(self) -> bool:
-        """Whether the file holds what was loaded from it, or saved to it, last. A file that cannot
-        be read does not."""
+        """Return whether the file is as it was loaded or saved last. False if it cannot be read."""
         try:
             return bool(self.path) and _bytes(self.path) == self._data
         except SaveFailed:
@@ -95,17 +94,17 @@ class Document:
 
     @property
     def text(self) -> str:
-        """What the file holds, as far as this document knows; empty without one."""
+        """The text of the file as loaded or saved last; empty without one."""
         return "" if self._data is None else read_source(self._data, self.path).text
 
     def render(self, spec: MeshSpec) -> str:
-        """What would be written for `spec`."""
+        """Return the text that saving `spec` would write."""
         if self._data is None:
             return modeline() + dump(spec)
         return rewrite(self.text, spec)
 
     def diff(self, spec: MeshSpec) -> str:
-        """What saving would change, as a unified diff without a final newline; empty if nothing."""
+        """Return what saving would change, as a unified diff; empty if nothing."""
         if self._data is not None and not self.unsaved(spec):
             return ""
         name = self.path or "manifest"
@@ -119,21 +118,21 @@ class Document:
         return "\n".join(difflib.unified_diff(now, then, "now", "then", lineterm=""))
 
     def unsaved(self, spec: MeshSpec) -> bool:
-        """Whether `spec` means something else than what was loaded or saved last."""
+        """Return whether `spec` differs from what was loaded or saved last."""
         return spec != self.spec
 
     def save(self, spec: MeshSpec, path: str | None = None, *, force: bool = False) -> str:
-        """Writes `spec`; returns the path, which is the document's from now on.
+        """Write `spec`, and return the path, which is the document's from now on.
 
-        The file appears whole or not at all. Its permissions stay, and a symbolic link stays one.
+        The file appears whole or not at all. It keeps its permissions; a symbolic link stays one.
 
         Args:
-            path: where to; the document's own place when None.
-            force: also over what another program has written there since it was loaded, and over
-                a file that is not this document's.
+            path: Where to write; with None, to the document's own path.
+            force: Also replace a file that is not this document's, or that another program has
+                changed since it was loaded.
 
         Raises:
-            SaveFailed: nothing was written.
+            SaveFailed: Nothing was written.
         """
         target = os.path.expanduser(path or self.path)
         if not target:
@@ -155,13 +154,11 @@ class Document:
             sound = load_text(text, "manifest").spec == spec
         except ManifestError as error:
             raise SaveFailed(
-                f"this mesh would not be read back: {error.problems[0].message}",
+                f"the saved mesh could not be loaded: {error.problems[0].message}",
                 error.problems[0].hint,
             ) from None
         if not sound:
-            raise SaveFailed(
-                "this mesh would be read back as another one", "please report this to the project"
-            )
+            raise SaveFailed("the saved mesh would differ", "this is a bug, please report it")
         for mark, codec in _BOMS:
             if self._data is not None and self._data.startswith(mark):
                 return mark + text.encode(codec)
@@ -175,28 +172,28 @@ def _has_secret(host: object) -> bool:
 
 def _in_the_way(target: str, own: bool) -> SaveFailed:
     if own:
-        message = f"{quote(target, 200)} was changed by another program since it was loaded"
+        message = f"another program has changed {quote(target, 200)} since it was loaded"
         return SaveFailed(message, f"load it again, {_FORCE}", can_force=True)
-    return SaveFailed(f"{quote(target, 200)} is there already", _FORCE, can_force=True)
+    return SaveFailed(f"{quote(target, 200)} exists", _FORCE, can_force=True)
 
 
 def _check_target(target: str) -> None:
     """
     Raises:
-        SaveFailed: `target` is nothing that could be written to.
+        SaveFailed: `target` cannot be written to.
     """
     name = quote(target, 200)
     if "\0" in target:
-        raise SaveFailed(f"{name} is no file name", "leave the NUL out")
+        raise SaveFailed(f"{name} is not a file name", "leave out the NUL")
     if os.path.islink(target) and not os.path.exists(target):
-        raise SaveFailed(f"{name} is a link that leads nowhere", "remove it, or name its target")
+        raise SaveFailed(f"{name} is a broken link", "remove it, or name its target")
     if os.path.isdir(target) or target.endswith(os.sep):
-        raise SaveFailed(f"{name} is a folder", "name a file in it")
+        raise SaveFailed(f"{name} is a directory", "name a file in it")
     if os.path.exists(target) and not os.path.isfile(target):
-        raise SaveFailed(f"{name} is no regular file", "name another one")
-    folder = os.path.dirname(target)
-    if folder and not os.path.isdir(folder):
-        raise SaveFailed(f"there is no folder {quote(folder, 200)}", "make it first")
+        raise SaveFailed(f"{name} is not a regular file", "name another")
+    directory = os.path.dirname(target)
+    if directory and not os.path.isdir(directory):
+        raise SaveFailed(f"there is no directory {quote(directory, 200)}", "create it first")
 
 
 def _same(one: str, other: str) -> bool:
@@ -215,7 +212,7 @@ def _bytes(path: str) -> bytes | None:
 def _write(path: str, data: bytes, *, secret: bool) -> None:
     umask = os.umask(0o077)
     os.umask(umask)
-    # Who puts a password into a manifest does not mean it for every user of the machine.
+    # A password in a manifest is not meant for every user of the machine.
     mode = 0o600 if secret else 0o666 & ~umask
     try:
         replace(path, data, like=path, mode=mode)

@@ -1,4 +1,4 @@
-"""The specs of a session, one after the other: undo and redo without limit."""
+"""The specs of a session in their order, for undo and redo without limit."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ def step_name(calls: Iterable[Call]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A move in the history. `name` is the command that was taken back or done again (`saved` for
-    a jump to the saved point), `spec` what holds now."""
+    """A step in the history: the command that was undone or redone, and the spec that results."""
 
     name: str
     spec: MeshSpec
 
 
 class History:
-    """Every spec since the session began, each named by the command that made it.
+    """Every spec since the session began, each with the command that made it.
 
-    Nothing is ever dropped but what was undone when something else is done: specs share all parts
-    that did not change, so an entry costs some 100 bytes and the hosts that it touched.
+    Only undone specs are dropped, by the next change. Specs share all parts that did not change, so
+    an entry costs about 100 bytes and the hosts that it changed.
 
     Args:
-        spec: what the session begins with; the saved point, to begin with.
+        spec: What the session begins with; it counts as saved.
     """
 
     def __init__(self, spec: MeshSpec) -> None:
@@ -59,14 +58,15 @@ class History:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The commands that led from the saved point to here, oldest first; all of the session's
-        where the saved point does not lie behind."""
+        """The commands since the saved point, oldest first; all, if that was undone."""
         begin = self._saved if self._saved is not None and self._saved <= self._at else 0
         return tuple(self._names[begin + 1 : self._at + 1])
 
     def push(self, name: str, spec: MeshSpec) -> None:
-        """Goes on to `spec`, made by the command `name`. What was undone can no more be done
-        again. A spec equal to the one that holds is no step."""
+        """Add `spec`, made by the command `name`. What was undone can no longer be redone.
+
+        A spec equal to the current one is not added.
+        """
         if spec == self.spec:
             return
         del self._specs[self._at + 1 :], self._names[self._at + 1 :]
@@ -77,7 +77,7 @@ class History:
         self._at += 1
 
     def undo(self) -> HistoryEntry | None:
-        """Takes the last command back; None where there is none."""
+        """Undo the last command. Return None if there is none."""
         if self._at == 0:
             return None
         name = self.undo_name
@@ -85,20 +85,12 @@ class History:
         return HistoryEntry(name, self.spec)
 
     def redo(self) -> HistoryEntry | None:
-        """Does again what was undone last; None where there is none."""
+        """Redo the last undone command. Return None if there is none."""
         if self._at + 1 == len(self._specs):
             return None
         self._at += 1
         return HistoryEntry(self.undo_name, self.spec)
 
     def mark_saved(self) -> None:
-        """What holds now is what lies in the file."""
+        """Note that the current spec is saved."""
         self._saved = self._at
-
-    def to_saved(self) -> HistoryEntry | None:
-        """Jumps to the saved point, wherever it lies; None where it was undone and left behind, or
-        is here already. `undo` and `redo` go on from there."""
-        if self._saved is None or self._saved == self._at:
-            return None
-        self._at = self._saved
-        return HistoryEntry("saved", self.spec)

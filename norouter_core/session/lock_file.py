@@ -1,7 +1,7 @@
-"""A mark that a file's owner still runs: a lock, which the system takes away when the owner dies.
+"""A lock that shows whether the owner of a file still runs; the system drops it when it ends.
 
-Unlike a process id it cannot be taken over by a later process, it is seen across containers that
-share a folder, and it stays with a process that moves to the background.
+Unlike a process id, a later process cannot take it over, containers that share a directory see it,
+and it stays with a process that moves to the background.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class LockFile:
     def acquire(self) -> None:
         """
         Raises:
-            OSError: somebody else holds it (`BlockingIOError` or `PermissionError`), or the file
-                cannot be made.
+            OSError: Another process holds it (`BlockingIOError` or `PermissionError`), or the file
+                cannot be created.
         """
         if self._fd >= 0:
             return
@@ -36,10 +36,10 @@ class LockFile:
         self._fd = fd
 
     def release(self) -> None:
-        """Removes the lock file. Harmless when nothing is held."""
+        """Remove the lock file, if it is held."""
         if self._fd < 0:
             return
-        # Before the lock goes: who comes later must not be robbed of his file.
+        # Before the lock is dropped, so that the file of the next owner is not removed.
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         os.close(self._fd)
@@ -59,7 +59,7 @@ else:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock file `path`; an owner that cannot be asked is taken to."""
+    """Return whether a process holds the lock file `path`. True if that cannot be known."""
     probe = LockFile(path)
     try:
         probe.acquire()

@@ -254,8 +254,8 @@ class Workspace:
             for _ in steps:
                 other()
             raise
-        said = "; ".join(step.name for step in steps)
-        message = await self.save_work(f"{'undone' if back else 'redone'}: {said}")
+        names = "; ".join(step.name for step in steps)
+        message = await self.save_work(f"{'undone' if back else 'redone'}: {names}")
         return Outcome(message=message, changed=True)
 
     def _question(self, after: MeshSpec, before: MeshSpec | None = None) -> Question | None:

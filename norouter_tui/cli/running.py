@@ -81,7 +81,7 @@ def attach(name: str | None, commands: str | None, tui: bool, vi: bool, debug: b
         from norouter_tui.screen.program import run_attached
 
         return run_attached(name)
-    from norouter_tui.repl.attach import run_attach
+    from norouter_tui.repl.run import run_attach
 
     return run_attach(name, commands=commands, vi=vi)
 

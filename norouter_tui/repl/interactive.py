@@ -1,4 +1,4 @@
-"""The REPL in a terminal: reads, runs, shows, and tells what happens meanwhile."""
+"""The REPL in a terminal: reads commands, runs them, and shows what happens meanwhile."""
 
 from __future__ import annotations
 
@@ -31,70 +31,66 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
-from norouter_tui.repl.notices import Notices
-from norouter_tui.repl.prompt import make_prompt
-from norouter_tui.repl.questions import Questions
-from norouter_tui.repl.recovery import offer_recovery
-from norouter_tui.repl.shell import run_shell
+from norouter_tui.repl.prompt import make_prompt, toolbar
+from norouter_tui.repl.questions import Questions, offer_recovery
 from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
-from norouter_tui.repl.terminal import Terminal
-from norouter_tui.repl.toolbar import toolbar
+from norouter_tui.repl.terminal import Notices, Terminal, run_shell
 from norouter_tui.run.history import history_path, open_history
 from norouter_tui.run.process import TERMINATING
 
-GREETING = "`help` lists the verbs, Tab completes, Ctrl-D quits."
+GREETING = "`help` lists the commands, Tab completes, Ctrl-D quits."
 HOW_TO_QUIT = "to quit: Ctrl-D, or `quit`"
 _DRAIN = 1.0
 """Seconds for the last output to be shown at the end."""
 REFRESH = 0.5
-"""Seconds between two looks at the totals."""
+"""Seconds between two updates of the totals."""
 
 
 @dataclass(frozen=True, slots=True)
-class OutputStyle:
-    """How the REPL is to look."""
+class ReplStyle:
+    """What the REPL shows, and how."""
 
     vi: bool = False
     recovers: bool = False
-    """Offer the unsaved work of sessions that ended."""
+    """Whether to offer the unsaved work of sessions that ended."""
     notes: tuple[Text, ...] = ()
-    """Told at the beginning."""
+    """Lines to show first."""
 
 
 class Repl:
     """One session at a terminal.
 
     Args:
-        client: the session that is talked to.
-        terminal: where everything is written; on prompt_toolkit's own output.
-        history: what was typed before.
+        client: The session.
+        terminal: Where everything is written, on the output of prompt_toolkit.
+        history: What was typed before.
     """
 
     def __init__(
-        self, client: Client, terminal: Terminal, history: History, look: OutputStyle | None = None
+        self, client: Client, terminal: Terminal, history: History, style: ReplStyle | None = None
     ) -> None:
         self._client = client
         self._terminal = terminal
-        self._look = look or OutputStyle()
-        self._prompt = make_prompt(client, history, self._toolbar, vi=self._look.vi)
-        self._asking = Questions(client, terminal)
-        self._news = Notices(terminal.above)
+        self._style = style or ReplStyle()
+        self._prompt = make_prompt(client, history, self._toolbar, vi=self._style.vi)
+        self._questions = Questions(client, terminal)
+        self._notices = Notices(terminal.above)
         self._summary: Summary | None = None
         self._running: anyio.CancelScope | None = None
         self._typed = ""
-        """What stands at the next prompt already."""
+        """The text of the next prompt."""
         self._over: int | None = None
-        """The exit status, once the session is to end."""
+        """The exit status, once the session ends."""
 
     async def run(self) -> int:
-        """Reads commands until the session ends; the exit status."""
+        """Read commands until the session ends. Return the exit status."""
         with patch_stdout(raw=True):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._news.run)
+                tasks.start_soon(self._notices.run)
                 tasks.start_soon(self._follow)
                 tasks.start_soon(self._watch_totals)
-                self._terminal.say(*self._look.notes, Text(GREETING))
-                if self._look.recovers:
+                self._terminal.say(*self._style.notes, Text(GREETING))
+                if self._style.recovers:
                     await offer_recovery(self._client, self._terminal)
                 while self._over is None:
                     await self._turn()
@@ -103,11 +99,11 @@ class Repl:
 
     @property
     def is_running(self) -> bool:
-        """Whether a command runs."""
+        """Whether a command is running."""
         return self._running is not None
 
     def interrupt(self) -> None:
-        """What Ctrl-C asks for while the terminal is not in prompt_toolkit's hands."""
+        """Do what Ctrl-C means while prompt_toolkit does not read the terminal."""
         app = get_app_or_none()
         if self._running is not None:
             self._running.cancel()
@@ -132,7 +128,7 @@ class Repl:
             await self._run_text(text)
 
     async def _run_text(self, text: str) -> None:
-        """Runs what was typed or pasted; what follows a failure stands at the next prompt."""
+        """Run what was typed or pasted. After a failure, the rest is put at the next prompt."""
         many = len(lines_of(text.strip())) > 1
         begun = 0
         try:
@@ -151,12 +147,12 @@ class Repl:
             self._terminal.say(*failure_lines(bad.failure, place, bad.column))
         if many:
             self._typed = text[begun:]
-            self._terminal.say(Text("what was not done stands at the prompt", style="dim"))
+            self._terminal.say(Text("the rest is at the prompt", style="dim"))
 
     # -- running ---------------------------------------------------------------------------
 
     async def _step(self, step: ScriptStep) -> bool:
-        """Runs one command to its end; whether it was done."""
+        """Run one command to its end. Return whether it succeeded."""
         with anyio.CancelScope() as self._running:
             try:
                 if step.shell:
@@ -178,7 +174,7 @@ class Repl:
         if _runs_on(parsed.call):
             self._terminal.say(Text("Ctrl-C ends it", style="dim"))
         try:
-            outcome = await self._asking.run(parsed.call)
+            outcome = await self._questions.run(parsed.call)
         except ControlLost:
             return False  # the end of the events says so
         if outcome is None:
@@ -200,7 +196,7 @@ class Repl:
 
     async def _shell(self, command: str) -> bool:
         if not command:
-            hint = "such as: !curl -s http://127.0.42.101:8080/"
+            hint = "for example !curl -s http://127.0.42.101:8080/"
             failure = Failure("a shell command must follow the `!`", hint=hint)
             self._terminal.say(*failure_lines(failure))
             return False
@@ -213,9 +209,9 @@ class Repl:
     # -- meanwhile -------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        """Tells what happens, for as long as the session lasts."""
+        """Show events until the session ends."""
         printer = Printer(
-            self._news.put, self._news.put, again="host restart NAME", since=time.time()
+            self._notices.put, self._notices.put, again="host restart NAME", since=time.time()
         )
         if isinstance(self._client, Session):
             printer.know(self._client.engine.status())
@@ -225,9 +221,9 @@ class Repl:
             self._gone()
 
     def _gone(self) -> None:
-        """The session has ended by itself."""
+        """End the REPL after the session has ended by itself."""
         self._over = ExitCode.MESH_FAILED
-        self._news.put(Text("the session has ended", style="bold red"))
+        self._notices.put(Text("the session has ended", style="bold red"))
         if self._running is not None:
             self._running.cancel()
         app = get_app_or_none()
@@ -254,12 +250,12 @@ class Repl:
 
 
 def _runs_on(call: Call) -> bool:
-    """Whether a command runs until the user ends it."""
+    """Return whether a command runs until the user ends it."""
     return "follow" in call or (call.verb.name == "stream tap" and "for" not in call)
 
 
 class InteractiveRepl:
-    """A person at a terminal as the work of a session. For the arguments see `Look`."""
+    """The REPL as the front end of a session. For the arguments see `ReplStyle`."""
 
     keeps_work = True
     signals = (signal.SIGINT, *TERMINATING)
@@ -267,7 +263,7 @@ class InteractiveRepl:
     def __init__(
         self, *, vi: bool = False, recovers: bool = False, notes: Iterable[Text] = ()
     ) -> None:
-        self._look = OutputStyle(vi, recovers, tuple(notes))
+        self._style = ReplStyle(vi, recovers, tuple(notes))
         self._repl: Repl | None = None
 
     def on_signal(self, number: signal.Signals) -> int | None:
@@ -278,13 +274,13 @@ class InteractiveRepl:
         return ExitCode.OK
 
     async def run(self, client: Client) -> int:
-        """Talks until the session is to end; the exit status."""
+        """Run the REPL until the session ends. Return the exit status."""
         screen = writers.TerminalFile(sys.stdout.fileno(), sys.stdout.encoding)
         output = create_output(stdout=cast(TextIO, screen))
         with create_app_session(output=output):
             terminal = Terminal(output, writers.painter(sys.stdout), screen.wait_drained)
             history = open_history(history_path())
-            self._repl = Repl(client, terminal, history, self._look)
+            self._repl = Repl(client, terminal, history, self._style)
             try:
                 return await self._repl.run()
             finally:

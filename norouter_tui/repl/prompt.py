@@ -1,11 +1,13 @@
-"""The prompt: its keys, its looks, and questions with one key for an answer."""
+"""The prompt: its keys, completion and toolbar, and questions that one key answers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.completion import PathCompleter
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
@@ -13,9 +15,12 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.shortcuts import CompleteStyle, PromptSession
 from prompt_toolkit.styles import Style
+from rich.cells import cell_len
 
-from norouter_core.session.client import Client
-from norouter_tui.repl.completer import ClientCompleter
+from norouter_core.control import ControlLost
+from norouter_core.sanitize import escape
+from norouter_core.session.client import Client, Summary
+from norouter_tui.output.units import count, size
 
 PROMPT = "norouter> "
 
@@ -39,8 +44,11 @@ def make_prompt(
     *,
     vi: bool = False,
 ) -> PromptSession[str]:
-    """The prompt at which commands are typed. It raises KeyboardInterrupt for Ctrl-C, EOFError
-    for Ctrl-D; what is pasted may hold several lines."""
+    """Return the prompt for commands.
+
+    It raises KeyboardInterrupt for Ctrl-C and EOFError for Ctrl-D. Pasted text can have several
+    lines.
+    """
     return PromptSession(
         [("class:prompt", PROMPT)],
         completer=ClientCompleter(client),
@@ -59,8 +67,10 @@ def make_prompt(
 
 
 def _continuation(width: int, number: int, wraps: int) -> str:
-    """What stands in front of the further lines of a pasted text; nothing where a line is wrapped,
-    so that it can be copied as it is."""
+    """Return what precedes further lines of a pasted text.
+
+    Nothing precedes a wrapped line, so that it can be copied as it is.
+    """
     return "" if wraps else "." * (width - 1) + " "
 
 
@@ -69,13 +79,13 @@ def _keys() -> KeyBindings:
 
     @keys.add("f4")
     def switch(event: KeyPressEvent) -> None:
-        """Between emacs and vi."""
+        """Switch between emacs and vi."""
         vi = event.app.editing_mode == EditingMode.VI
         event.app.editing_mode = EditingMode.EMACS if vi else EditingMode.VI
 
     @keys.add(Keys.BracketedPaste)
     def paste(event: KeyPressEvent) -> None:
-        """What is pasted stands at the prompt, to be looked at, until RETURN runs it."""
+        """Put pasted text at the prompt; Return runs it."""
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
         event.current_buffer.insert_text(text.removesuffix("\n"))
 
@@ -83,13 +93,11 @@ def _keys() -> KeyBindings:
 
 
 async def ask(question: str, answers: Mapping[str, str], default: str) -> str:
-    """Asks for one key.
+    """Ask for one key, and return it.
 
     Args:
-        answers: what each key, a small letter, stands for; the words are echoed.
-        default: the key that RETURN, Escape, Ctrl-C and Ctrl-D stand for.
-
-    Returns: the key.
+        answers: The word to echo for each key, a lower-case letter.
+        default: The key that Return, Escape, Ctrl-C and Ctrl-D stand for.
     """
     keys = KeyBindings()
 
@@ -109,7 +117,7 @@ async def ask(question: str, answers: Mapping[str, str], default: str) -> str:
 
     @keys.add(Keys.Any)
     def ignore(event: KeyPressEvent) -> None:
-        """Any other key is no answer."""
+        """Ignore any other key."""
 
     session: PromptSession[str] = PromptSession(key_bindings=keys, enable_history_search=False)
     return await session.prompt_async(
@@ -118,7 +126,7 @@ async def ask(question: str, answers: Mapping[str, str], default: str) -> str:
 
 
 async def ask_file(question: str, default: str) -> str:
-    """Asks for the name of a file; empty where the user thought better of it."""
+    """Ask for the name of a file. Return an empty string if the user cancels."""
     session: PromptSession[str] = PromptSession(completer=PathCompleter(expanduser=True))
     try:
         text = await session.prompt_async(
@@ -127,3 +135,71 @@ async def ask_file(question: str, default: str) -> str:
     except (EOFError, KeyboardInterrupt):
         return ""
     return text.strip()
+
+
+class ClientCompleter(Completer):
+    """Completes with what the session knows, without blocking the prompt."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        return ()  # the session can be asked asynchronously only
+
+    async def get_completions_async(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> AsyncGenerator[Completion, None]:
+        line, cursor = document.current_line, document.cursor_position_col
+        if line.lstrip().startswith("!"):
+            return
+        try:
+            completions = await self._client.complete(line, cursor)
+        except ControlLost:
+            return
+        for found in completions:
+            yield Completion(
+                escape(found.text),
+                start_position=min(0, found.start - cursor),
+                display_meta=escape(found.about),
+            )
+
+
+_BETWEEN = " | "
+
+
+def toolbar(summary: Summary | None, width: int, mode: str = "") -> StyleAndTextTuples:
+    """Return the toolbar as styled fragments that fit into `width` columns.
+
+    Args:
+        mode: That of the line editor, if it has modes.
+    """
+    parts = [("class:mode", mode)] if mode else []
+    parts += _parts(summary) if summary is not None else []
+    shown: StyleAndTextTuples = []
+    left = width - 1
+    for style, text in parts:
+        between = _BETWEEN if shown else " "
+        left -= cell_len(between) + cell_len(text)
+        if left < 0:
+            break
+        shown += [("", between), (style, text)]
+    return shown
+
+
+def _parts(summary: Summary) -> list[tuple[str, str]]:
+    document = summary.document
+    name = escape(os.path.basename(document.path)) if document.path else "no file"
+    parts = [("class:unsaved", f"{name}, unsaved") if document.unsaved else ("", name)]
+    all_ready = summary.ready == summary.hosts
+    hosts = f"{summary.ready}/{count(summary.hosts, 'host')} ready"
+    parts.append(("class:ready" if all_ready else "class:waiting", hosts))
+    if summary.failed:
+        parts.append(("class:failed", f"{summary.failed} failed"))
+    parts.append(("", count(summary.streams, "stream")))
+    rate = summary.rate
+    parts.append(("", f"sent {size(rate.sent)}/s received {size(rate.received)}/s"))
+    if document.undo:
+        parts.append(("", f"undo: {escape(document.undo)}"))
+    return parts

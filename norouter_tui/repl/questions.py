@@ -1,15 +1,20 @@
-"""Questions: what a command would cut or lose, asked before it does."""
+"""Questions: before a command cuts streams or loses work, and about work to recover."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.text import Text
 
 from norouter_core.commands.call import Call, build_call
-from norouter_core.commands.results import Outcome, Question
+from norouter_core.commands.results import Outcome, Output, Question, Table
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
 from norouter_tui.output.display import run_shown
-from norouter_tui.output.rendering import diff_lines
+from norouter_tui.output.rendering import diff_lines, failure_lines
+from norouter_tui.output.units import count, seconds
 from norouter_tui.repl.prompt import ask, ask_file
 from norouter_tui.repl.terminal import Terminal
 
@@ -19,7 +24,7 @@ _NEW_FILE = "mesh.yaml"
 
 
 class Questions:
-    """Runs commands at a terminal: asks what they ask, and has done what was agreed to."""
+    """Runs commands at a terminal, and asks the questions that they ask."""
 
     def __init__(self, client: Client, terminal: Terminal) -> None:
         self._client = client
@@ -54,7 +59,7 @@ class Questions:
         return await self._confirmed(call)
 
     async def _save(self) -> Outcome | None:
-        """Saves, to a file that is asked for where there is none yet."""
+        """Save; ask for a file if there is none yet."""
         call = build_call("save")
         if not (await self._client.summary()).document.path:
             path = await ask_file("save as:", _NEW_FILE)
@@ -68,3 +73,62 @@ class Questions:
 
     async def _confirmed(self, call: Call) -> Outcome:
         return await run_shown(self._client, call, self._terminal, confirmed=True)
+
+
+_ANSWERS = {"r": "recover", "l": "later", "d": "drop"}
+_SHOWN = 5
+"""How many commands of the ended session are shown."""
+
+Row = Mapping[str, Any]
+
+
+async def offer_recovery(client: Client, terminal: Terminal) -> None:
+    """Offer to recover work on the session's file, and say whether there is more."""
+    rows: Sequence[Row] = await _left(client)
+    own = _absolute((await client.summary()).document.path)
+    mine = next((row for row in rows if row["path"] == own), None)
+    if mine is not None:
+        rows = await _ask(client, terminal, mine, rows)
+    if rows:
+        text = f"unsaved work of {count(len(rows), 'session')}: `recover` lists it"
+        terminal.say(Text(text, style="dim"))
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(path) if path else ""
+
+
+async def _left(client: Client) -> list[Row]:
+    found: list[Row] = []
+
+    def take(output: Output) -> None:
+        if isinstance(output, Table):
+            found.extend(output.rows)
+
+    await client.run(build_call("recover"), take)
+    return found
+
+
+async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]) -> Sequence[Row]:
+    """Ask about one piece of work. Return what is left after the answer."""
+    where = f" to {escape(row['path'])}" if row["path"] else ""
+    when = f"{seconds(row['age'])} ago"
+    text = f"a session that ended left unsaved changes{where}, the last one {when}:"
+    terminal.say(Text(text, style="bold"))
+    names = row["names"]
+    if len(names) > _SHOWN:
+        terminal.say(Text(f"  ... {count(len(names) - _SHOWN, 'command')} before these"))
+    terminal.say(*(Text(f"  {escape(name)}") for name in names[-_SHOWN:]))
+    answer = await ask("[r]ecover, keep for [l]ater or [d]rop?", _ANSWERS, "l")
+    if answer == "d":
+        # Keys typed before the question appeared must not discard the work.
+        answer = "d" if await ask("delete it? [y/N]", _YES_NO, "n") == "y" else "l"
+    if answer == "l":
+        return rows
+    call = build_call("recover", number=row["number"], drop=answer == "d")
+    outcome = await run_shown(client, call, terminal, confirmed=True)
+    if outcome.failure is not None:
+        terminal.say(*failure_lines(outcome.failure))
+        return rows
+    terminal.say(Text(escape(outcome.message)))
+    return [other for other in rows if other is not row]

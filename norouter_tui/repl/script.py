@@ -1,4 +1,4 @@
-"""Commands that nobody types: from a pipe, a file or `-c`."""
+"""Commands from a pipe, a file or `-c`."""
 
 from __future__ import annotations
 
@@ -22,25 +22,23 @@ from norouter_tui.output.display import Sink, StreamSink, run_shown
 from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
 from norouter_tui.output.writers import PrintLine, line_printer
-from norouter_tui.repl.shell import run_shell
 from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
+from norouter_tui.repl.terminal import run_shell
 from norouter_tui.run.process import STOPPING
 
 _CHUNK = 1 << 16
-_LONGEST = 1 << 20
-"""Bytes of a line at most."""
+_MAX_LINE = 1 << 20
+"""The longest line, in bytes."""
 
 
 class Script:
-    """Runs commands in their order, up to the first that fails.
-
-    Nobody is asked anything: a command does what it would ask about.
+    """Runs commands in their order, up to the first that fails, without questions.
 
     Args:
-        client: the session.
-        name: of the script, for its failures: `NAME:LINE:COLUMN: message`.
-        out: where outputs go.
-        tell: takes lines about what was done or failed.
+        client: The session.
+        name: The name of the script, for failures: `NAME:LINE:COLUMN: message`.
+        out: Where outputs go.
+        tell: Takes lines about what was done or failed.
     """
 
     def __init__(self, client: Client, name: str, out: Sink, tell: PrintLine) -> None:
@@ -51,8 +49,10 @@ class Script:
         self._reader = StepReader()
 
     async def run(self, lines: AsyncIterator[str]) -> int:
-        """Runs what the lines hold, each command as soon as it is complete; the exit status: that
-        of the command which failed, 1 where it has none."""
+        """Run the commands in lines, each as soon as it is complete.
+
+        Return the exit status: that of the command which failed, or 1 if it has none.
+        """
         try:
             async for line in lines:
                 status = await self._steps(self._reader.feed(line))
@@ -64,7 +64,7 @@ class Script:
             return ExitCode.MESH_FAILED
 
     async def _steps(self, steps: Iterable[ScriptStep]) -> int | None:
-        """The exit status, if it is to end with one of these."""
+        """Run commands. Return the exit status if the script ends with one of them."""
         for step in steps:
             if step.shell:
                 status = await run_shell(step.line, typed=False)
@@ -107,8 +107,10 @@ class Script:
 
 
 class ScriptRun:
-    """A script as the work of a session. stdout holds the outputs alone: what was done, what
-    failed and what happened meanwhile is told on stderr."""
+    """A script as the front end of a session.
+
+    Outputs go to stdout; messages, failures and events go to stderr.
+    """
 
     keeps_work = False
     signals = STOPPING
@@ -123,7 +125,7 @@ class ScriptRun:
         return ExitCode.INTERRUPTED
 
     async def run(self, client: Client) -> int:
-        """Runs the script; the exit status."""
+        """Run the script. Return the exit status."""
         tell = line_printer(sys.stderr)
         for note in self._notes:
             tell(note)
@@ -144,9 +146,9 @@ async def _follow(client: Client, printer: Printer) -> None:
 
 
 async def lines_from(number: int) -> AsyncIterator[str]:
-    """The lines of a descriptor with their ends, each as soon as it has come.
+    """Yield the lines of a descriptor with their ends, each as soon as it arrives.
 
-    What is no UTF-8 is kept as `\\x..`; a line beyond 1 MiB is given in parts.
+    Bytes that are not UTF-8 become `\\x..`. A line of more than 1 MiB comes in parts.
     """
     regular = stat.S_ISREG(os.fstat(number).st_mode)
     waiting = b""
@@ -157,7 +159,7 @@ async def lines_from(number: int) -> AsyncIterator[str]:
         *whole, waiting = (waiting + data).split(b"\n")
         for line in whole:
             yield line.decode("utf-8", "backslashreplace") + "\n"
-        if not data or len(waiting) > _LONGEST:
+        if not data or len(waiting) > _MAX_LINE:
             if waiting:
                 yield waiting.decode("utf-8", "backslashreplace")
             waiting = b""
@@ -166,6 +168,6 @@ async def lines_from(number: int) -> AsyncIterator[str]:
 
 
 async def lines_in(text: str) -> AsyncIterator[str]:
-    """The lines of a text with their ends."""
+    """Yield the lines of a text with their ends."""
     for line in lines_of(text):
         yield line

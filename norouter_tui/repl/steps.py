@@ -1,4 +1,4 @@
-"""A text into the commands it holds, each with its place: what is typed, pasted or scripted."""
+"""Splits typed, pasted or scripted text into commands, and keeps their positions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from norouter_core.errors import NorouterError
 
 @dataclass(frozen=True, slots=True)
 class ScriptStep:
-    """One command. `row` and `column` are where it begins, 1-based; `start` is the same as an index
-    of the whole text. A `shell` step is a command for a shell of this machine, without its `!`."""
+    """One command. It starts at `row` and `column`, 1-based, or at index `start` of the whole text.
+
+    A `shell` step is a command for a shell of this machine, without its `!`.
+    """
 
     line: str
     row: int
@@ -23,7 +25,7 @@ class ScriptStep:
     shell: bool = False
 
     def place(self, column: int) -> tuple[int, int]:
-        """The row and column, in the whole text, of a 1-based column of `line`."""
+        """Return the row and column in the whole text of a 1-based column of `line`."""
         before = self.line[: max(column, 1) - 1]
         if "\n" not in before:
             return self.row, self.column + len(before)
@@ -31,7 +33,7 @@ class ScriptStep:
 
 
 class BadStep(NorouterError):
-    """What cannot be taken apart; nothing after it is read."""
+    """Text that cannot be split; nothing after it is read."""
 
     def __init__(self, failure: Failure, row: int, column: int) -> None:
         super().__init__(failure.message)
@@ -39,10 +41,10 @@ class BadStep(NorouterError):
 
 
 class StepReader:
-    """Takes a text line by line and gives each command as soon as it is complete.
+    """Takes text line by line, and yields each command as soon as it is complete.
 
-    A line that begins with `!` is one for a shell, whatever it holds; else `;` and the ends of
-    lines part commands, and a quoted word or a backslash at its end carries a line on.
+    A line that starts with `!` is a command for a shell. Otherwise `;` and newlines separate
+    commands; a line continues after an open quote or a backslash at its end.
     """
 
     def __init__(self) -> None:
@@ -51,10 +53,10 @@ class StepReader:
         self._start = 0
 
     def feed(self, line: str) -> Iterator[ScriptStep]:
-        """The commands that `line`, with its newline if it has one, completes.
+        """Yield the commands that `line`, with its newline, completes.
 
         Raises:
-            BadStep: something in it cannot be read.
+            BadStep: It is malformed.
         """
         if not self._waiting and line.lstrip().startswith("!"):
             bang = line.index("!")
@@ -70,7 +72,7 @@ class StepReader:
         yield from self.finish()
 
     def finish(self) -> Iterator[ScriptStep]:
-        """The commands of what is left; to be called at the end of the text.
+        """Yield the commands in what is left, at the end of the text.
 
         Raises:
             BadStep: A quote is not closed, say.
@@ -95,10 +97,10 @@ class StepReader:
 
 
 def steps(text: str) -> Iterator[ScriptStep]:
-    """All commands of a text.
+    """Yield all commands of a text.
 
     Raises:
-        BadStep: when it comes to something that cannot be read.
+        BadStep: The next command is malformed.
     """
     reader = StepReader()
     for line in lines_of(text):
@@ -107,12 +109,12 @@ def steps(text: str) -> Iterator[ScriptStep]:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text with their ends; only a newline ends one."""
+    """Return the lines of a text with their ends; only a newline ends one."""
     return [line for line in re.split(r"(?<=\n)", text) if line]
 
 
 def _goes_on(text: str) -> bool:
-    """Whether the end of a line is inside a quoted word, or carried on by a backslash."""
+    """Return whether a text ends inside quotes or with a backslash."""
     if text.endswith("\\\n"):
         return True
     return not _is_whole(text) and any(_is_whole(text + quote) for quote in "'\"")

@@ -93,7 +93,7 @@ async def test_what_follows_a_failure_stands_at_the_prompt() -> None:
     async with desk() as at:
         at.paste(f"host add a --vip {vip()} -- {SH}\nport add x 80\nhost rm local")
         at.type(ENTER)
-        await at.shows("what was not done stands at the prompt")
+        await at.shows("the rest is at the prompt")
         await at.shows("norouter> port add x 80")
         at.type(CTRL_C)
         await at.shows("norouter> ")

@@ -8,30 +8,26 @@ import pytest
 from rich.text import Text
 
 from norouter_core.session.client import DocumentState, Rate, Summary
-from norouter_tui.repl import notices as module
-from norouter_tui.repl.notices import MOST, Notices
-from norouter_tui.repl.toolbar import toolbar
+from norouter_tui.repl.prompt import toolbar
+from norouter_tui.repl.terminal import MAX_NOTICES, Notices
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_flood_is_summed_up_and_the_latest_lines_are_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+async def test_a_flood_is_summed_up_and_the_latest_lines_are_shown() -> None:
     shown: list[list[str]] = []
 
     async def show(lines: list[Text]) -> None:
         shown.append([line.plain for line in lines])
 
-    news = Notices(show)
+    news = Notices(show, pause=0.01)
     for number in range(1000):
         news.put(Text(f"line {number}"))
     task = asyncio.create_task(news.run())
     await eventually(lambda: shown, "something is shown")
-    assert len(shown[0]) == MOST + 1
-    assert shown[0][0].startswith(f"... {1000 - MOST} lines left out")
+    assert len(shown[0]) == MAX_NOTICES + 1
+    assert shown[0][0].startswith(f"... {1000 - MAX_NOTICES} lines left out")
     assert shown[0][-1] == "line 999"
     news.put(Text("one more"))
     await eventually(lambda: shown[1:] == [["one more"]], "the next line is shown")

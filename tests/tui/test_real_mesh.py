@@ -190,4 +190,4 @@ def test_the_end_says_what_became_of_unsaved_work(
         assert thread.has_kept_work is kept
 
     asyncio.run(play())
-    assert bool(list(autosave.folder.glob("*.json"))) is kept
+    assert bool(list(autosave.directory.glob("*.json"))) is kept
