@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from norouter_core.wire.frames import Buffer
 
 _SMALL = 16 * 1024
-"""Pieces below this are gathered: one object each would weigh hundreds of times their bytes."""
+"""Smaller pieces are merged: an object for each would take far more memory than its bytes."""
 
 
 class Backlog:
-    """A queue of bytes; `size` is how many. Copies what it is given."""
+    """A queue of bytes, which copies its input; `size` is the number of bytes."""
 
     __slots__ = ("_pieces", "size")
 
@@ -24,7 +24,7 @@ class Backlog:
         self.size = 0
 
     def push(self, data: Buffer) -> None:
-        """Appends a copy of `data`."""
+        """Append a copy of `data`."""
         self.size += len(data)
         pieces = self._pieces
         if len(data) >= _SMALL:
@@ -35,7 +35,7 @@ class Backlog:
             pieces.append(bytearray(data))
 
     def pop(self, most: int) -> memoryview:
-        """Takes at most `most` bytes, not 0, off the front; there must be some."""
+        """Remove and return the first bytes, at most `most` of them; there must be some."""
         head = memoryview(self._pieces.popleft())
         if len(head) > most:
             # A view, which `push` never appends to.
@@ -45,7 +45,7 @@ class Backlog:
         return head
 
     def push_front(self, rest: memoryview) -> None:
-        """Puts back what could not go on after all."""
+        """Put back bytes that could not be sent."""
         if rest:
             self.size += len(rest)
             self._pieces.appendleft(rest)
@@ -56,7 +56,10 @@ class Backlog:
 
 
 class DatagramQueue:
-    """What one stream of datagrams waits to send, as whole frames; `size` is their bytes."""
+    """The unsent datagrams of one stream, as whole frames (SPEC.md section 10).
+
+    It is bounded, and drops the oldest frames; `size` is the number of bytes.
+    """
 
     __slots__ = ("_frames", "size")
 
@@ -68,8 +71,10 @@ class DatagramQueue:
         return len(self._frames)
 
     def push(self, frame: bytes) -> None:
-        """Appends a frame. The oldest are dropped for it where there are too many: who waits for
-        those has waited longest, and may have asked again already."""
+        """Append a frame; drop the oldest ones if there are too many.
+
+        The receiver of the oldest has waited longest, and may have asked again by now.
+        """
         frames = self._frames
         while frames and (
             len(frames) >= MAX_QUEUED_DATAGRAMS
@@ -80,7 +85,7 @@ class DatagramQueue:
         self.size += len(frame)
 
     def pop(self) -> bytes:
-        """Takes the oldest; there must be one."""
+        """Remove and return the oldest frame; there must be one."""
         frame = self._frames.popleft()
         self.size -= len(frame)
         return frame

@@ -1,8 +1,8 @@
 """One end of a link, without I/O: bytes in, events out; calls in, bytes to send out.
 
-How to use it: `receive` turns what was read into events; `open`, `accept`, `send`, `end`, `reset`,
-`consumed` and `message` queue frames; whoever owns the descriptor calls `outbox.fill`, writes
-`outbox.writing` and reports `outbox.written`. SPEC.md beside this file is the reference.
+`receive` turns input into events. `open`, `accept`, `send`, `end`, `reset`, `consumed` and
+`message` queue frames. The owner of the descriptor calls `outbox.fill`, writes `outbox.writing` and
+then calls `outbox.written`. SPEC.md is the reference.
 """
 
 from __future__ import annotations
@@ -56,16 +56,19 @@ class Connection:
     # -- sending ---------------------------------------------------------------------------
 
     def message(self, message: messages.Json) -> None:
-        """Queues a JSON message made by `messages`.
+        """Queue a JSON message made by `messages`.
 
         Raises:
-            ValueError: it is over 1 MiB.
+            ValueError: it is larger than 1 MiB.
         """
         self.outbox.put_control(frames.json_frame(messages.encode(message)))
 
     def open(self, detail: Json) -> Stream:
-        """Opens a stream: `target`, or `listener` and `peer` (section 4), and by `proto` `udp` one
-        of datagrams (section 10). Data may follow."""
+        """Open a stream; data may follow at once.
+
+        `detail` has `target`, or `listener` and `peer` (section 4). With the `proto` `udp` it is a
+        stream of datagrams (section 10).
+        """
         if messages.protocol(detail) == UDP:
             stream = self._datagram_stream(self._next, states.OPENING)
         else:
@@ -81,19 +84,19 @@ class Connection:
         return Stream(number, state, ReceiveWindow(self._budget, 0), 0, DatagramQueue())
 
     def accept(self, stream: Stream, detail: Json) -> None:
-        """Answers an offered stream: `peer`, the address that it now reaches."""
+        """Answer an offered stream; `detail` has `peer`, the address that it now reaches."""
         stream.state = states.next_state(stream.state, states.SENT, frames.OPENED)
         if stream.datagrams is None:
             detail = {**detail, "window": stream.receiving.grant()}
         self._put(frames.OPENED, stream.id, detail)
 
     def begin_direct_write(self, stream: Stream, size: int, on_turn: bool) -> bytes | None:
-        """The header for `size` bytes that may be written at once, past the queues.
+        """Return the header for `size` bytes that may be written at once, past the queues.
 
-        None where they must be queued by `send`: something else waits, or the window is short.
-        `on_turn` says that it is this stream's turn, which puts it before the others in the ring.
-        With a header the bytes count as sent; what the descriptor does not take of header and
-        data goes to the end of `outbox.writing`, which is empty.
+        Return None if `send` must queue them: other frames wait, or the window is too small. If
+        it is this stream's turn (`on_turn`), it goes before the others in the ring. After a header
+        was returned the bytes count as sent; the caller appends the part of header and data that
+        the descriptor did not take to `outbox.writing`, which is empty.
         """
         outbox = self.outbox
         if not (outbox.clear if on_turn else outbox.idle) or stream.pending.size:
@@ -105,7 +108,7 @@ class Connection:
         return frames.data_header(stream.id, size)
 
     def send(self, stream: Stream, data: Buffer) -> None:
-        """Queues a copy of `data`, beyond the window too: the caller bounds what it brings."""
+        """Queue a copy of `data`, even beyond the window: the caller must bound it."""
         if not len(data):
             return
         stream.state = states.next_state(stream.state, states.SENT, frames.DATA)
@@ -114,38 +117,41 @@ class Connection:
             self.outbox.enqueue(stream)
 
     def send_datagram(self, stream: Stream, data: Buffer) -> None:
-        """Queues a copy of one datagram; dropped where there is no room for it, where it is larger
-        than any can be, and before and after the time in which the stream takes some."""
+        """Queue a copy of one datagram.
+
+        It is dropped if the queue is full, if it is too large, or if the state of the stream does
+        not allow it.
+        """
         may = states.may_send(stream.state, frames.DATAGRAM) and not stream.ending
         if may and len(data) <= MAX_DATAGRAM_SIZE:
             frame = frames.stream_frame(frames.DATAGRAM, stream.id, bytes(data))
             self.outbox.put_datagram(stream, frame)
 
     def end(self, stream: Stream) -> None:
-        """Half-closes: EOF, once the backlog has been sent."""
+        """Send EOF once the backlog has been sent."""
         if stream.ending or not states.may_send(stream.state, frames.EOF):
             return
         stream.ending = True
         self._end_if_due(stream)
 
     def reset(self, stream: Stream, code: str, reason: str) -> None:
-        """Ends the stream both ways, at once; nothing if it has ended."""
+        """End the stream in both directions at once, unless it has ended."""
         if stream.closed:
             return
         self._put(frames.RESET, stream.id, reset_detail(code, reason))
         self._close(stream)
 
     def consumed(self, stream: Stream, size: int, now: float) -> None:
-        """Says that `size` bytes of what came have gone on; gives credit when enough have."""
+        """Note that `size` received bytes have been passed on; send credit if it is due."""
         if stream.closed:
             return
         credit = stream.receiving.consumed(size, now, self.round_trip)
-        # After their EOF nobody is left to use it.
+        # After its EOF the peer has no use for credit.
         if credit and stream.state != states.HALF_CLOSED_REMOTE:
             self.outbox.put_control(frames.credit_frame(stream.id, credit))
 
     def on_drained(self, stream: Stream) -> None:
-        """Must be called for each stream that `outbox.fill` took data from."""
+        """Note that `outbox.fill` has taken data of a stream; must be called each time."""
         self._end_if_due(stream)
 
     def _end_if_due(self, stream: Stream) -> None:
@@ -168,10 +174,11 @@ class Connection:
     # -- receiving -------------------------------------------------------------------------
 
     def receive(self, data: memoryview) -> Iterator[Event]:
-        """What the next bytes mean; each event is to be acted on before the next is asked for,
-        since the state moves on with them. Never raises: a violation is the last event, `Broken`.
+        """Yield the events that the next bytes cause.
 
-        `Data` views are valid until the buffer behind `data` is used again.
+        Handle each event before you ask for the next: the state changes with them. A violation
+        is not raised, but yielded as the last event, `Broken`. `Data` views are valid until the
+        buffer behind `data` is used again.
         """
         if self._broken:
             return
@@ -185,7 +192,7 @@ class Connection:
             yield events.Broken(violation)
 
     def receive_eof(self) -> list[Event]:
-        """The byte stream has ended; inside a frame that is a violation."""
+        """Note the end of the byte stream, which is a violation inside a frame."""
         if self._broken or self._decoder.idle:
             return []
         self._broken = True
@@ -243,7 +250,7 @@ class Connection:
     def _got_data(self, stream: Stream, payload: Buffer) -> Event:
         if stream.datagrams is not None:
             raise RemoteProtocolError(
-                "stream", f"DATA on stream {stream.id}, which is one of datagrams"
+                "stream", f"DATA on stream {stream.id}, a stream of datagrams"
             )
         stream.receiving.on_data(len(payload))
         assert isinstance(payload, memoryview)
@@ -252,7 +259,7 @@ class Connection:
     def _got_credit(self, stream: Stream, payload: Buffer) -> Event:
         if stream.datagrams is not None:
             raise RemoteProtocolError(
-                "stream", f"CREDIT on stream {stream.id}, which is one of datagrams"
+                "stream", f"CREDIT on stream {stream.id}, a stream of datagrams"
             )
         stream.sending.on_credit(frames.credit_value(payload))
         if stream.sendable:
@@ -269,13 +276,13 @@ class Connection:
         code = messages.field(detail, "code", str)
         reason = messages.field(detail, "reason", str)
         self._close(stream)
-        # Bounded here: it may be passed on, as a frame of ours, to a third side.
+        # Bounded here, since it may be sent on to another host.
         return events.Reset(stream, **reset_detail(code, reason))
 
     def _got_datagram(self, stream: Stream, payload: Buffer) -> Event:
         if stream.datagrams is None:
             raise RemoteProtocolError(
-                "stream", f"DATAGRAM on stream {stream.id}, which is one of bytes"
+                "stream", f"DATAGRAM on stream {stream.id}, a stream of bytes"
             )
         return events.Datagram(stream, bytes(payload))
 
@@ -291,7 +298,7 @@ _HANDLERS = {
 
 
 def reset_detail(code: str, reason: str) -> dict[str, str]:
-    """The object of a RESET: a code of SPEC.md section 4, and a reason of bounded length."""
+    """Return the object of a RESET: a code of section 4 and a reason of bounded length."""
     return {"code": code if code in RESET_CODES else "internal", "reason": reason[:500]}
 
 

@@ -1,4 +1,4 @@
-"""What a link's bytes mean (SPEC.md): returned by `Connection.receive`, in order."""
+"""The events that `Connection.receive` yields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Message:
 
 
 class Opened:
-    """The peer opened a stream (`offered` True), or answered the one we opened.
+    """The peer opened a stream (`offered`), or answered one that we opened.
 
     `detail` is the JSON object: `target` or `listener` and `peer` of an offer, `peer` of an answer.
     """
@@ -34,7 +34,7 @@ class Opened:
 
 
 class Data:
-    """Bytes of a stream; `view` is valid only until the receive buffer is used again."""
+    """Bytes of a stream; `view` is valid until the receive buffer is used again."""
 
     __slots__ = ("stream", "view")
 
@@ -44,7 +44,7 @@ class Data:
 
 
 class Datagram:
-    """One datagram of a stream of such, in bytes of its own."""
+    """One datagram; `data` is a copy."""
 
     __slots__ = ("data", "stream")
 
@@ -63,7 +63,7 @@ class Writable:
 
 
 class Ended:
-    """The peer sends no more on this stream (half-close)."""
+    """The peer sends no more on this stream."""
 
     __slots__ = ("stream",)
 
@@ -72,7 +72,7 @@ class Ended:
 
 
 class Reset:
-    """The peer ended the stream both ways."""
+    """The peer ended the stream in both directions."""
 
     __slots__ = ("code", "reason", "stream")
 
@@ -83,7 +83,7 @@ class Reset:
 
 
 class Broken:
-    """The peer broke the protocol. Always the last event; nothing is received after it."""
+    """The peer broke the protocol; always the last event."""
 
     __slots__ = ("error",)
 

@@ -1,4 +1,4 @@
-"""Frames to bytes and back (SPEC.md section 1): no state beyond a frame cut short."""
+"""The encoding of frames (SPEC.md section 1)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NAMES = {
     DATAGRAM: "DATAGRAM",
 }
 
-# The size of the payload behind the stream id (behind the header for JSON): least, most.
+# The smallest and the largest payload after the stream id (for JSON, after the header).
 _SIZES = {
     JSON: (2, MAX_JSON),
     OPEN: (2, MAX_STREAM_JSON),
@@ -55,34 +55,34 @@ _SIZES = {
     DATAGRAM: (0, MAX_DATAGRAM_SIZE),
 }
 
-# Magic and length share one 32-bit word: shifting beats a 24-bit field of its own.
+# Magic and length share one 32-bit word, since struct has no 24-bit field.
 _HEADER = Struct("!IHH")
 _STREAM_HEADER = Struct("!IHHI")
 _UINT32 = Struct("!I")
 
 
 def json_frame(payload: bytes) -> bytes:
-    """A JSON frame around an encoded message."""
+    """Return a JSON frame with an encoded message."""
     return _HEADER.pack(MAGIC << 24 | len(payload) + 4, JSON, 0) + payload
 
 
 def stream_frame(kind: int, stream: int, payload: bytes = b"") -> bytes:
-    """A whole frame of any stream type."""
+    """Return a whole frame of any type that has a stream."""
     return _STREAM_HEADER.pack(MAGIC << 24 | len(payload) + 8, kind, 0, stream) + payload
 
 
 def data_header(stream: int, size: int) -> bytes:
-    """The 12 bytes in front of `size` bytes of DATA, so that the data need not be copied."""
+    """Return the 12 bytes before `size` bytes of DATA; the data need not be copied."""
     return _STREAM_HEADER.pack(MAGIC << 24 | size + 8, DATA, 0, stream)
 
 
 def credit_frame(stream: int, credit: int) -> bytes:
-    """CREDIT for `credit` bytes, 1 to 2^31 - 1."""
+    """Return a CREDIT frame for `credit` bytes, 1 to 2^31 - 1."""
     return stream_frame(CREDIT, stream, _UINT32.pack(credit))
 
 
 def credit_value(payload: Buffer) -> int:
-    """The bytes that a CREDIT frame's payload grants."""
+    """Return the number of bytes that the payload of a CREDIT frame grants."""
     value: int = _UINT32.unpack(payload)[0]
     return value
 
@@ -90,9 +90,8 @@ def credit_value(payload: Buffer) -> int:
 class Decoder:
     """Splits a byte stream into `(type, stream, payload)`.
 
-    DATA comes in pieces as it arrives, each a view into the caller's buffer: valid only until
-    the caller reuses that buffer. Every other payload is whole, and bytes of its own. JSON has
-    the stream 0.
+    The payload of DATA comes in pieces as it arrives. Each is a view of the caller's buffer, valid
+    until the caller reuses it. Every other payload is complete and a copy. The stream of JSON is 0.
     """
 
     __slots__ = ("_body", "_head", "_kind", "_left", "_stream")
@@ -106,14 +105,14 @@ class Decoder:
 
     @property
     def idle(self) -> bool:
-        """True between two frames: an end of the byte stream here cuts nothing off."""
+        """Whether the decoder is between two frames, so that the byte stream may end here."""
         return not (self._head or self._kind)
 
     def feed(self, data: memoryview) -> Iterator[tuple[int, int, Buffer]]:
-        """What the next bytes complete.
+        """Yield the frames, and pieces of DATA, in the next bytes.
 
         Raises:
-            RemoteProtocolError: codes `frame` and `length`; the decoder must not be used after it.
+            RemoteProtocolError: codes `frame` and `length`; the decoder must not be used again.
         """
         at, end = 0, len(data)
         while at < end or (self._kind and not self._left):
@@ -137,7 +136,7 @@ class Decoder:
 
     def _read_header(self, data: memoryview, at: int, end: int) -> int:
         head = self._head
-        # The common case: the header lies whole in the buffer, nothing is copied.
+        # The common case: the whole header is in the buffer and need not be copied.
         if not head and end - at >= STREAM_HEADER:
             word, kind, reserved, stream = _STREAM_HEADER.unpack_from(data, at)
             self._begin(word, kind, reserved, stream)

@@ -1,4 +1,4 @@
-"""The protocol's numbers (SPEC.md sections 1, 3 to 6, 9 and 10), in bytes where not said."""
+"""The protocol's numbers, in bytes unless stated (SPEC.md sections 1, 3 to 6, 9 and 10)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ STREAM_HEADER = 12
 MAX_DATA = 256 * 1024
 MAX_JSON = 1024 * 1024
 MAX_STREAM_JSON = 16 * 1024
-"""The JSON object in OPEN, OPENED and RESET."""
+"""Of the JSON object in OPEN, OPENED and RESET."""
 MAX_DATAGRAM_SIZE = 65507
 MAX_DEPTH = 32
 """Levels of nesting in a JSON message."""
@@ -18,7 +18,8 @@ MAX_HOST = 255
 MAX_STREAMS = 16384
 MAX_CONTROL_BACKLOG = 4 * 1024 * 1024
 MAX_CONTROL_SHARE = 256 * 1024
-"""Unsent control frames on one link that another causes before its new streams are refused."""
+"""Of unsent control frames on one link that another link has caused; beyond it, the first refuses
+new streams of the other."""
 
 EARLY_WINDOW = 16 * 1024
 START_WINDOW = 256 * 1024
@@ -27,10 +28,10 @@ LINK_BUDGET = 64 * 1024 * 1024
 MAX_CREDIT = 2**31 - 1
 
 MAX_QUEUED_DATAGRAMS = 64
-"""Datagrams that wait to be sent on one stream, at most."""
+"""The number of datagrams that may wait to be sent on one stream."""
 MAX_QUEUED_DATAGRAM_BYTES = 256 * 1024
 MAX_LINK_DATAGRAM_BYTES = 4 * 1024 * 1024
-"""Of all streams of a link together."""
+"""Of all streams of a link."""
 
 QUANTUM = 64 * 1024
-"""What one stream may send in its turn while others wait."""
+"""How much a stream sends in its turn while others wait."""

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def encode(value: Json) -> bytes:
-    """One JSON object as compact UTF-8.
+    """Return a JSON object as compact UTF-8.
 
     Raises:
-        ValueError: more than 1 MiB; the caller asked for too much at once.
+        ValueError: it is larger than 1 MiB.
     """
-    # ASCII only: a lone surrogate (an undecodable file name, say) must not become bytes that
-    # the peer is bound to refuse.
+    # ASCII only: a lone surrogate (of an undecodable file name, say) must not become bytes that
+    # the peer refuses.
     data = _ENCODE(value).encode("ascii")
     if len(data) > MAX_JSON:
         raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_JSON}")
@@ -33,7 +33,7 @@ def encode(value: Json) -> bytes:
 
 
 def decode(payload: Buffer) -> Json:
-    """The JSON object in a payload.
+    """Return the JSON object in a payload.
 
     Raises:
         RemoteProtocolError: code `json`.
@@ -44,7 +44,7 @@ def decode(payload: Buffer) -> Json:
         raise RemoteProtocolError("json", f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise RemoteProtocolError("json", f"a {type(value).__name__} instead of an object")
-    if len(payload) > 2 * MAX_DEPTH:  # what is shorter cannot be nested deeper
+    if len(payload) > 2 * MAX_DEPTH:  # a shorter one cannot be nested deeper
         _check_depth(value)
     return value
 
@@ -53,7 +53,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-# Made once: `json.dumps` and `json.loads` build one of these for every call with options.
+# Made once: with options, `json.dumps` and `json.loads` make a new one for each call.
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 _DECODE = json.JSONDecoder(parse_constant=_no_constant).decode
 
@@ -91,7 +91,7 @@ def event(name: str, data: Json) -> Json:
 
 
 def field(holder: Json, key: str, kind: type) -> Any:
-    """`holder[key]` if it is of that type (a bool is no int).
+    """Return `holder[key]`, which must be of type `kind` (a bool is not an int).
 
     Raises:
         RemoteProtocolError: code `json`, naming the key.
@@ -106,7 +106,7 @@ _NAMES = {int: "a whole number", str: "text", dict: "an object", list: "a list"}
 
 
 def address(value: Any) -> Address:
-    """`[HOST, PORT]` as a pair.
+    """Return `[HOST, PORT]` as a tuple.
 
     Raises:
         RemoteProtocolError: code `json`.

@@ -1,4 +1,4 @@
-"""What a link sends next (SPEC.md section 6): control first, then streams in turn."""
+"""The order in which a link sends (SPEC.md section 6): control first, then streams in turn."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _BATCH_BUFFERS = 256
 
 
 class Cause:
-    """Whose frame a loop is handling: `source` is that of the link's outbox, None between frames.
+    """The link whose frame a loop is handling.
 
-    All links of a loop share one, so that the frames that one link's peer causes on another link
-    can be told from those that the other link's own peer causes.
+    `source` is the `source` of that link's outbox, and None between frames. All links of a loop
+    share one `Cause`, so that a link can tell the frames that its own peer has caused from those
+    that the peer of another link has caused.
     """
 
     __slots__ = ("source",)
@@ -40,10 +41,9 @@ class Cause:
 class Outbox:
     """The sending half of a connection.
 
-    What is on its way to the descriptor lies in `writing`, in order, and cannot change. A stream
-    stands in the ring while it has something to send, or when its owner wants to be called to
-    send (`wait_turn`): so sources that can hold their bytes elsewhere take turns with those
-    whose bytes wait here.
+    `writing` holds, in order, what the descriptor gets next; it cannot change. A stream is in the
+    ring while it has something to send or its owner waits for its turn (`wait_turn`). So owners
+    that keep their bytes elsewhere take turns with streams whose bytes wait here.
     """
 
     __slots__ = (
@@ -60,7 +60,7 @@ class Outbox:
     def __init__(self) -> None:
         self.cause = Cause()
         self.source: object = object()
-        """Stands for this link in `cause`."""
+        """Identifies this link in `cause`."""
         self._caused: dict[object, int] = {}
         self.writing: deque[Buffer] = deque()
         self._control: deque[bytes] = deque()
@@ -70,22 +70,24 @@ class Outbox:
 
     @property
     def clear(self) -> bool:
-        """True when no frame is on its way or has to go first."""
+        """Whether no frame is being written and no control frame waits."""
         return not (self.writing or self._control)
 
     @property
     def only_control(self) -> bool:
-        """True when whole control frames wait, and nothing else."""
+        """Whether whole control frames wait, and nothing else."""
         return bool(self._control) and not (self.writing or self._ring)
 
     @property
     def idle(self) -> bool:
-        """True when nothing waits at all."""
+        """Whether nothing waits."""
         return not (self.writing or self._control or self._ring)
 
     def check_backlog(self) -> None:
-        """Raises:
-        RemoteProtocolError: code `backlog`, when the peer causes control frames and reads none.
+        """Check how many unsent control frames the peer has caused.
+
+        Raises:
+            RemoteProtocolError: code `backlog`: too many; the peer causes frames and reads none.
         """
         size = self._caused.get(self.source, 0)
         if size > MAX_CONTROL_BACKLOG:
@@ -93,24 +95,24 @@ class Outbox:
 
     @property
     def full(self) -> bool:
-        """True when the peer is too far behind to be asked for anything new."""
+        """Whether the peer is too far behind for new requests and streams."""
         return self._control_size > MAX_CONTROL_BACKLOG
 
     @property
     def crowded(self) -> bool:
-        """True when no stream may be opened for the link whose frame is being handled."""
+        """Whether the link whose frame is being handled may open no stream over this one."""
         return self.full or self._caused.get(self.cause.source, 0) > MAX_CONTROL_SHARE
 
     @property
     def contended(self) -> bool:
-        """True while a stream stands in the ring."""
+        """Whether a stream is in the ring."""
         return bool(self._ring)
 
     def put_control(self, frame: bytes) -> None:
-        """Queues a whole frame ahead of all DATA.
+        """Queue a whole frame before all DATA.
 
-        It never refuses: the caller may be in the middle of another link's work. The owner of
-        this link's descriptor asks `check_backlog` before it writes.
+        There is no limit here, since the caller may be handling another link. The owner of this
+        link's descriptor calls `check_backlog` before it writes.
         """
         source = self.cause.source
         self._caused[source] = self._caused.get(source, 0) + len(frame)
@@ -118,8 +120,7 @@ class Outbox:
         self._control.append(frame)
 
     def put_datagram(self, stream: Stream, frame: bytes) -> None:
-        """Queues a whole DATAGRAM in its stream's turn; bounded, so one may be dropped for it, or
-        it itself."""
+        """Queue a whole DATAGRAM for its stream's turn, or drop it or an older one."""
         queue = stream.datagrams
         assert queue is not None
         if self._datagram_size + len(frame) > MAX_LINK_DATAGRAM_BYTES:
@@ -130,21 +131,21 @@ class Outbox:
         self.enqueue(stream)
 
     def enqueue(self, stream: Stream) -> None:
-        """Puts a stream at the end of the ring, unless it stands there already."""
+        """Put a stream at the end of the ring, unless it is in it."""
         if not stream.queued:
             stream.queued = True
             stream.deficit = 0
             self._ring.append(stream)
 
     def wait_turn(self, stream: Stream) -> None:
-        """Has the stream's owner called in its turn, after what is queued of it."""
+        """Have the stream's owner called in its turn, once its queue is empty."""
         stream.wants_turn = True
         self.enqueue(stream)
 
     def forget(self, stream: Stream) -> None:
-        """Drops what a stream still waited to send."""
-        # It stays in the ring until its turn, which it then passes: taking it out would cost a
-        # walk through the ring for each of many streams that end together.
+        """Drop what a stream has not sent."""
+        # It leaves the ring in its turn. To search the ring now would cost too much if many
+        # streams end together.
         stream.pending.clear()
         if stream.datagrams is not None:
             self._datagram_size -= stream.datagrams.size
@@ -152,10 +153,10 @@ class Outbox:
         stream.wants_turn = False
 
     def fill(self, sent: list[tuple[Stream, int]]) -> Stream | None:
-        """Move the next frames into `writing`; add to `sent` how much left each stream's backlog.
+        """Move the next frames into `writing`, and add the bytes taken from each stream to `sent`.
 
-        Returns the stream whose owner is to be called to send now, if it is the turn of one that
-        has nothing queued here; `writing` is empty then.
+        If it is the turn of a stream that has nothing queued here, `writing` stays empty and the
+        stream is returned: the caller has its owner send now.
         """
         writing = self.writing
         left: dict[Stream, int] = {}
@@ -175,7 +176,7 @@ class Outbox:
                     return stream
                 continue
             taken = self._turn(stream)
-            # A batch may hold several turns of a stream; its owner hears of their sum, once.
+            # A batch may hold several turns of a stream; its owner gets their sum.
             left[stream] = left.get(stream, 0) + taken
             size += taken
         sent.extend(left.items())
@@ -211,7 +212,7 @@ class Outbox:
         stream.queued = False
 
     def written(self, size: int) -> None:
-        """Takes `size` bytes off the front of `writing`."""
+        """Remove the first `size` bytes of `writing`."""
         writing = self.writing
         while size:
             head = writing[0]

@@ -1,4 +1,4 @@
-"""One stream's end on a link: its state, its two windows, and what it waits to send."""
+"""One stream of a link: its state, its two windows and its unsent bytes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """Made by `Connection`; `owner` belongs to whoever uses the stream.
+    """One stream at one end; `owner` is for the user of `Connection`.
 
-    One of datagrams (SPEC.md section 10) has `datagrams`, windows of 0, and no `pending`.
+    A stream of datagrams (SPEC.md section 10) has `datagrams`, windows of 0 and an empty `pending`.
     """
 
     __slots__ = (
@@ -45,40 +45,40 @@ class Stream:
         self.receiving = receiving
         self.sending = SendWindow(window)
         self.pending = Backlog()
-        """What was accepted for sending and not yet handed to the link."""
+        """The bytes that wait to be sent."""
         self.datagrams = datagrams
         self.deficit = 0
         self.queued = False
-        """Whether the stream stands in the outbox's ring, waiting for its turn."""
+        """Whether the stream is in the outbox's ring."""
         self.wants_turn = False
-        """Whether its owner waits to be called in its turn."""
+        """Whether its owner waits for the stream's turn."""
         self.ending = False
         """EOF is due once `pending` is empty."""
         self.owner: Any = None
 
     @property
     def room(self) -> int:
-        """How many more bytes may be sent now; what waits in the backlog is already counted."""
+        """How many bytes may be sent beside those that wait."""
         if self.ending or not states.may_send(self.state, DATA):
             return 0
         return self.sending.available - self.pending.size
 
     @property
     def sendable(self) -> int:
-        """How much of the backlog the window lets go; of datagrams, all."""
+        """How many waiting bytes the window allows to send; for datagrams, all."""
         if self.datagrams is not None:
             return self.datagrams.size
         return min(self.pending.size, self.sending.available)
 
     def take(self, most: int) -> memoryview:
-        """The next at most `most` bytes of the backlog, debited from the window."""
+        """Remove the next bytes, at most `most`, and take them off the window."""
         head = self.pending.pop(most)
         self.sending.available -= len(head)
         return head
 
     @property
     def waiting(self) -> int:
-        """Bytes of the backlog, or of the frames of the datagrams, that wait to be sent."""
+        """How many bytes wait, headers of datagrams included."""
         return self.pending.size if self.datagrams is None else self.datagrams.size
 
     @property

@@ -1,4 +1,4 @@
-"""Flow control as pure arithmetic (SPEC.md section 5). Sizes in bytes, times in seconds."""
+"""Flow control (SPEC.md section 5) as arithmetic, in bytes and seconds."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from norouter_core.wire.limits import (
     START_WINDOW,
 )
 
-# Below this a measured round trip says more about scheduling than about the path; it also lets
-# windows on a fast local link grow enough to keep both processes busy.
-_LEAST_ROUND_TRIP = 0.002
+# A shorter round trip measures scheduling, not the path. The minimum also lets windows on a fast
+# local link grow enough to keep both processes busy.
+_MIN_ROUND_TRIP = 0.002
 
 
 class Budget:
-    """What all windows of one link's receiving side may hold together."""
+    """The limit for the sum of all windows that one end of a link grants."""
 
     __slots__ = ("spent", "streams", "total")
 
@@ -27,12 +27,12 @@ class Budget:
         self.streams = 0
 
     def first_window(self) -> int:
-        """The window of a new stream: 1/120 of what is left, within its bounds."""
+        """Return the window of a new stream: 1/120 of what is left, within bounds."""
         left = max(0, self.total - self.spent)
         return max(EARLY_WINDOW, min(START_WINDOW, left // 120))
 
     def share(self) -> int:
-        """What one stream may keep when the budget is nearly spent."""
+        """Return the window that a stream may keep when the budget is nearly spent."""
         return max(EARLY_WINDOW, self.total // max(1, self.streams))
 
     @property
@@ -41,15 +41,15 @@ class Budget:
 
     @property
     def exhausted(self) -> bool:
-        """True when even the least windows come to twice the budget: no stream is taken then."""
+        """Whether twice the budget is spent, by minimal windows: no stream is accepted then."""
         return self.spent >= 2 * self.total
 
 
 class ReceiveWindow:
-    """How much the peer may send on one stream, and when it is given more.
+    """How much the peer may send on one stream, and when it gets more credit.
 
-    Of `size`, `left` bytes may still be sent by the peer and `_owed` bytes have gone on and will
-    be credited; the rest has come and is held somewhere on its way.
+    Of `size`, the peer may still send `available` bytes; `_unacknowledged` bytes have been passed
+    on, but not credited; the rest has been received and not passed on.
     """
 
     __slots__ = ("_budget", "_epoch", "_epoch_bytes", "_unacknowledged", "available", "size")
@@ -65,36 +65,38 @@ class ReceiveWindow:
         budget.streams += 1
 
     def on_data(self, size: int) -> None:
-        """Debits what came.
+        """Note `size` received bytes.
 
         Raises:
-            RemoteProtocolError: code `window`, when the peer sent more than it may.
+            RemoteProtocolError: code `window`: the peer sent more than it may.
         """
         if size > self.available:
             raise RemoteProtocolError(
-                "window", f"{size} bytes of data where {self.available} were allowed"
+                "window", f"{size} bytes of data, but only {self.available} were allowed"
             )
         self.available -= size
 
     def grant(self) -> int:
-        """Grants what a stream gets when it is accepted; returns what OPENED is to say: the early
-        window, which the peer has had, and what is added to it now."""
+        """Grant the window of a stream that is being accepted; return the `window` of OPENED.
+
+        That is the early window, which the peer has had, and what is added to it now.
+        """
         return EARLY_WINDOW + self._grant(max(self._budget.first_window(), self.size))
 
     def consumed(self, size: int, now: float, round_trip: float) -> int:
-        """Bytes that have gone on. Returns the credit to send now, often 0.
+        """Note that `size` bytes were passed on; return the credit to send now, often 0.
 
-        Credit is sent half a window at a time: more often costs frames, more rarely lets the
-        sender run dry.
+        Credit is sent for half a window at a time. More often would cost more frames; less often
+        would stall the sender.
         """
         self._unacknowledged += size
         self._epoch_bytes += size
         if self._unacknowledged * 2 < self.size:
             return 0
-        return self._grant(self._adapted_size(now, max(round_trip, _LEAST_ROUND_TRIP)))
+        return self._grant(self._adapted_size(now, max(round_trip, _MIN_ROUND_TRIP)))
 
     def close(self) -> None:
-        """Gives the budget back; the window must not be used after it."""
+        """Give the bytes back to the budget; the window must not be used again."""
         self._budget.spent -= self.size
         self._budget.streams -= 1
         self.size = self.available = self._unacknowledged = 0
@@ -109,7 +111,7 @@ class ReceiveWindow:
         return credit
 
     def _adapted_size(self, now: float, round_trip: float) -> int:
-        """The size this window should have: twice the measured bandwidth x round trip."""
+        """Return the best size: twice the measured bandwidth times the round trip."""
         size = self.size
         if self._epoch < 0:
             self._epoch, self._epoch_bytes = now, 0
@@ -132,17 +134,19 @@ class SendWindow:
         self.available = size
 
     def on_opened(self, window: int) -> None:
-        """What the acceptor adds to the early window.
+        """Add what the acceptor has granted beyond the early window.
 
         Raises:
-            RemoteProtocolError: code `window`, for a window out of its bounds.
+            RemoteProtocolError: code `window`: `window` is out of bounds.
         """
         check_window(window)
         self.available += window - EARLY_WINDOW
 
     def on_credit(self, credit: int) -> None:
-        """Raises:
-        RemoteProtocolError: code `window`, for no credit at all or a sum above the limit.
+        """Add a credit.
+
+        Raises:
+            RemoteProtocolError: code `window`: it is 0, or the sum is above the limit.
         """
         if not 0 < credit <= MAX_CREDIT - self.available:
             raise RemoteProtocolError(
@@ -152,10 +156,10 @@ class SendWindow:
 
 
 def check_window(window: int) -> int:
-    """`window` as it came in OPEN or OPENED.
+    """Return `window`, of an OPEN or OPENED.
 
     Raises:
-        RemoteProtocolError: code `window`, when it is out of its bounds.
+        RemoteProtocolError: code `window`: it is out of bounds.
     """
     if not EARLY_WINDOW <= window <= MAX_WINDOW:
         raise RemoteProtocolError("window", f"a window of {window} bytes")
