@@ -1,7 +1,7 @@
-"""Marked blocks within a text that is others': each has an owner, who alone takes it away.
+"""Marked blocks in a text file that belongs to others.
 
-A block ends the text that it was put into, and may have changed how that text ends; its note
-says how, so that its removal restores every byte.
+Each block has an owner, who alone removes it. A block is appended to a text, and a note in it says
+how it changed the end of that text, so that its removal restores every byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BY, _BY_END = "# (by ", ")"
 
 
 class _Block:
-    """One that was found: whose it is (empty where it does not say), and what it changed."""
+    """A block in a text: its owner (empty if it names none) and its note."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -33,23 +33,23 @@ class _Block:
             self.note = lines[self._at].strip()
 
     def inherit(self, note: str) -> None:
-        """Takes over what a block that stood right before it had changed."""
+        """Take over the note of a removed block that was right before this one."""
         if not self.note:
             self.note = note
             self.lines.insert(self._at, f"{note}\n")
 
 
 def remove_blocks(text: str | None, is_removable: Callable[[str], bool]) -> str | None:
-    """`text` as it would be without the blocks for whose owner `goes` is true; None for a file
-    that a block has made (and for None).
+    """Return `text` without the blocks for whose owner `is_removable` is true.
 
-    A first marker without a second is no block: what follows it is not ours to take away.
+    Return None if the file was created for the block, or if `text` is None (no file). A first
+    marker without a second one is not a block: what follows it is not ours to remove.
     """
     kept: list[str | _Block] = []
     note = ""
     for item in _parse(text or ""):
         if isinstance(item, str):
-            # Somebody has added lines after the block: what was before it is no longer the end.
+            # Lines were added after the block: what was before it is no longer the end.
             note = ""
         elif is_removable(item.owner):
             note = note or item.note
@@ -67,7 +67,7 @@ def remove_blocks(text: str | None, is_removable: Callable[[str], bool]) -> str 
 
 
 def append_block(text: str | None, body: str, owner: str) -> str:
-    """`text` (None: no file) with a block at its end."""
+    """Return `text` (None: no file) with a block at its end."""
     note = ""
     if text is None:
         text, note = "", f"{_NO_FILE}\n"
@@ -82,7 +82,7 @@ def has_block(text: str) -> bool:
 
 
 def _parse(text: str) -> list[str | _Block]:
-    """The lines outside of blocks, and the blocks, in order."""
+    """Return the lines outside blocks and the blocks, in order."""
     found: list[str | _Block] = []
     block: list[str] = []
     for line in text.splitlines(True):

@@ -1,4 +1,4 @@
-"""A link's descriptors: the one place that differs between pipes, sockets and systems."""
+"""A link's descriptors: what differs between pipes, sockets and systems."""
 
 from __future__ import annotations
 
@@ -18,22 +18,30 @@ if TYPE_CHECKING:
         write_fd: int
 
         def read(self, buffer: memoryview) -> int:
-            """Fills the front of `buffer`; 0 is the end. BlockingIOError: nothing yet."""
+            """Read into `buffer` and return the size, 0 at the end.
+
+            Raises:
+                BlockingIOError: there is nothing to read yet.
+            """
             ...
 
         def write(self, buffers: list[Buffer]) -> int:
-            """Writes from the front; BlockingIOError: nothing can be taken now."""
+            """Write as much as possible and return the size.
+
+            Raises:
+                BlockingIOError: nothing can be written now.
+            """
             ...
 
         def end_writing(self) -> None:
-            """Tells the other side that nothing more comes."""
+            """Close the sending direction."""
             ...
 
         def close(self) -> None: ...
 
 
 _VECTORS = hasattr(os, "readv") and hasattr(os, "writev")
-"""False on PyPy and on old systems: there, one copy more each way."""
+"""False on PyPy and on old systems, which copy once more each way."""
 
 
 class FdChannel:
@@ -69,7 +77,7 @@ class FdChannel:
 
 
 class SocketChannel:
-    """Two connected sockets, one each way: works wherever sockets do."""
+    """Two connected sockets, one for each direction, for any system."""
 
     def __init__(self, reading: socket.socket, writing: socket.socket) -> None:
         self._reading = reading

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from norouter_core.agent.resolve import Resolver
 
 TIMEOUT = 30.0
-"""Seconds for the whole dial, look-up included."""
+"""Seconds for a whole dial, look-up included."""
 _STAGGER = 0.25
-"""Seconds before the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
+"""Seconds until the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
 
 
 _IN_PROGRESS = frozenset(
@@ -28,7 +28,7 @@ _IN_PROGRESS = frozenset(
 
 
 class Dial:
-    """One dial: its outcome goes to `end.connected` or `end.failed`, exactly once."""
+    """One dial; it calls `end.connected` or `end.failed`, exactly once."""
 
     __slots__ = ("_addresses", "_end", "_error", "_io", "_port", "_sockets", "_timers")
 
@@ -47,10 +47,10 @@ class Dial:
             resolver.resolve(host, self._resolved)
 
     def cancel(self) -> None:
-        """Gives up without an outcome."""
+        """Stop without a call."""
         self._end = None
         for sock in self._sockets:
-            # The target may have accepted already: it sees the reset that its client made.
+            # The target may have accepted already, and must see its client's reset.
             abort(sock)
         self._clean_up()
 
@@ -64,7 +64,7 @@ class Dial:
         self._next()
 
     def _next(self) -> None:
-        """Starts on the next address, while earlier ones may still answer."""
+        """Try the next address, while earlier ones may still answer."""
         while self._end is not None and self._addresses:
             address = self._addresses.pop(0)
             if self._start(address):
@@ -75,7 +75,7 @@ class Dial:
             self._fail(*self._error)
 
     def _start(self, address: str) -> bool:
-        """Begins to connect; True unless that address has failed at once."""
+        """Begin to connect; return False if that fails at once."""
         sock = None
         try:
             family = literal(address)
@@ -84,8 +84,8 @@ class Dial:
             set_options(sock)
             status = sock.connect_ex((address, self._port))
             if status == errno.EINPROGRESS:
-                # On this machine's own addresses the handshake is over by now: asking again saves
-                # a turn of the loop, and tells of a refusal at once.
+                # To an address of this machine the handshake is over by now. A second call saves
+                # an iteration of the loop, and reports a refusal at once.
                 status = sock.connect_ex((address, self._port))
         except OSError as error:
             self._record_error(error)
@@ -146,7 +146,7 @@ class Dial:
 
 
 def _interleave(addresses: list[str]) -> list[str]:
-    """IPv6 and IPv4 in turn, the resolver's first choice first (RFC 8305 section 4)."""
+    """Return IPv6 and IPv4 in turn, the resolver's first choice first (RFC 8305 section 4)."""
     first = [a for a in addresses if (":" in a) == (":" in addresses[0])]
     second = [a for a in addresses if (":" in a) != (":" in addresses[0])]
     order = []

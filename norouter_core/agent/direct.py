@@ -1,7 +1,7 @@
-"""Streams that a host serves to itself, off the link: its own VIP, joined to its own target, and
-what has been spliced.
+"""Direct streams: those that do not cross the link, since the host has both of their sockets.
 
-The hub still shows them, so their counters are reported (SPEC.md section 3, event `direct`).
+They are clients of a host's own VIP, and spliced streams. The hub shows them too, so the agent
+reports their counters (SPEC.md section 3, event `direct`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
 REPORT_INTERVAL = 0.25
-"""Seconds between two reports, at least."""
+"""The least number of seconds between two reports."""
 _MAX_ROWS = 1000
-"""Streams in one report: far below the limit of a message."""
+"""Streams in one report, which stays far below the limit of a message."""
 _MAX_REPORTS_PER_TICK = 16
-"""Reports of ended streams in one go; more wait for the next."""
+"""Reports of ended streams at one time; the rest wait for the next."""
 _MAX_STREAMS_PER_TICK = 4000
-"""Open streams whose counters are looked at in one go."""
+"""Open streams whose counters are compared at one time."""
 
 
 class DirectStream:
-    """A client's end joined to a target's end, both here; observes both."""
+    """A client's end joined to a target's end on this host; observes both."""
 
     def __init__(self, number: int, listener: int, peer: Address, table: DirectTable):
         self.number = number
@@ -49,13 +49,13 @@ class DirectStream:
         self._table = table
 
     def take_over(self, client: TcpEnd, target: TcpEnd) -> None:
-        """Observes two sockets that are connected already."""
+        """Observe two sockets that are connected already."""
         self.client, self.target = client, target
         client.observer = target.observer = self
         self.state = "half-closed" if client.received_eof or target.received_eof else "open"
 
     def row(self) -> list[Any]:
-        """The stream as section 3 of SPEC.md lists it."""
+        """Return the stream as a row of SPEC.md section 3."""
         sent, received, state = self.snapshot()
         return [self.number, self.listener, *self.peer, sent, received, state, self.reason]
 
@@ -75,8 +75,8 @@ class DirectStream:
         if self.state == "closed":
             return
         if code == "closed":
-            # An orderly end is over when both sides are; the second one closes in the same call
-            # chain or when its socket has taken the last bytes.
+            # An orderly end takes both sides. The second one closes in the same call chain, or
+            # when its socket has taken the last bytes.
             other = self.target if end is self.client else self.client
             if other is not None and not other.closed:
                 return
@@ -88,13 +88,13 @@ class DirectStream:
 
 
 class DirectTable:
-    """All direct streams of a host; tells of changes at most 4 times a second."""
+    """All direct streams of a host; reports changes at most 4 times a second."""
 
     def __init__(self, io: Io, report: Callable[[list[list[Any]]], None]) -> None:
         self._io = io
         self._report = report
-        # Open streams in the order in which they were looked at last; what has ended waits in a
-        # queue of its own, so that neither keeps the other from being told.
+        # Open streams, the least recently compared first. Ended ones have a queue of their own,
+        # so that neither delays the reports of the other.
         self._open: dict[int, DirectStream] = {}
         self._by_listener: dict[int, dict[int, DirectStream]] = {}
         self._ended: deque[DirectStream] = deque()
@@ -103,7 +103,7 @@ class DirectTable:
         self._closed = False
 
     def add(self, listener: int, peer: Address) -> DirectStream | None:
-        """A new stream; None when there are as many as a link may have."""
+        """Add and return a stream; return None if there are as many as a link may have."""
         if len(self._open) >= MAX_STREAMS:
             return None
         self._last += 1
@@ -113,7 +113,7 @@ class DirectTable:
         return stream
 
     def kill(self, number: int, code: str, reason: str) -> None:
-        """Resets a stream both ways; an unknown one has ended already."""
+        """Reset a stream; an unknown one has ended already."""
         stream = self._open.get(number)
         if stream is not None:
             for end in (stream.client, stream.target):
@@ -121,16 +121,16 @@ class DirectTable:
                     end.reset(code, reason)
 
     def kill_listener(self, listener: int, code: str, reason: str) -> None:
-        """Resets every stream that came by a listener."""
+        """Reset every stream of a listener."""
         for number in list(self._by_listener.get(listener, ())):
             self.kill(number, code, reason)
 
     def close(self) -> None:
-        """Reports no more."""
+        """Report no more."""
         self._closed = True
 
     def on_ended(self, stream: DirectStream) -> None:
-        """A stream has ended; it is told of once more."""
+        """Note that a stream has ended; it is reported once more."""
         if self._open.pop(stream.number, None) is not None:
             self._ended.append(stream)
             known = self._by_listener[stream.listener]

@@ -1,12 +1,12 @@
-"""The two ends of a stream and how they meet.
+"""The two ends of a stream, and how they are joined.
 
-Where two ends are joined, each calls the other: `send`, `end` and `reset` carry what happened
-outside one end to the outside of the other; `room`, `wake` and `consumed` carry back-pressure the
-other way. A TCP socket is an end, a stream of a link is an end; which two are joined makes no
-difference to either. The hub joins, and so does an agent.
+Two joined ends call each other. `send`, `end` and `reset` carry what happened outside one end to
+the outside of the other; `room`, `wake` and `consumed` carry back-pressure in the opposite
+direction. A TCP socket is an end, and so is a stream of a link; which two are joined makes no
+difference to either. Hub and agents join ends.
 
-There are ends of bytes and ends of datagrams, and only two of a kind may be joined. Of datagrams
-each `send` is one, whole; there is always room, since they may be dropped.
+There are ends of bytes and ends of datagrams; only two of the same kind may be joined. With
+datagrams each `send` is one whole datagram. There is always room, since datagrams may be dropped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
     class Observer(Protocol):
-        """Told as an end changes; the cheap counters are read from the end instead."""
+        """Called when an end changes state; counters are read from the end instead."""
 
         def end_opened(self, end: End, peer: Address) -> None: ...
         def end_half_closed(self, end: End) -> None: ...
@@ -34,47 +34,47 @@ class End:
     __slots__ = ("bytes_in", "observer", "peer")
 
     datagrams = False
-    """Whether it is one of datagrams."""
+    """Whether it is an end of datagrams."""
 
     def __init__(self) -> None:
         self.peer: End | None = None
         self.observer: Observer | None = None
         self.bytes_in = 0
-        """What came in at this end, from outside."""
+        """Bytes that came in at this end, from outside."""
 
     def start(self) -> None:
-        """Begins to bring in what comes from outside; called once, after `join`."""
+        """Begin to receive from outside; called once, after `join`."""
 
     def accept(self, peer: Address) -> None:
-        """The stream now reaches `peer`; of interest to an end that was offered over a link."""
+        """Note that the stream now reaches `peer`; an end that a link offered answers with it."""
 
     def send(self, data: memoryview) -> None:
-        """Takes all of `data`, which is valid during the call only, to the outside."""
+        """Take all of `data` to the outside; it is valid during the call only."""
         raise NotImplementedError
 
     def end(self) -> None:
-        """Half-closes towards the outside, after what was sent."""
+        """Half-close towards the outside, after what was sent."""
         raise NotImplementedError
 
     def reset(self, code: str, reason: str) -> None:
-        """Ends both ways towards the outside, at once; nothing if it has ended."""
+        """End both directions towards the outside at once, unless it has ended."""
         raise NotImplementedError
 
     def room(self) -> int:
-        """How much may be sent now. After an answer of 0 the end calls `peer.wake()` later."""
+        """Return how much may be sent now; after 0, the end calls `peer.wake()` later."""
         raise NotImplementedError
 
     def wake(self) -> None:
-        """The other end has room again."""
+        """Note that the other end has room again."""
         raise NotImplementedError
 
     def consumed(self, size: int) -> None:
-        """`size` bytes that this end brought in have left at the other end."""
+        """Note that `size` bytes which this end received have left at the other end."""
         raise NotImplementedError
 
 
 class DatagramEnd(End):
-    """One end of a stream of datagrams, which knows no back-pressure."""
+    """One end of a stream of datagrams, which has no back-pressure."""
 
     __slots__ = ()
 
@@ -84,51 +84,53 @@ class DatagramEnd(End):
         return MAX_DATAGRAM_SIZE
 
     def wake(self) -> None:
-        """It never waits for room."""
+        """Do nothing: it never waits for room."""
 
     def consumed(self, size: int) -> None:
-        """Nobody gives credit for datagrams."""
+        """Do nothing: datagrams need no credit."""
 
 
 class NullEnd(End):
-    """The far end of a stream that could not be made: it is joined to nothing."""
+    """The far end of a stream that could not be opened; it is joined to nothing."""
 
     __slots__ = ()
 
     def send(self, data: memoryview) -> None:
-        """It takes nothing on."""
+        """Do nothing."""
 
     def end(self) -> None:
-        """It has ended."""
+        """Do nothing."""
 
     def reset(self, code: str, reason: str) -> None:
-        """It has ended."""
+        """Do nothing."""
 
     def room(self) -> int:
         return 0
 
     def wake(self) -> None:
-        """It brings nothing in."""
+        """Do nothing."""
 
     def consumed(self, size: int) -> None:
-        """It has brought nothing in."""
+        """Do nothing."""
 
 
 def protocol_of(end: End) -> str:
-    """The `proto` (SPEC.md section 10) of the streams that an end may be part of."""
+    """Return the `proto` (SPEC.md section 10) of an end's stream."""
     return UDP if end.datagrams else TCP
 
 
 def join(one: End, other: End) -> None:
-    """Makes the two ends one stream, and starts both."""
+    """Join two ends to one stream, and start both."""
     one.peer, other.peer = other, one
     one.start()
     other.start()
 
 
 def rejoin(one: End, other: End) -> None:
-    """Joins two ends that were joined to something else in between (a proxy's session that has
-    read the request, say), and lets both go on."""
+    """Join two ends that were joined to something between them, and let both go on.
+
+    That is, for example, a proxy's session that has read the request.
+    """
     one.peer, other.peer = other, one
     one.wake()
     other.wake()

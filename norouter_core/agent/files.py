@@ -1,5 +1,4 @@
-"""Small text files on a host: read, and written whole or as a marked block within a file that
-others own."""
+"""Small text files on a host: read, written whole, or extended by a marked block."""
 
 from __future__ import annotations
 
@@ -27,33 +26,32 @@ BACKUP_SUFFIX = ".bak.norouter"
 MODES = ("replace", "block", "remove-block")
 
 _LOCK_ATTEMPTS, _LOCK_RETRY_DELAY = 25, 0.02
-"""How often, and after how many seconds, a file that another agent has locked is tried."""
+"""How often, and after how many seconds, a lock that another agent holds is tried again."""
 
 _OVERWRITE_ERRNOS = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
-"""Why a file may not be renamed onto and yet be written: it is a mount of its own, as a container's
-/etc/hosts is, or its folder is not ours."""
+"""Why a file may be writable though no other can be renamed to it: it is a mount of its own, as
+/etc/hosts is in a container, or its directory is not ours."""
 
 
 def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
-    """Writes `text` to `path`; returns the path as expanded and whether anything changed.
+    """Write `text` to `path`; return the expanded path and whether anything changed.
 
-    `~` and `${VAR}` are this machine's. `replace` makes the file, and its folder, hold exactly
-    `text`. `block` puts `text` between the two marker lines in an existing file, keeping the rest
-    and, when the block is the first, a copy beside it; `remove-block` takes it out again, and every
-    byte is as it was before. Both take away, with the block of `owner`, those whose owner is dead
-    or not told, and leave those of others.
+    `~` and `${VAR}` are those of this machine. `replace` makes `text` the whole content, and
+    creates the file and its directory. `block` appends `text` between two marker lines and keeps
+    the rest; before the first block it copies the file. `remove-block` restores every byte. Both
+    remove the block of `owner` and those whose owner is dead or unknown, and keep all others.
 
     Raises:
         OSError: with the path and the reason.
-        ValueError: an unknown mode, or a variable that is not set.
+        ValueError: the mode is unknown, or a variable is not set.
     """
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}")
     path = expand(path)
     if mode == "replace":
-        folder = os.path.dirname(path)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
+        directory = os.path.dirname(path)
+        if directory:
+            os.makedirs(directory, exist_ok=True)
         return path, _write_if_changed(path, _read(path), text)
     with _locked(path):
         old = _read(path)
@@ -81,9 +79,9 @@ def _write_if_changed(path: str, old: str | None, new: str | None) -> bool:
 
 @contextmanager
 def _locked(path: str) -> Iterator[None]:
-    """Keeps other agents that share the file away, while it is read and written.
+    """Lock out other agents that share the file while it is read and written.
 
-    For a moment only: anybody may lock a file that he can read, and must not stop us by it.
+    This gives up after half a second: whoever can read a file can lock it, but must not stop us.
     """
     fd = None
     for _ in range(_LOCK_ATTEMPTS if fcntl is not None else 0):
@@ -97,7 +95,7 @@ def _locked(path: str) -> Iterator[None]:
         except OSError as error:
             if error.errno != errno.EWOULDBLOCK:
                 break
-        # Another holds it, or has put a new file in its place meanwhile.
+        # Another agent holds it, or has replaced the file meanwhile.
         if fd is not None:
             os.close(fd)
             fd = None
@@ -110,18 +108,19 @@ def _locked(path: str) -> Iterator[None]:
 
 
 def read(path: str, limit: int) -> tuple[str, str, bool]:
-    """The path as expanded, the first `limit` bytes of that file as text, and whether it holds
-    more. Never waits for anybody: a FIFO or a device is refused.
+    """Return the expanded path, the first `limit` bytes of that file, and whether there are more.
+
+    This never blocks: a FIFO or a device is refused.
 
     Raises:
-        FileNotFoundError: there is none, or a variable in its path is not set.
-        OSError: it is no regular file, or cannot be read.
+        FileNotFoundError: there is no such file, or a variable in its path is not set.
+        OSError: it is not a regular file, or cannot be read.
     """
     try:
         path = expand(path)
     except ValueError as error:
         raise FileNotFoundError(errno.ENOENT, str(error), path) from None
-    # A FIFO would keep an `open` waiting for its writer.
+    # For a FIFO, a blocking `open` would wait for its writer.
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
@@ -138,11 +137,13 @@ def read(path: str, limit: int) -> tuple[str, str, bool]:
 
 
 def is_foreign(path: str) -> bool:
-    """Whether there is a file with something in it that is not of this program's making: its first
-    line would say so. One that cannot be read is not written either, and `write` tells why.
+    """Return whether there is a file with content that norouter did not write.
+
+    The first line of those that it writes names it. For a file that cannot be read this is False,
+    and `write` raises the reason.
 
     Raises:
-        ValueError: as `expand`.
+        ValueError: as in `expand`.
     """
     try:
         text = _read(expand(path)) or ""
@@ -152,10 +153,10 @@ def is_foreign(path: str) -> bool:
 
 
 def expand(path: str) -> str:
-    """`path` with this machine's `~` and `${VAR}`.
+    """Return `path` with this machine's `~` and `${VAR}`.
 
     Raises:
-        ValueError: a user that is not there, a variable that is not set, or a NUL.
+        ValueError: an unknown user, a variable that is not set, or a NUL.
     """
     home = os.path.expanduser(path)
     expanded = os.path.expandvars(home)
@@ -165,7 +166,7 @@ def expand(path: str) -> str:
 
 
 def strip_blocks(text: str) -> str:
-    """`text` as it was before any block was put into it."""
+    """Return `text` as it was without blocks."""
     return blocks.remove_blocks(text, lambda owner: True) or ""
 
 
@@ -178,7 +179,7 @@ def _read(path: str) -> str | None:
 
 
 def _back_up(path: str, text: str) -> None:
-    """A copy beside the file, as it was before our block: written anew at every first block."""
+    """Copy a file as it was before our block; an older copy is replaced."""
     _replace(path + BACKUP_SUFFIX, text, like=path)
 
 
@@ -187,11 +188,13 @@ def _replace(path: str, text: str, like: str) -> None:
 
 
 def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
-    """Makes `path` hold `data`: atomically where the system lets us, else in place. A symbolic link
-    stays one; permissions and owner are those of `like`, if that is there, else `mode` and ours.
+    """Make `data` the content of `path`, atomically if possible, else in place.
+
+    A symbolic link stays one. Permissions and owner are those of `like` if that exists, else
+    `mode` and ours.
 
     Raises:
-        OSError: with the path and the reason; what was there is still there.
+        OSError: with the path and the reason; the old content is still there.
     """
     path = os.path.realpath(path)
     temporary = f"{path}.norouter-{os.urandom(6).hex()}"
@@ -206,15 +209,17 @@ def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
         if error.errno not in _OVERWRITE_ERRNOS or not os.path.exists(path):
-            error.filename, error.filename2 = path, None  # nobody knows the temporary one
+            error.filename, error.filename2 = path, None  # not the temporary one
             raise
         _overwrite(path, data)
 
 
 def _overwrite(path: str, data: bytes) -> None:
-    """Never emptied first: whoever reads it meanwhile, or is left with it if this process is killed
-    in the middle, finds what is common to the old text and the new one. That is all that a block
-    at the end was put behind."""
+    """Overwrite a file without emptying it first.
+
+    A reader, or an interruption, finds at least what the old and the new content have in common:
+    everything before a block at the end.
+    """
     with open(path, "r+b", buffering=0) as file:
         old = file.read()
         try:
@@ -242,4 +247,4 @@ def _copy_owner(fd: int, like: str, mode: int) -> None:
     try:
         os.fchown(fd, status.st_uid, status.st_gid)
     except PermissionError:
-        pass  # not ours to give away: it stays with us
+        pass  # we may not give it away, so it stays ours

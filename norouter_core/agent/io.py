@@ -1,4 +1,4 @@
-"""What everything that does I/O in one thread shares: the loop and one read buffer."""
+"""What all I/O of one thread shares: the loop and a read buffer."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ _RESET_CHECK_INTERVAL = 1.0
 
 
 class Io:
-    """One per loop. `buffer` is for bytes that are read and passed on within one call: no
-    socket needs a buffer of its own, however many there are."""
+    """The shared state of one loop.
+
+    `buffer` is for bytes that are read and passed on within one call, so that no socket needs a
+    buffer of its own.
+    """
 
     __slots__ = ("_watched", "_watching", "buffer", "cause", "loop")
 
@@ -36,7 +39,7 @@ class Io:
         self._watching = False
 
     def watch_for_reset(self, end: ResetCheck) -> None:
-        """Has `end.check_watched` called once a second until it returns False."""
+        """Call `end.check_watched` called once a second until it returns False."""
         self._watched.add(end)
         if not self._watching:
             self._watching = True
@@ -67,10 +70,10 @@ _CODES = {
 
 
 def reset_code(error: OSError) -> str:
-    """The RESET code (SPEC.md section 4) that tells of a socket's error."""
+    """Return the RESET code (SPEC.md section 4) for a socket's error."""
     return _CODES.get(error.errno or 0, "internal")
 
 
 def error_text(error: OSError) -> str:
-    """An operating system error in its own words."""
+    """Return an operating system error without its number."""
     return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""Listening sockets: accept, pause when descriptors run out, fall back where a VIP cannot be."""
+"""Listening TCP sockets."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _BACKLOG = 1024
 _MAX_ACCEPTS = 64
-"""Connections taken in one go, so that a flood does not hold up running streams."""
+"""Connections accepted at one time, so that a flood does not delay open streams."""
 _RETRY_DELAY = 0.2
-"""Seconds to wait for descriptors when there are none left."""
+"""Seconds until the next attempt when there is no free descriptor."""
 
 
 class Listener:
-    """A bound address; what arrives goes to `accepted(socket, peer)`.
+    """A bound address; each connection is passed to `accepted(socket, peer)`.
 
-    `address` is where it listens in truth. `fallback` is True where the wanted address is not
-    this machine's (127.0.42.101 on macOS, say) and a free port of 127.0.0.1 was taken instead.
+    `address` is the bound one. `fallback` is True if the requested address is not an address of
+    this machine (127.0.42.101 on macOS, say), and a free port of 127.0.0.1 was bound instead.
 
     Raises:
         OSError: the address cannot be bound.
@@ -66,7 +66,7 @@ class Listener:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # Out of descriptors or memory: the client waits in the backlog meanwhile.
+                # No descriptor or memory is left; meanwhile the client waits in the backlog.
                 self._io.loop.remove_reader(self._socket.fileno())
                 self._io.loop.call_later(_RETRY_DELAY, self._watch)
                 return
@@ -76,8 +76,10 @@ class Listener:
 def bind_or_fall_back(
     host: str, port: int, bind: Callable[[str, int], socket.socket]
 ) -> tuple[socket.socket, bool]:
-    """What `bind` makes of an address, or of a free port of 127.0.0.1 (and True) where that is an
-    IPv4 address which is not this machine's.
+    """Return the socket that `bind` binds to an address, and False.
+
+    If that is an IPv4 address, but not one of this machine, return a socket that is bound to a
+    free port of 127.0.0.1, and True.
 
     Raises:
         OSError: the address cannot be bound.
@@ -91,10 +93,10 @@ def bind_or_fall_back(
 
 
 def new_socket(host: str, kind: int) -> socket.socket:
-    """A socket of that kind, of the family of an IP literal.
+    """Return a socket of a kind, of the address family of an IP literal.
 
     Raises:
-        OSError: there is none, or the literal is a name.
+        OSError: there is no such socket, or `host` is a name.
     """
     family = literal(host)
     if family is None:

@@ -1,7 +1,7 @@
-"""A small event loop for a small agent: the few asyncio calls that this package uses.
+"""A small event loop with the few methods of asyncio's loops that this package uses.
 
-`TcpEnd`, `Mux` and the rest run on the hub's asyncio loop and on this one alike, by the
-callback interface that `LoopLike` names. asyncio itself would cost an agent 10 MiB and 60 ms.
+`TcpEnd`, `Mux` and the rest run on the hub's asyncio loop and on this one, through `LoopLike`.
+asyncio itself would cost an agent 10 MiB of memory and 60 ms at its start.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Timer:
-    """A callback due at `when`, on the loop's clock."""
+    """A callback that is due at `when`, by the loop's clock."""
 
     __slots__ = ("args", "callback", "when")
 
@@ -55,13 +55,13 @@ class Timer:
 
 
 class Loop:
-    """Callbacks on readiness and on time, in one thread."""
+    """Calls back when descriptors are ready and when timers are due, in one thread."""
 
     def __init__(self) -> None:
         self.time = time.monotonic
         self._selector = selectors.DefaultSelector()
-        # fd -> [reader, writer]; a slot is emptied on removal, so that an event already
-        # fetched from the selector finds nothing to call.
+        # fd -> [reader, writer]. Removal empties a slot, so that an event which the selector has
+        # reported already calls nothing.
         self._slots: dict[int, list[tuple[Callable[..., Any], tuple[Any, ...]] | None]] = {}
         self._ready: deque[tuple[Callable[..., Any], tuple[Any, ...]]] = deque()
         self._timers: list[Timer] = []
@@ -83,7 +83,7 @@ class Loop:
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Report an error that a callback has survived."""
-        import traceback  # rarely needed, and not small
+        import traceback  # large, and rarely needed
 
         error = context["exception"]
         lines = traceback.format_exception(type(error), error, error.__traceback__)
@@ -110,8 +110,7 @@ class Loop:
         self._running = False
 
     def run(self) -> None:
-        """Runs until `stop`. What a callback raises ends it: an agent that no longer knows where
-        it stands is better replaced than trusted."""
+        """Run until `stop`, or until a callback raises: an agent in an unknown state must end."""
         self._running = True
         while self._running:
             for key, mask in self._selector.select(self._select_timeout()):

@@ -1,4 +1,4 @@
-"""The agent's process: the verbs on one side, a link over stdin and stdout on the other."""
+"""The agent's process: it serves the operations over a link on stdin and stdout."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
 _ATTACH_TIMEOUT = 8.0
-"""Seconds that an agent waits for the hub's `attach` before it ends."""
+"""Seconds that an agent waits for `attach`."""
 
 
 class Agent:
-    """Answers one hub over one link, and ends with it."""
+    """Serves one hub over one link, and ends with it."""
 
     def __init__(self, loop: Loop, read_fd: int, write_fd: int) -> None:
         self._loop = loop
@@ -43,7 +43,7 @@ class Agent:
         self.exit_status = 0
 
     def start(self) -> None:
-        """Says hello and begins to listen to the hub."""
+        """Send the hello and begin to read."""
         self._mux.start()
         self._mux.message(messages.event("hello", process_identity.hello()))
         self._loop.call_later(_ATTACH_TIMEOUT, self._check_attached)
@@ -56,7 +56,7 @@ class Agent:
 
     def link_message(self, kind: str, body: Json) -> None:
         if kind == "event" and body.get("type") == "bye":
-            self._mux.close("the hub said goodbye")
+            self._mux.close("the hub ended the link")
         elif kind == "request":
             number = messages.field(body, "id", int)
             op = messages.field(body, "op", str)
@@ -90,7 +90,7 @@ class Agent:
             listener,
             streams[client].owner,
             streams[target].owner,
-            # The answer first: what the streams say from then on has another meaning.
+            # The result goes first: it changes the meaning of what follows on the streams.
             lambda direct: self._mux.message(messages.result(number, {"stream": direct})),
         )
 
@@ -145,7 +145,7 @@ class Agent:
         self._operations.close()
         self._loop.stop()
 
-    # -- from the verbs --------------------------------------------------------------------
+    # -- from the operations ---------------------------------------------------------------
 
     def offer(self, listener: int, peer: Address, end: End) -> None:
         if self._mux.connection.outbox.full:
@@ -159,7 +159,7 @@ class Agent:
 
 
 class _AcceptOnOpen:
-    """Answers the hub's OPEN when its dial has succeeded; a failed one resets by itself."""
+    """Accepts a stream of the hub once its dial has succeeded; a failed dial resets it."""
 
     __slots__ = ("_end",)
 
@@ -177,24 +177,25 @@ class _AcceptOnOpen:
 
 
 def main(argv: list[str]) -> int:
-    """Runs an agent on fds 0 and 1 until its hub is gone; the exit status.
+    """Run an agent on fds 0 and 1 until its hub is gone; return the exit status.
 
-    `argv` must be `["--automated"]`: a person who types `norouter agent` is told so instead.
+    `argv` must be `["--automated"]`; otherwise a person has typed `norouter agent`.
     """
     if argv != ["--automated"]:
         sys.stderr.write(
-            "norouter agent is started by norouter itself, on the other end of an exec command;\n"
-            "it speaks a protocol, not to people. To join hosts, write a manifest and run\n"
-            "`norouter run MANIFEST` on your own machine.\n"
+            "norouter starts `norouter agent` itself, on a host, by an exec command.\n"
+            "To join hosts, write a manifest and run `norouter run MANIFEST` on your own machine.\n"
         )
         return 2
     return run(*_move_stdio_aside())
 
 
 def _move_stdio_aside() -> tuple[int, int]:
-    """Where fds 0 and 1 led: a stray print of anything in this process must not end up between
-    two frames. An agent that came over the link finds this done by the first stage, before its
-    marker."""
+    """Return duplicates of fds 0 and 1, which then lead elsewhere.
+
+    So nothing that this process prints can end up between two frames. For an agent that was sent
+    over the link, the first stage has done this before its marker.
+    """
     read_fd, write_fd = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -204,9 +205,9 @@ def _move_stdio_aside() -> tuple[int, int]:
 
 
 def run(read_fd: int, write_fd: int) -> int:
-    """Serves the hub on two descriptors until it is gone; the exit status."""
-    # The hub's end decides when we end: by EOF, by `bye` or by silence. A terminal's
-    # interrupt reaches the whole group, and must not tear the link down before that.
+    """Serve the hub on two descriptors until it is gone; return the exit status."""
+    # The hub decides when the agent ends: by EOF, `bye` or silence. A terminal sends Ctrl-C to the
+    # whole process group, which must not end the link before that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     loop = Loop()
@@ -214,8 +215,8 @@ def run(read_fd: int, write_fd: int) -> int:
     try:
         agent.start()
     except OSError as error:
-        # A file or the null device, which no loop can watch.
-        sys.stderr.write(f"norouter agent: stdin is no pipe to a hub: {error.strerror}\n")
+        # A file or the null device, which a loop cannot watch.
+        sys.stderr.write(f"norouter agent: stdin is not a pipe to a hub: {error.strerror}\n")
         return 1
     loop.run()
     return agent.exit_status

@@ -1,4 +1,4 @@
-"""A link's I/O: one `Connection` over one `Channel`, on a loop, for hub and agent alike."""
+"""The I/O of a link: a `Connection` over a `Channel`, for the hub and for agents."""
 
 from __future__ import annotations
 
@@ -26,42 +26,42 @@ if TYPE_CHECKING:
     from norouter_core.wire.stream import Stream
 
     class LinkHandler(Protocol):
-        """Who is behind a link: the agent's main object, or the hub's link."""
+        """What a `Mux` calls: the agent's main object, or the hub's link."""
 
         def link_message(self, kind: str, body: Json) -> None:
-            """A request, a result, or an event other than the heartbeat's.
+            """Handle a request, a result, or an event other than the heartbeat's.
 
             Raises:
-                RemoteProtocolError: it is malformed; ends the link.
+                RemoteProtocolError: it is malformed, which ends the link.
             """
             ...
 
         def link_offer(self, end: WireEnd, detail: Json) -> None:
-            """The peer opened a stream: to be joined and accepted, or reset.
+            """Handle a stream that the peer opened: join and accept it, or reset it.
 
             Raises:
-                RemoteProtocolError: `detail` is malformed; ends the link.
+                RemoteProtocolError: `detail` is malformed, which ends the link.
             """
             ...
 
         def link_down(self, reason: str, error: RemoteProtocolError | None) -> None:
-            """The link has ended; its streams have been reset. Called once."""
+            """Note that the link has ended and its streams have been reset; called once."""
             ...
 
 
 _MAX_BUFFERS = 512
-"""Buffers in one write: below the IOV_MAX of every system (1024 on most)."""
+"""Buffers in one write; IOV_MAX is larger on every system."""
 _MAX_TURNS = 32
-"""Turns of streams that are written before the rest of the loop has its own."""
+"""Turns of streams before the rest of the loop runs."""
 _CLOSE_TIMEOUT = 2.0
-"""Seconds that an orderly end waits for what is queued to be written."""
+"""Seconds in which an orderly end must have written what is queued."""
 
 
 class Mux:
-    """Reads, dispatches and writes one link; owns its heartbeat.
+    """Reads, dispatches and writes one link, and keeps its heartbeat.
 
-    Nothing here waits: reading goes on while writing is blocked, and a link that does not take
-    what is written to it holds up its own streams only.
+    Nothing here blocks: reading goes on while writing cannot, and a link that takes nothing delays
+    only its own streams.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Mux:
         self.connection = connection
         connection.outbox.cause = io.cause
         self.turn: WireEnd | None = None
-        """The end whose turn it is to send, during the call of its peer's `wake`."""
+        """The end whose turn it is to send, while its peer's `wake` runs."""
         self.heartbeat: Heartbeat | None = None
         self.silence: float | None = None
-        """Seconds of silence that the link was given up for."""
+        """Seconds of silence after which the link was declared dead."""
         self._io = io
         self._channel = channel
         self._handler = handler
@@ -91,14 +91,14 @@ class Mux:
         self._io.loop.add_reader(self._channel.read_fd, self._readable)
 
     def start_heartbeat(self, interval: float) -> None:
-        """Begins to ping, and to demand signs of life, every `interval` seconds."""
+        """Begin to send pings, and to expect input, every `interval` seconds."""
         self.heartbeat = Heartbeat(interval, self._io.loop.time())
         self._tick()
 
     def close_gracefully(self, done: Callable[[], None]) -> None:
-        """Ends in an orderly way: `bye`, what is queued, then the end of our side; then `done`.
+        """Send `bye` and what is queued, close our side, and call `done`.
 
-        Bounded by 2 s: a link that takes nothing is not waited for.
+        This takes at most 2 s, even if the link takes nothing.
         """
         if self._down or self._ending is not None:
             done()
@@ -109,7 +109,7 @@ class Mux:
         self.schedule_flush()
 
     def close(self, reason: str) -> None:
-        """Ends the link now; every stream of it is reset with `gone`."""
+        """End the link now; its streams are reset with `gone`."""
         self._end(reason, None)
 
     def _finish_closing(self) -> None:
@@ -139,7 +139,7 @@ class Mux:
         self._handler.link_down(reason, error)
 
     def _reset_with_link(self, stream: Stream, reason: str) -> None:
-        """Ends a stream together with its link."""
+        """End a stream together with its link."""
         self.connection.streams.pop(stream.id, None)
         if stream.owner is not None and not stream.closed:
             stream.state = states.CLOSED
@@ -151,12 +151,12 @@ class Mux:
         now = self._io.loop.time()
         if heartbeat.is_silent(now):
             self.silence = now - heartbeat.last_heard
-            self._end(f"nothing was heard for {self.silence:.0f} s", None)
+            self._end(f"no sign of life for {self.silence:.0f} s", None)
             return
-        # Behind so many other frames a ping would measure nothing, and only add to them.
+        # A ping behind so many frames would measure nothing.
         if not self.connection.outbox.full:
-            told = heartbeat.round_trip if self.connection.role == HUB else None
-            data = {"n": heartbeat.ping(now), "rtt": told}
+            round_trip = heartbeat.round_trip if self.connection.role == HUB else None
+            data = {"n": heartbeat.ping(now), "rtt": round_trip}
             self.message(messages.event("ping", data))
         self.schedule_flush()
         self._tick_timer = self._io.loop.call_later(heartbeat.next_due(now), self._tick)
@@ -164,22 +164,22 @@ class Mux:
     # -- sending ---------------------------------------------------------------------------
 
     def message(self, message: Json) -> None:
-        """Queues a message made by `messages`, and sees to it that it goes."""
+        """Send a message made by `messages`."""
         if not self._down:
             self.connection.message(message)
             self.schedule_flush()
 
     def open(self, detail: Json) -> WireEnd:
-        """Opens a stream (SPEC.md section 4); the end is to be joined at once."""
+        """Open a stream (SPEC.md section 4) and return its end, to be joined at once."""
         end = wire_end(self, self.connection.open(detail))
         if self._down:
-            # The link has just ended, and not everybody has been told yet.
+            # The link has just ended, and the caller does not know yet.
             self._io.loop.call_soon(self._reset_with_link, end.stream, "the link has ended")
         self.schedule_flush()
         return end
 
     def send(self, end: WireEnd, data: memoryview) -> None:
-        """Writes a stream's bytes past the queues if nothing else waits, or queues them."""
+        """Write a stream's bytes past the queues if nothing else waits, else queue them."""
         connection, stream = self.connection, end.stream
         if self._down or self._write_ended or stream.closed or stream.ending:
             return
@@ -205,18 +205,17 @@ class Mux:
             self.schedule_flush()
 
     def schedule_flush(self) -> None:
-        """Sees to it that what is queued is written, soon: after the current callback, so that
-        what it queues goes in one write."""
+        """Have what is queued written after the current callback, in one write."""
         if not (self._flush_scheduled or self._watching_writes or self._down or self._write_ended):
             self._flush_scheduled = True
             self._io.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        """Writes until nothing is queued or the descriptor takes no more."""
+        """Write until nothing is queued or the descriptor takes no more."""
         self._flush_scheduled = False
         outbox = self.connection.outbox
-        # Bounded: with sources and a descriptor that are both fast this would never end, and
-        # nothing else of this loop would have its turn.
+        # Bounded: with fast sources and a fast descriptor this would never end, and nothing else
+        # would run on this loop.
         for _ in range(_MAX_TURNS):
             if self._down or self._write_ended:
                 return
@@ -237,7 +236,7 @@ class Mux:
             self._watch_writing(True)
 
     def _refill(self) -> bool:
-        """Frame what comes next; return False if there is nothing."""
+        """Fill `writing` with the next frames; return False if there are none."""
         if not self._check_backlog():
             return False
         outbox = self.connection.outbox
@@ -260,7 +259,7 @@ class Mux:
         return not outbox.idle
 
     def _on_drained(self, stream: Stream, size: int) -> None:
-        """`size` bytes of a stream's backlog have left."""
+        """Note that `size` bytes of a stream's backlog have been taken."""
         self.connection.on_drained(stream)
         owner = stream.owner
         if owner is None:
@@ -290,7 +289,7 @@ class Mux:
                 peer.reset("internal", "internal error")
 
     def _check_backlog(self) -> bool:
-        """False where the peer causes frames and reads none: the link has ended then."""
+        """Return False if the peer causes frames and reads none, after ending the link."""
         try:
             self.connection.outbox.check_backlog()
         except RemoteProtocolError as violation:
@@ -304,7 +303,7 @@ class Mux:
         except (BlockingIOError, InterruptedError):
             written = 0
         except OSError as error:
-            # Not from in here: the caller may be in the middle of a stream's work.
+            # Not now: the caller may be handling a stream.
             self._io.loop.call_soon(self._end, f"writing failed: {error.strerror}", None)
             self._io.loop.remove_reader(self._channel.read_fd)
             return 0
@@ -333,7 +332,7 @@ class Mux:
         self.received(self._buffer[:size])
 
     def received(self, data: memoryview) -> None:
-        """Dispatches what was read; no bytes at all are the end of the link."""
+        """Dispatch input; no bytes at all mean the end of the link."""
         if not data:
             for event in self.connection.receive_eof():
                 self._dispatch(event)
@@ -417,7 +416,7 @@ class Mux:
 
     def _set_round_trip(self, seconds: float | None) -> None:
         if seconds is not None:
-            # A peer that tells nonsense must not make windows of any size.
+            # Bounded: the figure comes from the peer, and sizes the windows.
             self.connection.round_trip = min(max(0.0, seconds), 5.0)
 
 
@@ -434,7 +433,7 @@ _DISPATCH: dict[type, Callable[..., None]] = {
 
 
 class WireEnd(End):
-    """One stream of a link as one end of a stream."""
+    """A stream of a link as one end of a stream."""
 
     __slots__ = ("mux", "starved", "stream")
 
@@ -446,7 +445,7 @@ class WireEnd(End):
         stream.owner = self
 
     def accept(self, peer: Address) -> None:
-        """Answers an offered stream with the address that it now reaches."""
+        """Answer an offered stream with the address that it now reaches."""
         if not self.stream.closed:
             self.mux.connection.accept(self.stream, {"peer": list(peer)})
             self.mux.schedule_flush()
@@ -477,8 +476,8 @@ class WireEnd(End):
             return min(room, QUANTUM if outbox.contended else MAX_DATA)
         if not outbox.idle:
             if outbox.only_control:
-                # Little enough to be copied, and to go with the frames before it in one write: the
-                # first bytes of a stream go with its OPEN.
+                # A small piece is copied and goes with those frames in one write, as the first
+                # bytes of a stream go with its OPEN.
                 return min(room, EARLY_WINDOW)
             outbox.wait_turn(stream)
             mux.schedule_flush()
@@ -486,7 +485,7 @@ class WireEnd(End):
         return min(room, MAX_DATA)
 
     def wake(self) -> None:
-        """What came is bounded by its window: this end has nothing that waits for room."""
+        """Do nothing: what this end receives is bounded by its window."""
 
     def consumed(self, size: int) -> None:
         self.mux.consumed(self.stream, size)
@@ -494,7 +493,7 @@ class WireEnd(End):
     # -- called by the mux -----------------------------------------------------------------
 
     def on_writable(self) -> None:
-        """The window has grown."""
+        """Note that the window has grown."""
         if self.starved:
             self.starved = False
             if self.peer:
@@ -518,13 +517,13 @@ class WireEnd(End):
             observer.end_closed(self, code, reason)
 
     def close_if_done(self) -> None:
-        """To be called when our own EOF may have been the last of the stream."""
+        """Notify the observer if our EOF has ended the stream."""
         if self.stream.closed:
             self._notify_closed("closed", "")
 
 
 class DatagramWireEnd(DatagramEnd, WireEnd):
-    """One stream of datagrams of a link."""
+    """A stream of datagrams of a link."""
 
     __slots__ = ()
 
@@ -533,12 +532,12 @@ class DatagramWireEnd(DatagramEnd, WireEnd):
         self.mux.schedule_flush()
 
     def on_eof(self) -> None:
-        # A half that is left is of no use: see SPEC.md section 10.
+        # A UDP socket cannot be half-closed: see SPEC.md section 10.
         self.mux.connection.end(self.stream)
         self.mux.schedule_flush()
         super().on_eof()
 
 
 def wire_end(mux: Mux, stream: Stream) -> WireEnd:
-    """The end for a new stream, of the stream's kind."""
+    """Return the end for a new stream, of the stream's kind."""
     return WireEnd(mux, stream) if stream.datagrams is None else DatagramWireEnd(mux, stream)

@@ -1,5 +1,7 @@
-"""What an agent can do: listen, dial, resolve, read, write. Over a link, or within the hub for the
-machine that the hub runs on."""
+"""What an agent can do: listen, dial, resolve, read, write and splice.
+
+The hub calls these over a link; for the machine that it runs on, it calls them directly.
+"""
 
 from __future__ import annotations
 
@@ -31,23 +33,23 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
     class Callbacks(Protocol):
-        """Who is told of what arrives."""
+        """What `Operations` calls."""
 
         def offer(self, listener: int, peer: Address, end: End) -> None:
-            """A client has connected: `end` is to be joined or reset."""
+            """Take a client that has connected: join or reset `end`."""
             ...
 
         def report(self, rows: list[list[Any]]) -> None:
-            """Changed direct streams, as rows of SPEC.md section 3."""
+            """Report changed direct streams, as rows of SPEC.md section 3."""
             ...
 
 
 MAX_READ = 128 * 1024
-"""Bytes of a file that is read: as JSON, where one byte may take six, still a message."""
+"""Bytes read of a file: in JSON one byte may take six, and a message has a limit."""
 
 
 class OperationError(Exception):
-    """A verb could not be done: `code` is a stable word, `reason` tells why."""
+    """An operation failed; `code` is a stable word, `reason` is for people."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
@@ -66,7 +68,7 @@ class Operations:
         self._direct_targets: dict[int, Address | None] = {}
         self._table = DirectTable(io, callbacks.report)
         self._blocks: set[tuple[str, str]] = set()
-        """Of files of others, by path and host name."""
+        """Path and host name of each block written."""
 
     def listen(
         self,
@@ -76,8 +78,7 @@ class Operations:
         direct: Address | None,
         proto: str = TCP,
     ) -> Json:
-        """Binds an address under the hub's `number`; the address bound, as SPEC.md tells. `proto`
-        is `tcp` or `udp`.
+        """Bind an address as listener `number`; return the bound address as in SPEC.md.
 
         Raises:
             OperationError: `in-use`, `not-allowed` or `bind`.
@@ -114,21 +115,20 @@ class Operations:
         )
 
     def unlisten(self, number: int) -> None:
-        """Stops to listen and ends the direct streams of that listener."""
+        """Close a listener and reset its direct streams."""
         known = self._listeners.pop(number, None)
         if known is not None:
             known[0].close()
-            self._table.kill_listener(number, "unpublished", "the port was taken away")
+            self._table.kill_listener(number, "unpublished", "the port is no longer published")
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> TcpEnd | UdpEnd:
-        """Joins `other` to a new end, of its kind, that is being connected to a target; the new
-        end."""
+        """Join `other` to a new end that connects to a target, and return that."""
         if other.datagrams:
             return self._dial_udp(other, host, port, observer)
         end = TcpEnd(self._io)
         end.observer = observer
         join(other, end)
-        # Joined first: a dial may fail at once, and its reset then has to reach `other`.
+        # Joined first: the dial may fail at once, and its reset must reach `other`.
         Dial(self._io, self._resolver, end, host, port)
         return end
 
@@ -142,18 +142,18 @@ class Operations:
     def splice(
         self, listener: int, client: WireEnd, target: WireEnd, accepted: Callable[[int], None]
     ) -> None:
-        """Joins the sockets of two streams of the link, which the hub has joined, to each other
-        (`splice.Splice`). They are a direct stream from then on, whose number `accepted` is told
-        before anything is done.
+        """Join the sockets of two streams, which the hub has joined, to each other.
+
+        From then on they are a direct stream. `accepted` gets its number before that.
 
         Raises:
-            OperationError: `gone`, `unpublished` or `too-many`; nothing has been done then.
+            OperationError: `gone`, `unpublished` or `too-many`; nothing has changed.
         """
         one, other = socket_of(client), socket_of(target)
         if one is None or other is None or one is other or one.socket is None:
             raise OperationError("gone", "the stream has ended")
         if listener not in self._listeners:
-            raise OperationError("unpublished", "the port was taken away")
+            raise OperationError("unpublished", "the port is no longer published")
         try:
             name = one.socket.getpeername()
         except OSError as error:
@@ -166,11 +166,11 @@ class Operations:
         stream.splice = Splice(client, target)
 
     def resolve(self, name: str, done: Callable[[list[str], str], None]) -> None:
-        """Calls `done(addresses, error)`."""
+        """Look up a name and call `done(addresses, error)`."""
         self._resolver.resolve(name, done)
 
     def read(self, path: str, limit: int) -> Json:
-        """Reads the beginning of a file as `files.read` does; `limit` is 1 to 128 KiB.
+        """Return the beginning of a file (`files.read`); `limit` is 1 to 128 KiB.
 
         Raises:
             OperationError: `no-file`, or `read`.
@@ -184,9 +184,11 @@ class Operations:
         return {"path": expanded, "text": text, "more": more}
 
     def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
-        """Writes a file as `files.write` does; a block belongs to this process and the host
-        `name`, and goes with them. What is somebody else's is not replaced: a folder that was
-        named by mistake (a home, `/etc`) loses nothing.
+        """Write a file (`files.write`).
+
+        A block belongs to this process and to the host `name`, and is removed with them. A file
+        that norouter did not write is not replaced, so that nothing is lost in a directory that
+        was named by mistake, such as `/etc`.
 
         Raises:
             OperationError: `write`.
@@ -194,7 +196,7 @@ class Operations:
         try:
             if mode == "replace" and files.is_foreign(path):
                 raise OperationError(
-                    "write", f"{path}: it is there, and was not written by norouter"
+                    "write", f"{path}: the file exists and was not written by norouter"
                 )
             expanded, changed = files.write(path, text, mode, block_owner(name))
         except OSError as error:
@@ -210,11 +212,11 @@ class Operations:
         return {"path": expanded, "changed": changed}
 
     def kill(self, number: int) -> None:
-        """Resets a direct stream."""
+        """Reset a direct stream."""
         self._table.kill(number, "killed", "killed")
 
     def close(self) -> None:
-        """Takes every listener, direct stream and block away, and reports no more."""
+        """Close all listeners, reset all direct streams, remove all blocks, and report no more."""
         for path, name in self._blocks:
             with contextlib.suppress(OSError, ValueError):
                 files.write(path, "", "remove-block", block_owner(name))

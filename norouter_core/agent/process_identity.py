@@ -14,7 +14,7 @@ FEATURES = ["listen", "dial", "resolve", "read", "write", "direct", "udp", "spli
 
 
 def block_owner(name: str) -> str:
-    """What marks the blocks that this process writes for the host `name`; nothing for no name."""
+    """Return what marks the blocks of this process for the host `name`; empty without a name."""
     if not name:
         return ""
     pid = os.getpid()
@@ -22,10 +22,10 @@ def block_owner(name: str) -> str:
 
 
 def is_stale(other: str, mine: str) -> bool:
-    """Whether the process that `other` names is known to be gone.
+    """Return whether the process that `other` names is known to have ended.
 
-    Of one in another pid namespace, such as a container's that has been started anew, nobody can
-    tell; the same host of a mesh is then taken for a former self.
+    This cannot be known for a process in another pid namespace, such as that of a restarted
+    container. If it has the same host name, it is taken for an earlier run of this one.
     """
     name, _, process = other.rpartition(" ")
     my_name, _, my_process = mine.rpartition(" ")
@@ -33,7 +33,7 @@ def is_stale(other: str, mine: str) -> bool:
     if len(parts) != 4 or len(my_parts) != 4 or other == mine:
         return False
     if parts[0] != my_parts[0]:
-        return bool(parts[0] and my_parts[0])  # the machine has been booted since
+        return bool(parts[0] and my_parts[0])  # the machine was restarted
     if parts[1] != my_parts[1]:
         return name == my_name
     return not _is_alive(parts[2], parts[3])
@@ -47,17 +47,19 @@ def _is_alive(pid: str, started: str) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # another user's
-    # Another process may have got the number since.
+        pass  # a process of another user
+    # Another process may have the number by now.
     return not started or _start_time(int(pid)) in (started, "")
 
 
 def _start_time(pid: int) -> str:
-    """When a process was started, in ticks since the boot; `ended` for one that waits to be reaped;
-    empty where the system does not tell."""
+    """Return when a process started, in ticks since the boot.
+
+    Return `ended` for a zombie, and nothing if the system does not provide it.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # Its name is in parentheses, and may hold some itself.
+            # The name is in parentheses, and may contain some.
             fields = file.read().rpartition(b")")[2].split()
             return "ended" if fields[0] in (b"Z", b"X") else fields[19].decode("ascii")
     except (OSError, IndexError, ValueError):
@@ -72,7 +74,7 @@ def _pid_namespace() -> str:
 
 
 def hello() -> Json:
-    """The data of the hello event."""
+    """Return the data of the hello event (SPEC.md section 2)."""
     system = os.uname()
     version = sys.version_info
     return {
@@ -93,7 +95,7 @@ def hello() -> Json:
 
 
 def boot_id() -> str:
-    """What tells one running system from another; empty where the system does not tell."""
+    """Return what identifies the running system; empty if the system does not provide it."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -102,7 +104,7 @@ def boot_id() -> str:
 
 
 def netns() -> str:
-    """The network namespace of this process; empty where there is no such thing."""
+    """Return the network namespace of this process; empty if the system has none."""
     try:
         return os.readlink("/proc/self/ns/net")
     except OSError:

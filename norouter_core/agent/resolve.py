@@ -1,4 +1,4 @@
-"""Names to addresses, by the system's own resolver, in threads that never block the loop."""
+"""Names to addresses, by the system's resolver, in threads."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 TOO_MANY = "too many names are being resolved"
 TRY_AGAIN = "no name server has answered"
-"""Nobody can tell whether there is such a name."""
+"""It is unknown whether there is such a name."""
 _THREADS = 8
 _WAITING = 256
 
 
 def failure_code(error: str) -> str:
-    """The RESET code (SPEC.md section 4) of a look-up that gave no address."""
+    """Return the RESET code (SPEC.md section 4) of a look-up that found no address."""
     return "too-many" if error == TOO_MANY else "name"
 
 
 def resolve_error_code(error: str) -> str:
-    """The code by which the verb `resolve` fails: also `try-again`."""
+    """Return the error code of the operation `resolve`, which also has `try-again`."""
     return "try-again" if error == TRY_AGAIN else failure_code(error)
 
 
 def literal(host: str) -> int | None:
-    """The address family of an IP literal; None for a name."""
+    """Return the address family of an IP literal; None for a name."""
     for family in (socket.AF_INET, socket.AF_INET6):
         try:
             socket.inet_pton(family, host.partition("%")[0])
@@ -43,7 +43,7 @@ def literal(host: str) -> int | None:
 
 
 class Resolver:
-    """At most 8 look-ups at a time and 256 waiting; more are refused."""
+    """Runs up to 8 look-ups at a time, queues up to 256, and refuses more."""
 
     def __init__(self, io: Io) -> None:
         self._io = io
@@ -52,8 +52,11 @@ class Resolver:
         self._busy = 0
 
     def resolve(self, name: str, done: Answer) -> None:
-        """Calls `done(addresses, error)` in the loop: IP literals in the system's order of
-        preference, or none and the reason."""
+        """Look up a name and call `done(addresses, error)` in the loop.
+
+        The addresses are IP literals in the system's order of preference, or there are none and a
+        reason.
+        """
         if self._busy >= self._threads and self._threads < _THREADS:
             self._threads += 1
             threading.Thread(target=self._run, name="resolver", daemon=True).start()
@@ -71,7 +74,7 @@ class Resolver:
             try:
                 self._io.loop.call_soon_threadsafe(self._answered, done, addresses, error)
             except RuntimeError:
-                return  # the loop was closed: nobody waits any more
+                return  # the loop was closed, nobody waits any more
 
     def _answered(self, done: Answer, addresses: list[str], error: str) -> None:
         self._busy -= 1
@@ -79,7 +82,7 @@ class Resolver:
 
 
 def look_up(name: str) -> tuple[list[str], str]:
-    """The addresses of a name, blocking; or none and the reason."""
+    """Return the addresses of a name, or none and the reason; this blocks."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Joining two streams of one link where both of their sockets are: here (SPEC.md section 11).
+"""Splicing: joining the sockets of two streams of one link on their host (SPEC.md section 11).
 
-The hub relays between the two and goes on doing so for what is on its way. Each way has an end of
-its own: EOF on the link, which says "no more by this stream" and travels behind the last byte.
+The hub relays between the two streams, and still relays what is under way. Each direction ends with
+an EOF on the link, which follows the last byte.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Splice:
     """Takes over the sockets of two streams, `one` and `other`, which the hub has joined.
 
-    From here on neither socket is read until all that went before has been written to the other
-    one: no byte can overtake another. The two ways are independent. `abandon` is to be called
-    when a socket has ended by anything but an orderly close.
+    From then on no socket is read until all earlier bytes have been written to the other one, so
+    that no byte overtakes another. The two directions are independent. Call `abandon` when a socket
+    has ended by anything but an orderly close.
     """
 
     def __init__(self, one: WireEnd, other: WireEnd) -> None:
@@ -31,20 +31,20 @@ class Splice:
             side.socket.peer = _SocketPeer(side)
             side.wire.peer = _WirePeer(side)
         for side in self._sides:
-            # What was read before goes first; a stream that is ending gives its socket no room.
+            # Earlier bytes go first; an ending stream has no room for its socket.
             side.wire.end()
         for side in self._sides:
             if side.wire.stream.state in _RECEIVED_EOF:
                 side.hand_over()
 
     def abandon(self, code: str, reason: str) -> None:
-        """Resets what is left of the streams and of the sockets."""
+        """Reset what is left of the streams and the sockets."""
         for side in self._sides:
             side.wire.reset(code, reason)
             side.socket.reset(code, reason)
 
     def join_if_done(self) -> None:
-        """Once both ways have been handed over, nothing needs to stand in between any more."""
+        """Join the sockets without anything between them once both are `direct`."""
         first, second = self._sides
         if first.direct and second.direct:
             first.socket.peer, second.socket.peer = second.socket, first.socket
@@ -54,7 +54,7 @@ _RECEIVED_EOF = (states.HALF_CLOSED_REMOTE, states.CLOSED)
 
 
 class _Side:
-    """One socket, the stream that it had, and whether it is written to by its twin's socket."""
+    """One socket and its stream; once `direct`, its twin's socket writes to it."""
 
     __slots__ = ("direct", "socket", "splice", "twin", "wire")
 
@@ -69,23 +69,25 @@ class _Side:
         self.direct = False
 
     def hand_over(self) -> None:
-        """All that came for this socket by the link has been written to it."""
+        """Note that all that the link brought for this socket has been written to it."""
         if self.direct:
             return
         self.direct = True
         source = self.twin.socket
         self.splice.join_if_done()
         if source.received_eof:
-            # The end that was seen before it was spliced, or the one that made it so: for the
-            # link there is no difference, for the socket there is.
+            # The link's EOF does not say whether the source had ended; its socket does.
             self.socket.end()
         else:
             source.wake()
 
 
 class _SocketPeer(End):
-    """What a socket is joined to: for reading its twin's socket, once that is `direct`; for
-    writing the stream, until this is."""
+    """What a socket is joined to.
+
+    What is read goes to the twin's socket once that is `direct`. Until this side is `direct`,
+    what is written comes from the stream.
+    """
 
     __slots__ = ("_side",)
 
@@ -97,7 +99,7 @@ class _SocketPeer(End):
         self._side.twin.socket.send(data)
 
     def end(self) -> None:
-        # Only what is read tells of an end, and nothing is read before the twin is direct.
+        # An end is read, and nothing is read before the twin is direct.
         self._side.twin.socket.end()
 
     def room(self) -> int:
@@ -120,7 +122,7 @@ class _SocketPeer(End):
 
 
 class _WirePeer(End):
-    """What a stream is joined to: it still brings what the hub had under way."""
+    """What a stream is joined to, for the bytes that the hub had under way."""
 
     __slots__ = ("_side",)
 
@@ -141,15 +143,17 @@ class _WirePeer(End):
         self._side.splice.abandon(code, reason)
 
     def wake(self) -> None:
-        """The stream has room: nothing is read for it any more."""
+        """Do nothing: the stream has room, but nothing is read for it any more."""
 
     def consumed(self, size: int) -> None:
-        """A socket needs no credit."""
+        """Do nothing: a socket needs no credit."""
 
 
 def socket_of(wire: WireEnd) -> TcpEnd | None:
-    """The connected socket that a stream's end is joined to; None where there is no such, or where
-    the stream has ended."""
+    """Return the connected socket that a stream's end is joined to.
+
+    Return None if it is joined to something else, or the stream has ended.
+    """
     sock = wire.peer
     if (
         not wire.stream.closed

@@ -23,8 +23,8 @@ _ABORT = struct.pack("ii", 1, 0)
 class TcpEnd(End):
     """A connected socket, or one that is still being connected (`socket` None).
 
-    It reads only what the other end has room for, so nothing piles up here on the way in; on the
-    way out it holds what the socket did not take, which the other end's window bounds.
+    It reads only as much as the other end has room for, and so holds no input. It holds the output
+    that the socket did not take, which the other end's window bounds.
     """
 
     __slots__ = (
@@ -55,20 +55,20 @@ class TcpEnd(End):
         self.closed = False
         self._send_error: OSError | None = None
         self.dialling: Cancellable | None = None
-        """What is to be cancelled when the end is reset before it has a socket."""
+        """What to cancel if the end is reset before it has a socket."""
         self.socket: socket.socket | None = None
         if sock is not None:
             self._use_socket(sock)
 
     @property
     def received_eof(self) -> bool:
-        """Whether the peer of the socket sends no more, and that has been seen."""
+        """Whether the socket's peer has ended its direction."""
         return self._received_eof
 
     # -- before and at the connection ------------------------------------------------------
 
     def connected(self, sock: socket.socket, peer: Address) -> None:
-        """The dial to `peer` succeeded: from here on the socket is this end's."""
+        """Take over the socket of a dial that has succeeded."""
         self.dialling = None
         self._use_socket(sock)
         if self.observer:
@@ -80,7 +80,7 @@ class TcpEnd(End):
             self._read()
 
     def failed(self, code: str, reason: str) -> None:
-        """The dial failed, or the socket did: the other end is reset."""
+        """Note that the dial or the socket has failed, and reset the other end."""
         if self.closed:
             return
         self._close(code, reason)
@@ -141,7 +141,7 @@ class TcpEnd(End):
             self._read()
 
     def consumed(self, size: int) -> None:
-        """A socket needs no credit: it is read as the other end has room."""
+        """Do nothing: a socket needs no credit."""
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -169,27 +169,29 @@ class TcpEnd(End):
                 return
             room = other.room()
         if room <= 0:
-            # The other end calls `wake`; until then the kernel holds what comes.
+            # Until the other end calls `wake`, the kernel holds the input.
             self._watch_reading(False)
             self._io.watch_for_reset(self)
         elif self._send_error is not None:
             self._read_soon()
         elif status := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            # The reset came behind these bytes, and there may be more of them.
+            # A reset followed these bytes, and there may be more of them.
             self._send_failed(OSError(status, os.strerror(status)), self._out.size)
         else:
             self._watch_reading(True)
 
     def _read_soon(self) -> None:
-        """Read up to the end of a socket that has failed, without its readiness: uvloop stops
-        watching a descriptor at its first error, after one last call of each callback."""
+        """Read a socket that has failed to its end, without waiting until it is readable.
+
+        uvloop stops watching a descriptor at its first error, after one last call.
+        """
         self._watch_reading(False)
         self._io.loop.call_soon(self._read)
 
     def _on_eof(self) -> None:
         self._watch_reading(False)
         if self._send_error is not None:
-            # The reset was reported to the write that failed; a read only sees the end.
+            # The failed write got the reset; a read sees only the end.
             self._receive_failed(self._send_error)
             return
         self._received_eof = True
@@ -200,8 +202,10 @@ class TcpEnd(End):
         self._close_if_done()
 
     def check_for_reset(self) -> bool:
-        """Looks for a reset that no read will tell of, because nothing is read now; False when
-        that is over. A socket that is in no selector is not told of by the loop."""
+        """Check for a reset while nothing is read, when the loop does not watch the socket.
+
+        Return False once that is over.
+        """
         if self.closed or self.socket is None or (self._reading and not self._received_eof):
             return False
         status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -247,9 +251,8 @@ class TcpEnd(End):
         if self._received_eof:
             self._receive_failed(error)
             return
-        # What the other side sent before it reset may still be in the receive buffer (a server's
-        # answer to an upload that it cut short, say): the reading side passes it on, and then
-        # the reset.
+        # What the peer sent before its reset may still be in the receive buffer (a server's answer
+        # to an upload that it cut short, say). The reading side passes that on, then the reset.
         self._send_error = error
         self._other().consumed(unsent)
         if not self.closed:
@@ -269,7 +272,7 @@ class TcpEnd(End):
             try:
                 self.socket.shutdown(socket.SHUT_WR)
             except OSError:
-                pass  # reset by its peer: the reading side tells
+                pass  # reset by its peer, which the reading side reports
             self._close_if_done()
 
     # -- the end ---------------------------------------------------------------------------
@@ -322,15 +325,14 @@ if TYPE_CHECKING:
 
 
 def set_options(sock: socket.socket) -> None:
-    """No delay for small writes, and a sign of life from peers that have vanished. What a
-    listening socket is set to, the sockets that it accepts inherit."""
+    """Set TCP_NODELAY and SO_KEEPALIVE; accepted sockets inherit them from a listening one."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def abort(sock: socket.socket) -> None:
-    """Makes the close that follows a reset."""
+    """Make the following close of a socket reset it."""
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
     except OSError:
-        pass  # the socket has been reset already
+        pass  # it has been reset already

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
 IDLE_TIMEOUT = 30.0
-"""Seconds without a datagram either way until a client of a listener is forgotten."""
+"""Seconds without a datagram in either direction until a client's stream is reset."""
 MAX_CLIENTS = 1024
-"""Of one listener; for a new one the client is forgotten that has been idle for longest."""
+"""Of one listener; a new client beyond it replaces the one that has been idle for longest."""
 _MAX_READS = 64
-"""Datagrams read in one go, so that a flood does not hold up what else runs."""
+"""Datagrams read at one time, so that a flood does not delay everything else."""
 
 _UNREACHABLE = frozenset(
     (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN)
 )
-"""Errors that tell of the target (some of them come as an ICMP message for an earlier datagram).
-Any other is of the one datagram, which is dropped."""
+"""Errors that concern the target; some come from an ICMP message for an earlier datagram. Any other
+error concerns the one datagram, which is dropped."""
 
 
 class UdpEnd(DatagramEnd):
-    """A socket connected to a target, or one that waits for the look-up of its name."""
+    """A socket that is connected to a target, or waits for the look-up of its name."""
 
     __slots__ = ("_io", "_waiting", "closed", "socket")
 
@@ -49,8 +49,7 @@ class UdpEnd(DatagramEnd):
         self.socket: socket.socket | None = None
 
     def dial(self, resolver: Resolver, host: str, port: int) -> None:
-        """Connects to a target, by name or address. To be called once, when it has been joined: it
-        may fail at once, and resets its peer then."""
+        """Connect to a target; call this once, after `join`, since a failure resets the peer."""
         if literal(host) is not None:
             self._resolved([host], "", port)
         else:
@@ -119,7 +118,7 @@ class UdpEnd(DatagramEnd):
         if error.errno in _UNREACHABLE:
             self._fail(reset_code(error), error_text(error))
         elif self.socket is not None and not isinstance(error, BlockingIOError):
-            # uvloop stops watching a descriptor at its first error, be it of one datagram.
+            # uvloop stops watching a descriptor at its first error, even one of a single datagram.
             self._io.loop.remove_reader(self.socket.fileno())
             self._io.loop.add_reader(self.socket.fileno(), self._read)
 
@@ -142,7 +141,7 @@ class UdpEnd(DatagramEnd):
 
 
 class UdpClient(DatagramEnd):
-    """A client of a listener: what comes from its address, and what is sent to it."""
+    """A client of a listener: the datagrams from and to its address."""
 
     __slots__ = ("_listener", "_name", "closed", "last_used")
 
@@ -152,7 +151,7 @@ class UdpClient(DatagramEnd):
         self._name = name
         self.closed = False
         self.last_used = 0.0
-        """When the last datagram came or went, on the loop's clock."""
+        """When the last datagram passed, by the loop's clock."""
 
     def send(self, data: memoryview) -> None:
         if not self.closed:
@@ -169,13 +168,13 @@ class UdpClient(DatagramEnd):
             self._close(code, reason)
 
     def receive(self, data: memoryview) -> None:
-        """A datagram of this client's."""
+        """Pass on a datagram of this client."""
         if not self.closed and self.peer is not None:
             self.bytes_in += len(data)
             self.peer.send(data)
 
     def close(self, code: str, reason: str) -> None:
-        """Ends the stream from this side."""
+        """End the stream from this side."""
         if not self.closed:
             self._close(code, reason)
             if self.peer:
@@ -189,10 +188,10 @@ class UdpClient(DatagramEnd):
 
 
 class UdpListener:
-    """A bound address; each new client goes to `arrived(client, peer)`, which is to join or to
-    reset it at once, and then is sent its datagrams.
+    """A bound address; each new client is passed to `arrived(client, peer)`.
 
-    `address` and `fallback` are as for `listen.Listener`. `idle` is in seconds.
+    That joins or resets it at once. `address` and `fallback` are those of `listen.Listener`;
+    `idle_timeout` is in seconds.
 
     Raises:
         OSError: the address cannot be bound.
@@ -221,27 +220,27 @@ class UdpListener:
         io.loop.add_reader(self._socket.fileno(), self._read)
 
     def close(self) -> None:
-        """Ends every stream that came by it, too: they live by its socket."""
+        """Close the socket, and reset the streams that use it."""
         if self._closed:
             return
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for client in list(self._clients.values()):
-            client.close("unpublished", "the port was taken away")
+            client.close("unpublished", "the port is no longer published")
         self._io.loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def reply(self, client: UdpClient, name: tuple[Any, ...], data: memoryview) -> None:
-        """Sends a datagram to a client, from the address that is bound."""
+        """Send a datagram to a client, from the bound address."""
         self._mark_used(client, name)
         try:
             self._socket.sendto(data, name)
         except OSError:
-            pass  # the datagram is dropped, as any may be
+            pass  # the datagram is lost, as any may be
 
     def remove(self, name: tuple[Any, ...]) -> None:
-        """The client's stream has ended."""
+        """Forget a client whose stream has ended."""
         self._clients.pop(name, None)
 
     def _read(self) -> None:
@@ -252,7 +251,7 @@ class UdpListener:
             try:
                 size, name = self._socket.recvfrom_into(buffer)
             except OSError:
-                return  # nothing more, or an error that an earlier reply met
+                return  # there is no more, or an earlier reply has failed
             client = self._clients.get(name) or self._add_client(name)
             if client is not None:
                 self._mark_used(client, name)
@@ -261,7 +260,7 @@ class UdpListener:
     def _add_client(self, name: tuple[Any, ...]) -> UdpClient | None:
         if len(self._clients) >= self._most:
             oldest = next(iter(self._clients.values()))
-            oldest.close("idle", f"{self._most} other clients have come since it was used")
+            oldest.close("idle", f"{self._most} other clients have used the port since")
         client = self._clients[name] = UdpClient(self, name)
         self._mark_used(client, name)
         if self._timer is None:
@@ -298,7 +297,7 @@ def _connected(address: str, port: int) -> socket.socket:
 def _bind(host: str, port: int) -> socket.socket:
     sock = new_socket(host, socket.SOCK_DGRAM)
     try:
-        # Without SO_REUSEADDR: for UDP that would let two bind the same address.
+        # No SO_REUSEADDR: with UDP, two sockets could bind the same address.
         sock.bind((host, port))
         sock.setblocking(False)
     except (OSError, OverflowError) as error:

@@ -88,7 +88,7 @@ def credit_value(payload: Buffer) -> int:
 
 
 class Decoder:
-    """Splits a byte stream into `(type, stream, payload)`.
+    """Split a byte stream into `(type, stream, payload)`.
 
     The payload of DATA comes in pieces as it arrives. Each is a view of the caller's buffer, valid
     until the caller reuses it. Every other payload is complete and a copy. The stream of JSON is 0.
