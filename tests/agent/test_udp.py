@@ -124,7 +124,8 @@ async def test_a_port_that_goes_takes_its_clients_along() -> None:
         client.send(b"x")
         await eventually(lambda: hub.clients, "it arrives")
         listener.close()
-        assert hub.clients[client.address].ended == ("unpublished", "the port is no longer published")
+        ended = ("unpublished", "the port is no longer published")
+        assert hub.clients[client.address].ended == ended
 
 
 async def test_a_client_that_was_refused_is_forgotten() -> None:
