@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from norouter_core.agent.ends import DatagramEnd
-from tests.servers import PATIENCE, Address, closing_on_error
+from tests.servers import TIMEOUT, Address, closing_on_error
 
 
 class UdpPeer:
@@ -34,13 +34,13 @@ class UdpPeer:
 
     async def receive(self) -> tuple[bytes, Address]:
         """The next datagram and where it came from."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await asyncio.get_running_loop().sock_recvfrom(self.socket, 1 << 16)
 
     async def asks(self, data: bytes) -> bytes:
         """The answer to a datagram, of which some may be lost: sent again until one comes."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 self.send(data)
                 try:

@@ -12,27 +12,25 @@ from typing import Self
 
 Address = tuple[str, int]
 
-PATIENCE = 15.0
+TIMEOUT = 15.0
 """Seconds that a test waits for what it expects: only a failing test ever waits so long."""
 
 _ABORT = struct.pack("ii", 1, 0)
 
 
-async def eventually(
-    condition: Callable[[], object], what: str, patience: float = PATIENCE
-) -> None:
+async def eventually(condition: Callable[[], object], what: str, timeout: float = TIMEOUT) -> None:
     """Returns once `condition()` is true; it is looked at every 10 ms.
 
     Raises:
         AssertionError: it did not become true in time.
     """
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout):
             # Sockets, processes and status change without an event to wait for.
             while not condition():  # noqa: ASYNC110  # as said above
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise AssertionError(f"not within {patience:g} s: {what}") from None
+        raise AssertionError(f"not within {timeout:g} s: {what}") from None
 
 
 class Peer:
@@ -53,7 +51,7 @@ class Peer:
         return "{}:{}".format(*self.address)
 
     async def send(self, data: bytes) -> None:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.get_running_loop().sock_sendall(self.socket, data)
 
     def fill(self, data: bytes) -> int:
@@ -68,13 +66,13 @@ class Peer:
 
     async def some(self) -> bytes:
         """What comes next; nothing at the end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await asyncio.get_running_loop().sock_recv(self.socket, 1 << 18)
 
     async def exactly(self, size: int) -> bytes:
         """The next `size` bytes; fewer if the end comes before."""
         data = bytearray()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while len(data) < size:
                 chunk = await asyncio.get_running_loop().sock_recv(
                     self.socket, min(1 << 18, size - len(data))
@@ -133,7 +131,7 @@ async def connect(address: Address) -> Peer:
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with closing_on_error(socket.socket(family, socket.SOCK_STREAM)) as sock:
         sock.setblocking(False)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.get_running_loop().sock_connect(sock, address)
     return Peer(sock)
 
@@ -160,7 +158,7 @@ class Target:
         self.port = self.address[1]
 
     async def accept(self) -> Peer:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             sock, _ = await asyncio.get_running_loop().sock_accept(self._socket)
         return Peer(sock)
 

@@ -24,7 +24,7 @@ from norouter_core.links.agent_client import AgentClient
 from norouter_core.links.stdio import StdioLink
 from norouter_core.timing import Timing
 from tests.datagrams import Played
-from tests.servers import PATIENCE, Peer, tcp_pair
+from tests.servers import TIMEOUT, Peer, tcp_pair
 
 ROOT = Path(__file__).parents[2]
 TIMING = Timing(shell=15, hello=15, installed=15, heartbeat=2, request=10)
@@ -65,7 +65,7 @@ class RecordingHub:
         self.rows += rows
 
     async def next_offer(self) -> Offer:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self.offers.get()
 
 
@@ -89,7 +89,7 @@ class Watcher:
 
     async def outcome(self) -> tuple[str, str]:
         """Code and reason of the end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return await self.closed
 
 

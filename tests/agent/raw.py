@@ -15,7 +15,7 @@ from typing import Any, Self
 from norouter_core.wire import events, frames, messages
 from norouter_core.wire.connection import HUB, Connection
 from tests.agent.agents import ROOT
-from tests.servers import PATIENCE
+from tests.servers import TIMEOUT
 
 _RUN = "import sys; from norouter_core.agent.main import main; sys.exit(main(['--automated']))"
 
@@ -72,7 +72,7 @@ class RawAgent:
 
     def hears(self, wanted: Callable[[events.Event], bool]) -> events.Event:
         """The first event of that kind, waited for."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             found = next(filter(wanted, self.heard), None)
             if found is not None:
@@ -93,7 +93,7 @@ class RawAgent:
     def ended(self) -> tuple[int, str]:
         """Waits for its end: exit status and stderr. Its stdin stays open meanwhile."""
         assert self.process.stderr is not None
-        status = self.process.wait(PATIENCE)
+        status = self.process.wait(TIMEOUT)
         return status, self.process.stderr.read().decode()
 
     def signal(self, number: signal.Signals) -> None:
@@ -109,7 +109,7 @@ class RawAgent:
         at: TracebackType | None,
     ) -> None:
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT)
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert pipe is not None
             try:

@@ -19,7 +19,7 @@ from norouter_core.agent.io import Io
 from norouter_core.agent.resolve import Resolver, literal, look_up
 from norouter_core.agent.tcp import TcpEnd
 from tests.agent.agents import Watcher
-from tests.servers import PATIENCE, Peer, Target, eventually, tcp_pair, unused_port
+from tests.servers import TIMEOUT, Peer, Target, eventually, tcp_pair, unused_port
 
 pytestmark = pytest.mark.anyio
 
@@ -220,7 +220,7 @@ async def test_the_queue_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
 
     def slow(name: str) -> tuple[list[str], str]:
         running.append(name)
-        go_on.wait(PATIENCE)
+        go_on.wait(TIMEOUT)
         return ["127.0.0.1"], ""
 
     monkeypatch.setattr(resolving, "look_up", slow)

@@ -13,7 +13,7 @@ import pytest
 from norouter_core.wire import events, frames, messages
 from tests.agent.agents import ROOT
 from tests.agent.raw import RawAgent
-from tests.servers import PATIENCE
+from tests.servers import TIMEOUT
 from tests.transports.pythons import pythons
 
 OLDEST = pythons()[0].path if pythons() else Path(sys.executable)
@@ -119,14 +119,14 @@ def test_unknown_requests_and_events_do_no_harm() -> None:
 
 def test_resets_its_sockets_at_the_end() -> None:
     with RawAgent(OLDEST) as agent, socket.create_server(("127.0.0.1", 0)) as target:
-        target.settimeout(PATIENCE)
+        target.settimeout(TIMEOUT)
         agent.greeted()
         stream = agent.connection.open({"target": list(target.getsockname())})
         detail = {"target": list(target.getsockname()), "window": stream.receiving.size}
         agent.write(frames.stream_frame(frames.OPEN, stream.id, messages.encode(detail)))
         accepted, _ = target.accept()
         with accepted:
-            accepted.settimeout(PATIENCE)
+            accepted.settimeout(TIMEOUT)
             agent.hears(lambda event: isinstance(event, events.Opened))
             agent.end()
             assert agent.ended() == (0, "")
@@ -146,7 +146,7 @@ def test_a_terminals_interrupt_is_left_to_the_hub() -> None:
 def test_a_person_is_told_what_an_agent_is() -> None:
     code = "import sys; from norouter_core.agent.main import main; sys.exit(main([]))"
     done = subprocess.run(
-        [OLDEST, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        [OLDEST, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT
     )
     assert done.returncode == 2 and done.stdout == ""
     assert "norouter run MANIFEST" in done.stderr

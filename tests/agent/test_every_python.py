@@ -13,7 +13,7 @@ import pytest
 from norouter_core.links.base import OperationError
 from tests.agent.agents import Agent, Watcher, agent, python_on_path, shell_plan
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
-from tests.servers import PATIENCE, Target, connect, echoing, eventually, unused_port
+from tests.servers import TIMEOUT, Target, connect, echoing, eventually, unused_port
 from tests.transports.pythons import Python, pythons
 
 pytestmark = pytest.mark.anyio
@@ -172,7 +172,7 @@ async def test_udp_both_ways(path: str) -> None:
         address = (await host.link.listen(5, "127.0.0.1", 0, None, "udp"))[:2]
         with UdpPeer(address) as client:
             client.send(b"asked")
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 listener, peer, played = await host.hub.datagrams.get()
             assert (listener, peer) == (5, client.address)
             await eventually(lambda: played.got == [b"asked"], "what was sent arrives")
@@ -218,7 +218,7 @@ async def test_the_link_ends_with_the_agent(path: str) -> None:
             assert await client.says(b"hello")
             assert host.stdio._child is not None
             os.kill(host.stdio._child.process.pid, signal.SIGKILL)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await host.stdio.wait_down()
             assert await client.is_reset()
             assert (await seen.outcome())[0] == "gone"

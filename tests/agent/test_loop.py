@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from norouter_core.agent.loop import Loop
-from tests.servers import PATIENCE
+from tests.servers import TIMEOUT
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def run(loop: Loop) -> None:
         late.append(True)
         loop.stop()
 
-    timer = loop.call_later(PATIENCE, give_up)
+    timer = loop.call_later(TIMEOUT, give_up)
     loop.run()
     timer.cancel()
     assert not late, "nothing stopped the loop"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from norouter_core.links.base import OperationError
 from tests.agent.splices import Tunnel
-from tests.servers import PATIENCE, Peer, eventually
+from tests.servers import TIMEOUT, Peer, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ def test_whatever_comes_in_whatever_order(
 
 
 async def _whatever(steps: list[tuple[str, int]], width: int, chance: random.Random) -> None:
-    async with Tunnel(width) as tunnel, asyncio.timeout(PATIENCE):
+    async with Tunnel(width) as tunnel, asyncio.timeout(TIMEOUT):
         peers = {"client": tunnel.client, "server": tunnel.server}
         sent = {name: bytearray() for name in peers}
         ended: set[str] = set()
@@ -102,7 +102,7 @@ def test_whoever_breaks_it_whenever(
 
 async def _broken(before: int, between: int, who: str, busy: bool, width: int) -> None:
     """Whatever breaks a tunnel resets what is left of it, and leaves nothing."""
-    async with Tunnel(width) as tunnel, asyncio.timeout(PATIENCE):
+    async with Tunnel(width) as tunnel, asyncio.timeout(TIMEOUT):
         if busy:
             tunnel.client.fill(bytes(1 << 23))
             tunnel.server.fill(bytes(1 << 23))

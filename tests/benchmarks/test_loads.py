@@ -24,7 +24,7 @@ from benchmarks.protocol import (
     open_stream,
 )
 from benchmarks.workers import ClientProcess, ServerProcess
-from tests.proxy.real import proxying
+from tests.proxy.proxy_server import proxying
 
 
 @pytest.fixture(scope="module")

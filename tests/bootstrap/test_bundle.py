@@ -10,7 +10,7 @@ import pytest
 
 from norouter_core.bootstrap import python_agent
 from norouter_core.bootstrap.bundle import MAX_BYTES, bundle
-from tests.servers import PATIENCE
+from tests.servers import TIMEOUT
 from tests.transports.pythons import Python, pythons
 
 BUNDLE = bundle()
@@ -80,7 +80,7 @@ def test_runs_where_every_warning_is_an_error(python: Python) -> None:
         [python.path, "-I", "-W", "error", "-c", code],
         input=BUNDLE.program,
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert (done.returncode, done.stderr) == (0, b"")
 

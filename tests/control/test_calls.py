@@ -17,10 +17,10 @@ from norouter_tui.cli import ctl
 from norouter_tui.repl.script import Script, lines_in
 from norouter_tui.run.remote_session import RemoteSession
 from tests.commands.calls import call
-from tests.control.desk import Raw, served
+from tests.control.raw_clients import RawClient, served
 from tests.engine.meshes import forward, local, relayed
 from tests.output.test_rendering import Sheet
-from tests.repl.desk import ENTER, seat
+from tests.repl.repl_driver import ENTER, drive_client
 from tests.servers import connect, echoing
 from tests.session.sessions import talk
 
@@ -89,7 +89,7 @@ async def _rest(following: Any) -> int:
 
 async def test_a_typed_line_is_run_and_its_mistakes_have_columns() -> None:
     async with talk(local("hub")) as say, ControlServer(say.session) as server:
-        async with await Raw.connect(server.path) as raw:
+        async with await RawClient.connect(server.path) as raw:
             for line, column in (("host rm hub wbe", 13), ("hots", 1), ("  # nothing", 0)):
                 raw.ask(id=1, run={"line": line})
                 outcome = (await raw.answer())["outcome"]
@@ -129,7 +129,7 @@ async def test_a_line_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert await script.run(lines_in("host stop hub\nhosts --json\n")) == 0
                 assert parsed == ["host stop hub", "hosts --json"]
                 await say.ok("host start hub")
-                async with seat(client) as at:
+                async with drive_client(client) as at:
                     parsed.clear()
                     at.type("host stop hub" + ENTER)
                     await at.shows("stopped hub")

@@ -28,7 +28,7 @@ from norouter_tui.repl.script import Script, lines_in
 from norouter_tui.run.remote_session import RemoteSession
 from tests.engine.meshes import forward, local, relayed
 from tests.output.test_rendering import Sheet
-from tests.repl.desk import ENTER, Desk, seat
+from tests.repl.repl_driver import ENTER, ReplDriver, drive_client
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import Talk, talk
 
@@ -70,7 +70,7 @@ class Ear:
 class Ways:
     """The faces of one session; each runs a line to its end."""
 
-    def __init__(self, ear: Ear, far: list[Ear], at: Desk) -> None:
+    def __init__(self, ear: Ear, far: list[Ear], at: ReplDriver) -> None:
         self._ear, self._far, self._at = ear, far, at
         self._read = 0
         self.all: tuple[Way, ...] = (self.script, self.ctl, self.repl)
@@ -135,7 +135,7 @@ async def test_every_example_of_every_verb(tmp_path: Path, monkeypatch: pytest.M
             ControlServer(say.session, on_quit=over.set),
         ):
             ear = Ear(say.session)
-            async with seat(cast(Client, ear)) as at:
+            async with drive_client(cast(Client, ear)) as at:
                 ways = Ways(ear, far, at)
                 await _streams(say, ways)
                 for verb in VERBS:

@@ -16,7 +16,7 @@ from norouter_core.control import RemoteClient, codec, connection, requests, ser
 from norouter_core.control.connection import MAX_FAULTS
 from norouter_core.control.requests import MAX_REQUESTS
 from norouter_core.control.server import MAX_CLIENTS
-from tests.control.desk import MIB, Raw, Words, blocking, command, served
+from tests.control.raw_clients import MIB, FakeSession, RawClient, blocking, command, served
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +58,7 @@ CORPUS = [
 async def test_a_request_without_sense_gets_an_error_and_the_next_one_its_answer(
     line: bytes,
 ) -> None:
-    async with served() as server, await Raw.connect(server.path) as raw:
+    async with served() as server, await RawClient.connect(server.path) as raw:
         raw.send(line + b"\n")
         answer = await raw.answer()
         assert answer["error"]["message"], answer
@@ -69,8 +69,8 @@ async def test_a_request_without_sense_gets_an_error_and_the_next_one_its_answer
 
 
 async def test_too_many_of_them_are_the_end_of_that_client() -> None:
-    async with served() as server, await Raw.connect(server.path) as raw:
-        async with await Raw.connect(server.path) as other:
+    async with served() as server, await RawClient.connect(server.path) as raw:
+        async with await RawClient.connect(server.path) as other:
             raw.send(b"?\n" * 1_000_000)
             # What it was told is lost, as a rule: its socket was closed with bytes unread.
             assert len(await raw.rest()) <= MAX_FAULTS
@@ -79,7 +79,7 @@ async def test_too_many_of_them_are_the_end_of_that_client() -> None:
 
 
 async def test_what_they_are_told_before_the_end() -> None:
-    async with served() as server, await Raw.connect(server.path) as raw:
+    async with served() as server, await RawClient.connect(server.path) as raw:
         raw.send(b"?\n" * MAX_FAULTS)
         answers = await raw.rest()
         assert len(answers) == MAX_FAULTS
@@ -87,14 +87,14 @@ async def test_what_they_are_told_before_the_end() -> None:
 
 
 async def test_a_line_without_an_end() -> None:
-    async with served() as server, await Raw.connect(server.path) as raw:
+    async with served() as server, await RawClient.connect(server.path) as raw:
         raw.send(b"x" * (codec.MAX_LINE + 1))
         (answer,) = await raw.rest()
         assert "1048576 bytes" in answer["error"]["message"]
 
 
 async def test_the_longest_line_is_read() -> None:
-    async with served() as server, await Raw.connect(server.path) as raw:
+    async with served() as server, await RawClient.connect(server.path) as raw:
         head = b'{"id":1,"run":{"verb":"exec","values":{"host":"web","cmd":["say '
         tail = b'"]}}}\n'
         raw.send(head + b"x" * (codec.MAX_LINE - len(head) - len(tail)) + tail)
@@ -102,8 +102,8 @@ async def test_the_longest_line_is_read() -> None:
 
 
 async def test_requests_are_bounded_and_ids_are_not_shared() -> None:
-    words = Words()
-    async with served(words) as server, await Raw.connect(server.path) as raw:
+    words = FakeSession()
+    async with served(words) as server, await RawClient.connect(server.path) as raw:
         for number in range(MAX_REQUESTS):
             raw.ask(id=number, run="hang")
         await eventually(lambda: len(words.running) == MAX_REQUESTS, "all hang")
@@ -123,16 +123,16 @@ async def test_requests_are_bounded_and_ids_are_not_shared() -> None:
 
 async def test_clients_are_bounded() -> None:
     async with served() as server:
-        clients = [await Raw.connect(server.path) for _ in range(MAX_CLIENTS)]
+        clients = [await RawClient.connect(server.path) for _ in range(MAX_CLIENTS)]
         for client in clients:
             assert "hello" in await client.answer()
-        more = await Raw.connect(server.path)
+        more = await RawClient.connect(server.path)
         assert await more.rest() == [{"error": {"message": "too many clients"}}]
         await clients.pop().close()
         await more.close()
 
         async def finds_room() -> bool:
-            raw = await Raw.connect(server.path)
+            raw = await RawClient.connect(server.path)
             said = await raw.answer()
             await raw.close()
             return "hello" in said
@@ -145,8 +145,8 @@ async def test_clients_are_bounded() -> None:
 
 
 async def test_a_client_that_never_reads_is_dropped_and_holds_nobody_up() -> None:
-    words = Words()
-    async with served(words) as server, await Raw.connect(server.path) as other:
+    words = FakeSession()
+    async with served(words) as server, await RawClient.connect(server.path) as other:
         with blocking(server.path) as deaf:
             deaf.sendall(b'{"id": 1, "run": {"line": "exec web -- flood 100"}}\n')
             await eventually(lambda: words.running, "it floods")
@@ -172,7 +172,7 @@ async def _is_dropped(sock: socket.socket) -> bool:
 
 
 async def test_a_client_that_stops_reading_is_given_up_in_time() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words, stall_timeout=0.2) as server:
         with blocking(server.path) as deaf:
             deaf.sendall(
@@ -184,7 +184,7 @@ async def test_a_client_that_stops_reading_is_given_up_in_time() -> None:
 
 
 async def test_a_slow_client_misses_bytes_of_a_tap_and_is_not_dropped() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words) as server:
         with blocking(server.path) as slow:
             slow.sendall(b'{"id": 1, "run": {"line": "exec web -- tap 60"}}\n')
@@ -197,7 +197,7 @@ async def test_a_slow_client_misses_bytes_of_a_tap_and_is_not_dropped() -> None:
 
 
 async def test_a_slow_follower_misses_events_and_is_not_dropped() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words) as server:
         with blocking(server.path) as slow:
             slow.sendall(b'{"id": 1, "events": true}\n')
@@ -294,7 +294,7 @@ def _mutated(data: bytes, changes: list[tuple[int, str, int]]) -> bytes:
 async def _survives(data: bytes, seed: int) -> None:
     chance = random.Random(seed)
     async with served() as server:
-        raw = await Raw.connect(server.path)
+        raw = await RawClient.connect(server.path)
         for piece in _pieces(data, chance):
             raw.send(piece)
             await asyncio.sleep(0)

@@ -17,14 +17,14 @@ import pytest
 from norouter_core.commands.results import Bytes, Lines, Output
 from norouter_core.control import ControlLost, RemoteClient
 from norouter_core.engine.events import Event, Log
-from tests.control.desk import MIB, Raw, Words, command, served
+from tests.control.raw_clients import MIB, FakeSession, RawClient, command, served
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_client_of_ours_has_what_the_session_gives() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words, manifest="/x/mesh.yaml") as server:
         async with RemoteClient(server.path) as client:
             assert (client.hello.pid, client.hello.name) == (os.getpid(), "mesh")
@@ -50,7 +50,7 @@ async def test_bytes_come_as_they_are() -> None:
 
 
 async def test_events_come_as_they_happen_and_end_with_the_session() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words) as server, RemoteClient(server.path) as client:
         seen: deque[str] = deque()
 
@@ -69,7 +69,7 @@ async def test_events_come_as_they_happen_and_end_with_the_session() -> None:
 
 
 async def test_whoever_stops_following_is_not_told_any_more() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words) as server, RemoteClient(server.path) as client:
         events = client.events()
         asking = asyncio.ensure_future(anext(events))
@@ -81,7 +81,7 @@ async def test_whoever_stops_following_is_not_told_any_more() -> None:
 
 
 async def test_many_requests_at_once_and_each_can_be_cancelled() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words) as server, RemoteClient(server.path) as client:
         said: list[Output] = []
         hanging = [
@@ -99,9 +99,9 @@ async def test_many_requests_at_once_and_each_can_be_cancelled() -> None:
 
 
 async def test_a_client_that_goes_takes_its_requests_along() -> None:
-    words = Words()
+    words = FakeSession()
     async with served(words) as server:
-        raw = await Raw.connect(server.path)
+        raw = await RawClient.connect(server.path)
         raw.ask(id=1, run="hang")
         raw.ask(id=2, events=True)
         await eventually(lambda: words.running and words.bus._subscriptions, "both are open")
@@ -112,7 +112,7 @@ async def test_a_client_that_goes_takes_its_requests_along() -> None:
 
 async def test_a_client_that_has_asked_all_is_still_answered() -> None:
     """As `printf ... | socat` does."""
-    async with served() as server, await Raw.connect(server.path) as raw:
+    async with served() as server, await RawClient.connect(server.path) as raw:
         raw.ask(id="x", run="say hello")
         raw.ask(id=2, summary=True)
         raw.writer.write_eof()
@@ -122,7 +122,7 @@ async def test_a_client_that_has_asked_all_is_still_answered() -> None:
 
 
 async def test_faults_of_the_session_are_told_and_cost_that_request_only() -> None:
-    async with served() as server, await Raw.connect(server.path) as raw:
+    async with served() as server, await RawClient.connect(server.path) as raw:
         for line, told in (("break", "out of order"), ("odd", "not JSON serializable")):
             raw.ask(id=1, run=line)
             answer = await raw.answer()
@@ -144,7 +144,7 @@ async def test_quit_is_answered_and_then_the_session_is_told() -> None:
 async def test_what_is_answered_last_is_taken_before_the_end() -> None:
     over = asyncio.Event()
     async with served(on_quit=over.set, close_timeout=15) as server:
-        raw = await Raw.connect(server.path)
+        raw = await RawClient.connect(server.path)
         raw.ask(id=1, run="flood 5")
         raw.ask(id=2, run="quit")
         await asyncio.wait_for(over.wait(), 5)
@@ -155,7 +155,7 @@ async def test_what_is_answered_last_is_taken_before_the_end() -> None:
 
 
 async def test_the_end_of_the_engine_is_told_to_whoever_waits() -> None:
-    words, stop = Words(), asyncio.Event()
+    words, stop = FakeSession(), asyncio.Event()
     paths: asyncio.Queue[Path] = asyncio.Queue()
 
     async def serve() -> None:

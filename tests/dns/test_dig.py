@@ -13,8 +13,8 @@ import pytest
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.agent.udp import UdpClient, UdpListener
 from norouter_core.dns.server import dns_datagram_session
+from tests.dns.fake_lookups import FakeLookups
 from tests.dns.streams import Server
-from tests.dns.world import World
 
 pytestmark = [
     pytest.mark.anyio,
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 @asynccontextmanager
-async def serving(world: World) -> AsyncIterator[int]:
+async def serving(world: FakeLookups) -> AsyncIterator[int]:
     """The port of 127.0.0.1 at which the world's DNS answers, by UDP and TCP."""
     responder = world.responder(timeout=0.5)
     server = Server(lambda wire: responder.answer(wire, "Web", "tcp"))
@@ -77,7 +77,7 @@ async def short(port: int, *args: str) -> list[str]:
 
 @pytest.mark.parametrize("by", ["+notcp", "+tcp"])
 async def test_dig_asks_for_names_addresses_and_the_rest(by: str) -> None:
-    world = World()
+    world = FakeLookups()
     async with serving(world) as port:
         assert await short(port, by, "web") == ["127.0.42.101"]
         assert await short(port, by, "+noedns", "WWW.mesh") == ["127.0.42.101"]
@@ -90,7 +90,7 @@ async def test_dig_asks_for_names_addresses_and_the_rest(by: str) -> None:
 
 
 async def test_dig_understands_what_it_is_told() -> None:
-    async with serving(World(error=ConnectionRefusedError("connection refused"))) as port:
+    async with serving(FakeLookups(error=ConnectionRefusedError("connection refused"))) as port:
         text = await dig(port, "web", "MX")
         assert "status: NOERROR" in text and "flags: qr aa rd ra;" in text
         assert "SOA\tnorouter.invalid." in text
@@ -101,12 +101,12 @@ async def test_dig_understands_what_it_is_told() -> None:
         assert "status: REFUSED" in await dig(port, "+noedns", "+opcode=4", "web", "SOA")
         assert "status: REFUSED" in await dig(port, "CH", "TXT", "version.bind")
         assert "status: BADVERS" in await dig(port, "+edns=1", "+noednsnegotiation", "web")
-    async with serving(World(addresses=())) as port:
+    async with serving(FakeLookups(addresses=())) as port:
         assert "status: NXDOMAIN" in await dig(port, "no.corp")
 
 
 async def test_dig_goes_on_to_tcp_when_udp_is_cut() -> None:
-    world = World(count=200)
+    world = FakeLookups(count=200)
     async with serving(world) as port:
         assert len(await short(port, "example.org")) == 200
         assert [transport for _, transport in world.forwarded] == ["udp", "tcp"]
@@ -114,14 +114,14 @@ async def test_dig_goes_on_to_tcp_when_udp_is_cut() -> None:
 
 
 async def test_dig_keeps_one_connection_for_many_names() -> None:
-    async with serving(World()) as port:
+    async with serving(FakeLookups()) as port:
         names = ["web", "bastion", "www.mesh", "db.corp"]
         found = await short(port, "+tcp", "+keepopen", *names)
         assert found == ["127.0.42.101", "127.0.42.102", "127.0.42.101", "10.0.0.5", "10.0.0.6"]
 
 
 async def test_dig_gets_servfail_and_not_silence_when_nobody_answers() -> None:
-    async with serving(World(silent=True)) as port:
+    async with serving(FakeLookups(silent=True)) as port:
         text = await dig(port, "example.org")
         assert "status: SERVFAIL" in text
         assert "Web: no answer within 0.5 s" in text

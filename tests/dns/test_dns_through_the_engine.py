@@ -20,10 +20,10 @@ from norouter_core.engine.status import HostState, ListenerState, StreamStatus
 from norouter_core.model import DnsSpec, HostSpec, MeshSpec, ProxySpec, Route
 from tests.datagrams import UdpPeer, answering
 from tests.dns import agents
+from tests.dns.fake_lookups import a_records
 from tests.dns.meshes import PORT, address, addresses, ask, with_dns
 from tests.dns.streams import query, response
 from tests.dns.test_dig import dig
-from tests.dns.world import a_records
 from tests.engine.meshes import Mesh, exec_command, forward, host, local, mesh, program, relayed
 from tests.servers import Peer, connect, echoing, eventually, serving, unused_port
 

@@ -13,7 +13,7 @@ from dns.rcode import Rcode
 
 from norouter_core.dns.zone import Zone
 from norouter_core.model import Host
-from tests.dns.world import LookupFailed, World, a_records, ask, texts
+from tests.dns.fake_lookups import FakeLookups, LookupFailed, a_records, ask, texts
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize("name", ["web", "WEB", "wEb", "www.mesh", "WWW.mesh"])
 async def test_mesh_names_have_their_vip(name: str) -> None:
-    world = World()
+    world = FakeLookups()
     response = await ask(world.responder(), name)
     assert response.rcode() is Rcode.NOERROR
     assert texts(response) == ["127.0.42.101"]
@@ -32,7 +32,7 @@ async def test_mesh_names_have_their_vip(name: str) -> None:
 
 @pytest.mark.parametrize("rdtype", ["AAAA", "MX", "TXT", "HTTPS", "NS", "CNAME", "PTR"])
 async def test_mesh_names_have_nothing_else(rdtype: str) -> None:
-    world = World()
+    world = FakeLookups()
     response = await ask(world.responder(), "web", rdtype)
     assert response.rcode() is Rcode.NOERROR
     assert texts(response) == []
@@ -41,13 +41,13 @@ async def test_mesh_names_have_nothing_else(rdtype: str) -> None:
 
 
 async def test_any_is_one_record_set() -> None:
-    assert texts(await ask(World().responder(), "web", "ANY")) == ["127.0.42.101"]
-    reverse = await ask(World().responder(), "101.42.0.127.in-addr.arpa", "ANY")
+    assert texts(await ask(FakeLookups().responder(), "web", "ANY")) == ["127.0.42.101"]
+    reverse = await ask(FakeLookups().responder(), "101.42.0.127.in-addr.arpa", "ANY")
     assert texts(reverse) == ["Web."]
 
 
 async def test_vips_have_names() -> None:
-    world = World()
+    world = FakeLookups()
     name = "101.42.0.127.IN-addr.arpa"
     assert texts(await ask(world.responder(), name, "PTR")) == ["Web."]
     nodata = await ask(world.responder(), name, "TXT")
@@ -58,7 +58,7 @@ async def test_vips_have_names() -> None:
 
 
 async def test_the_zone_can_be_replaced() -> None:
-    world = World()
+    world = FakeLookups()
     responder = world.responder()
     long = "x" * 64
     responder.zone = Zone([Host("new", "127.0.42.9", None, aliases=(long, "a..b"))])
@@ -67,7 +67,7 @@ async def test_the_zone_can_be_replaced() -> None:
 
 
 async def test_claimed_names_are_resolved_by_their_host_and_learnt() -> None:
-    world = World()
+    world = FakeLookups()
     responder = world.responder()
     response = await ask(responder, "Db.Corp")
     assert texts(response) == ["10.0.0.5", "10.0.0.6"]
@@ -82,7 +82,7 @@ async def test_claimed_names_are_resolved_by_their_host_and_learnt() -> None:
 
 async def test_what_an_agent_calls_addresses_is_checked() -> None:
     bad = ("", "x", "10.0.0.1 ", "10.0.0.5", "10.0.0.5", "fe80::1%eth0", "\\# 4 0a000001", "1.2")
-    world = World(addresses=bad)
+    world = FakeLookups(addresses=bad)
     assert texts(await ask(world.responder(), "db.corp")) == ["10.0.0.5"]
     nothing = await ask(world.responder(), "db.corp", "AAAA")
     assert (nothing.rcode(), texts(nothing)) == (Rcode.NOERROR, [])
@@ -90,13 +90,13 @@ async def test_what_an_agent_calls_addresses_is_checked() -> None:
 
 
 async def test_claimed_names_that_are_none() -> None:
-    response = await ask(World(addresses=()).responder(), "no.corp")
+    response = await ask(FakeLookups(addresses=()).responder(), "no.corp")
     assert response.rcode() is Rcode.NXDOMAIN
     assert len(response.authority) == 1
 
 
 async def test_other_types_of_claimed_names_come_from_their_hosts_resolver() -> None:
-    world = World()
+    world = FakeLookups()
     await ask(world.responder(), "db.corp", "MX", "tcp")
     assert world.forwarded == [("bastion", "tcp")]
     # Hints in HTTPS records would be addresses that nobody has learnt the way to.
@@ -106,7 +106,7 @@ async def test_other_types_of_claimed_names_come_from_their_hosts_resolver() -> 
 
 
 async def test_names_that_are_no_hostnames_never_reach_a_system_resolver() -> None:
-    world = World()
+    world = FakeLookups()
     await ask(world.responder(), "a\\000b.corp")
     await ask(world.responder(), "a\\.b.corp")
     assert not world.resolved
@@ -114,7 +114,7 @@ async def test_names_that_are_no_hostnames_never_reach_a_system_resolver() -> No
 
 
 async def test_everything_else_is_asked_of_the_host_whose_vip_was_asked() -> None:
-    world = World()
+    world = FakeLookups()
     response = await ask(world.responder(), "eXample.ORG", transport="tcp")
     assert texts(response) == ["192.0.2.0"]
     assert world.forwarded == [("Web", "tcp")]
@@ -123,7 +123,7 @@ async def test_everything_else_is_asked_of_the_host_whose_vip_was_asked() -> Non
 async def test_letters_come_back_as_they_were_asked() -> None:
     lower = dns.message.make_query("example.org", "A")
     upper = dns.message.make_query("EXAMPLE.org", "A", id=lower.id)
-    world = World(spoil=a_records(lower.to_wire()))
+    world = FakeLookups(spoil=a_records(lower.to_wire()))
     answer = await world.responder().answer(upper.to_wire(), "Web", "udp")
     assert answer is not None
     assert dns.message.from_wire(answer).question[0].name.to_text() == "EXAMPLE.org."
@@ -136,7 +136,7 @@ async def test_letters_come_back_as_they_were_asked() -> None:
     "error", [LookupFailed("no way"), ConnectionRefusedError("no way"), EOFError("no way")]
 )
 async def test_failures_are_servfail_and_say_why(error: Exception) -> None:
-    world = World(error=error, addresses=error)
+    world = FakeLookups(error=error, addresses=error)
     for name in ("example.org", "db.corp"):
         response = await ask(world.responder(), name, edns=1232)
         assert response.rcode() is Rcode.SERVFAIL
@@ -147,14 +147,14 @@ async def test_failures_are_servfail_and_say_why(error: Exception) -> None:
 
 
 async def test_silence_is_servfail() -> None:
-    responder = World(silent=True).responder(timeout=0.02)
+    responder = FakeLookups(silent=True).responder(timeout=0.02)
     response = await ask(responder, "example.org", edns=1232)
     assert response.rcode() is Rcode.SERVFAIL
     assert "no answer within 0.02 s" in str(response.options[0])
 
 
 async def test_queries_under_way_are_bounded_and_the_mesh_is_answered_all_the_same() -> None:
-    world = World(silent=True)
+    world = FakeLookups(silent=True)
     responder = world.responder(timeout=30, limit=2)
     waiting = [asyncio.ensure_future(ask(responder, f"n{n}.org")) for n in range(2)]
     await eventually(lambda: len(world.forwarded) == 2, "both queries are under way")
@@ -184,7 +184,7 @@ async def test_answers_to_something_else_are_not_passed_on(kind: str) -> None:
         "cut": response[:-1],
         "none": response[:4] + bytes(8),
     }.get(kind, response)
-    answer = await World(spoil=response).responder().answer(wire, "Web", "udp")
+    answer = await FakeLookups(spoil=response).responder().answer(wire, "Web", "udp")
     assert answer is not None
     assert dns.message.from_wire(answer).rcode() is Rcode.SERVFAIL
 
@@ -192,7 +192,7 @@ async def test_answers_to_something_else_are_not_passed_on(kind: str) -> None:
 async def test_a_bare_formerr_is_passed_on() -> None:
     wire = dns.message.make_query("example.org", "A").to_wire()
     bare = wire[:2] + b"\x81\x81" + bytes(8)
-    assert await World(spoil=bare).responder().answer(wire, "Web", "udp") == bare
+    assert await FakeLookups(spoil=bare).responder().answer(wire, "Web", "udp") == bare
 
 
 # -- size ------------------------------------------------------------------------------------
@@ -206,7 +206,7 @@ async def test_a_bare_formerr_is_passed_on() -> None:
 async def test_udp_answers_are_cut_to_what_the_client_takes(
     edns: int, count: int, cut: bool
 ) -> None:
-    responder = World(count=count).responder()
+    responder = FakeLookups(count=count).responder()
     response = await ask(responder, "example.org", edns=edns)
     assert bool(response.flags & dns.flags.TC) is cut
     assert len(texts(response)) == (0 if cut else count)
@@ -217,7 +217,7 @@ async def test_udp_answers_are_cut_to_what_the_client_takes(
 
 async def test_claimed_answers_are_cut_too() -> None:
     addresses = [f"fd00::{n:x}" for n in range(1, 30)]
-    responder = World(addresses=addresses).responder()
+    responder = FakeLookups(addresses=addresses).responder()
     cut = await ask(responder, "db.corp", "AAAA")
     assert cut.flags & dns.flags.TC
     assert len(cut.to_wire(max_size=65535)) <= 512

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.dns.server import MAX_QUERY, dns_stream_session, frame
+from tests.dns.fake_lookups import FakeLookups, texts
 from tests.dns.streams import Server, behind_a_link, on_a_socket, query, response
-from tests.dns.world import World, texts
-from tests.proxy.memory import Clock, MemoryEnd
+from tests.proxy.memory_ends import Clock, MemoryEnd
 from tests.servers import Peer, eventually
 
 pytestmark = pytest.mark.anyio
@@ -22,14 +22,14 @@ Place = Callable[[Server], AbstractContextManager[Peer]]
 PLACES = pytest.mark.parametrize("place", [on_a_socket, behind_a_link])
 
 
-def served(world: World, idle: float = 20.0) -> Server:
+def served(world: FakeLookups, idle: float = 20.0) -> Server:
     responder = world.responder()
     return Server(lambda wire: responder.answer(wire, "Web", "tcp"), idle)
 
 
 @PLACES
 async def test_queries_in_one_connection(place: Place) -> None:
-    server = served(World())
+    server = served(FakeLookups())
     with place(server) as client:
         for number, name in enumerate(["web", "db.corp", "example.org"]):
             await client.send(query(name, number))
@@ -43,7 +43,7 @@ async def test_queries_in_one_connection(place: Place) -> None:
 
 @PLACES
 async def test_a_pipeline_gets_every_answer_also_after_a_half_close(place: Place) -> None:
-    server = served(World())
+    server = served(FakeLookups())
     with place(server) as client:
         await client.send(b"".join(query("web", number) for number in range(1000)))
         client.end()
@@ -55,7 +55,7 @@ async def test_a_pipeline_gets_every_answer_also_after_a_half_close(place: Place
 
 @PLACES
 async def test_byte_by_byte(place: Place) -> None:
-    server = served(World())
+    server = served(FakeLookups())
     with place(server) as client:
         for byte in query("web", 7):
             await client.send(bytes([byte]))
@@ -119,7 +119,7 @@ async def test_what_gets_no_answer_frees_its_place(place: Place) -> None:
     + [b"\xff" * 100_000],
 )
 async def test_what_is_not_dns_is_reset(place: Place, data: bytes) -> None:
-    server = served(World())
+    server = served(FakeLookups())
     with place(server) as client:
         client.fill(data)
         assert await client.is_reset()
@@ -160,7 +160,7 @@ async def test_a_client_that_takes_no_answers_is_held_up_and_then_reset(place: P
 
 @PLACES
 async def test_a_quiet_client_is_closed_in_order(place: Place) -> None:
-    server = served(World(), idle=0.05)
+    server = served(FakeLookups(), idle=0.05)
     with place(server) as client:
         await client.send(query("web", 1))
         assert (await response(client)).id == 1
@@ -172,7 +172,7 @@ async def test_a_quiet_client_is_closed_in_order(place: Place) -> None:
 
 @PLACES
 async def test_a_trickle_is_no_sign_of_life(place: Place) -> None:
-    server = served(World(), idle=0.1)
+    server = served(FakeLookups(), idle=0.1)
     with place(server) as client:
         await client.send(b"\x00")
         assert await client.rest() == b""
@@ -185,7 +185,7 @@ async def test_a_client_that_stays_after_the_farewell_is_reset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("norouter_core.dns.server._FAREWELL", 0.05)
-    server = served(World(), idle=0.05)
+    server = served(FakeLookups(), idle=0.05)
     with on_a_socket(server) as client:
         assert await client.rest() == b""
         await eventually(lambda: server.watcher.ended, "the session has ended")
@@ -194,7 +194,7 @@ async def test_a_client_that_stays_after_the_farewell_is_reset(
 
 @PLACES
 async def test_a_reset_client_leaves_nothing(place: Place) -> None:
-    world = World(silent=True)
+    world = FakeLookups(silent=True)
     server = served(world)
     with place(server) as client:
         await client.send(query("example.org", 1))

@@ -14,7 +14,7 @@ from norouter_core.dns.client import ask_by_datagram, is_cut
 from norouter_core.dns.responder import LookupFailed
 from norouter_core.dns.server import LINGER, dns_datagram_session
 from tests.datagrams import Played
-from tests.proxy.memory import Clock
+from tests.proxy.memory_ends import Clock
 from tests.servers import eventually
 
 QUERY = dns.message.make_query("web.example", "A").to_wire()

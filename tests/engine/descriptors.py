@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
-from tests.servers import PATIENCE, eventually
+from tests.servers import TIMEOUT, eventually
 
 
 def watched() -> set[int]:
@@ -52,7 +52,7 @@ async def strangers_work(count: int = 24) -> None:
             loop.add_reader(one, _arrived, loop, one, arrived)
             stack.callback(loop.remove_reader, one)
             other.send(b"x")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             await asyncio.gather(*came)
 
 

@@ -1,6 +1,6 @@
 """An agent that does what none of ours would: `rogue.py DEED... norouter agent --automated`.
 
-It speaks the wire well enough to be let in, then does its deed. What it learns it tells on
+It speaks the wire well enough to be let in, then does its action. What it learns it tells on
 stderr, which the hub shows in its log.
 """
 
@@ -369,5 +369,5 @@ def stubborn(rogue: Rogue) -> None:
 
 
 if __name__ == "__main__":
-    deed = sys.argv[1]
-    globals()[deed](Rogue())
+    action = sys.argv[1]
+    globals()[action](Rogue())

@@ -37,7 +37,7 @@ from tests.servers import Peer, connect, echoing, eventually, resets, unused_por
 
 pytestmark = pytest.mark.anyio
 
-DEEDS = Path(__file__).with_name("deeds.py")
+ACTIONS = Path(__file__).with_name("rogue_actions.py")
 
 
 @asynccontextmanager
@@ -143,7 +143,7 @@ async def test_ready_means_the_new_command() -> None:
 
 
 async def test_a_stream_before_its_time_is_a_violation() -> None:
-    async with beside(host("rogue", cmd=program(DEEDS, "opens_too_soon"))) as (made, _):
+    async with beside(host("rogue", cmd=program(ACTIONS, "opens_too_soon"))) as (made, _):
         await eventually(lambda: made.host("rogue").problem, "it has a problem")
         problem = made.host("rogue").problem
         assert problem is not None and problem.kind == "protocol"
@@ -152,7 +152,7 @@ async def test_a_stream_before_its_time_is_a_violation() -> None:
 
 
 async def test_an_agent_reports_direct_streams_of_its_own_port_only() -> None:
-    rogue = host("rogue", forward(unused_port()), cmd=program(DEEDS, "claims"))
+    rogue = host("rogue", forward(unused_port()), cmd=program(ACTIONS, "claims"))
     async with beside(rogue) as (made, _):
         told = await made.log_says("claimed")
         assert told.text == "claimed 1 of others"

@@ -23,7 +23,7 @@ from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
 
-DEEDS = Path(__file__).with_name("deeds.py")
+ACTIONS = Path(__file__).with_name("rogue_actions.py")
 
 
 class Moment:
@@ -108,7 +108,7 @@ async def test_cancelled(reached: asyncio.Event) -> None:
 @pytest.mark.parametrize("ending", ["remove", "restart"])
 async def test_between_hello_and_attach(ending: str) -> None:
     """The link speaks already, and its descriptors are watched."""
-    rogue = relayed("web", cmd=program(DEEDS, "hello_only"))
+    rogue = relayed("web", cmd=program(ACTIONS, "hello_only"))
     async with nothing_left(), mesh(local(), rogue, timing=QUICK, wait=False) as made:
         await made.log_says("asked to attach")
         link = made.engine._supervisors["web"]._stdio

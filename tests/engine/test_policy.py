@@ -42,15 +42,15 @@ ROGUE = Path(__file__).with_name("rogue.py")
 FAKESHELL = Path(__file__).with_name("fakeshell.py")
 
 
-def rogue(deed: str, port: int, *, dialled: bool = False) -> HostSpec:
-    """A host whose agent does that deed; it listens like any other if it is not `dialled`."""
+def rogue(action: str, port: int, *, dialled: bool = False) -> HostSpec:
+    """A host whose agent does that action; it listens like any other if it is not `dialled`."""
     make = relayed if dialled else host
-    return make("rogue", forward(port), cmd=program(ROGUE, deed))
+    return make("rogue", forward(port), cmd=program(ROGUE, action))
 
 
 @asynccontextmanager
 async def beside(
-    deed: str, *, dialled: bool = False, timing: Timing = TIMING
+    action: str, *, dialled: bool = False, timing: Timing = TIMING
 ) -> AsyncIterator[tuple[Mesh, Peer]]:
     """A rogue in a mesh, and a stream of an honest host that has to stay up all the time."""
     async with echoing() as port:
@@ -58,7 +58,7 @@ async def beside(
         async with mesh(*honest.hosts, timing=timing) as made:
             with await connect(made.address("honest")) as client:
                 assert await client.says(b"before")
-                await made.engine.apply(honest.with_host(rogue(deed, port, dialled=dialled)))
+                await made.engine.apply(honest.with_host(rogue(action, port, dialled=dialled)))
                 yield made, client
                 assert await client.says(b"after")
                 pid = made.pid("honest")
@@ -180,11 +180,11 @@ VIOLATIONS = {
 }
 
 
-@pytest.mark.parametrize("deed", VIOLATIONS)
-async def test_a_violation_ends_that_link_alone(deed: str) -> None:
+@pytest.mark.parametrize("action", VIOLATIONS)
+async def test_a_violation_ends_that_link_alone(action: str) -> None:
     before = psutil.Process().memory_info().rss
-    async with beside(deed) as (made, _):
-        await lost_by_protocol(made, VIOLATIONS[deed])
+    async with beside(action) as (made, _):
+        await lost_by_protocol(made, VIOLATIONS[action])
         # What it could make the hub keep is bounded, and gone with it.
         assert psutil.Process().memory_info().rss - before < 100 << 20
         assert not [stream for stream in made.streams if stream.from_host == "rogue"]
@@ -199,11 +199,11 @@ async def test_data_beyond_its_window() -> None:
             assert await client.is_reset()
 
 
-@pytest.mark.parametrize("deed", ["boasts", "raves"])
-async def test_words_that_fill_a_frame_harm_no_other_link(deed: str) -> None:
+@pytest.mark.parametrize("action", ["boasts", "raves"])
+async def test_words_that_fill_a_frame_harm_no_other_link(action: str) -> None:
     """What the hub passes on of them must not break the protocol on a client's link."""
     async with echoing() as port:
-        hosts = (host("client"), rogue(deed, port, dialled=True), relayed("web", forward(port)))
+        hosts = (host("client"), rogue(action, port, dialled=True), relayed("web", forward(port)))
         async with mesh(*hosts) as made:
             pid = made.pid("client")
             with (

@@ -36,7 +36,7 @@ from tests.servers import connect, echoing, eventually
 
 pytestmark = pytest.mark.anyio
 
-DEEDS = Path(__file__).with_name("deeds.py")
+ACTIONS = Path(__file__).with_name("rogue_actions.py")
 DATA = random.Random(12).randbytes(2_000_000)
 
 
@@ -141,8 +141,8 @@ async def test_a_command_that_is_not_there(pumped: bool) -> None:
 
 async def test_an_agent_without_vectored_writes(pumped: bool) -> None:
     async with nothing_left(), echoing() as port:
-        web = relayed("web", forward(port), cmd=program(DEEDS, "without_vectors"))
-        async with mesh(host("client", cmd=program(DEEDS, "without_vectors")), web) as made:
+        web = relayed("web", forward(port), cmd=program(ACTIONS, "without_vectors"))
+        async with mesh(host("client", cmd=program(ACTIONS, "without_vectors")), web) as made:
             await carries(made, "web")
 
 

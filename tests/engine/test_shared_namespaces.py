@@ -31,7 +31,7 @@ from tests.servers import Address, Target, connect, echoing, eventually
 
 pytestmark = pytest.mark.anyio
 
-DEEDS = Path(__file__).with_name("deeds.py")
+ACTIONS = Path(__file__).with_name("rogue_actions.py")
 BOUND, SHARED = ListenerState.BOUND, ListenerState.SHARED
 
 
@@ -57,7 +57,7 @@ async def serves(address: Address) -> bool:
 @pytest.mark.parametrize("first", [True, False], ids=["liar first", "liar last"])
 async def test_a_host_that_lies_about_its_namespace_takes_nothing_away(first: bool) -> None:
     async with echoing() as port:
-        liar = host("liar", forward(port), cmd=program(DEEDS, "neighbour"))
+        liar = host("liar", forward(port), cmd=program(ACTIONS, "neighbour"))
         hub, own = local("hub", forward(port)), host("own", forward(port))
         far = relayed("far", forward(port))
         honest = hub, own, far

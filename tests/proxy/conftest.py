@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.proxy.memory import Bench
+from tests.proxy.memory_ends import Bench
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from anyio import EndOfStream
 from norouter_core.agent.ends import join
 from norouter_core.byte_stream import MAX_BUFFERED, ByteStream, DatagramStream, StreamReset
 from tests.datagrams import Played
-from tests.proxy.memory import Clock, MemoryEnd
+from tests.proxy.memory_ends import Clock, MemoryEnd
 
 
 class Joined:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.byte_stream import MAX_BUFFERED
-from tests.proxy.memory import Bench
+from tests.proxy.memory_ends import Bench
 
 MIB = 1 << 20
 

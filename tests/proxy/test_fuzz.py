@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.byte_stream import MAX_BUFFERED
-from tests.proxy.memory import Bench
+from tests.proxy.memory_ends import Bench
 
 HTTP = [
     b"GET http://web/ HTTP/1.1\r\nHost: web\r\n\r\n",

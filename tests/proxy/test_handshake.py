@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.proxy.memory import Bench
+from tests.proxy.memory_ends import Bench
 
 USER = "user:pass:word"
 NONE5 = b"\x05\x01\x00"

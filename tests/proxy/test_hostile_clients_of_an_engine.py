@@ -22,7 +22,7 @@ from norouter_core.model import DnsSpec
 from tests.dns.test_hostile import QUERIES
 from tests.engine.meshes import local
 from tests.proxy.engines import PUBLISHED, World, ask_socks, world
-from tests.proxy.real import Origin, origin
+from tests.proxy.proxy_server import Origin, origin
 from tests.proxy.test_fuzz import HTTP, SOCKS, mangled
 from tests.servers import Address, connect, eventually
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.memory import Bench
+from tests.proxy.memory_ends import Bench
 
 GET = b"GET http://web.example/page HTTP/1.1\r\nHost: ignored\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.memory import Bench, body, status
+from tests.proxy.memory_ends import Bench, body, status
 
 GET = b"GET http://web.example/page HTTP/1.1\r\nHost: ignored\r\n\r\n"
 CONNECT = b"CONNECT web.example:443 HTTP/1.1\r\nHost: web.example:443\r\n\r\n"

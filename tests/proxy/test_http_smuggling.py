@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.memory import Bench, body, status
+from tests.proxy.memory_ends import Bench, body, status
 
 SMUGGLING = {
     "both framings": b"Content-Length: 4\r\nTransfer-Encoding: chunked",

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.proxy.real import origin, proxying, unmask
+from tests.proxy.proxy_server import origin, proxying, unmask
 from tests.servers import Target, connect, echoing, eventually, unused_port
 
 pytestmark = pytest.mark.anyio

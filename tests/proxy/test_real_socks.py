@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.real import origin, proxying
+from tests.proxy.proxy_server import origin, proxying
 from tests.proxy.test_real_http import curl, curl_needed
 from tests.servers import Target, connect, echoing, unused_port
 

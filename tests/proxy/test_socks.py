@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.memory import Bench
+from tests.proxy.memory_ends import Bench
 
 ASK5 = b"\x05\x01\x00\x05\x01\x00\x03\x03web\x00\x50"
 ASK4 = b"\x04\x01\x00\x50\x00\x00\x00\x01\x00web\x00"

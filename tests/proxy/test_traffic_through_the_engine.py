@@ -20,7 +20,7 @@ import pytest
 
 from norouter_core.model import Route
 from tests.proxy.engines import PUBLISHED, World, curl, world
-from tests.proxy.real import Origin, origin, unmask
+from tests.proxy.proxy_server import Origin, origin, unmask
 from tests.servers import Peer, connect, serving
 
 pytestmark = pytest.mark.anyio

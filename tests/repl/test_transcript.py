@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.meshes import vip
-from tests.repl.persons import EXEC, NOROUTER, SSH, Echo, assert_runs, person_env
 from tests.repl.tmux import Tmux, terminal
+from tests.repl.user_env import EXEC, NOROUTER, SSH, Echo, assert_runs, user_env
 from tests.servers import unused_port
 from tests.transports.require import need_program
 
@@ -31,7 +31,7 @@ def person(tmp_path: Path) -> Iterator[Tmux]:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    return person_env(tmp_path, docker=EXEC, podman=EXEC, ssh=SSH)
+    return user_env(tmp_path, docker=EXEC, podman=EXEC, ssh=SSH)
 
 
 @pytest.fixture

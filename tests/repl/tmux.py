@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds that something may take to be shown: only a failing test waits so long."""
 
 
@@ -62,7 +62,7 @@ class Tmux:
 
     def shows(self, part: str, after: str = "") -> str:
         """Waits until `part` is shown, below the last `after`; what is shown from there on."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while True:
             shown = self.text
             above, found, below = shown.rpartition(after) if after else ("", "", shown)
@@ -82,7 +82,7 @@ class Tmux:
         shell = psutil.Process(int(self._tmux("display-message", "-p", "#{pane_pid}")))
         running = shell.children(recursive=True)
         shell.children()[0].kill()
-        _, alive = psutil.wait_procs(running, timeout=PATIENCE)
+        _, alive = psutil.wait_procs(running, timeout=TIMEOUT)
         assert not alive
         self.shows("ended with 137")
         # What is killed leaves the terminal as it had it: RETURN is no newline, nothing is echoed.

@@ -12,14 +12,14 @@ from tests.transports.docker import docker_engine
 from tests.transports.engines import Container, Engine
 from tests.transports.image import image
 from tests.transports.lxd import Lxd, lxd_daemon
-from tests.transports.medley import Medley, make_medley
 from tests.transports.mesh import Evidence, Mesh, MeshHost
 from tests.transports.netns import Namespace, Namespaces, namespaces
+from tests.transports.one_of_each import OneOfEach, start_one_of_each
 from tests.transports.podman import podman_engine
+from tests.transports.readme_hosts import ReadmeHosts, start_readme_hosts
 from tests.transports.require import need_program
+from tests.transports.root_dirs import root_dirs
 from tests.transports.sshd import Ssh, make_ssh
-from tests.transports.stage import Stage, make_stage
-from tests.transports.workshop import workshop
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def ssh(tmp_path: Path) -> Ssh:
 def docker(kept_namespaces: Namespaces) -> Iterator[Engine]:
     """A docker daemon with the images `python`, `busybox` and `minimal`."""
     images = {name: image(name) for name in ("python", "busybox", "minimal")}
-    with workshop("docker") as folder, docker_engine(kept_namespaces, folder) as engine:
+    with root_dirs("docker") as folder, docker_engine(kept_namespaces, folder) as engine:
         for name, root in images.items():
             engine.load(root, name)
         yield engine
@@ -58,7 +58,7 @@ def docker(kept_namespaces: Namespaces) -> Iterator[Engine]:
 def podman(kept_namespaces: Namespaces) -> Iterator[Engine]:
     """podman with the image `python`."""
     root = image("python")
-    with workshop("podman") as folder, podman_engine(kept_namespaces, folder) as engine:
+    with root_dirs("podman") as folder, podman_engine(kept_namespaces, folder) as engine:
         engine.load(root, "python")
         yield engine
 
@@ -67,7 +67,7 @@ def podman(kept_namespaces: Namespaces) -> Iterator[Engine]:
 def lxd(kept_namespaces: Namespaces) -> Iterator[Lxd]:
     """An LXD daemon with the image `python`."""
     root = image("python")
-    with workshop("lxd") as folder, lxd_daemon(kept_namespaces, folder) as daemon:
+    with root_dirs("lxd") as folder, lxd_daemon(kept_namespaces, folder) as daemon:
         daemon.load(root, "python")
         yield daemon
 
@@ -75,20 +75,22 @@ def lxd(kept_namespaces: Namespaces) -> Iterator[Lxd]:
 @pytest.fixture(scope="session")
 def medley(
     kept_namespaces: Namespaces, docker: Engine, podman: Engine, lxd: Lxd
-) -> Iterator[Medley]:
+) -> Iterator[OneOfEach]:
     """A host of each kind: docker, podman, kubectl, LXD and ssh, all with a page on port 80."""
     need_program("curl", "curl")
-    with workshop("medley") as folder:
-        with make_medley(kept_namespaces, docker, podman, lxd, folder) as made:
+    with root_dirs("medley") as folder:
+        with start_one_of_each(kept_namespaces, docker, podman, lxd, folder) as made:
             yield made
 
 
 @pytest.fixture(scope="session")
-def stage(kept_namespaces: Namespaces, docker: Engine, podman: Engine, lxd: Lxd) -> Iterator[Stage]:
+def stage(
+    kept_namespaces: Namespaces, docker: Engine, podman: Engine, lxd: Lxd
+) -> Iterator[ReadmeHosts]:
     """The hosts that README's and examples' manifests speak of."""
     need_program("curl", "curl")
-    with workshop("stage") as folder:
-        with make_stage(kept_namespaces, docker, podman, lxd, folder) as made:
+    with root_dirs("stage") as folder:
+        with start_readme_hosts(kept_namespaces, docker, podman, lxd, folder) as made:
             yield made
 
 

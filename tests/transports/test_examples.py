@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.transports.manifest_run import prepare_run, running
 from tests.transports.netns import Namespace
-from tests.transports.stage import BACKEND, BASTIONS, DISTANT, Stage
-from tests.transports.trial import make_trial, running
+from tests.transports.readme_hosts import BACKEND, BASTIONS, DISTANT, ReadmeHosts
 from tests.transports.web import BY_ENVIRONMENT, HTTP_WAYS, WAYS, curl
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(120)]
@@ -48,11 +48,11 @@ def test_every_example_is_known_here() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(WHERE))
-def test_an_example_runs_as_it_is(name: str, stage: Stage, tmp_path: Path) -> None:
+def test_an_example_runs_as_it_is(name: str, stage: ReadmeHosts, tmp_path: Path) -> None:
     text = (EXAMPLES / f"{name}.yaml").read_text()
     places = {host: stage.places[at] for host, at in WHERE[name].items()}
     behind = {at: (stage.places[where], address) for at, (where, address) in BEHIND.items()}
-    trial = make_trial(text, stage.hub, places, behind)
+    trial = prepare_run(text, stage.hub, places, behind)
     with ExitStack() as stack:
         trial.serve_targets(stack, tmp_path)
         with running(trial, text, stage.hub, stage.env, tmp_path):
@@ -71,7 +71,7 @@ def test_the_example_of_namespaces(netns: Callable[[str], Namespace], tmp_path: 
     for name, place in places.items():
         assert f"/run/netns/{name}" in text
         text = text.replace(f"/run/netns/{name}", str(place.path))
-    trial = make_trial(text, hub, places)
+    trial = prepare_run(text, hub, places)
     with ExitStack() as stack:
         trial.serve_targets(stack, tmp_path)
         with running(trial, text, hub, {}, tmp_path):

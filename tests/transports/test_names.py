@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.transports.medley import VIPS, Medley
+from tests.transports.manifest_run import READY, prepare_run, running
 from tests.transports.mesh import Mesh, Place
+from tests.transports.one_of_each import VIPS, OneOfEach
 from tests.transports.procs import kill_all, processes_in, run, wait_gone
+from tests.transports.readme_hosts import BACKEND, SERVICE, ReadmeHosts
 from tests.transports.require import need_program
-from tests.transports.stage import BACKEND, SERVICE, Stage
-from tests.transports.trial import READY, make_trial, running
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(180)]
 
@@ -26,12 +26,12 @@ def dig(at: Place, server: str, transport: str, *names: str) -> list[str]:
     return run(*at.net("dig", f"@{server}", *options, *names)).split()
 
 
-def test_every_vip_tells_every_name_on_every_host(medley: Medley, tmp_path: Path) -> None:
+def test_every_vip_tells_every_name_on_every_host(medley: OneOfEach, tmp_path: Path) -> None:
     text = medley.manifest()
     hosts = medley.hosts()
     names = [host.name for host in hosts]
     vips = [host.vip for host in hosts]
-    trial = make_trial(text, medley.hub, medley.places)
+    trial = prepare_run(text, medley.hub, medley.places)
     with running(trial, text, medley.hub, medley.env, tmp_path):
         for at in hosts:
             for asked in hosts:
@@ -40,7 +40,9 @@ def test_every_vip_tells_every_name_on_every_host(medley: Medley, tmp_path: Path
                     assert told == vips, f"{at.name} asks {asked.name} {transport}"
 
 
-def test_other_names_are_those_of_the_host_whose_vip_is_asked(stage: Stage, tmp_path: Path) -> None:
+def test_other_names_are_those_of_the_host_whose_vip_is_asked(
+    stage: ReadmeHosts, tmp_path: Path
+) -> None:
     """Docker's own DNS knows its containers, a cluster's its services; the hub knows neither."""
     pod = "kubectl --context=west exec -i bastion --"
     hosts = {
@@ -51,7 +53,7 @@ def test_other_names_are_those_of_the_host_whose_vip_is_asked(stage: Stage, tmp_
     text = yaml.safe_dump({"hosts": hosts})
     places = {"docker": stage.places["docker/bastion"], "kube": stage.places["west"]}
     nginx = run(*stage.places["docker/nginx"].enter("hostname", "-i")).strip()
-    with running(make_trial(text, stage.hub, places), text, stage.hub, stage.env, tmp_path):
+    with running(prepare_run(text, stage.hub, places), text, stage.hub, stage.env, tmp_path):
         for transport in TRANSPORTS:
             for at in (stage.hub, *places.values()):
                 assert dig(at, "127.0.42.101", transport, "nginx") == [nginx]
@@ -64,7 +66,7 @@ def test_other_names_are_those_of_the_host_whose_vip_is_asked(stage: Stage, tmp_
 WRITERS = ("docker", "kube", "lxd", "podman")
 
 
-def with_hosts_files(medley: Medley) -> str:
+def with_hosts_files(medley: OneOfEach) -> str:
     """The mesh of all hosts, where all but this machine have the names written."""
     mesh = yaml.safe_load(medley.manifest())
     for name in (*WRITERS, "ssh"):
@@ -73,14 +75,14 @@ def with_hosts_files(medley: Medley) -> str:
     return str(yaml.safe_dump(mesh))
 
 
-def hosts_files(medley: Medley) -> dict[str, str]:
+def hosts_files(medley: OneOfEach) -> dict[str, str]:
     """Every host's /etc/hosts, to the byte, as hex."""
     hosts = medley.hosts(*WRITERS, "ssh")
     read = ("python3", "-c", "print(open('/etc/hosts', 'rb').read().hex())")
     return {host.name: run(*host.place.enter(*read)).strip() for host in hosts}
 
 
-def names_lead(medley: Medley) -> None:
+def names_lead(medley: OneOfEach) -> None:
     """On every host that may write its file, the system itself knows all names."""
     wanted = [(host.name, host.vip) for host in medley.hosts()]
     wanted += [(f"{name}.mesh.test", VIPS[name]) for name in WRITERS]
@@ -89,9 +91,9 @@ def names_lead(medley: Medley) -> None:
         assert [line.split()[0] for line in told.splitlines()] == [vip for _, vip in wanted]
 
 
-def test_hosts_files_have_the_names_and_are_put_back(medley: Medley, tmp_path: Path) -> None:
+def test_hosts_files_have_the_names_and_are_put_back(medley: OneOfEach, tmp_path: Path) -> None:
     text, before = with_hosts_files(medley), hosts_files(medley)
-    trial = make_trial(text, medley.hub, medley.places)
+    trial = prepare_run(text, medley.hub, medley.places)
     with running(trial, text, medley.hub, medley.env, tmp_path) as mesh:
         names_lead(medley)
         assert hosts_files(medley)["ssh"] == before["ssh"]
@@ -102,7 +104,7 @@ def test_hosts_files_have_the_names_and_are_put_back(medley: Medley, tmp_path: P
 
 
 @pytest.mark.parametrize("victims", ["hub", "hub and agents"])
-def test_hosts_files_after_a_kill(victims: str, medley: Medley, tmp_path: Path) -> None:
+def test_hosts_files_after_a_kill(victims: str, medley: OneOfEach, tmp_path: Path) -> None:
     text, before = with_hosts_files(medley), hosts_files(medley)
     killed = Mesh(medley.hub, medley.hosts(*WRITERS, "ssh"), tmp_path, text)
     try:
@@ -117,7 +119,7 @@ def test_hosts_files_after_a_kill(victims: str, medley: Medley, tmp_path: Path) 
         assert (hosts_files(medley) == before) == (victims == "hub")
     finally:
         killed.close()
-    trial = make_trial(text, medley.hub, medley.places)
+    trial = prepare_run(text, medley.hub, medley.places)
     with running(trial, text, medley.hub, medley.env, tmp_path):
         names_lead(medley)
     assert hosts_files(medley) == before

@@ -9,9 +9,9 @@ import pytest
 
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
-from tests.transports.medley import Medley
 from tests.transports.mesh import Mesh
 from tests.transports.netns import Namespace
+from tests.transports.one_of_each import OneOfEach
 from tests.transports.procs import wait_gone
 from tests.transports.sshd import Ssh
 
@@ -66,7 +66,7 @@ def test_agents_behind_docker_one_with_a_stdin_that_never_closes(
 
 @pytest.mark.engine
 @pytest.mark.timeout(120)
-def test_agents_on_hosts_of_every_kind(medley: Medley, tmp_path: Path) -> None:
+def test_agents_on_hosts_of_every_kind(medley: OneOfEach, tmp_path: Path) -> None:
     hosts = [host for host in medley.hosts() if host.cmd]
     tested = Mesh(medley.hub, hosts, tmp_path)
     try:

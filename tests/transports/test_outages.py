@@ -17,9 +17,9 @@ import pytest
 
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
-from tests.transports.medley import Medley
 from tests.transports.mesh import Evidence, Mesh, MeshHost, Meter, fetch_all
 from tests.transports.netns import Namespace
+from tests.transports.one_of_each import OneOfEach
 from tests.transports.procs import cmdline, kill_all, processes_in, wait_gone
 from tests.transports.sshd import Ssh
 
@@ -144,7 +144,7 @@ def test_the_exec_client_docker_is_killed(
 @pytest.mark.engine
 @pytest.mark.timeout(180)
 def test_the_exec_clients_of_every_kind_are_killed(
-    medley: Medley, evidence: Evidence, tmp_path: Path
+    medley: OneOfEach, evidence: Evidence, tmp_path: Path
 ) -> None:
     """All at once, but for the bystanders'; each host comes back, and no agent is left over."""
     hosts = {host.name: host for host in medley.hosts() if host.cmd}

@@ -14,9 +14,9 @@ from tests.transports.engines import Container, Engine
 from tests.transports.hosts import Hosts
 from tests.transports.image import image
 from tests.transports.lxd import Lxd
-from tests.transports.medley import Medley
 from tests.transports.mesh import Mesh
 from tests.transports.netns import Namespace
+from tests.transports.one_of_each import OneOfEach
 from tests.transports.sshd import Ssh
 
 pytestmark = pytest.mark.root
@@ -108,7 +108,7 @@ def test_ssh_and_nothing_that_cannot(
 @pytest.mark.engine
 def test_podman_lxc_and_kubectl_that_cannot(
     netns: Callable[[str], Namespace],
-    medley: Medley,
+    medley: OneOfEach,
     podman: Engine,
     lxd: Lxd,
     mesh: Callable[..., Mesh],

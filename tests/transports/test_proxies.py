@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.transports.manifest_run import prepare_run, running
 from tests.transports.mesh import Evidence, norouter
 from tests.transports.netns import Namespace, link
 from tests.transports.procs import Background, run
+from tests.transports.readme_hosts import BASTIONS, SERVICE, ReadmeHosts
 from tests.transports.require import need_program
-from tests.transports.stage import BASTIONS, SERVICE, Stage
 from tests.transports.test_mesh import READY
-from tests.transports.trial import make_trial, running
 from tests.transports.web import HTTP, SOCKS, WAYS, curl
 
 pytestmark = pytest.mark.root
@@ -161,7 +161,7 @@ def git_clone(hub: Namespace, url: str, into: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.timeout(180)
-def test_every_way_leads_through_bastions_of_every_kind(stage: Stage, tmp_path: Path) -> None:
+def test_every_way_leads_through_bastions_of_every_kind(stage: ReadmeHosts, tmp_path: Path) -> None:
     """Both proxies' every protocol, by names that only the bastions resolve."""
     bastions = {
         "docker": ("docker exec -i bastion", "docker/bastion", "nginx", "nginx-of-docker"),
@@ -187,7 +187,7 @@ def test_every_way_leads_through_bastions_of_every_kind(stage: Stage, tmp_path: 
     routes = [route(name, known) for name, (_, _, known, _) in bastions.items()]
     text = yaml.safe_dump({"hosts": hosts, "routes": routes})
     places = {name: stage.places[place] for name, (_, place, _, _) in bastions.items()}
-    with running(make_trial(text, stage.hub, places), text, stage.hub, stage.env, tmp_path):
+    with running(prepare_run(text, stage.hub, places), text, stage.hub, stage.env, tmp_path):
         for _, _, name, page in bastions.values():
             for way in WAYS:
                 assert curl(stage.hub, *way, f"http://{name}/") == page, (way, name)

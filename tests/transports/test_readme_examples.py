@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.transports import readme
-from tests.transports.medley import Medley
+from tests.transports.manifest_run import prepare_run, running
 from tests.transports.mesh import Mesh, fetch_all, norouter
 from tests.transports.netns import Namespace
+from tests.transports.one_of_each import OneOfEach
 from tests.transports.procs import cmdline, run
-from tests.transports.stage import BASTIONS, SERVICE, Stage
-from tests.transports.trial import make_trial, running
+from tests.transports.readme_hosts import BASTIONS, SERVICE, ReadmeHosts
 from tests.transports.web import BY_ENVIRONMENT, HTTP, HTTP_WAYS, curl
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(180)]
@@ -43,17 +43,17 @@ def all_are_installed(mesh: Mesh, names: Sequence[str]) -> None:
 # -- example 1 ---------------------------------------------------------------------------------
 
 
-def test_hosts_of_every_kind_fetch_every_page(medley: Medley, tmp_path: Path) -> None:
+def test_hosts_of_every_kind_fetch_every_page(medley: OneOfEach, tmp_path: Path) -> None:
     """With nothing installed, podman besides, and a page of the hub's own machine, too."""
     hosts = medley.hosts()
     text = medley.manifest()
-    trial = make_trial(text, medley.hub, medley.places)
+    trial = prepare_run(text, medley.hub, medley.places)
     names = [host.name for host in hosts]
     with running(trial, text, medley.hub, medley.env, tmp_path):
         assert {at.name: fetch_all(at, hosts) for at in hosts} == dict.fromkeys(names, names)
 
 
-def test_port_forwarding_with_an_installed_agent(medley: Medley, tmp_path: Path) -> None:
+def test_port_forwarding_with_an_installed_agent(medley: OneOfEach, tmp_path: Path) -> None:
     text = readme.PORT_FORWARDING
     hosts = medley.hosts("docker", "kube", "lxd", "ssh")
     for host in hosts:
@@ -61,7 +61,7 @@ def test_port_forwarding_with_an_installed_agent(medley: Medley, tmp_path: Path)
         home = "/home/user" if host.name == "ssh" else "/root"
         # The manifest's command is a bare `norouter`: it must be on the PATH.
         run(*host.place.enter("ln", "-sf", f"{home}/bin/norouter", "/usr/local/bin/norouter"))
-    trial = make_trial(text, medley.hub, medley.places)
+    trial = prepare_run(text, medley.hub, medley.places)
     names = [host.name for host in hosts]
     with running(trial, text, medley.hub, medley.env, tmp_path) as mesh:
         all_are_installed(mesh, names)
@@ -87,11 +87,11 @@ def test_port_forwarding_with_an_installed_agent(medley: Medley, tmp_path: Path)
     ids=["docker", "podman", "kubernetes"],
 )
 def test_into_networks_that_only_a_bastion_knows(
-    exec_command: str, place: str, url: str, page: str, stage: Stage, tmp_path: Path
+    exec_command: str, place: str, url: str, page: str, stage: ReadmeHosts, tmp_path: Path
 ) -> None:
     text = readme.INTO_DOCKER.replace("docker exec -i bastion", exec_command)
     install(stage.hub, stage.env, exec_command)
-    trial = make_trial(text, stage.hub, {"bastion": stage.places[place]})
+    trial = prepare_run(text, stage.hub, {"bastion": stage.places[place]})
     with running(trial, text, stage.hub, stage.env, tmp_path) as mesh:
         all_are_installed(mesh, ["bastion"])
         assert curl(stage.hub, "--fail", url, env=BY_ENVIRONMENT) == page
@@ -106,11 +106,11 @@ def test_into_networks_that_only_a_bastion_knows(
 # -- example 4 ---------------------------------------------------------------------------------
 
 
-def test_clouds_with_the_same_addresses(stage: Stage, tmp_path: Path) -> None:
+def test_clouds_with_the_same_addresses(stage: ReadmeHosts, tmp_path: Path) -> None:
     names = {f"{name}_bastion": name for name in BASTIONS}
     for name in names:
         install(stage.hub, stage.env, f"ssh {name} --")
-    trial = make_trial(
+    trial = prepare_run(
         readme.CLOUDS, stage.hub, {name: stage.places[at] for name, at in names.items()}
     )
     with running(trial, readme.CLOUDS, stage.hub, stage.env, tmp_path) as mesh:

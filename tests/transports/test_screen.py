@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.programs import ROOT
-from tests.repl.persons import NOROUTER, SCREEN
 from tests.repl.tmux import Tmux, terminal
+from tests.repl.user_env import NOROUTER, SCREEN
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.mesh import MeshHost

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.transports.manifest_run import prepare_run, running
 from tests.transports.mesh import REMOTE
 from tests.transports.netns import Namespace
 from tests.transports.procs import Background, run
-from tests.transports.stage import BACKEND, Stage
+from tests.transports.readme_hosts import BACKEND, ReadmeHosts
 from tests.transports.test_mesh import MIB, sha256_of, write_noise
 from tests.transports.test_proxies import git_clone, make_repository
-from tests.transports.trial import make_trial, running
 from tests.transports.web import HTTP, HTTP_WAYS, curl
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(180)]
@@ -35,7 +35,7 @@ class Site:
 
 
 @pytest.fixture(params=["ssh aws_bastion --", "docker exec -i bastion"], ids=["ssh", "docker"])
-def site(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest, stage: ReadmeHosts, tmp_path: Path) -> Iterator[Site]:
     """A running mesh whose proxy leads to a server of `remote/traffic.py`."""
     by_ssh = request.param.startswith("ssh")
     bastion = stage.places["aws" if by_ssh else "docker/bastion"]
@@ -54,7 +54,7 @@ def site(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterat
     with ExitStack() as stack:
         serving = stack.enter_context(Background(argv, stderr=tmp_path / "traffic.stderr"))
         serving.wait_line("serving", 20)
-        trial = make_trial(text, stage.hub, {"bastion": bastion})
+        trial = prepare_run(text, stage.hub, {"bastion": bastion})
         stack.enter_context(running(trial, text, stage.hub, stage.env, tmp_path))
         yield Site(stage.hub, f"http://{name}:{PORT}", tmp_path)
 

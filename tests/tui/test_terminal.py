@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from tests.engine.meshes import vip
-from tests.repl.persons import EXEC, SCREEN, Echo, assert_runs, person_env
 from tests.repl.tmux import Tmux, terminal
+from tests.repl.user_env import EXEC, SCREEN, Echo, assert_runs, user_env
 from tests.servers import unused_port
 from tests.transports.require import need_program
 
@@ -34,7 +34,7 @@ def person(tmp_path: Path) -> Iterator[Tmux]:
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     """Docker leads to this machine; the editor changes a port."""
-    return {**person_env(tmp_path, docker=EXEC, ed=EDITOR), "EDITOR": "ed"}
+    return {**user_env(tmp_path, docker=EXEC, ed=EDITOR), "EDITOR": "ed"}
 
 
 @pytest.fixture

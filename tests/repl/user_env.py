@@ -31,7 +31,7 @@ exec sh -c "$*"
 """
 
 
-def person_env(home: Path, **programs: str) -> dict[str, str]:
+def user_env(home: Path, **programs: str) -> dict[str, str]:
     """The environment of a person whose every file is below `home`, and whose PATH begins with
     these programs, by their names and texts."""
     folder = home / "bin"

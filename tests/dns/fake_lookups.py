@@ -32,7 +32,7 @@ def a_records(query: bytes, count: int = 1) -> bytes:
 
 
 @dataclass
-class World:
+class FakeLookups:
     """Answers what the engine would ask other hosts, and remembers what it was asked."""
 
     addresses: Sequence[str] | Exception = ("10.0.0.5", "fd00::5", "10.0.0.6")
@@ -92,4 +92,4 @@ def texts(response: dns.message.Message) -> list[str]:
     return [record.to_text() for rrset in response.answer for record in rrset]
 
 
-__all__ = ["HOSTS", "LookupFailed", "World", "a_records", "ask", "texts"]
+__all__ = ["HOSTS", "LookupFailed", "FakeLookups", "a_records", "ask", "texts"]

@@ -1,4 +1,4 @@
-"""More deeds of a rogue agent (see `rogue.py`): `deeds.py DEED... norouter agent --automated`."""
+"""More actions of a rogue agent: `rogue_actions.py ACTION... norouter agent --automated`."""
 
 from __future__ import annotations
 

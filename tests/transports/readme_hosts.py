@@ -47,7 +47,7 @@ SERVICE = "nginx.default.svc.cluster.local"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class ReadmeHosts:
     """`places` has each container as `ENGINE/NAME`, each machine and backend by its name.
 
     `env` is what the hub's exec commands need, in `hub`.
@@ -64,9 +64,9 @@ class Stage:
 
 
 @contextmanager
-def make_stage(
+def start_readme_hosts(
     made: Namespaces, docker: Engine, podman: Engine, lxd: Lxd, folder: Path
-) -> Iterator[Stage]:
+) -> Iterator[ReadmeHosts]:
     """Starts all of it; web servers are up on port 80 of every network, not of loopbacks."""
     hub = made.make("stage")
     with ExitStack() as stack:
@@ -88,7 +88,7 @@ def make_stage(
         programs.mkdir()
         ssh.shim(programs)
         env["PATH"] = f"{programs}:{os.environ['PATH']}"
-        yield Stage(hub, places, env)
+        yield ReadmeHosts(hub, places, env)
 
 
 def _machines(

@@ -20,7 +20,7 @@ from norouter_core.control import (
     discover,
 )
 from norouter_core.control.access import not_private, socket_directories, socket_path
-from tests.control.desk import Raw, command, served
+from tests.control.raw_clients import RawClient, command, served
 
 pytestmark = pytest.mark.anyio
 
@@ -152,7 +152,7 @@ async def test_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """By who he is, as the system tells; here it tells another."""
     async with served() as server:
         monkeypatch.setattr("norouter_core.control.connection.peer_uid", lambda _: 4711)
-        raw = await Raw.connect(server.path)
+        raw = await RawClient.connect(server.path)
         assert await raw.rest() == [{"error": {"message": "this mesh belongs to another user"}}]
         await raw.close()
         monkeypatch.undo()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
 
-class Proxy:
+class ProxyServer:
     """A proxy on a free port of 127.0.0.1.
 
     Directly, its sessions serve sockets and dial by this process. With `links`, a session's client
@@ -181,9 +181,9 @@ class _NoOffers:
 @asynccontextmanager
 async def proxying(
     kind: str = "http", links: bool = False, **settings: Any
-) -> AsyncIterator[Proxy]:
+) -> AsyncIterator[ProxyServer]:
     """A proxy that runs; every session has ended, without mistakes, when it is left."""
-    proxy = Proxy(kind, links, {"linger": 0.2, **settings})
+    proxy = ProxyServer(kind, links, {"linger": 0.2, **settings})
     try:
         yield proxy
         await eventually(lambda: not proxy.open, "every session ends")

@@ -14,7 +14,7 @@ ROOM = 2 << 30
 
 
 @contextmanager
-def workshop(label: str) -> Iterator[Path]:
+def root_dirs(label: str) -> Iterator[Path]:
     """An empty folder, in memory where there is room, removed at the end.
 
     Whoever knows a name below it can go there: the root of an LXD container is nobody here.

@@ -13,7 +13,7 @@ from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.session import Session
 from tests.engine.meshes import exec_command, forward, host, local, relayed, vip
-from tests.repl.desk import CTRL_C, CTRL_D, ENTER, TAB, Desk, desk, seat
+from tests.repl.repl_driver import CTRL_C, CTRL_D, ENTER, TAB, ReplDriver, drive_client, drive_repl
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import talk
 
@@ -22,22 +22,22 @@ pytestmark = pytest.mark.anyio
 SH = join(exec_command())
 
 
-def session(at: Desk) -> Session:
+def session(at: ReplDriver) -> Session:
     assert isinstance(at.client, Session)
     return at.client
 
 
-def names(at: Desk) -> list[str]:
+def names(at: ReplDriver) -> list[str]:
     return [each.name for each in session(at).spec.hosts]
 
 
-def is_ready(at: Desk, name: str) -> bool:
+def is_ready(at: ReplDriver, name: str) -> bool:
     hosts = session(at).engine.status().hosts
     return any(each.name == name and each.state is HostState.READY for each in hosts)
 
 
 async def test_a_host_is_added_shown_and_told_of_above_the_prompt() -> None:
-    async with desk() as at:
+    async with drive_repl() as at:
         at.type(f"host add web --vip {vip()} -- {SH}{ENTER}")
         await at.shows("host web ready")
         assert "Round trip" in await at.says("hosts", "ready  web")
@@ -46,7 +46,7 @@ async def test_a_host_is_added_shown_and_told_of_above_the_prompt() -> None:
 
 
 async def test_a_mistake_is_pointed_at_and_costs_nothing() -> None:
-    async with desk() as at:
+    async with drive_repl() as at:
         told = await at.says("hots", "did you mean")
         assert "  hots\n  ^\n" in told
         await at.says("port add nowhere 80", "hint")
@@ -56,7 +56,7 @@ async def test_a_mistake_is_pointed_at_and_costs_nothing() -> None:
 
 
 async def test_ctrl_c_clears_a_line_and_says_how_to_quit_on_an_empty_one() -> None:
-    async with desk() as at:
+    async with drive_repl() as at:
         at.type("host rm local" + CTRL_C)
         await at.shows("norouter> ")
         at.type(CTRL_C)
@@ -67,7 +67,7 @@ async def test_ctrl_c_clears_a_line_and_says_how_to_quit_on_an_empty_one() -> No
 
 
 async def test_what_runs_is_cancelled_and_the_prompt_comes_back() -> None:
-    async with desk() as at:
+    async with drive_repl() as at:
         slow = join(exec_command("sleep", "60"))
         await at.says(f"host add slow --vip {vip()} -- {slow}", "host slow, ")
         await at.shows("norouter> ")
@@ -79,7 +79,7 @@ async def test_what_runs_is_cancelled_and_the_prompt_comes_back() -> None:
 
 
 async def test_pasted_lines_run_one_by_one_once_return_is_hit() -> None:
-    async with desk() as at:
+    async with drive_repl() as at:
         add_a, add_b = (f"host add {name} --vip {vip()} -- {SH}" for name in "ab")
         at.paste(f"{add_a}\n{add_b}\n\n# none\nport add a 8080:80\n")
         assert names(at) == ["local"]
@@ -90,7 +90,7 @@ async def test_pasted_lines_run_one_by_one_once_return_is_hit() -> None:
 
 
 async def test_what_follows_a_failure_stands_at_the_prompt() -> None:
-    async with desk() as at:
+    async with drive_repl() as at:
         at.paste(f"host add a --vip {vip()} -- {SH}\nport add x 80\nhost rm local")
         at.type(ENTER)
         await at.shows("the rest is at the prompt")
@@ -101,7 +101,7 @@ async def test_what_follows_a_failure_stands_at_the_prompt() -> None:
 
 
 async def test_completion_of_hosts_with_what_they_are() -> None:
-    async with desk(MeshSpec((local(), host("database")))) as at:
+    async with drive_repl(MeshSpec((local(), host("database")))) as at:
         at.type("host restart dat" + TAB)
         await at.shows("database")
         at.type(ENTER)
@@ -109,7 +109,7 @@ async def test_completion_of_hosts_with_what_they_are() -> None:
 
 
 async def test_a_suggestion_from_the_history_is_taken_by_the_right_arrow() -> None:
-    async with desk(history=InMemoryHistory(["host set local --alias hub"])) as at:
+    async with drive_repl(history=InMemoryHistory(["host set local --alias hub"])) as at:
         at.type("host set")
         await at.shows("local --alias hub")
         at.type("\x1b[C" + ENTER)
@@ -117,7 +117,7 @@ async def test_a_suggestion_from_the_history_is_taken_by_the_right_arrow() -> No
 
 
 async def test_vi_keys() -> None:
-    async with desk(vi=True) as at:
+    async with drive_repl(vi=True) as at:
         at.type("port add local 80:80\x1b")
         await at.shows("normal")
         at.type("BcW81:81" + ENTER)
@@ -132,7 +132,7 @@ async def test_vi_keys() -> None:
 async def test_a_change_that_cuts_streams_asks_first() -> None:
     async with echoing() as port:
         spec = MeshSpec((local("hub"), relayed("web", forward(port))))
-        async with desk(spec) as at:
+        async with drive_repl(spec) as at:
             await eventually(lambda: is_ready(at, "web"), "web is ready")
             await eventually(lambda: bound(at), "the port is bound")
             with await connect(bound(at)[0]) as client:
@@ -150,7 +150,7 @@ async def test_a_change_that_cuts_streams_asks_first() -> None:
                 assert await client.is_reset()
 
 
-def bound(at: Desk) -> list[tuple[str, int]]:
+def bound(at: ReplDriver) -> list[tuple[str, int]]:
     listeners = session(at).engine.status().listeners
     found = [x.bound.rpartition(":") for x in listeners if x.on_host == "hub" and x.bound]
     return [(name, int(port)) for name, _, port in found]
@@ -158,7 +158,7 @@ def bound(at: Desk) -> list[tuple[str, int]]:
 
 async def test_quit_with_unsaved_changes_asks_and_saves(tmp_path: Path) -> None:
     target = tmp_path / "saved.yaml"
-    async with desk() as at:
+    async with drive_repl() as at:
         await at.says(f"host add web --vip {vip()} -- {SH}", "web")
         at.type(CTRL_D)
         await at.shows("or [c]ancel?")
@@ -176,7 +176,7 @@ async def test_quit_with_unsaved_changes_asks_and_saves(tmp_path: Path) -> None:
 
 async def test_a_shell_command_runs_here_and_its_failure_is_told(tmp_path: Path) -> None:
     made = tmp_path / "made"
-    async with desk() as at:
+    async with drive_repl() as at:
         at.type(f"!touch {made}; exit 3{ENTER}")
         await at.shows("exit status 3")
         assert made.exists()
@@ -184,14 +184,14 @@ async def test_a_shell_command_runs_here_and_its_failure_is_told(tmp_path: Path)
 
 
 async def test_the_toolbar_counts(tmp_path: Path) -> None:
-    async with desk(MeshSpec((local(), host("web")))) as at:
+    async with drive_repl(MeshSpec((local(), host("web")))) as at:
         await at.shows("2/2 hosts ready")
         await at.says("port add web 99", "no file, unsaved")
 
 
 async def test_hostile_text_of_a_host_reaches_the_screen_as_text() -> None:
     noisy = exec_command("sh", "-c", r"printf '\033[2Jboo\007\n' >&2; exit 7")
-    async with desk() as at:
+    async with drive_repl() as at:
         at.type(f"host add evil --vip {vip()} -- {join(noisy)}{ENTER}")
         await at.shows("exit status: 7")
         await at.shows("boo")
@@ -207,6 +207,6 @@ async def test_keys_typed_ahead_of_the_question_lose_no_work(
     lost = Autosave(tmp_path)
     lost.keep(MeshSpec((local("lost"),)), "", ("host add lost",))
     lost._running.release()  # as the end of the process does it
-    async with talk(local("hub"), folder=tmp_path) as say, seat(say.session, typed=typed):
+    async with talk(local("hub"), folder=tmp_path) as say, drive_client(say.session, typed=typed):
         assert len(Autosave(tmp_path).recoverable()) == left
         assert ("lost" in str(say.session.spec)) == (typed == "r")

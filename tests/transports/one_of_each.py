@@ -44,7 +44,7 @@ COMMANDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Medley:
+class OneOfEach:
     """The hub's namespace, and the hosts; `env` is what the hub's exec commands need."""
 
     hub: Namespace
@@ -69,9 +69,9 @@ class Medley:
 
 
 @contextmanager
-def make_medley(
+def start_one_of_each(
     made: Namespaces, docker: Engine, podman: Engine, lxd: Lxd, folder: Path
-) -> Iterator[Medley]:
+) -> Iterator[OneOfEach]:
     """Starts one host of each kind, with its web server on port 80 of its loopback."""
     hub = made.make("medley")
     with ExitStack() as stack:
@@ -96,7 +96,7 @@ def make_medley(
         env["PATH"] = _programs(folder, boxes["ssh"])
         for name, place in places.items():
             serve(stack, folder, place, name, WEB)
-        yield Medley(hub, places, env)
+        yield OneOfEach(hub, places, env)
 
 
 def _programs(folder: Path, box: Machine) -> str:

@@ -38,7 +38,7 @@ def _blanks(moved: re.Match[str]) -> str:
     return " " * (int(moved[2]) - int(moved[1] or 0))
 
 
-async def _nothing_waits(patience: float) -> None:
+async def _nothing_waits(timeout: float) -> None:
     """What is written to a `Screen` is shown at once."""
 
 
@@ -63,7 +63,7 @@ class Screen(io.StringIO):
         return 1
 
 
-class Desk:
+class ReplDriver:
     """The keyboard and the screen of one REPL."""
 
     def __init__(self, repl: Repl, keys: PipeInput, screen: Screen, client: Client) -> None:
@@ -116,14 +116,14 @@ class Desk:
 
 
 @asynccontextmanager
-async def seat(
+async def drive_client(
     client: Client,
     *,
     history: History | None = None,
     columns: int = 100,
     vi: bool = False,
     typed: str = "",
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[ReplDriver]:
     """A REPL on `client`, at its prompt; ended in the end.
 
     Args:
@@ -137,7 +137,7 @@ async def seat(
         look = ReplStyle(vi=vi, recovers=bool(typed))
         repl = Repl(client, terminal, history or InMemoryHistory(), look)
         keys.send_text(typed)
-        made = Desk(repl, keys, screen, client)
+        made = ReplDriver(repl, keys, screen, client)
         try:
             await made.shows("norouter> ")
             yield made
@@ -147,7 +147,7 @@ async def seat(
 
 
 @asynccontextmanager
-async def desk(
+async def drive_repl(
     spec: MeshSpec | None = None,
     *,
     folder: Path | None = None,
@@ -155,12 +155,14 @@ async def desk(
     columns: int = 100,
     vi: bool = False,
     client: Client | None = None,
-) -> AsyncIterator[Desk]:
+) -> AsyncIterator[ReplDriver]:
     """A REPL on a real session with real hosts, or on `client`; ended in the end."""
     async with Engine(TIMING) as engine:
         document = Document.empty(spec or MeshSpec((local("local"),)))
         autosave = Autosave(folder) if folder else None
         async with Session(engine, document, autosave=autosave) as session:
-            async with seat(client or session, history=history, columns=columns, vi=vi) as made:
+            async with drive_client(
+                client or session, history=history, columns=columns, vi=vi
+            ) as made:
                 yield made
     await eventually(lambda: not children(), f"no process is left: {children()}")

@@ -28,7 +28,7 @@ from norouter_core.engine.events import Event, Log
 from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.snapshots import Sampler
 
-PATIENCE = 15.0
+TIMEOUT = 15.0
 MIB = 1 << 20
 
 
@@ -37,7 +37,7 @@ def command(words: str) -> Call:
     return build_call("exec", host="web", cmd=[words])
 
 
-class Words:
+class FakeSession:
     """A client (`norouter_core.session.client.Client`) that says what its words ask it to."""
 
     def __init__(self) -> None:
@@ -113,11 +113,11 @@ class Words:
 
 @asynccontextmanager
 async def served(client: Any = None, **options: Any) -> AsyncIterator[ControlServer]:
-    async with ControlServer(client or Words(), **options) as server:
+    async with ControlServer(client or FakeSession(), **options) as server:
         yield server
 
 
-class Raw:
+class RawClient:
     """A client that sends what no client should."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,7 +125,7 @@ class Raw:
 
     @classmethod
     async def connect(cls, path: Path) -> Self:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             return cls(*await asyncio.open_unix_connection(path, limit=64 * MIB))
 
     async def __aenter__(self) -> Self:
@@ -152,7 +152,7 @@ class Raw:
         self.send(json.dumps(request).encode() + b"\n")
 
     async def answer(self) -> dict[str, Any]:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             line = await self.reader.readuntil(b"\n")
         assert line.isascii()
         answer: dict[str, Any] = json.loads(line)
@@ -160,7 +160,7 @@ class Raw:
 
     async def rest(self) -> list[dict[str, Any]]:
         """What comes up to the end."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             try:
                 lines = (await self.reader.read()).splitlines()
             except ConnectionError:
@@ -170,6 +170,6 @@ class Raw:
 
 def blocking(path: Path) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(PATIENCE)
+    sock.settimeout(TIMEOUT)
     sock.connect(os.fspath(path))
     return sock

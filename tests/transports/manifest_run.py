@@ -17,7 +17,7 @@ READY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ManifestRun:
     """A manifest's hosts and where they are; `elsewhere` has the targets that are names."""
 
     hosts: tuple[Host, ...]
@@ -42,21 +42,21 @@ class Trial:
                 assert curl(self.places[at.name], "--fail", *urls).split() == pages, at.name
 
 
-def make_trial(
+def prepare_run(
     text: str,
     hub: Namespace,
     places: Mapping[str, Place],
     elsewhere: Mapping[str, tuple[Place, str]] | None = None,
-) -> Trial:
+) -> ManifestRun:
     """What a manifest's text says, its hosts without a command being in `hub`."""
     hosts = tuple(load_text(text, "tried.yaml").spec.effective())
     found = {host.name: hub if host.is_local else places[host.name] for host in hosts}
-    return Trial(hosts, found, elsewhere or {})
+    return ManifestRun(hosts, found, elsewhere or {})
 
 
 @contextmanager
 def running(
-    trial: Trial, text: str, hub: Namespace, env: Mapping[str, str], folder: Path
+    trial: ManifestRun, text: str, hub: Namespace, env: Mapping[str, str], folder: Path
 ) -> Iterator[Mesh]:
     """`norouter run` of the text itself, ready; at the end nothing of it may be left."""
     spec = [
