@@ -15,8 +15,7 @@ from norouter_core.exec_commands import rules
 from norouter_core.exec_commands.command import ExecCommand
 from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, Stage
 from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
-from norouter_core.exec_commands.stderr_patterns import engines, local, login
-from norouter_core.exec_commands.stderr_patterns.pattern import StderrPattern, find_match
+from norouter_core.exec_commands.stderr_patterns import find_match
 from norouter_core.exec_commands.templates import shorten, strip_echo, template_values
 from norouter_core.sanitize import strip_lines
 
@@ -26,29 +25,6 @@ SHOWN_LINES = 8
 _STDOUT_READ = 16 * 1024
 _MAX_LINE = 500
 """Characters of a line that the patterns see: more than any known program's message has."""
-
-STDERR_PATTERNS: tuple[StderrPattern, ...] = (
-    *login.HOST_KEYS,
-    *login.LOGINS,
-    *login.NETWORK,
-    *local.SUDO,
-    *engines.MISSING_PROGRAMS,
-    *engines.WRONG_WORDS,
-    *engines.PERMISSIONS,
-    *engines.ABSENT,
-    *engines.NOT_RUNNING,
-    *engines.ENGINE_DOWN,
-    *engines.DISCONNECTED,
-    *local.NAMESPACES,
-    *local.STARTERS,
-    *login.NO_LOGIN_SHELL,
-    *local.SHELLS,
-    *login.USAGE,
-    *engines.USAGE,
-    *engines.NOT_A_TTY,
-)
-"""Every pattern in the order in which they are tried: a cause before its consequences. kubectl goes
-on without the TTY that it misses, so that pattern comes last."""
 
 
 def diagnose(evidence: Evidence) -> HostProblem:
@@ -92,16 +68,14 @@ def _first(rules: tuple[Rule, ...], context: Context) -> Diagnosis | None:
 
 def _match_stderr(context: Context) -> Diagnosis | None:
     evidence, command = context.evidence, context.command
-    found = find_match(
-        STDERR_PATTERNS, context.lines, command, evidence.stage, evidence.exit_status
-    )
+    found = find_match(context.lines, command, evidence.stage, evidence.exit_status)
     if found is None:
         return None
-    layer = command.innermost(found.pattern.about)
-    words = template_values(command, layer, found.match.groupdict())
-    words["line"] = shorten(found.line.strip())
-    message, hint = (t.format_map(words) for t in (found.pattern.message, found.pattern.hint))
-    return Diagnosis(found.pattern.kind, message, hint)
+    row, match = found
+    layer = command.innermost(frozenset((row.about or row.printed_by).split()))
+    values = template_values(command, layer, match.groupdict())
+    values["line"] = shorten(match.string.strip())
+    return Diagnosis(row.kind, row.message.format_map(values), row.hint.format_map(values))
 
 
 def _lines(stdout: bytes) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ from norouter_core.bootstrap.hello import Hello
 from norouter_core.dns.resolvconf import nameservers
 from norouter_core.engine.streams import check_direct_rows
 from norouter_core.exec_commands import rules, templates
-from norouter_core.exec_commands.diagnosis import STDERR_PATTERNS, diagnose
+from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.exec_commands.stderr_patterns import STDERR_PATTERNS
 from norouter_core.links.agent_client import _parse_addresses
 from norouter_core.names.files import hostaliases_text
 from norouter_core.wire import messages
@@ -113,7 +114,10 @@ def patterns_of(*modules: ModuleType) -> list[re.Pattern[str]]:
     return [value for value in found if isinstance(value, re.Pattern)]
 
 
-PATTERNS = [clue.pattern for clue in STDERR_PATTERNS] + patterns_of(rules, templates, sanitize)
+PATTERNS = [
+    *(re.compile(row.pattern) for row in STDERR_PATTERNS),
+    *patterns_of(rules, templates, sanitize),
+]
 
 
 @each_attack

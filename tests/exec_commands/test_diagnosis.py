@@ -11,13 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.exec_commands.command import ExecCommand
-from norouter_core.exec_commands.diagnosis import (
-    SHOWN_LINES,
-    STDERR_PATTERNS,
-    diagnose,
-)
+from norouter_core.exec_commands.diagnosis import SHOWN_LINES, diagnose
 from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, ProblemKind, Stage
-from norouter_core.exec_commands.stderr_patterns.pattern import find_match
+from norouter_core.exec_commands.stderr_patterns import STDERR_PATTERNS, find_match
 from tests.exec_commands.evidence import CORPUS, RecordedFailure
 
 WITHOUT_RETRY = set(
@@ -70,10 +66,10 @@ def test_every_pattern_has_evidence() -> None:
         evidence = seen.evidence
         lines = evidence.stderr + tuple(evidence.stdout.decode().splitlines())
         command = ExecCommand.parse(evidence.argv)
-        found = find_match(STDERR_PATTERNS, lines, command, evidence.stage, evidence.exit_status)
+        found = find_match(lines, command, evidence.stage, evidence.exit_status)
         if found is not None:
-            used.add(id(found.pattern))
-    unseen = [clue.pattern.pattern for clue in STDERR_PATTERNS if id(clue) not in used]
+            used.add(found[0])
+    unseen = [row.pattern for row in STDERR_PATTERNS if row not in used]
     assert unseen == []
 
 

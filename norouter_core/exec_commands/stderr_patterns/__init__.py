@@ -1,1 +1,0 @@
-"""Tables of what known programs print when they fail, and what it means."""
