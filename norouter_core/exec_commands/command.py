@@ -15,7 +15,7 @@ _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
     the command hands its arguments on or joins them with spaces. A command that ends in `norouter`
     gets `agent --automated` instead. With `agent: python` the shell replaces that `norouter`.
     """
-    last = _program_name(argv[-1]) if argv else ""
+    last = program_name(argv[-1]) if argv else ""
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
         return StartPlan((*argv, *_AGENT_TAIL), installed=True)
     if last == _NOROUTER:
@@ -41,11 +41,6 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
     if last in _SHELLS and len(argv) > 1:
         return StartPlan(argv, installed=False)
     return StartPlan((*argv, "sh"), installed=False)
-
-
-def shell_argv(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what starts a bare shell behind an exec command."""
-    return plan_start(argv, AgentMode.PYTHON).argv
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +100,17 @@ class ExecCommand:
         words = list(_strip_tail(argv))
         layers: list[Layer] = []
         at = 0
-        while at < len(words) and (program := _program_name(words[at])) in GRAMMARS:
+        while at < len(words) and (program := program_name(words[at])) in GRAMMARS:
             layer, at = _read_layer(words, at, program)
             layers.append(layer)
             if layer.grammar.joins_words:
                 words[at:] = _split_again(words[at:])
-        hidden = at < len(words) and _program_name(words[at]) not in _SHELLS | {_NOROUTER}
+        hidden = at < len(words) and program_name(words[at]) not in _SHELLS | {_NOROUTER}
         return cls(tuple(argv), tuple(words), tuple(layers), opaque=hidden)
 
     @property
     def ends_in_norouter(self) -> bool:
-        return bool(self.words) and _program_name(self.words[-1]) == _NOROUTER
+        return bool(self.words) and program_name(self.words[-1]) == _NOROUTER
 
     @property
     def shell_tail(self) -> tuple[str, ...]:
@@ -125,7 +120,7 @@ class ExecCommand:
         at = self.layers[-1].end if self.layers else 0
         tail = self.words[at:]
         alone = len(self.words) == 1
-        if not tail or (len(tail) < 2 and not alone) or _program_name(tail[0]) not in _SHELLS:
+        if not tail or (len(tail) < 2 and not alone) or program_name(tail[0]) not in _SHELLS:
             return ()
         plain = all(
             word.startswith("--") or (word.startswith("-") and not set(word) & set("cs"))
@@ -179,26 +174,27 @@ class ExecCommand:
             if option.at >= end:
                 yield from (option.name, option.value)
 
-    def without_tty(self) -> tuple[str, str]:
-        """Return what to change to allocate no TTY, and the changed command.
-
-        Both are empty if the command asks for no TTY.
-        """
+    def without_tty(self) -> str:
+        """Return what to change to allocate no TTY, as in `remove -t: docker exec -i web`; empty
+        if the command asks for no TTY."""
         drops = [o for layer in self.layers for o in layer.given(layer.grammar.tty_options)]
         adds = [x for x in self.layers if x.grammar.no_tty_options and x.makes_tty]
         phrases = list(dict.fromkeys(self._drop_phrase(o) for o in drops))
         phrases += [f"add `{x.grammar.no_tty_options[0]}`" for x in adds]
-        return " and ".join(phrases), self.corrected() if phrases else ""
+        return self._correction(phrases)
 
-    def with_stdin(self) -> tuple[str, str]:
-        """Return what to change to pass stdin on, and the changed command."""
+    def with_stdin(self) -> str:
+        """Return what to change to pass stdin on; empty if the command does."""
         lacking = [x for x in self.layers if x.lacks_stdin]
         drops = [o for x in lacking for o in x.given(x.grammar.no_stdin_options)]
         phrases = list(dict.fromkeys(self._drop_phrase(o) for o in drops))
         for layer in lacking:
             if layer.grammar.stdin_options and not layer.given(layer.grammar.stdin_options):
                 phrases.append(f"add `{layer.grammar.stdin_options[0]}`")
-        return " and ".join(phrases), self.corrected() if phrases else ""
+        return self._correction(phrases)
+
+    def _correction(self, phrases: list[str]) -> str:
+        return f"{' and '.join(phrases)}: {self.corrected()}" if phrases else ""
 
     def corrected(self) -> str:
         """Return the command with stdin passed on, without a TTY, and with `--` where needed."""
@@ -228,7 +224,8 @@ def _strip_tail(argv: Sequence[str]) -> Sequence[str]:
     return argv[:-1] if argv and argv[-1] == "sh" else argv
 
 
-def _program_name(word: str) -> str:
+def program_name(word: str) -> str:
+    """Return the program that a word names, without its directory and `.exe`."""
     return re.split(r"[/\\]", word)[-1].removesuffix(".exe")
 
 
@@ -263,7 +260,7 @@ def _read_layer(words: Sequence[str], at: int, program: str) -> tuple[Layer, int
         elif word.startswith("-") and word != "-" and not literal:
             found, index = _read_options(words, index, grammar)
             options += found
-        elif grammar.assignments and _ASSIGNMENT.match(word):
+        elif grammar.assignments and ASSIGNMENT.match(word):
             index += 1
         elif not targets and word in grammar.subprograms:
             program = grammar.subprograms[word]

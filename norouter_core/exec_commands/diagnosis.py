@@ -54,8 +54,7 @@ def _diagnose(context: Context) -> Diagnosis:
     if context.evidence.stage is Stage.RUNNING:
         return _first(rules.RUNNING_RULES, context) or rules.diagnose_exit(context)
     return (
-        _first(rules.SPAWN_RULES, context)
-        or _first(rules.CERTAIN_RULES, context)
+        _first(rules.CERTAIN_RULES, context)
         or _match_stderr(context)
         or _first(rules.FALLBACK_RULES, context)
         or rules.diagnose_exit(context)

@@ -7,11 +7,9 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 
-from norouter_core.exec_commands.command import ExecCommand
+from norouter_core.exec_commands.command import ASSIGNMENT, ExecCommand, program_name
 from norouter_core.exec_commands.programs import GRAMMARS
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_PROGRAM = re.compile(r"[/\\]?([^/\\]+)$")
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
 _MAX_NAME = 63
@@ -35,8 +33,7 @@ def is_exec_command(words: Sequence[str]) -> bool:
 def begins_with_program(words: Sequence[str]) -> bool:
     """Return whether words begin with a known exec program."""
     words = words[len(_assignments(words)) :]
-    found = _PROGRAM.search(words[0]) if words else None
-    return found is not None and found[1].removesuffix(".exe") in GRAMMARS
+    return bool(words) and program_name(words[0]) in GRAMMARS
 
 
 def normalize(words: Sequence[str]) -> tuple[str, ...]:
@@ -87,6 +84,6 @@ def _with_env(words: Sequence[str]) -> tuple[str, ...]:
 
 def _assignments(words: Sequence[str]) -> Sequence[str]:
     count = 0
-    while count < len(words) and _ASSIGNMENT.match(words[count]):
+    while count < len(words) and ASSIGNMENT.match(words[count]):
         count += 1
     return words[:count]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +21,6 @@ from norouter_core.exec_commands.templates import (
     STDIN_MESSAGE,
     TRY_IT,
     TTY_MESSAGE,
-    TemplateValues,
     describe_exit,
     format_seconds,
     last_meaningful_line,
@@ -50,7 +50,7 @@ class Context:
         return self.command.innermost() is None and len(self.command.words) < 2
 
     @property
-    def values(self) -> TemplateValues:
+    def values(self) -> defaultdict[str, str]:
         """What messages may name of the command and its target."""
         return template_values(self.command, self.command.innermost(), {})
 
@@ -151,12 +151,12 @@ def check_echo(context: Context) -> Diagnosis | None:
 def check_stdin(context: Context) -> Diagnosis | None:
     """A shell without stdin sees its end at once, and exits normally."""
     evidence = context.evidence
-    phrase, corrected = context.command.with_stdin()
+    correction = context.command.with_stdin()
     silent_ssh = any(x.program == "ssh" and x.given(("-N",)) for x in context.command.layers)
     quiet_end = evidence.exit_status == 0 or evidence.stage is Stage.HELLO
-    if not phrase or not (silent_ssh or (quiet_end and evidence.timed_out is None)):
+    if not correction or not (silent_ssh or (quiet_end and evidence.timed_out is None)):
         return None
-    return Diagnosis(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, f"{phrase}: {corrected}")
+    return Diagnosis(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, correction)
 
 
 def check_waiting_tty(context: Context) -> Diagnosis | None:
@@ -185,10 +185,9 @@ def check_noise(context: Context) -> Diagnosis | None:
 
 def _timeout_hint(context: Context) -> str:
     if any(x.program == "ssh" for x in context.command.layers):
-        ssh = template_values(context.command, context.command.innermost(frozenset({"ssh"})), {})[
-            "ssh"
-        ]
-        return f"check that `{ssh} true` works in a shell, at once and without a prompt"
+        layer = context.command.innermost(frozenset({"ssh"}))
+        values = template_values(context.command, layer, {})
+        return f"check that `{values['ssh']} true` works in a shell, at once and without a prompt"
     return TRY_IT.format_map(context.values)
 
 
@@ -323,10 +322,9 @@ def check_lost_link(context: Context) -> Diagnosis | None:
 
 Rule = Callable[[Context], Diagnosis | None]
 
-SPAWN_RULES: tuple[Rule, ...] = (check_spawn,)
 RUNNING_RULES: tuple[Rule, ...] = (check_protocol, check_lost_link)
-CERTAIN_RULES: tuple[Rule, ...] = (check_echo, check_report)
-"""What our own lines report outweighs every text that others print."""
+CERTAIN_RULES: tuple[Rule, ...] = (check_spawn, check_echo, check_report)
+"""What the system and our own lines report outweighs every text that others print."""
 FALLBACK_RULES: tuple[Rule, ...] = (
     check_noise,
     check_agent_crash,

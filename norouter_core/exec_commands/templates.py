@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import signal
+from collections import defaultdict
 from collections.abc import Mapping
 
 from norouter_core.exec_commands.command import ExecCommand, Layer
@@ -22,23 +23,17 @@ NEEDS_SHELL = "norouter needs a POSIX `sh` and Python there"
 INSTALL_IT = "install it, correct its name in the command, or give its full path"
 MAKE_EXECUTABLE = "make it executable (chmod +x), or put the program that runs it in front"
 TRY_IT = "try it in a shell: {run}"
+_FIND_TTY = "find what allocates the TTY (`-t`, ssh's RequestTTY, a wrapper) and remove it"
 
 _ECHO_BEGINS = "for p in python3 "
 _ECHO_ENDS = "exit 3"
 """How the line of stage 0 begins and ends (see `norouter_core.bootstrap.python_agent`)."""
 
 
-class TemplateValues(dict[str, str]):
-    """Values for templates; one that is missing is empty."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
-
-
 def template_values(
     command: ExecCommand, layer: Layer | None, groups: Mapping[str, str | None]
-) -> TemplateValues:
-    """Return what templates may name.
+) -> defaultdict[str, str]:
+    """Return what templates may name; a value that is missing is empty.
 
     `run` is the command as it ran, `plain` without what was appended, `sudo` with `sudo -n` in
     front. `program`, `noun`, `target` and `place` (`in the container web`) describe the layer,
@@ -47,10 +42,10 @@ def template_values(
     prompting. `remove_tty` and `without_norouter` are hints, `elevator` is sudo or doas. The
     pattern's own groups come last.
     """
-    words = TemplateValues(plain=shlex.join(command.words), place="on the remote side")
+    words = defaultdict(str, plain=shlex.join(command.words), place="on the remote side")
     words["run"] = shlex.join(command.argv)
     words["sudo"] = f"sudo -n {words['plain']}"
-    words["remove_tty"] = _remove_tty(command)
+    words["remove_tty"] = command.without_tty() or _FIND_TTY
     words["without_norouter"] = _without_norouter(command)
     elevators = [x.program for x in command.layers if x.program in _ELEVATORS]
     words["elevator"] = (elevators or ["sudo"])[0]
@@ -63,7 +58,7 @@ def template_values(
     return words
 
 
-def _add_layer(words: TemplateValues, command: ExecCommand, layer: Layer) -> None:
+def _add_layer(words: defaultdict[str, str], command: ExecCommand, layer: Layer) -> None:
     words["program"] = layer.program
     words["noun"] = layer.grammar.noun or "host"
     words["target"] = layer.target or layer.program
@@ -73,17 +68,10 @@ def _add_layer(words: TemplateValues, command: ExecCommand, layer: Layer) -> Non
     if layer.target:
         where = "on" if words["noun"] == "host" else "in"
         words["place"] = f"{where} the {words['noun']} `{layer.target}`"
+    quoted = words | {"target": shlex.quote(words["target"])}
     for name in ("list", "start", "resume"):
         template: str = getattr(layer.grammar, name)
-        quoted = TemplateValues(words, target=shlex.quote(words["target"]))
         words[name] = template.format_map(quoted) or words["plain"]
-
-
-def _remove_tty(command: ExecCommand) -> str:
-    phrase, corrected = command.without_tty()
-    if phrase:
-        return f"{phrase}: {corrected}"
-    return "find what allocates the TTY (`-t`, ssh's RequestTTY, a wrapper) and remove it"
 
 
 def _without_norouter(command: ExecCommand) -> str:

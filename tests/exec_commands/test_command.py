@@ -84,7 +84,7 @@ def test_what_is_known_rules_others_out() -> None:
     ],
 )
 def test_without_a_terminal(text: str, phrase: str, mended: str) -> None:
-    assert parse(text).without_tty() == (phrase, mended)
+    assert parse(text).without_tty() == (f"{phrase}: {mended}" if phrase else "")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_without_a_terminal(text: str, phrase: str, mended: str) -> None:
     ],
 )
 def test_with_stdin(text: str, phrase: str, mended: str) -> None:
-    assert parse(text).with_stdin() == (phrase, mended)
+    assert parse(text).with_stdin() == (f"{phrase}: {mended}" if phrase else "")
 
 
 @pytest.mark.parametrize(
