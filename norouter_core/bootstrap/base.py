@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import anyio
 
 from norouter_core.agent.process_identity import PROTOCOL
-from norouter_core.bootstrap.handshake import Found, HelloReader, NoPython, Search
-from norouter_core.bootstrap.hello import Hello
+from norouter_core.bootstrap.handshake import Found, Hello, HelloReader, NoPython, Search
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.wire.errors import RemoteProtocolError
@@ -19,16 +17,12 @@ from norouter_core.wire.errors import RemoteProtocolError
 Progress = Callable[[Stage], None]
 """Called with each stage that a start reaches."""
 
-_CHUNK = 65536
-
 
 class Stdio(Protocol):
-    """The hub's ends of a running command's stdout and stdin: non-blocking sockets."""
+    """A running command's stdin and stdout; what is received at its end is empty."""
 
-    @property
-    def reading(self) -> socket.socket: ...
-    @property
-    def writing(self) -> socket.socket: ...
+    async def send(self, data: bytes) -> None: ...
+    async def receive(self) -> bytes: ...
 
 
 class Bootstrap(Protocol):
@@ -41,13 +35,16 @@ class Bootstrap(Protocol):
         """Bring up the agent; return its hello, and the bytes that followed it.
 
         Raises:
-            BootstrapError: no agent came up.
+            StartFailed: no agent came up.
         """
         ...
 
 
-class BootstrapError(NorouterError):
-    """No agent came up. `evidence` still lacks the command's exit status and its stderr."""
+class StartFailed(NorouterError):
+    """A host could not be started; `evidence` is for `norouter_core.exec_commands.diagnosis`.
+
+    From a bootstrap, it lacks the command's exit status and its stderr, which the link adds.
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(f"{evidence.stage}: {evidence.argv}")
@@ -68,24 +65,17 @@ class Exchange:
         self._stage = stage
         self._progress(stage)
 
-    async def send(self, data: bytes) -> None:
-        """Write to the command's stdin."""
-        try:
-            await asyncio.get_running_loop().sock_sendall(self._stdio.writing, data)
-        except OSError:
-            pass  # The command has ended; what it printed tells why.
-
     async def search(self, search: Search, limit: float) -> bytes:
         """Read until a search finds what it looks for; return what followed it.
 
         `limit` is in seconds, here and below.
 
         Raises:
-            BootstrapError: it does not come.
+            StartFailed: it does not come.
         """
         with anyio.move_on_after(limit):
             while True:
-                data = await self._receive()
+                data = await self._stdio.receive()
                 found = search.feed(data) if data else None
                 # The echo of a TTY may come together with the marker.
                 if isinstance(found, Found) and not search.echoed:
@@ -102,13 +92,13 @@ class Exchange:
         """Read the hello of an agent, which begins with `data`; return what followed it as well.
 
         Raises:
-            BootstrapError: it does not come, or is not one that this hub understands.
+            StartFailed: it does not come, or is not one that this hub understands.
         """
         reader = HelloReader()
         try:
             async with asyncio.timeout(limit):
                 while (found := reader.feed(data)) is None:
-                    data = await self._receive()
+                    data = await self._stdio.receive()
                     if not data:
                         raise self._error()
         except TimeoutError:
@@ -121,11 +111,5 @@ class Exchange:
             raise self._error(violation=reason)
         return found
 
-    async def _receive(self) -> bytes:
-        try:
-            return await asyncio.get_running_loop().sock_recv(self._stdio.reading, _CHUNK)
-        except OSError:
-            return b""
-
-    def _error(self, **seen: Any) -> BootstrapError:
-        return BootstrapError(Evidence(self._argv, self._stage, **seen))
+    def _error(self, **seen: Any) -> StartFailed:
+        return StartFailed(Evidence(self._argv, self._stage, **seen))

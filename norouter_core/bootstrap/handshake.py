@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from norouter_core.bootstrap.hello import Hello
+from norouter_core.sanitize import strip_line
 from norouter_core.wire import frames, messages
 from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import HEADER
@@ -19,6 +19,7 @@ characters: more than the first stage writes."""
 _MAX_REPORT_LINES = 20
 _MAX_REPORT_LINE = 500
 
+_MAX_FEATURES = 64
 _HELLO = b'{"type":"event","body":{"type":"hello"'
 
 
@@ -43,6 +44,8 @@ class Search(ABC):
         self._seen = bytearray()
         self._count = 0
         self._marker_at = -1
+        self.echoed = False
+        """Whether the line that was sent has come back: a TTY is in between."""
 
     @property
     def noise(self) -> bytes:
@@ -53,11 +56,6 @@ class Search(ABC):
     def too_noisy(self) -> bool:
         """Whether more noise has come than any login prints."""
         return self._count > MAX_NOISE
-
-    @property
-    def echoed(self) -> bool:
-        """Whether the line that was sent has come back: a TTY is in between."""
-        return False
 
     @abstractmethod
     def feed(self, data: bytes) -> Found | NoPython | None:
@@ -86,11 +84,6 @@ class MarkerSearch(Search):
         super().__init__()
         self._marker = marker
         self._line = line[:40]
-        self._echoed = False
-
-    @property
-    def echoed(self) -> bool:
-        return self._echoed
 
     def feed(self, data: bytes) -> Found | NoPython | None:
         self._add(data)
@@ -99,7 +92,7 @@ class MarkerSearch(Search):
         at = self._marker_at
         echo = self._find(self._line, len(data))
         if echo >= 0 and (at < 0 or echo < at):
-            self._echoed = True
+            self.echoed = True
         if at < 0:
             return None
         end = self._seen.find(b"\n", max(at, len(self._seen) - len(data)))
@@ -126,6 +119,49 @@ class HelloSearch(Search):
         rest = bytes(self._seen[at - HEADER :])
         del self._seen[at - HEADER :]
         return Found(rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What an agent says about itself (SPEC.md section 2)."""
+
+    protocol: int
+    python: str
+    implementation: str
+    system: str
+    machine: str
+    hostname: str
+    boot_id: str
+    netns: str
+    features: frozenset[str] = frozenset()
+    """What the hub may ask of the agent."""
+
+    @classmethod
+    def parse(cls, data: messages.Json) -> Hello:
+        """Return the hello that a message holds.
+
+        Raises:
+            RemoteProtocolError: code `json`, if a field is missing or has the wrong type.
+        """
+        texts = ("python", "implementation", "system", "machine", "hostname", "boot_id", "netns")
+        listed = data.get("features")
+        features = listed[:_MAX_FEATURES] if isinstance(listed, list) else []
+        return cls(
+            protocol=messages.field(data, "protocol", int),
+            features=frozenset(word for word in features if isinstance(word, str)),
+            **{key: strip_line(messages.field(data, key, str)) for key in texts},
+        )
+
+    @property
+    def namespace(self) -> tuple[str, str]:
+        """Equal for two agents in one network namespace. Where the system does not reveal its
+        namespace, equal for two agents with the same host name."""
+        known = bool(self.boot_id and self.netns)
+        return (self.boot_id, self.netns) if known else ("", self.hostname)
+
+    def __str__(self) -> str:
+        python = "Python" if self.implementation == "CPython" else self.implementation
+        return f"{python} {self.python}, {self.system} {self.machine}"
 
 
 class HelloReader:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from norouter_core.bootstrap.base import Exchange, Progress, Stdio
-from norouter_core.bootstrap.handshake import HelloSearch
-from norouter_core.bootstrap.hello import Hello
+from norouter_core.bootstrap.handshake import Hello, HelloSearch
 from norouter_core.exec_commands.problem import Stage
 from norouter_core.timing import Timing
 

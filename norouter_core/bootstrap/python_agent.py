@@ -15,8 +15,7 @@ from importlib.resources import files
 
 from norouter_core.bootstrap.base import Exchange, Progress, Stdio
 from norouter_core.bootstrap.bundle import Bundle, bundle
-from norouter_core.bootstrap.handshake import MarkerSearch
-from norouter_core.bootstrap.hello import Hello
+from norouter_core.bootstrap.handshake import Hello, MarkerSearch
 from norouter_core.exec_commands.problem import Stage
 from norouter_core.timing import Timing
 
@@ -50,10 +49,10 @@ class PythonAgent:
         agent, nonce = bundle(), secrets.token_hex(8)
         line = stage0(nonce, agent, self._pythons)
         exchange.enter(Stage.SHELL)
-        await exchange.send(line)
+        await stdio.send(line)
         first = await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
         exchange.enter(Stage.PYTHON)
-        await exchange.send(payload(agent))
+        await stdio.send(payload(agent))
         return await exchange.read_hello(first, self._timing.hello)
 
 

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap import bootstrap_for
+from norouter_core.bootstrap.base import StartFailed
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.names_files import NamesFiles
@@ -23,7 +24,7 @@ from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
-from norouter_core.links.stdio import StartFailed, StdioLink
+from norouter_core.links.stdio import StdioLink
 from norouter_core.model import Host
 from norouter_core.timing import Timing
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from norouter_core.agent.ends import End, NullEnd, join, protocol_of
 from norouter_core.agent.mux import Mux, WireEnd
 from norouter_core.agent.process_identity import PROTOCOL
-from norouter_core.bootstrap.hello import Hello
+from norouter_core.bootstrap.handshake import Hello
 from norouter_core.links.base import UNSUPPORTED, OperationError
 from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End
 from norouter_core.agent.operations import OperationError
-from norouter_core.bootstrap.hello import Hello
+from norouter_core.bootstrap.handshake import Hello
 from norouter_core.wire.codes import TCP
 
 if TYPE_CHECKING:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import socket
 from collections.abc import Callable, Sequence
 
 import anyio
 
-from norouter_core.links import pumped
-from norouter_core.links.process import Child
+from norouter_core.links.process import Child, spawn_pumped
 from norouter_core.timing import Timing
 
 OutputHandler = Callable[[str, bytes], None]
 """Called with `stdout` or `stderr`, and bytes as they come."""
-
-_CHUNK = 65536
 
 _DRAIN_TIMEOUT = 0.5
 """Seconds to read what a command wrote before it ended, while a process that it left behind still
@@ -66,7 +62,7 @@ async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: Outp
     script = _SCRIPT.format(command=shlex.join(argv)).encode("utf-8", "surrogateescape")
     child = _start(shell)
     try:
-        await _send(child, script)
+        await child.send(script)
         return await _run_to_end(child, emit)
     finally:
         await child.end()
@@ -75,7 +71,7 @@ async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: Outp
 def _start(argv: tuple[str, ...]) -> Child:
     # With threads on every system: they give the command real pipes, which it can open again
     # (`>/dev/stdout`), and speed does not matter here.
-    return Child(*pumped.start(argv), Timing().grace)
+    return spawn_pumped(argv, Timing().grace)
 
 
 async def _run_to_end(child: Child, emit: OutputHandler) -> int:
@@ -90,24 +86,10 @@ async def _run_to_end(child: Child, emit: OutputHandler) -> int:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(child.hang_up)
         tasks.start_soon(read_stderr)
-        while data := await _output(child):
+        while data := await child.receive():
             emit("stdout", data)
         status = await child.process.wait()
         with anyio.move_on_after(_DRAIN_TIMEOUT):
             await stderr_ended.wait()
         tasks.cancel_scope.cancel()
     return status if status >= 0 else 128 - status
-
-
-async def _send(child: Child, data: bytes) -> None:
-    try:
-        await asyncio.get_running_loop().sock_sendall(child.writing, data)
-    except OSError:
-        pass  # It has ended; its exit status and its stderr tell why.
-
-
-async def _output(child: Child) -> bytes:
-    try:
-        return await asyncio.get_running_loop().sock_recv(child.reading, _CHUNK)
-    except OSError:
-        return b""

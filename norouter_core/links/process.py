@@ -6,20 +6,23 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import IO, Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 from anyio.abc import Process
 
-from norouter_core.links import pumped
 from norouter_core.sanitize import strip_line
 
+_CHUNK = 65536
 _KEPT_LINES = 40
 _MAX_LINE = 2000
 _MAX_LINES_A_SECOND = 50
@@ -59,31 +62,32 @@ class _LineLimiter:
             self._on_line(text)
 
 
-class RunningProcess(Protocol):
-    """A child process, however it was started."""
-
-    pid: int
-
-    @property
-    def returncode(self) -> int | None: ...
-    async def wait(self) -> int: ...
-    def send_signal(self, number: int, /) -> None: ...
-    async def receive_stderr(self) -> bytes: ...
-    async def aclose(self) -> None: ...
-
-
 @dataclass(slots=True)
 class Child:
     """A running exec command. `reading` and `writing` are the hub's ends of its stdio; a channel
     made of them owns them."""
 
-    process: RunningProcess
+    process: WatchedProcess | PumpedProcess
     reading: socket.socket
     writing: socket.socket
     grace: float
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
     ended: anyio.Event = field(default_factory=anyio.Event)
     """Set by `end`."""
+
+    async def send(self, data: bytes) -> None:
+        """Write to the command's stdin."""
+        try:
+            await asyncio.get_running_loop().sock_sendall(self.writing, data)
+        except OSError:
+            pass  # The command has ended; its exit status and what it printed tell why.
+
+    async def receive(self) -> bytes:
+        """Return the next bytes of the command's stdout; none at its end."""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self.reading, _CHUNK)
+        except OSError:
+            return b""
 
     async def read_stderr(self, on_line: Callable[[str], None]) -> None:
         """Read until the end and keep the last lines; run it as a task."""
@@ -119,14 +123,10 @@ class Child:
 
     async def leave_terminal(self) -> None:
         """End the shell behind a TTY, which `podman exec -t` would leave there."""
-        loop = asyncio.get_running_loop()
         with anyio.move_on_after(self.grace):
-            try:
-                await loop.sock_sendall(self.writing, _LEAVE)
-                while await loop.sock_recv(self.reading, 65536):
-                    pass
-            except OSError:
-                pass  # It has ended.
+            await self.send(_LEAVE)
+            while await self.receive():
+                pass
 
     async def end(self) -> int | None:
         """End the command and return its exit status: close its stdin, then ask it, then kill it.
@@ -181,7 +181,7 @@ async def spawn(argv: tuple[str, ...], grace: float) -> Child:
         OSError: the command cannot be started.
     """
     if PUMPED:
-        return Child(*pumped.start(argv), grace)
+        return spawn_pumped(argv, grace)
     reading, child_out = socket.socketpair()
     child_in, writing = socket.socketpair()
     with child_out, child_in:
@@ -201,10 +201,10 @@ async def spawn(argv: tuple[str, ...], grace: float) -> Child:
     for sock in (reading, writing):
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    return Child(_Watched(process), reading, writing, grace)
+    return Child(WatchedProcess(process), reading, writing, grace)
 
 
-class _Watched:
+class WatchedProcess:
     """A process that the loop watches."""
 
     def __init__(self, process: Process) -> None:
@@ -225,9 +225,118 @@ class _Watched:
         stream = self._process.stderr
         assert stream is not None
         try:
-            return await stream.receive(65536)
+            return await stream.receive(_CHUNK)
         except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
             return b""
 
     async def aclose(self) -> None:
         await self._process.aclose()
+
+
+class PumpedProcess:
+    """A process whose pipes are pumped by threads, for loops that can watch sockets only.
+
+    Windows' selector loop can watch neither pipes nor child processes. There, threads carry the
+    child's stdio to and from socket pairs. It costs one more copy each way; otherwise the hub sees
+    the same two sockets and a process.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], stderr: socket.socket) -> None:
+        self._popen = popen
+        self._stderr = stderr
+        self._reading = False
+        self._ending = False
+        self.pid = popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._popen.poll()
+
+    async def wait(self) -> int:
+        """Wait for the process to end; return its exit status."""
+        return await anyio.to_thread.run_sync(self._popen.wait, abandon_on_cancel=True)
+
+    def send_signal(self, number: int) -> None:
+        self._popen.send_signal(number)
+
+    async def receive_stderr(self) -> bytes:
+        """Return the next bytes of stderr; none at its end."""
+        self._reading = True
+        try:
+            data = await asyncio.get_running_loop().sock_recv(self._stderr, _CHUNK)
+        except OSError:
+            data = b""
+        finally:
+            self._reading = False
+            if self._ending:
+                self._stderr.close()
+        if not data:
+            self._stderr.close()
+        return data
+
+    async def aclose(self) -> None:
+        self._ending = True
+        try:
+            self._stderr.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # Its reader has closed it.
+        # Otherwise the pending read, which ends now or is cancelled, closes it.
+        if not self._reading:
+            self._stderr.close()
+
+
+def spawn_pumped(argv: tuple[str, ...], grace: float) -> Child:
+    """Start an exec command in a session of its own, with threads that carry its stdio.
+
+    Raises:
+        OSError: the command cannot be started.
+    """
+    popen = subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
+    assert popen.stdin is not None and popen.stdout is not None and popen.stderr is not None
+    reading, writing, stderr = _from(popen.stdout), _to(popen.stdin), _from(popen.stderr)
+    for sock in (reading, writing, stderr):
+        sock.setblocking(False)
+    return Child(PumpedProcess(popen, stderr), reading, writing, grace)
+
+
+def _from(pipe: IO[bytes]) -> socket.socket:
+    ours, theirs = socket.socketpair()
+
+    def pump() -> None:
+        with pipe, theirs:
+            try:
+                while data := pipe.read(_CHUNK):
+                    theirs.sendall(data)
+            except OSError:
+                pass  # The hub has closed its end: nothing reads any more.
+
+    _run(pump)
+    return ours
+
+
+def _to(pipe: IO[bytes]) -> socket.socket:
+    ours, theirs = socket.socketpair()
+
+    def pump() -> None:
+        with theirs, pipe:
+            try:
+                while data := theirs.recv(_CHUNK):
+                    rest: Any = memoryview(data)
+                    while rest:
+                        rest = rest[pipe.write(rest) or 0 :]
+            except OSError:
+                pass  # The child has closed its stdin; the reading side tells how it ended.
+
+    _run(pump)
+    return ours
+
+
+def _run(pump: Any) -> None:
+    threading.Thread(target=pump, name="stdio pump", daemon=True).start()

@@ -17,23 +17,57 @@ import anyio.abc
 
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.io import Io
-from norouter_core.bootstrap.base import Bootstrap, BootstrapError, Progress
-from norouter_core.bootstrap.hello import Hello
-from norouter_core.errors import NorouterError
+from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.bootstrap.base import Bootstrap, Progress, StartFailed
+from norouter_core.bootstrap.handshake import Hello
 from norouter_core.exec_commands.problem import Evidence, Stage
-from norouter_core.links.agent_client import AgentClient
+from norouter_core.links.agent_client import AgentClient, Requests
 from norouter_core.links.base import Hub, OperationError
-from norouter_core.links.handler import LinkHandler
 from norouter_core.links.process import Child, spawn
+from norouter_core.sanitize import strip_line
 from norouter_core.timing import Timing
+from norouter_core.wire import messages
+from norouter_core.wire.connection import HUB, Connection
+from norouter_core.wire.errors import RemoteProtocolError
 
 
-class StartFailed(NorouterError):
-    """A host could not be started; `evidence` is for `norouter_core.exec_commands.diagnosis`."""
+class LinkHandler:
+    """Handles one `Mux`, which it makes: results go to `requests`, streams to the hub."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        super().__init__(f"{evidence.stage}: {evidence.argv}")
-        self.evidence = evidence
+    def __init__(self, hub: Hub, io: Io, channel: SocketChannel) -> None:
+        self.mux = Mux(io, Connection(HUB), channel, self)
+        self.requests = Requests()
+        self.down = asyncio.Event()
+        self.violation = ""
+        """How the agent broke the protocol, if that ended the link."""
+        self.attached = False
+        """Whether the agent has answered `attach`; it may offer nothing before that."""
+        self._hub = hub
+
+    def link_message(self, kind: str, body: messages.Json) -> None:
+        if kind == "result":
+            self.requests.take(body)
+        elif kind == "event":
+            name, data = messages.field(body, "type", str), messages.field(body, "data", dict)
+            if name == "direct" and self.attached:
+                self._hub.report(messages.field(data, "streams", list))
+        else:
+            # An agent has nothing to ask of the hub, whatever it sends.
+            number = messages.field(body, "id", int)
+            self.mux.message(messages.failure(number, "unknown-op", "the hub takes no requests"))
+
+    def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
+        if not self.attached:
+            raise RemoteProtocolError("stream", "a stream before the hub has attached")
+        listener = messages.field(detail, "listener", int)
+        host, port = messages.address(detail.get("peer"))
+        self._hub.offer(listener, (strip_line(host), port), end)
+
+    def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
+        if violation is not None:
+            self.violation = str(violation)
+        self.requests.close(reason)
+        self.down.set()
 
 
 class StdioLink:
@@ -70,7 +104,7 @@ class StdioLink:
         try:
             hello, rest = await self._bootstrap.start(child, progress)
             await self._attach(child, hello, rest)
-        except BootstrapError as error:
+        except StartFailed as error:
             raise StartFailed(await self._finish(child, error.evidence)) from None
         except BaseException:
             # The link first: its descriptors must leave the loop before they are closed.
@@ -111,7 +145,7 @@ class StdioLink:
             refusal = "" if error.code == "gone" else error.reason
             violation = handler.violation or refusal
             evidence = Evidence(self._bootstrap.argv, Stage.RUNNING, violation=violation)
-            raise BootstrapError(evidence) from None
+            raise StartFailed(evidence) from None
         handler.attached = True
 
     # -- the end ---------------------------------------------------------------------------

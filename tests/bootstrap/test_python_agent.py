@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.bootstrap.base import Bootstrap
+from norouter_core.bootstrap.base import Bootstrap, StartFailed
 from norouter_core.bootstrap.python_agent import PythonAgent
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
-from norouter_core.links.stdio import StartFailed
 from norouter_core.timing import Timing
 from tests.agent.agents import ROOT, agent, plain_path, python_on_path, shell_plan
 

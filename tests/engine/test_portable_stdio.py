@@ -16,7 +16,7 @@ import pytest
 from norouter_core.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.links import process
-from norouter_core.links.pumped import PumpedProcess
+from norouter_core.links.process import PumpedProcess
 from norouter_core.model import MeshSpec
 from tests.engine.descriptors import nothing_left, stale
 from tests.engine.meshes import (
