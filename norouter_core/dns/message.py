@@ -19,8 +19,6 @@ from dns.message import Message
 from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
-from norouter_core.dns.zone import record
-
 HEADER = 12
 TTL = 30
 """Seconds that our answers may be cached; not for long, as a mesh changes live."""
@@ -107,6 +105,15 @@ def negative(query: Message, rcode: Rcode = Rcode.NOERROR, *, ours: bool) -> Mes
     name = query.question[0].name
     response.authority.append(dns.rrset.from_rdata(name, _NEGATIVE_TTL, soa))
     return response
+
+
+def record(rdtype: RdataType, text: str) -> dns.rdata.Rdata:
+    """Return a record of class IN from its text.
+
+    Raises:
+        dns.exception.DNSException: `text` is not a record of that type.
+    """
+    return dns.rdata.from_text(dns.rdataclass.IN, rdtype, text)
 
 
 def encode(response: Message, query: Message, transport: str) -> bytes:

@@ -5,23 +5,67 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import dns.exception
+import dns.name
 import dns.rdata
+import dns.reversename
 from dns.message import Message
 from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
 from norouter_core.dns import message
-from norouter_core.dns.zone import Zone, record
+from norouter_core.dns.message import record
 from norouter_core.errors import NorouterError
+from norouter_core.model import Host
 
 LEARNED_FOR = 600.0
 """Seconds that an address stays routed: longer than its answer may be cached, since programs keep
 addresses for longer than they should."""
 _MAX_ADDRESSES = 32
 _HOSTNAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+
+
+class Zone:
+    """The names, aliases and VIPs of a mesh; case does not matter. Names that DNS cannot hold are
+    left out."""
+
+    def __init__(self, hosts: Iterable[Host] = ()) -> None:
+        self._vips: dict[dns.name.Name, str] = {}
+        self._pointers: dict[dns.name.Name, dns.name.Name] = {}
+        for host in hosts:
+            for text in (host.name, *host.aliases):
+                name = _name(text)
+                if name is not None:
+                    self._vips.setdefault(name, host.vip)
+            canonical = _name(host.name)
+            if canonical is not None:
+                self._pointers.setdefault(dns.reversename.from_address(host.vip), canonical)
+
+    def lookup(self, name: dns.name.Name, rdtype: RdataType) -> dns.rdata.Rdata | None:
+        """Return the one record of `name` of that type; None if there is none.
+
+        A question for `ANY` gets whichever exists: one record set is a complete answer (RFC 8482).
+        """
+        vip = self._vips.get(name)
+        if vip is not None and rdtype in (RdataType.A, RdataType.ANY):
+            return record(RdataType.A, vip)
+        pointer = self._pointers.get(name)
+        if pointer is not None and rdtype in (RdataType.PTR, RdataType.ANY):
+            return record(RdataType.PTR, pointer.to_text())
+        return None
+
+    def __contains__(self, name: dns.name.Name) -> bool:
+        return name in self._vips or name in self._pointers
+
+
+def _name(text: str) -> dns.name.Name | None:
+    try:
+        return dns.name.from_text(text)
+    except (dns.exception.DNSException, UnicodeError):
+        return None
 
 
 class LookupFailed(NorouterError):

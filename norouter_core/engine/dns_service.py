@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from norouter_core.agent.ends import End
-from norouter_core.dns.client import ask_by_datagram, ask_by_stream, is_cut
-from norouter_core.dns.resolvconf import nameservers
-from norouter_core.dns.responder import LookupFailed, Lookups, Responder
-from norouter_core.dns.zone import Zone
+from norouter_core.dns.client import ask_by_datagram, ask_by_stream, is_cut, nameservers
+from norouter_core.dns.responder import LookupFailed, Lookups, Responder, Zone
 from norouter_core.links.base import Link, OperationError
 from norouter_core.model import Host, format_address
 from norouter_core.routing.learned_addresses import LearnedAddresses

@@ -14,9 +14,9 @@ from norouter_core.engine.status import StreamState
 from norouter_core.engine.streams import RelayedStream, ReportedStream
 from norouter_core.links.base import Link, OperationError
 from norouter_core.model import format_address
-from norouter_core.proxy.http import http_session
+from norouter_core.proxy.http import HttpSession
 from norouter_core.proxy.session import ProxySettings
-from norouter_core.proxy.socks import socks_session
+from norouter_core.proxy.socks import SocksSession
 from norouter_core.routing.table import RouteTable
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def serve_proxy(
         log=lambda line: mesh.host_log("info", host, line),
         on_tunnel=lambda one, other: _splice_if_possible(mesh, stream, listener, one, other),
     )
-    begin = http_session if publication.service is Service.HTTP else socks_session
-    return begin(client, HostDialer(mesh, host, stream), settings, stream)
+    kind = HttpSession if publication.service is Service.HTTP else SocksSession
+    return kind(HostDialer(mesh, host, stream), settings).start(client, stream)
 
 
 # -- dialling --------------------------------------------------------------------------------

@@ -5,5 +5,5 @@ what the client asks for, lets a `Dialer` reach the target, and relays. It opens
 serves clients on any host. Where bytes need no further reading (CONNECT, SOCKS, an upgrade) it
 steps out, and the two ends are joined like those of any other stream.
 
-Entry points: `norouter_core.proxy.http.http_session`, `norouter_core.proxy.socks.socks_session`.
+Entry points: `norouter_core.proxy.http.HttpSession`, `norouter_core.proxy.socks.SocksSession`.
 """

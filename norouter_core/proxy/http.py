@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import h11
 from anyio import EndOfStream
 
-from norouter_core.agent.ends import End
 from norouter_core.byte_stream import StreamReset
 from norouter_core.model import format_address
 from norouter_core.proxy import headers
@@ -21,25 +20,13 @@ from norouter_core.proxy.request import (
     parse,
     plan_request,
 )
-from norouter_core.proxy.session import Dialer, ProxySettings, Session, Upstream
+from norouter_core.proxy.session import Session, Upstream
 
 if TYPE_CHECKING:
-    from norouter_core.agent.ends import Observer
+    pass
 
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-
-
-def http_session(
-    client: End, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
-) -> End:
-    """Serve one client connection; return the end that `client` was joined to.
-
-    The client is accepted here (`End.accept`), and must not be again. Resetting both `client` and
-    the end returned kills the session, whatever it does. `observer.end_closed` is called with that
-    end, once, when everything is over; its `bytes_in` counts what the client was sent.
-    """
-    return HttpSession(dialer, settings).start(client, observer)
 
 
 class HttpSession(Session):

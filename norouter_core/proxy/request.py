@@ -17,7 +17,7 @@ import h11
 from norouter_core.errors import NorouterError
 from norouter_core.model import format_address
 from norouter_core.proxy import headers
-from norouter_core.proxy.auth import Credentials
+from norouter_core.proxy.session import Credentials
 from norouter_core.proxy.target import TargetError, parse_authority
 from norouter_core.sanitize import strip_line
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
 
 from norouter_core.agent.ends import End, join
 from norouter_core.byte_stream import ByteStream, StreamReset, step_out
-from norouter_core.proxy.auth import Credentials
 from norouter_core.sanitize import strip_line
 
 if TYPE_CHECKING:
@@ -61,6 +63,37 @@ class ProxySettings:
     on_target: Callable[[str, int, str], None] = _ignore
     """Gets `host, port, kind` when the client asks for another target than before; `kind` is
     `http`, `connect`, `socks4`, `socks4a` or `socks5`."""
+
+
+class Credentials:
+    """The one user and password that a proxy accepts, compared in constant time."""
+
+    def __init__(self, text: str) -> None:
+        """`text` is `USER:PASSWORD`; the password may contain colons."""
+        user, _, password = text.partition(":")
+        self._user = user.encode()
+        self._password = password.encode()
+
+    def match(self, user: bytes, password: bytes) -> bool:
+        # Always compare both: the time taken must not show which one is wrong.
+        right_user = hmac.compare_digest(self._user, user)
+        right_password = hmac.compare_digest(self._password, password)
+        return right_user and right_password
+
+    def match_basic(self, values: Sequence[bytes]) -> bool:
+        """Return whether there is exactly one `Proxy-Authorization` field, and its value is the
+        right one for `Basic` (RFC 7617)."""
+        if len(values) != 1:
+            return False
+        scheme, _, token = values[0].partition(b" ")
+        if scheme.lower() != b"basic":
+            return False
+        try:
+            shown = base64.b64decode(token.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        user, colon, password = shown.partition(b":")
+        return self.match(user, password) and bool(colon)
 
 
 class Upstream(ByteStream):
@@ -185,8 +218,14 @@ class Session(ABC):
         self._target: tuple[str, int, str] | None = None
         self._task: asyncio.Task[Any] | None = None
 
-    def start(self, client: End, observer: Observer | None) -> End:
-        """Join the session to its client's end, begin to serve, and return the session's end."""
+    def start(self, client: End, observer: Observer | None = None) -> End:
+        """Serve one client connection; return the end that `client` was joined to.
+
+        The client is accepted here (`End.accept`), and must not be again. Resetting both `client`
+        and the end returned kills the session, whatever it does. `observer.end_closed` is called
+        with that end, once, when everything is over; its `bytes_in` counts what the client was
+        sent.
+        """
         loop, limit = asyncio.get_running_loop(), self.settings.header_timeout
         self._deadline = loop.time() + limit
         # Clients speak first: one that is silent needs no task, and one that is not saves a turn

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from anyio import EndOfStream
 
-from norouter_core.agent.ends import End
 from norouter_core.byte_stream import StreamReset
 from norouter_core.errors import NorouterError
 from norouter_core.model import format_address
-from norouter_core.proxy.session import Dialer, ProxySettings, Session
+from norouter_core.proxy.session import Session
 from norouter_core.proxy.target import TargetError, parse_host
 
 if TYPE_CHECKING:
-    from norouter_core.agent.ends import Observer
+    pass
 
 _CONNECT = 1
 _COMMANDS = {2: "BIND", 3: "UDP ASSOCIATE"}
@@ -29,16 +28,6 @@ _HTTP_HINT = (
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"norouter: this is a SOCKS proxy; the HTTP proxy listens on another port\n"
 )
-
-
-def socks_session(
-    client: End, dialer: Dialer, settings: ProxySettings, observer: Observer | None = None
-) -> End:
-    """Serve one client connection; return the end that `client` was joined to.
-
-    The rest is as for `http_session`.
-    """
-    return SocksSession(dialer, settings).start(client, observer)
 
 
 class Reject(NorouterError):

@@ -18,7 +18,7 @@ import pytest
 from norouter_core import sanitize
 from norouter_core.agent.blocks import remove_blocks
 from norouter_core.bootstrap.handshake import MAX_NOISE, Hello, MarkerSearch, NoPython
-from norouter_core.dns.resolvconf import nameservers
+from norouter_core.dns.client import nameservers
 from norouter_core.engine.streams import check_direct_rows
 from norouter_core.exec_commands import rules, templates
 from norouter_core.exec_commands.diagnosis import diagnose

@@ -11,8 +11,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from norouter_core.dns.responder import LookupFailed, Lookups, Responder
-from norouter_core.dns.zone import Zone
+from norouter_core.dns.responder import LookupFailed, Lookups, Responder, Zone
 from norouter_core.model import Host
 
 HOSTS = (

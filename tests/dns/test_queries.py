@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.dns import message
-from norouter_core.dns.resolvconf import nameservers
+from norouter_core.dns.client import nameservers
 from tests.dns.fake_lookups import FakeLookups
 
 GOOD = dns.message.make_query("web", "A", id=0x1234).to_wire()

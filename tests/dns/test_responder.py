@@ -11,7 +11,7 @@ import dns.rdatatype
 import pytest
 from dns.rcode import Rcode
 
-from norouter_core.dns.zone import Zone
+from norouter_core.dns.responder import Zone
 from norouter_core.model import Host
 from tests.dns.fake_lookups import FakeLookups, LookupFailed, a_records, ask, texts
 from tests.servers import eventually

@@ -10,9 +10,9 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from norouter_core.agent.ends import End, join
-from norouter_core.proxy.http import http_session
+from norouter_core.proxy.http import HttpSession
 from norouter_core.proxy.session import ProxySettings
-from norouter_core.proxy.socks import socks_session
+from norouter_core.proxy.socks import SocksSession
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
@@ -299,9 +299,9 @@ class Bench:
             on_target=lambda *target: self.targets.append(target),
             **settings,
         )
-        make = http_session if kind == "http" else socks_session
+        make = HttpSession if kind == "http" else SocksSession
         with self.clock.running():
-            self.session = make(self.client, self.dialer, self.settings, self.closed)
+            self.session = make(self.dialer, self.settings).start(self.client, self.closed)
         self.clock.run()
         self.made.append(self)
 

@@ -16,9 +16,9 @@ from norouter_core.agent.listen import Listener
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.operations import Operations
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.proxy.http import http_session
+from norouter_core.proxy.http import HttpSession
 from norouter_core.proxy.session import ProxySettings
-from norouter_core.proxy.socks import socks_session
+from norouter_core.proxy.socks import SocksSession
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
 from tests.servers import eventually
@@ -52,7 +52,7 @@ class ProxyServer:
             on_target=lambda *target: self.targets.append(target),
             **settings,
         )
-        self._make = http_session if kind == "http" else socks_session
+        self._make = HttpSession if kind == "http" else SocksSession
         self._verbs = Operations(self.io, _NoOffers())
         self._clients: list[End] = []
         self._muxes: list[Mux] = []
@@ -97,7 +97,7 @@ class ProxyServer:
 
     def _serve(self, client: End, detail: Json) -> None:
         self.open += 1
-        self._make(client, self, self._settings, self)
+        self._make(self, self._settings).start(client, self)
 
     def end_opened(self, end: End, peer: tuple[str, int]) -> None:
         raise AssertionError("a session is not dialled")
