@@ -51,7 +51,7 @@ class HttpSession(Session):
             head = await self._read_head()
             server, request = parse(head)
             plan = plan_request(request, self.credentials, self.settings.address)
-            if plan.kind == "connect":
+            if request.method == b"CONNECT":
                 return await self._connect(plan)
             return await self._relay(server, plan)
         except Refusal as refusal:
@@ -104,7 +104,7 @@ class HttpSession(Session):
 
     async def _connect(self, plan: RequestPlan) -> bool:
         self.drop_upstream()
-        upstream = self.dial(plan.host, plan.port, plan.kind)
+        upstream = self.dial(plan.host, plan.port)
         try:
             with self.limit(self.settings.idle_timeout):
                 await upstream.connected()
@@ -138,7 +138,7 @@ class HttpSession(Session):
                         if exchange.heard or not (upstream.used and plan.repeatable):
                             raise
                         self.drop_upstream()
-                        upstream = self.dial(plan.host, plan.port, plan.kind)
+                        upstream = self.dial(plan.host, plan.port)
         except TimeoutError:
             if not exchange.answer_begun:
                 raise _read(exchange, self._no_answer(plan)) from None
@@ -181,7 +181,7 @@ class HttpSession(Session):
             kept.used, kept.idle, kept.end.watch = True, False, None
             return kept
         self.drop_upstream()
-        return self.dial(plan.host, plan.port, plan.kind)
+        return self.dial(plan.host, plan.port)
 
     async def _answered(self, exchange: Exchange, upstream: Upstream, finished: bool) -> bool:
         if exchange.switched:

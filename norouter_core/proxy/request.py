@@ -159,10 +159,9 @@ def _check(request: h11.Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """Where a request goes, and in which form. `kind` is `connect` or `http`."""
+    """Where a request goes, and in which form."""
 
     request: h11.Request
-    kind: str
     host: str
     port: int
     authority: bytes = b""
@@ -212,7 +211,7 @@ def _connect(request: h11.Request) -> RequestPlan:
         host, port = parse_authority(text, None)
     except TargetError as error:
         raise Refusal(400, f"the target of CONNECT, {text!r}, {error}") from None
-    return RequestPlan(request, "connect", host, port)
+    return RequestPlan(request, host, port)
 
 
 def _absolute(request: h11.Request, address: Address) -> RequestPlan:
@@ -233,9 +232,7 @@ def _absolute(request: h11.Request, address: Address) -> RequestPlan:
         rest = "*"
     elif not rest.startswith("/"):
         rest = "/" + rest
-    return RequestPlan(
-        request, "http", host, port, authority.removesuffix(":").encode(), rest.encode()
-    )
+    return RequestPlan(request, host, port, authority.removesuffix(":").encode(), rest.encode())
 
 
 def _wrong_form(text: str, address: Address) -> str:

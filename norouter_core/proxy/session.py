@@ -60,9 +60,6 @@ class ProxySettings:
     on_tunnel: Callable[[End, End], None] = _ignore
     """Gets the client's end and the target's once they have been joined to each other: from then
     on no byte passes the session."""
-    on_target: Callable[[str, int, str], None] = _ignore
-    """Gets `host, port, kind` when the client asks for another target than before; `kind` is
-    `http`, `connect`, `socks4`, `socks4a` or `socks5`."""
 
 
 class Credentials:
@@ -215,7 +212,6 @@ class Session(ABC):
         self.tunnelled = False
         """Whether the session has stepped out."""
         self._dialer = dialer
-        self._target: tuple[str, int, str] | None = None
         self._task: asyncio.Task[Any] | None = None
 
     def start(self, client: End, observer: Observer | None = None) -> End:
@@ -256,11 +252,8 @@ class Session(ABC):
 
     # -- what a session does ---------------------------------------------------------------
 
-    def dial(self, host: str, port: int, kind: str) -> Upstream:
+    def dial(self, host: str, port: int) -> Upstream:
         """Begin to reach a target, which becomes the session's upstream."""
-        if self._target != (host, port, kind):
-            self._target = (host, port, kind)
-            self.settings.on_target(host, port, kind)
         upstream = self.upstream = Upstream((host, port), self.client.closed)
         self._dialer.dial(upstream.end, host, port, upstream)
         return upstream

@@ -61,7 +61,7 @@ class SocksSession(Session):
 
     async def _connect(self, version: int, kind: str, host: str, port: int) -> bool:
         """Return whether the client's connection has become a tunnel."""
-        upstream = self.dial(host, port, kind)
+        upstream = self.dial(host, port)
         try:
             with self.limit(self.settings.idle_timeout):
                 await upstream.connected()

@@ -292,11 +292,9 @@ class Bench:
         self.dialer = MemoryDialer(self.clock.run)
         self.closed = Closed()
         self.logged: list[str] = []
-        self.targets: list[tuple[str, int, str]] = []
         self.settings = ProxySettings(
             self.clock.create_task,
             log=self.logged.append,
-            on_target=lambda *target: self.targets.append(target),
             **settings,
         )
         make = HttpSession if kind == "http" else SocksSession

@@ -41,7 +41,6 @@ class ProxyServer:
         loop = asyncio.get_running_loop()
         self.io = Io(loop)
         self.logged: list[str] = []
-        self.targets: list[tuple[str, int, str]] = []
         self.dialled: list[tuple[str, int]] = []
         self.open = 0
         """Sessions that have not ended."""
@@ -49,7 +48,6 @@ class ProxyServer:
         self._settings = ProxySettings(
             self._spawn,
             log=self.logged.append,
-            on_target=lambda *target: self.targets.append(target),
             **settings,
         )
         self._make = HttpSession if kind == "http" else SocksSession

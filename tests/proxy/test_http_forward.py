@@ -34,7 +34,6 @@ def test_the_uri_says_where_to(
     bench.ask(get(url))
     lines = bench.upstream.take().split(b"\r\n")
     assert bench.dialer.dialled == [dialled]
-    assert bench.targets == [(*dialled, "http")]
     assert lines[:2] == [line, b"Host: " + host]
 
 
@@ -106,7 +105,6 @@ def test_one_connection_serves_requests_to_different_hosts() -> None:
         assert b"close" not in got
     assert bench.dialer.dialled == [("one", 80), ("two", 80), ("one", 80)]
     assert [end.ended for end in bench.dialer.ends] == [True, True, False]
-    assert bench.targets == [("one", 80, "http"), ("two", 80, "http"), ("one", 80, "http")]
 
 
 def test_the_upstream_connection_is_used_again_for_the_same_host() -> None:
@@ -115,7 +113,6 @@ def test_the_upstream_connection_is_used_again_for_the_same_host() -> None:
         bench.ask(GET)
         assert bench.reply(OK).endswith(b"ok")
     assert len(bench.dialer.ends) == 1
-    assert len(bench.targets) == 1
 
 
 def test_a_post_is_not_risked_on_a_connection_that_was_kept() -> None:
