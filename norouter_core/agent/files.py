@@ -81,7 +81,7 @@ def _write_if_changed(path: str, old: str | None, new: str | None) -> bool:
 def _locked(path: str) -> Iterator[None]:
     """Lock out other agents that share the file while it is read and written.
 
-    This gives up after half a second: whoever can read a file can lock it, but must not stop us.
+    This gives up after half a second: any reader of a file can lock it, but must not stop us.
     """
     fd = None
     for _ in range(_LOCK_ATTEMPTS if fcntl is not None else 0):

@@ -1,4 +1,4 @@
-"""The engine: `apply(spec)`, `status()`, events; one supervisor per host, the relay, the policy."""
+"""The engine: it applies a spec, supervises the hosts, relays streams and decides on access."""
 
 from norouter_core.engine.bus import Subscription
 from norouter_core.engine.engine import Engine, MeshFailed

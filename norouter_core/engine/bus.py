@@ -1,4 +1,4 @@
-"""The engine's events to any number of readers, none of whom can slow it down."""
+"""Distributes the engine's events to any number of readers; none can slow it down."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from norouter_core.engine.events import (
 )
 
 _MAX_BURST = 0.01
-"""Seconds that a reader gets one event after the other before the rest of the loop has its turn."""
+"""Seconds for which a reader gets events before the rest of the loop runs."""
 
 
 class EventQueue:
-    """Events that wait for a reader, in order.
+    """The events that wait for one reader, in order.
 
-    When more than `limit` of them wait, those are left out that a later one makes obsolete: what
-    tells how a host, a listener or the mesh stood before. So no reader is wrong about what stands,
-    however slow it is, and thousands of listeners may change at once. Of all other events the last
-    `limit` are kept; `dropped` counts the rest.
+    If more than `limit` wait, it omits those that a later one makes obsolete: earlier states of a
+    host, a listener or the mesh. So even a slow reader gets every final state, and thousands of
+    listeners may change at once. Of all other events it keeps the last `limit`; `dropped` counts
+    the rest.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._recent: deque[Event] = deque()
         self._by_subject: OrderedDict[Hashable, Event] = OrderedDict()
-        """What was put out of `_waiting`, by subject."""
+        """The older events, by subject."""
         self._unkeyed = 0
-        """How many events have no subject, in both."""
+        """The number of events without a subject, in both."""
         self._unkeyed_older: deque[Hashable] = deque()
         self.dropped = 0
 
@@ -50,9 +50,9 @@ class EventQueue:
         self._recent.append(event)
         self._unkeyed += _subject(event) is None
         if len(self._recent) > self._limit:
-            self._set_aside(self._recent.popleft())
+            self._move_to_older(self._recent.popleft())
 
-    def _set_aside(self, event: Event) -> None:
+    def _move_to_older(self, event: Event) -> None:
         subject = _subject(event)
         if subject is None:
             subject = object()
@@ -65,7 +65,7 @@ class EventQueue:
             self.dropped += 1
 
     def take(self) -> Event:
-        """Return the next one; there must be one."""
+        """Remove and return the next event; there must be one."""
         older = bool(self._by_subject)
         event = self._by_subject.popitem(last=False)[1] if older else self._recent.popleft()
         if _subject(event) is None:
@@ -80,7 +80,7 @@ class EventQueue:
 
 
 def _subject(event: Event) -> Hashable | None:
-    """What an event tells the standing of; a later one of the same subject makes it obsolete."""
+    """Return what an event is the state of; a later event of the same subject replaces it."""
     match event:
         case ListenerChanged(listener=listener):
             return listener.on_host, listener.listen
@@ -96,10 +96,9 @@ def _subject(event: Event) -> Hashable | None:
 
 
 class Subscription:
-    """An async iterator of events, for one reader; ends when the engine has stopped.
+    """An async iterator of events for one reader, which ends when the engine has stopped.
 
-    At most `limit` events wait, and what `Backlog` keeps beside them. `dropped` counts what a
-    reader that is slower has missed.
+    `EventQueue` limits the events that wait; `dropped` counts those that a slow reader has missed.
     """
 
     def __init__(self, bus: Bus, limit: int, streams: bool, only: type[Event]) -> None:
@@ -113,12 +112,12 @@ class Subscription:
 
     @property
     def dropped(self) -> int:
-        """How many events were lost."""
+        """The number of events lost."""
         return self._backlog.dropped
 
     @property
     def waiting(self) -> int:
-        """How many events the reader is behind."""
+        """The number of events that wait."""
         return len(self._backlog)
 
     def __enter__(self) -> Self:
@@ -133,7 +132,7 @@ class Subscription:
         self.close()
 
     def close(self) -> None:
-        """Ends the iteration once what waits has been read."""
+        """End the iteration after the events that wait."""
         self._bus.unsubscribe(self)
         self.end()
 
@@ -153,7 +152,7 @@ class Subscription:
         return self._backlog.take()
 
     def drain(self) -> list[Event]:
-        """Return all that waits."""
+        """Return all events that wait."""
         return list(self._backlog.take_all())
 
     def put(self, event: Event) -> None:
@@ -166,7 +165,7 @@ class Subscription:
 
 
 class Bus:
-    """Hands each event to every subscription; never waits."""
+    """Passes each event to every subscription, without blocking."""
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
@@ -181,7 +180,7 @@ class Bus:
 
     @property
     def wants_streams(self) -> bool:
-        """Whether anybody wants to know of single streams."""
+        """Whether any subscription includes single streams."""
         return any(subscription.streams for subscription in self._subscriptions)
 
     def unsubscribe(self, subscription: Subscription) -> None:

@@ -1,4 +1,4 @@
-"""Which streams a change of the spec would cut, told before it is made."""
+"""Which streams a change of the spec would cut."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from norouter_core.model import Host
 def cuts(
     streams: Iterable[RelayedStream | ReportedStream], before: Iterable[Host], after: Iterable[Host]
 ) -> Iterator[int]:
-    """The numbers of the streams that end when `after` is applied where `before` runs: those of
-    hosts that go or are started anew, and those of ports that are taken away or changed."""
+    """Yield the numbers of the streams that end if `after` replaces `before`.
+
+    They are those of hosts that are removed or restarted, and of ports that are removed or changed.
+    """
     hosts = list(after)
     was, will = ({host.name: host for host in each} for each in (before, hosts))
     ending = {

@@ -1,4 +1,4 @@
-"""The engine: makes a `MeshSpec` so, changes only what differs, and tells how it stands."""
+"""The engine: it brings a mesh to its `MeshSpec`, and reports its state."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
 _ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
-"""What a host that was ready may have become: nothing of it is left then."""
+"""The states in which nothing is left of a host that was ready."""
 
 
 _AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
 
 
 class MeshFailed(NorouterError):
-    """At least one host has failed for good; `problems` tells why, by host name."""
+    """A host has failed permanently; `problems` has the reasons, by host name."""
 
     def __init__(self, problems: dict[str, HostProblem]) -> None:
         super().__init__(", ".join(f"{name}: {p.message}" for name, p in problems.items()))
@@ -65,9 +65,9 @@ class MeshFailed(NorouterError):
 
 
 class Engine:
-    """An async context manager; everything it starts has ended when it is left.
+    """An async context manager; nothing that it started is left after its end.
 
-    Belongs to one asyncio loop (with `add_reader`): none of it may be called from elsewhere.
+    It belongs to one asyncio loop (with `add_reader`), and must not be called from elsewhere.
     """
 
     def __init__(self, timing: Timing | None = None, *, etc_hosts: str = "") -> None:
@@ -85,7 +85,7 @@ class Engine:
         self._hosts: tuple[Host, ...] = ()
         self._published: dict[ListenAddress, Publication] = {}
         self._published_by: dict[str, list[ListenAddress]] = {}
-        """What is published by each host that listens for ports itself."""
+        """The addresses of each host that listens for ports itself."""
         self._proxies: list[Publication] = []
         self._reachable: frozenset[Publication] = frozenset()
         self._learned = LearnedAddresses(time.monotonic)
@@ -119,8 +119,10 @@ class Engine:
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
                     stopping.start_soon(supervisor.stop)
-                    await asyncio.sleep(0)  # the listeners of all are too many for one iteration
-        # Its supervisors have ended; what the body raised goes on as it is, in no group.
+                    await asyncio.sleep(
+                        0
+                    )  # the listeners of all hosts are too many for one iteration
+        # The supervisors have ended. What the body raised must not become an exception group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         services = list(self._services)
@@ -130,20 +132,20 @@ class Engine:
         self._bus.publish(events.Stopped())
         self._bus.end()
 
-    # -- what it is told -------------------------------------------------------------------
+    # -- the spec --------------------------------------------------------------------------
 
     @property
     def spec(self) -> MeshSpec:
-        """What was applied last."""
+        """The spec applied last."""
         return self._spec
 
     async def apply(self, spec: MeshSpec) -> None:
-        """Makes `spec` so. Returns when what is gone has ended and what is new has been started
-        (not: is ready; see `wait_ready`). Streams that the change does not touch stay up.
+        """Bring the mesh to `spec`; streams that the change does not affect stay open.
+
+        Return when removed hosts have ended and new ones have been started; see `wait_ready`.
 
         Raises:
-            ValueError: a command that cannot be split, or a route that leads to no host; nothing
-                has been changed then.
+            ValueError: a command cannot be split, or a route leads to no host. Nothing has changed.
         """
         hosts = tuple(spec.effective())
         routes = RouteTable(hosts, spec.routes, self._learned)
@@ -173,14 +175,16 @@ class Engine:
             self._on_progress()
 
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
-        """Returns when every host is ready, every listener bound, or shared, and every names file
-        written, or refused. Hosts that the user stopped are not waited for.
+        """Return when the mesh is ready.
+
+        That is, every host is ready except for those that the user has stopped, every listener is
+        bound or shared, and every names file has been written or refused.
 
         Args:
-            hosts: wait for these alone, and for what they publish.
+            hosts: wait only for these, and for what they publish.
 
         Raises:
-            MeshFailed: a host has failed for good.
+            MeshFailed: a host has failed permanently.
         """
         hosts = None if hosts is None else frozenset(hosts)
         while not self._ready(hosts):
@@ -198,23 +202,23 @@ class Engine:
             await self._progress.wait()
 
     def cuts(self, spec: MeshSpec) -> tuple[int, ...]:
-        """The numbers of the streams that `apply(spec)` would cut."""
+        """Return the numbers of the streams that `apply(spec)` would cut."""
         return tuple(cuts(self._streams, self._hosts, spec.effective()))
 
-    # -- what it tells ---------------------------------------------------------------------
+    # -- events and status -----------------------------------------------------------------
 
     def subscribe(
         self, limit: int = 1024, *, streams: bool = True, only: type[events.Event] = events.Event
     ) -> Subscription:
-        """Events from now on; at most `limit` wait for a slow reader.
+        """Return a subscription to all further events; at most `limit` wait for a slow reader.
 
-        Without `streams` those of single streams are left out: a reader that does not show them
-        need not be woken for each of thousands a second. `only` leaves out all but one kind.
+        Without `streams` it omits those of single streams, which may be thousands a second. `only`
+        selects one type.
         """
         return self._bus.subscribe(limit, streams, only)
 
     def status(self) -> Status:
-        """How everything stands now; hosts in the order of the manifest."""
+        """Return the status of everything; hosts are in the order of the manifest."""
         traffic = self._streams.host_bytes()
         supervisors = [
             self._supervisors[h.name] for h in self._hosts if h.name in self._supervisors
@@ -228,11 +232,11 @@ class Engine:
         )
 
     def host_states(self) -> list[tuple[Host, HostState]]:
-        """Return the hosts and their states alone."""
+        """Return the hosts and their states."""
         return [(s.host, s.state) for s in self._supervisors.values()]
 
     def traffic(self) -> tuple[int, int]:
-        """Payload bytes so far, of all streams: from clients to targets, and back."""
+        """Return the payload bytes so far: sent by clients, and received by them."""
         return self._streams.traffic
 
     # -- hosts -----------------------------------------------------------------------------
@@ -270,30 +274,30 @@ class Engine:
         self._bus.publish(events.HostRemoved(name=name))
 
     def _publish(self, hosts: Sequence[Host]) -> None:
-        """Take over what these hosts publish, the same objects for what they published before."""
+        """Set what these hosts publish; unchanged publications keep their objects."""
         before, now = self._published, publications(hosts)
         self._published = {
-            place: before[place] if before.get(place) == publication else publication
-            for place, publication in now.items()
+            address: before[address] if before.get(address) == publication else publication
+            for address, publication in now.items()
         }
         self._published_by = {host.name: [] for host in hosts if host.loopback}
-        for place, publication in self._published.items():
+        for address, publication in self._published.items():
             if publication.to_host in self._published_by:
-                self._published_by[publication.to_host].append(place)
+                self._published_by[publication.to_host].append(address)
 
     async def _assign_listeners(self) -> None:
-        """Says to every host what it is to listen on, now."""
+        """Set where each host should listen."""
         wanted = assign_listeners(self._hosts, self._published, self._proxies)
         for name, supervisor in list(self._supervisors.items()):
             supervisor.listeners.update(wanted.get(name, {}))
             self._update_neighbours(supervisor)
-            # A large mesh has its turns in between: hosts times ports are too many for one.
+            # Other tasks may run in between: a large mesh has hosts times ports of listeners.
             await asyncio.sleep(0)
 
     def _update_neighbours(self, supervisor: Supervisor) -> None:
-        """Tells the hosts of its network namespace if a host has come up there, or has left."""
+        """Update the hosts in the network namespace that a host has joined or left."""
         if self._closing:
-            return  # nobody is to take over what it has listened for
+            return  # no host must take over its listeners
         name, link = supervisor.host.name, supervisor.link
         namespace = link.hello.namespace if link is not None else None
         listens = supervisor.host.loopback
@@ -302,15 +306,15 @@ class Engine:
                 owned = self._published_by.get(name, ())
                 self._supervisors[other].listeners.neighbour_changed(name, owned)
 
-    def _listener_number(self, place: ListenAddress) -> int:
-        """The listener number of a place: the same on every host, never another's."""
-        if place not in self._numbers:
-            self._numbers[place] = next(self._next_number)
-        return self._numbers[place]
+    def _listener_number(self, address: ListenAddress) -> int:
+        """Return the listener number of an address: the same on all hosts, and never reused."""
+        if address not in self._numbers:
+            self._numbers[address] = next(self._next_number)
+        return self._numbers[address]
 
     def _ready(self, hosts: Collection[str] | None = None) -> bool:
         if self._applying.locked():
-            return False  # what is ready now is half of the old mesh and half of the new one
+            return False  # the mesh is partly old and partly new
         if hosts is None:
             return all(s.is_up and s.is_settled for s in self._active())
         return all(
@@ -319,12 +323,12 @@ class Engine:
         )
 
     def _active(self) -> list[Supervisor]:
-        """The hosts that the user has not stopped."""
+        """Return the hosts that the user has not stopped."""
         return [s for s in self._supervisors.values() if not s.paused]
 
     def _on_progress(self) -> None:
-        """Something that `wait_ready` may wait for has changed."""
-        # Once for all that moves in one iteration of the loop: that may be thousands of listeners.
+        """Note a change that `wait_ready` may wait for."""
+        # Once an iteration of the loop, in which thousands of listeners may change.
         if not self._check_scheduled:
             self._check_scheduled = True
             self.io.loop.call_soon(self._check_ready)
@@ -342,7 +346,7 @@ class Engine:
     # -- operations on one host or stream ------------------------------------------------
 
     async def restart(self, host: str) -> None:
-        """Starts a host anew, at once; also one that was stopped.
+        """Restart a host at once, even if it was stopped.
 
         Raises:
             KeyError: there is no host of that name.
@@ -350,8 +354,9 @@ class Engine:
         self._supervisors[host].restart()
 
     async def stop_host(self, host: str) -> None:
-        """Ends a host until it is started again, whatever is applied meanwhile: its streams are
-        reset at once, its listeners go. Returns when nothing of it is left.
+        """Stop a host until `start_host` or `restart`, whatever is applied meanwhile.
+
+        Its streams are reset at once. Return when nothing of it is left.
 
         Raises:
             KeyError: there is no host of that name.
@@ -361,7 +366,7 @@ class Engine:
         await supervisor.pause()
 
     async def start_host(self, host: str) -> None:
-        """Starts a host that was stopped, has failed, or waits to be tried again; at once.
+        """Start a host at once that was stopped, has failed or is backing off.
 
         Raises:
             KeyError: there is no host of that name.
@@ -371,10 +376,10 @@ class Engine:
             supervisor.restart()
 
     async def kill_stream(self, number: int) -> bool:
-        """Resets a stream at both ends; False if there is none of that number.
+        """Reset a stream; return False if there is none of that number.
 
         Raises:
-            OperationError: it is one that a host serves to itself, and that host does not answer.
+            OperationError: it is a direct stream, and its host does not answer.
         """
         stream = self._streams.find(number)
         if stream is None:
@@ -385,21 +390,24 @@ class Engine:
                 if link is not None:
                     await link.kill_direct(stream.remote_number)
             except OperationError as error:
-                if error.code != "gone":  # with its link the stream has ended, too
+                if error.code != "gone":  # the stream has ended with its link
                     raise
         else:
             stream.kill("killed", "killed by the user")
         return True
 
     def kill_now(self) -> None:
-        """Ends every exec command at once, by SIGKILL: for a user who does not want to wait for
-        the orderly stop. Agents notice by the end of their stdin."""
+        """Kill every exec command at once, for a user who does not wait for the orderly stop.
+
+        Agents notice the end of their stdin.
+        """
         for supervisor in self._supervisors.values():
             supervisor.kill_now()
 
     def tap(self, number: int, sink: Sink) -> Tap:
-        """Has the bytes of a stream told to `sink` from now on, until what is returned is left or
-        closed. Several may tap one stream.
+        """Pass the bytes of a stream to `sink` from now on, until the tap is closed.
+
+        A stream may have several taps.
 
         Raises:
             TapError: there is no such stream, or its bytes do not cross the hub.
@@ -409,8 +417,8 @@ class Engine:
             raise TapError(f"there is no stream {number}")
         if isinstance(stream, ReportedStream) or stream.spliced_as is not None:
             raise TapError(
-                f"stream {number} is served on {stream.from_host} itself: its bytes never come by "
-                "here"
+                f"stream {number} cannot be tapped: {stream.from_host} joins both of its ends, and "
+                "its bytes do not pass through norouter"
             )
 
         def failed(error: Exception) -> None:
@@ -425,8 +433,9 @@ class Engine:
             tap.stream_ended(stream.reason)
 
     async def ping(self, host: str) -> float:
-        """Seconds that one question to a host and its answer take, now; of this machine, which
-        has no link, those of one turn of the loop.
+        """Return the seconds that a request to a host takes.
+
+        For this machine, which has no link, they are those of one iteration of the loop.
 
         Raises:
             KeyError: there is no host of that name.
@@ -435,29 +444,30 @@ class Engine:
         return await self._up(host).ping()
 
     async def resolve(self, host: str, name: str) -> list[str]:
-        """The addresses of a name as that host's resolver sees it, in its order of preference.
+        """Return the addresses of a name by that host's resolver, in its order of preference.
 
         Raises:
             KeyError: there is no host of that name.
-            OperationError: it is not up, or knows no such name.
+            OperationError: it is not up, or finds no such name.
         """
         return await self._up(host).resolve(name)
 
     async def exec(self, host: str, argv: Sequence[str], emit: OutputHandler) -> int:
-        """Runs a command on a host by its exec command, beside the agent, whether that is up or
-        not; stdin is empty. `emit` is told `stdout` or `stderr` and the bytes as they come, and
-        must not block. Cancelling ends the command, on the host too.
+        """Run a command on a host by its exec command, whether or not its agent is up.
+
+        stdin is empty. `emit` gets `stdout` or `stderr` and the bytes as they arrive, and must not
+        block. Cancelling this ends the command, on the host too.
 
         Returns:
-            The exit status; 128 and the signal's number where a signal ended it.
+            The exit status, or 128 plus the number of the signal that ended it.
 
         Raises:
             KeyError: there is no host of that name.
             OSError: the command (on this machine) or the exec command cannot be started.
-            ValueError: `argv` is empty, or holds what no command can (a NUL).
+            ValueError: `argv` is empty, or contains a NUL.
         """
         if not argv or any("\0" in word for word in argv):
-            raise ValueError("no command, or one with a NUL in it")
+            raise ValueError("the command is empty or contains a NUL")
         spec = self._supervisors[host].host
         if spec.argv is None:
             return await execute(tuple(argv), emit)
@@ -490,8 +500,11 @@ class Engine:
         self._bus.publish(events.Log(level=level, host=host, text=text))
 
     def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None:
-        """A client has arrived on a host. The one place where access is decided: it may reach
-        what the host was asked to listen for, and nothing else, whatever its agent sends."""
+        """Connect a client that a host has accepted; this alone decides on access.
+
+        A client may reach what the host should listen for, and nothing else, whatever its agent
+        sends.
+        """
         wanted = supervisor.listeners.spec_of(listener)
         granted = wanted is not None and wanted.publication.proto == protocol_of(end)
         if wanted is None or not granted or wanted.publication not in self._reachable:
@@ -517,7 +530,7 @@ class Engine:
     def _serve_client(
         self, host: str, listener: int, publication: Publication, peer: Address, end: End
     ) -> None:
-        """`host` is the one that the client is on."""
+        """Serve a client on `host` by a proxy or the DNS."""
         stream = self._streams.add(host, peer, publication, end)
         stream.target = (
             serve_dns(self, self._dns, publication, end, stream)
@@ -526,18 +539,18 @@ class Engine:
         )
 
     def publication(self, address: Address) -> Publication | None:
-        """The TCP port that the mesh publishes at an address."""
+        """Return what the mesh publishes at a TCP address."""
         return self._published.get(ListenAddress(*address))
 
     def link(self, host: str) -> Link | None:
-        """A host's link, while it is up."""
+        """Return a host's link, while it is up."""
         supervisor = self._supervisors.get(host)
         return supervisor.link if supervisor is not None else None
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a look-up, or the session of a client, as a task of the engine's.
+        """Run a look-up, or the session of a client, as a task of the engine.
 
-        Not in the task group: anyio's bookkeeping for a task costs as much as a proxy's handshake.
+        Not in the task group, since anyio's overhead for a task equals that of a proxy's handshake.
         """
         task = asyncio.create_task(work)
         self._services.add(task)
@@ -570,7 +583,7 @@ class Engine:
     def _log_unreached(
         self, publication: Publication, from_host: str, peer: Address, reason: str
     ) -> None:
-        """Tells, now and then, of clients that did not get where they wanted."""
+        """Log a client that did not reach its target, at a limited rate."""
         text = self._log_throttle.unreached(
             publication, from_host, peer, reason, self.io.loop.time()
         )

@@ -1,4 +1,4 @@
-"""What the engine tells as it happens: frozen events on a bounded stream."""
+"""The engine's events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Event:
     at: float = field(default_factory=time.time)
 
     def to_json(self) -> dict[str, Any]:
-        """The event as plain JSON values: `{"event": KIND, "at": SECONDS, ...its fields}`."""
+        """Return the event as JSON values: `{"event": KIND, "at": SECONDS, ...its fields}`."""
         return {"event": self.kind, **asdict(self)}
 
 
@@ -70,7 +70,7 @@ class Log(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(Event):
-    """Every host of the spec is ready and every listener is bound, or shared."""
+    """Every host is ready, and every listener is bound or shared."""
 
     kind = "ready"
     hosts: int

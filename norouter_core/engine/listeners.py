@@ -1,4 +1,4 @@
-"""One host's listeners: what it should listen on, made so, and kept so."""
+"""One host's listeners: where it should listen, and how the agent is made to."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _T = TypeVar("_T")
 _QUICK_ATTEMPTS = 4
 _QUICK_RETRY = 0.03
 _RETRY = 0.5
-"""Seconds until an address that is taken is tried again: at first soon, since another host of the
-namespace may be about to give it up or to be known to hold it; then less often, since a lost agent
-holds it until it has noticed that its hub is gone."""
+"""Seconds until an address in use is tried again.
+
+At first soon, since another host of the namespace may be about to release or to report it; then
+less often, since a lost agent holds it until it notices that its hub is gone."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,15 +36,15 @@ class _Listener:
     bound: str = ""
     note: str = ""
     granted: tuple[int, Address | None] | None = None
-    """The number and direct target that the agent has been asked for and has granted."""
+    """The number and the direct target of the agent's listener, if it has one."""
     holder: str = ""
-    """Who serves it, when shared."""
+    """The host that serves it, if shared."""
     attempts: int = 0
-    """How often it was found taken in a row."""
+    """How often in a row the address was in use."""
     unsupported: bool = False
-    """Whether the agent knows nothing of such a listener, so that to ask again mends nothing."""
+    """Whether the agent does not support such a listener, so that a retry is useless."""
     status: ListenerStatus | None = None
-    """Its status, until it changes."""
+    """The status shown last, until it changes."""
 
     @property
     def settled(self) -> bool:
@@ -51,10 +52,10 @@ class _Listener:
 
 
 class HostListeners:
-    """Reconciles, over one host's link, what it binds with what it should.
+    """Reconciles, over its link, what one host binds with what it should bind.
 
-    A mesh has hosts times ports of them, so no change of one may look at all the others: what is
-    unsettled is counted as it changes.
+    A mesh has hosts times ports of listeners, so a change of one must not iterate over all others:
+    unsettled ones are counted as they change.
     """
 
     def __init__(
@@ -77,11 +78,11 @@ class HostListeners:
         self._listeners: dict[ListenAddress, _Listener] = {}
         self._unsettled: dict[ListenAddress, _Listener] = {}
         self._failed: dict[str, int] = {}
-        """How many of the unsettled have failed, by the host that publishes them."""
+        """The number of unsettled listeners that have failed, by the publishing host."""
         self._shared: dict[str, set[ListenAddress]] = {}
-        """What has been shared, by the host that served it."""
+        """The shared addresses, by the host that serves them."""
         self._neighbour_changes: list[tuple[str, Sequence[ListenAddress]]] = []
-        """Neighbours that have moved since `run` looked last, and what they publish."""
+        """Neighbours that have changed, and what they publish, until `run` handles them."""
         self._namespace: object = None
         self._stale: list[int] = []
         self._by_number: dict[int, _Listener] = {}
@@ -91,52 +92,56 @@ class HostListeners:
         return len(self._listeners)
 
     def update(self, wanted: Mapping[ListenAddress, ListenerSpec]) -> None:
-        """Sets what this host should listen on; the work is done by `run`."""
-        for place in [place for place in self._listeners if place not in wanted]:
-            self._drop(place)
-        for place, wish in wanted.items():
-            known = self._listeners.get(place)
+        """Set where this host should listen; `run` does the work."""
+        for address in [address for address in self._listeners if address not in wanted]:
+            self._drop(address)
+        for address, spec in wanted.items():
+            known = self._listeners.get(address)
             if known is None:
-                known = self._listeners[place] = _Listener(wish)
-                self._count(place, known, 1)
+                known = self._listeners[address] = _Listener(spec)
+                self._count(address, known, 1)
                 self._publish(known)
-            elif known.spec == wish:
-                known.spec = wish
+            elif known.spec == spec:
+                known.spec = spec
             else:
-                self._reset(place, known, wish)
+                self._reset(address, known, spec)
         self._changed.set()
 
     def neighbour_changed(self, host: str, owned: Sequence[ListenAddress]) -> None:
-        """Another host, which publishes the `owned` places, has come up in this one's network
-        namespace, or has left it."""
+        """Note that another host has joined or left this one's network namespace.
+
+        It publishes the addresses in `owned`.
+        """
         self._neighbour_changes.append((host, owned))
         self._changed.set()
 
     def link_lost(self) -> None:
-        """The link is gone, and with it everything that was bound over it."""
+        """Note that the link is gone, and with it everything that it had bound."""
         self._stale.clear()
         self._neighbour_changes.clear()
         self._by_number.clear()
         self._shared.clear()
-        for place, listener in self._listeners.items():
+        for address, listener in self._listeners.items():
             if listener.granted is not None:
                 listener.granted = None
-                self._neighbours.release(self._namespace, place, self._host)
-            self._move(place, listener, ListenerState.PENDING)
+                self._neighbours.release(self._namespace, address, self._host)
+            self._move(address, listener, ListenerState.PENDING)
 
     def spec_of(self, number: int) -> ListenerSpec | None:
-        """What a client that arrived by listener `number` may reach: nothing, unless this host was
-        asked to listen for it and still is."""
+        """Return what a client of listener `number` may reach.
+
+        Return None unless this host has been asked to listen for it and still should.
+        """
         listener = self._by_number.get(number)
         return listener.spec if listener is not None else None
 
     @property
     def is_settled(self) -> bool:
-        """True when every listener is bound, here or by a host that shares the namespace."""
+        """Whether every listener is bound, here or by a host in the same namespace."""
         return not self._unsettled and not self._neighbour_changes
 
     def is_settled_for(self, hosts: Collection[str]) -> bool:
-        """As `settled` for what these hosts publish; the others' have at least been tried."""
+        """Return `is_settled` for what these hosts publish; all others have at least been tried."""
         if self.is_settled:
             return True
         if self._neighbour_changes or len(self._unsettled) > sum(self._failed.values()):
@@ -147,7 +152,7 @@ class HostListeners:
         return [listener.status or self._status(listener) for listener in self._listeners.values()]
 
     async def run(self, link: Link) -> None:
-        """Works until cancelled. A lost link ends this by cancelling it."""
+        """Work until cancelled, which the loss of the link does."""
         self._namespace = link.hello.namespace
         while True:
             self._changed.clear()
@@ -165,23 +170,23 @@ class HostListeners:
     async def _apply_neighbour_changes(self) -> None:
         while self._neighbour_changes:
             host, owned = self._neighbour_changes[0]
-            for place in {*owned, *self._shared.get(host, ())}:
+            for address in {*owned, *self._shared.get(host, ())}:
                 await self._pacer.wait()
-                listener = self._listeners.get(place)
+                listener = self._listeners.get(address)
                 if listener is None:
                     continue
                 deserted = listener.state is ListenerState.SHARED and listener.holder == host
                 if deserted or listener.spec.publication.to_host == host:
-                    self._reset(place, listener, listener.spec)
+                    self._reset(address, listener, listener.spec)
             self._shared.pop(host, None)
-            # Only now: as long as there is news the host is not settled.
+            # Only now: until then the host is not settled.
             del self._neighbour_changes[0]
             self._on_settled()
 
     async def _each(
         self, link: Link, items: Sequence[_T], do: Callable[[_T], Awaitable[None]]
     ) -> None:
-        """Do to each item what asks the link; one after the other would cost a round trip each."""
+        """Call `do` for each item, many at once: one by one, each would cost a round trip."""
         rest = iter(items)
 
         async def work() -> None:
@@ -199,116 +204,118 @@ class HostListeners:
             return None
         return _QUICK_RETRY if min(tries) <= _QUICK_ATTEMPTS else _RETRY
 
-    async def _settle(self, link: Link, place: ListenAddress, listener: _Listener) -> None:
-        if self._unsettled.get(place) is not listener:
+    async def _settle(self, link: Link, address: ListenAddress, listener: _Listener) -> None:
+        if self._unsettled.get(address) is not listener:
             return  # dropped since, or settled
         wanted = listener.spec
-        number = self._number_of(place)
+        number = self._number_of(address)
         owner = wanted.publication.to_host
         if self._neighbours.listens_for(owner, self._host):
-            await self._yield_to_owner(link, place, listener, number, owner)
+            await self._yield_to_owner(link, address, listener, number, owner)
             return
         direct = wanted.publication.target if wanted.direct else None
-        # Known before it is asked for: a client may arrive before the answer does.
+        # Set before the request: a client may arrive before the answer.
         self._by_number[number] = listener
         try:
-            host, port, fallback = await link.listen(number, *place.address, direct, place.proto)
+            host, port, fallback = await link.listen(
+                number, *address.host_port, direct, address.proto
+            )
         except OperationError as error:
-            self._on_refused(place, listener, number, wanted, error)
+            self._on_refused(address, listener, number, wanted, error)
             return
-        if self._listeners.get(place) is not listener:
+        if self._listeners.get(address) is not listener:
             self._by_number.pop(number, None)
             await _ignore_errors(link.unlisten(number))
             return
         listener.granted = (number, direct)
-        self._neighbours.hold(self._namespace, place, self._host)
+        self._neighbours.hold(self._namespace, address, self._host)
         listener.attempts = 0
         if self._is_still_wanted(listener, wanted):
-            note = _fallback_hint(place.host) if fallback else ""
-            self._move(place, listener, ListenerState.BOUND, place.text((host, port)), note)
+            note = _fallback_hint(address.host) if fallback else ""
+            self._move(address, listener, ListenerState.BOUND, address.text((host, port)), note)
 
     def _is_still_wanted(self, listener: _Listener, wanted: ListenerSpec) -> bool:
-        """Whether what an answer is about is still wanted of this host."""
+        """Return whether this host should still listen as it has asked to."""
         owner = wanted.publication.to_host
         return listener.spec == wanted and not self._neighbours.listens_for(owner, self._host)
 
     async def _yield_to_owner(
-        self, link: Link, place: ListenAddress, listener: _Listener, number: int, owner: str
+        self, link: Link, address: ListenAddress, listener: _Listener, number: int, owner: str
     ) -> None:
         if listener.granted is not None:
             listener.granted = None
             self._by_number.pop(number, None)
             await _ignore_errors(link.unlisten(number))
-            self._neighbours.release(self._namespace, place, self._host)
-            if self._unsettled.get(place) is not listener:
+            self._neighbours.release(self._namespace, address, self._host)
+            if self._unsettled.get(address) is not listener:
                 return
-        if self._neighbours.holds(self._namespace, place, owner):
-            self._share(place, listener, owner)
+        if self._neighbours.holds(self._namespace, address, owner):
+            self._share(address, listener, owner)
             return
         listener.attempts += 1
-        if self._neighbours.is_refused(self._namespace, place):
+        if self._neighbours.is_refused(self._namespace, address):
             note = f"{owner} shares this namespace and cannot listen"
-            self._move(place, listener, ListenerState.FAILED, note=note)
+            self._move(address, listener, ListenerState.FAILED, note=note)
 
     def _on_refused(
         self,
-        place: ListenAddress,
+        address: ListenAddress,
         listener: _Listener,
         number: int,
         wanted: ListenerSpec,
         error: OperationError,
     ) -> None:
         listener.granted = None
-        self._neighbours.release(self._namespace, place, self._host)
+        self._neighbours.release(self._namespace, address, self._host)
         self._by_number.pop(number, None)
-        if self._listeners.get(place) is not listener or not self._is_still_wanted(
+        if self._listeners.get(address) is not listener or not self._is_still_wanted(
             listener, wanted
         ):
             return
-        holder = self._neighbours.holder(self._namespace, place, self._host)
+        holder = self._neighbours.holder(self._namespace, address, self._host)
         listener.attempts += 1
         if error.code == "in-use" and holder:
-            # At its own VIP a host only has to wait: who holds that has yet to yield.
+            # At its own VIP a host only has to wait until the holder yields.
             if not self._is_own(listener):
-                self._share(place, listener, holder)
+                self._share(address, listener, holder)
         elif error.code == UNSUPPORTED:
-            self._move(place, listener, ListenerState.FAILED, note=error.reason, given_up=True)
+            self._move(address, listener, ListenerState.FAILED, note=error.reason, given_up=True)
         elif error.code != "in-use" or listener.attempts > _QUICK_ATTEMPTS:
-            self._move(place, listener, ListenerState.FAILED, note=error.reason)
+            self._move(address, listener, ListenerState.FAILED, note=error.reason)
 
-    def _share(self, place: ListenAddress, listener: _Listener, holder: str) -> None:
+    def _share(self, address: ListenAddress, listener: _Listener, holder: str) -> None:
         listener.holder = holder
         listener.attempts = 0
-        self._shared.setdefault(holder, set()).add(place)
+        self._shared.setdefault(holder, set()).add(address)
         note = f"served by {holder}, which shares this network namespace"
-        self._move(place, listener, ListenerState.SHARED, place.text(), note)
+        self._move(address, listener, ListenerState.SHARED, address.text(), note)
 
-    def _drop(self, place: ListenAddress) -> None:
-        listener = self._listeners.pop(place)
-        self._count(place, listener, -1)
-        self._set_refused(place, listener, False)
-        number = self._number_of(place)
+    def _drop(self, address: ListenAddress) -> None:
+        listener = self._listeners.pop(address)
+        self._count(address, listener, -1)
+        self._set_refused(address, listener, False)
+        number = self._number_of(address)
         self._by_number.pop(number, None)
         if listener.granted is not None:
             self._stale.append(number)
-            self._neighbours.release(self._namespace, place, self._host)
-        self._on_removed(self._host, place.text())
+            self._neighbours.release(self._namespace, address, self._host)
+        self._on_removed(self._host, address.text())
 
-    # -- the one way in which a listener changes --------------------------------------------
+    # -- all changes of a listener's state ------------------------------------------------
 
-    def _reset(self, place: ListenAddress, listener: _Listener, wish: ListenerSpec) -> None:
-        """Have it settled again, as `wish` says."""
-        self._count(place, listener, -1)
-        self._set_refused(place, listener, False)
-        listener.spec = wish
+    def _reset(self, address: ListenAddress, listener: _Listener, spec: ListenerSpec) -> None:
+        """Settle a listener again, by a new spec."""
+        self._count(address, listener, -1)
+        self._set_refused(address, listener, False)
+        listener.spec = spec
         listener.status = None
         listener.attempts = 0
-        self._count(place, listener, 1)
-        self._move(place, listener, ListenerState.PENDING, listener.bound)
+        self._count(address, listener, 1)
+        self._move(address, listener, ListenerState.PENDING, listener.bound)
 
     def _move(
         self,
-        place: ListenAddress,
+        address: ListenAddress,
         listener: _Listener,
         state: ListenerState,
         bound: str = "",
@@ -319,31 +326,31 @@ class HostListeners:
         now = (state, bound, note, given_up)
         if (listener.state, listener.bound, listener.note, listener.unsupported) == now:
             return
-        self._count(place, listener, -1)
-        self._set_refused(place, listener, False)
+        self._count(address, listener, -1)
+        self._set_refused(address, listener, False)
         listener.state, listener.bound, listener.note, listener.unsupported = now
-        self._set_refused(place, listener, True)
-        self._count(place, listener, 1)
+        self._set_refused(address, listener, True)
+        self._count(address, listener, 1)
         self._publish(listener)
 
-    def _set_refused(self, place: ListenAddress, listener: _Listener, refused: bool) -> None:
-        """Tell the neighbours that they wait for it in vain, or do no longer."""
+    def _set_refused(self, address: ListenAddress, listener: _Listener, refused: bool) -> None:
+        """Note for the neighbours whether this host cannot serve its own address."""
         if listener.state is ListenerState.FAILED and self._is_own(listener):
-            self._neighbours.set_refused(self._namespace, place, refused)
+            self._neighbours.set_refused(self._namespace, address, refused)
 
     def _is_own(self, listener: _Listener) -> bool:
-        """Whether it is at this host's own VIP, so that others in its namespace yield."""
+        """Return whether it is at this host's own VIP, for which others in the namespace yield."""
         publication = listener.spec.publication
         return publication.to_host == self._host and not publication.is_proxy
 
-    def _count(self, place: ListenAddress, listener: _Listener, step: int) -> None:
-        """Count a listener in (1) before, or out (-1) after, as it is now."""
+    def _count(self, address: ListenAddress, listener: _Listener, step: int) -> None:
+        """Count an unsettled listener: -1 before it changes, 1 after that."""
         if listener.settled:
             return
         if step > 0:
-            self._unsettled[place] = listener
+            self._unsettled[address] = listener
         else:
-            del self._unsettled[place]
+            del self._unsettled[address]
         if listener.state is ListenerState.FAILED:
             owner = listener.spec.publication.to_host
             self._failed[owner] = self._failed.get(owner, 0) + step
@@ -366,16 +373,16 @@ class HostListeners:
         return listener.status
 
 
-async def _ignore_errors(verb: Awaitable[object]) -> None:
-    """Takes a listener away; a host that refuses or is gone has none left."""
+async def _ignore_errors(request: Awaitable[object]) -> None:
+    """Close a listener; a host that refuses, or is gone, has none left."""
     try:
-        await verb
+        await request
     except OperationError:
         pass
 
 
 def _fallback_hint(vip: str) -> str:
     return (
-        f"{vip} is no address of that host; to have it there: sudo ip addr add {vip}/32 dev lo "
-        f"(Linux) or sudo ifconfig lo0 alias {vip} (macOS, BSD)"
+        f"{vip} is not an address of that host; add it: sudo ip addr add {vip}/32 dev lo (Linux), "
+        f"sudo ifconfig lo0 alias {vip} (macOS, BSD)"
     )

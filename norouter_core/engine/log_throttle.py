@@ -1,5 +1,4 @@
-"""What is told of clients that did not get where they wanted: one line now and then, not one for
-each of a thousand."""
+"""Log lines about clients that failed: one now and then instead of one for each client."""
 
 from __future__ import annotations
 
@@ -15,15 +14,15 @@ if TYPE_CHECKING:
 NOT_REACHED = frozenset(
     {"refused", "unreachable", "timeout", "name", "not-allowed", "gone", "too-many", "internal"}
 )
-"""The codes (SPEC.md section 4) that say so; a reset or an orderly end is the two ends' own."""
+"""The codes (SPEC.md section 4) with which a target is not reached."""
 
 INTERVAL = 10.0
-"""Seconds between two lines about the same."""
+"""Seconds between two lines about one subject."""
 _MAX_SUBJECTS = 256
 
 
 class LogThrottle:
-    """Limits the lines per subject; remembers at most 256 of them."""
+    """Limits the lines about each subject; remembers the latest 256 subjects."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[ListenAddress | str, tuple[float, int]] = OrderedDict()
@@ -31,7 +30,7 @@ class LogThrottle:
     def unreached(
         self, publication: Publication, from_host: str, peer: Address, reason: str, now: float
     ) -> str | None:
-        """The line to be told now; None while the last one about that port is fresh."""
+        """Return a line about a port that was not reached; None soon after the last one."""
         more = self._suffix(publication.listen_address, now)
         if more is None:
             return None
@@ -42,7 +41,7 @@ class LogThrottle:
         )
 
     def refused(self, host: str, listener: int, peer: Address, now: float) -> str | None:
-        """The same for what a host's agent offers and must not: it may do so without end."""
+        """Return a line about a client that a host's agent must not offer; None soon after one."""
         more = self._suffix(host, now)
         if more is None:
             return None
@@ -51,13 +50,13 @@ class LogThrottle:
         )
 
     def _suffix(self, subject: ListenAddress | str, now: float) -> str | None:
-        """What to say of the lines left out since the last one; None to leave this one out, too."""
-        told, silent = self._last.get(subject, (-INTERVAL, 0))
-        if now - told < INTERVAL:
-            self._last[subject] = (told, silent + 1)
+        """Return the end of a line, which counts those left out; None to leave it out, too."""
+        last, omitted = self._last.get(subject, (-INTERVAL, 0))
+        if now - last < INTERVAL:
+            self._last[subject] = (last, omitted + 1)
             return None
         self._last[subject] = (now, 0)
         self._last.move_to_end(subject)
         if len(self._last) > _MAX_SUBJECTS:
             self._last.popitem(last=False)
-        return f"; {silent} more since the last such line" if silent else ""
+        return f"; {omitted} more since the last such line" if omitted else ""

@@ -1,4 +1,4 @@
-"""The mesh's names as files on one host: written when it is ready, and as the mesh changes."""
+"""The files with the mesh's names on one host, written when it is ready and at each change."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from norouter_core.names.files import FileWrite, NamesPlan, plan_files
 
 _HOSTALIASES = "${HOSTALIASES}"
 _MAX_ALIASES = 64 * 1024
-"""Bytes of the user's own file of aliases that are taken over."""
+"""Bytes copied from the user's own file of aliases."""
 _UNDO_TIMEOUT = 2.0
-"""Seconds that a host which leaves has for its files to be put back."""
+"""Seconds in which the files of a host that ends must be restored."""
 
 
 class NamesFiles:
-    """Of one host, over one link after the other.
+    """Writes the files of one host, over one link after another.
 
-    A host that cannot be written to is none the worse for it: that is told once, and the rest is
-    done.
+    A failure to write is logged once, and does not affect the rest.
 
     Args:
-        log: takes a level and a line about the host.
-        done: called when all that there is to write has been written, or refused.
+        log: called with a level and a line about the host.
+        on_settled: called when everything has been written or refused.
         etc_hosts: a path in place of `/etc/hosts`.
     """
 
@@ -36,14 +35,14 @@ class NamesFiles:
         self._etc_hosts = etc_hosts
         self._wanted: tuple[Sequence[Host], Host] | None = None
         self._plan = NamesPlan()
-        """What the host that is up has, or is just getting."""
+        """What has been written to the host, or is being written."""
         self._reported: set[str] = set()
         self._changed = asyncio.Event()
         self.is_busy = False
-        """Whether something is being written, or about to be."""
+        """Whether something has to be written."""
 
     def update(self, hosts: Sequence[Host], host: Host) -> None:
-        """Sets what the mesh is, and who of it this is; the work is done by `run`."""
+        """Set the hosts of the mesh and this one of them; `run` does the work."""
         if self._wanted == (hosts, host):
             return
         self._wanted = (hosts, host)
@@ -51,12 +50,12 @@ class NamesFiles:
         self._changed.set()
 
     async def run(self, link: Link) -> None:
-        """Works until cancelled. A lost link ends this by cancelling it."""
+        """Work until cancelled, which the loss of the link does."""
         self._plan = NamesPlan()
         try:
             await self._write_changes(link)
         finally:
-            # The next link begins anew.
+            # The next link writes everything again.
             self.is_busy = True
 
     async def _write_changes(self, link: Link) -> None:
@@ -69,7 +68,7 @@ class NamesFiles:
                 if aliases is None and not host.state_dir.disable:
                     aliases = await _read_hostaliases(link)
                 before = self._plan
-                # Known before it is done: who is cancelled in the middle must be cleaned up after.
+                # Set before it is done, so that `undo` finds what a cancelled write may have left.
                 self._plan = plan_files(hosts, host, aliases or "", self._etc_hosts)
                 for write in before.writes_for(self._plan):
                     await self._write(link, host.name, write)
@@ -79,7 +78,7 @@ class NamesFiles:
             await self._changed.wait()
 
     async def undo(self, link: Link) -> None:
-        """Puts back what is others', before the host leaves in an orderly way."""
+        """Restore the files of others before an orderly end of the host."""
         done, self._plan = self._plan, NamesPlan()
         if self._wanted is None:
             return
@@ -88,7 +87,7 @@ class NamesFiles:
                 for removal in done.removals:
                     await self._write(link, self._wanted[1].name, removal)
         except TimeoutError:
-            self._log("warning", "the names in its hosts file were not taken away in time")
+            self._log("warning", "the names in its hosts file were not removed in time")
 
     async def _write(self, link: Link, name: str, write: FileWrite) -> None:
         try:
@@ -103,16 +102,16 @@ class NamesFiles:
 
 
 _HINTS = {
-    "replace": "name a folder of its own that can be written, stateDir: {pathOnAgent: PATH}, or "
-    "do without: stateDir: {disable: true}",
-    "block": "the command must reach that host as a user who may write it (root), or do without: "
+    "replace": "set a writable directory, stateDir: {pathOnAgent: PATH}, or turn it off: "
+    "stateDir: {disable: true}",
+    "block": "log in to that host as a user who may write it (root), or turn it off: "
     "writeEtcHosts: false",
-    "remove-block": "take the lines that norouter has put there away by hand",
+    "remove-block": "remove the lines of norouter by hand",
 }
 
 
 async def _read_hostaliases(link: Link) -> str:
-    """What the user has in a file of aliases of his own, on that host."""
+    """Return the content of the user's own file of aliases on that host."""
     try:
         return await link.read(_HOSTALIASES, _MAX_ALIASES)
     except OperationError:

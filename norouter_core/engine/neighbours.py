@@ -1,4 +1,4 @@
-"""Which hosts are up in one network namespace, and which of them listens where."""
+"""The hosts in one network namespace, and which of them listens where."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from norouter_core.engine.publications import ListenAddress
 
 
 class Neighbours:
-    """The hosts that are up, by network namespace, and the places that they hold.
+    """The hosts that are up, by network namespace, and the addresses that they hold.
 
-    In a namespace the host whose VIP it is listens, so that it serves itself without the hub; of
-    the others whichever is first, which each finds out by trying. What an agent says of its
-    namespace decides nothing but whether a taken address is called shared, and costs a host that
-    lies about it nothing but clients of its own.
+    In a namespace the host that owns the VIP listens, so that it serves itself without the hub. For
+    other VIPs, the first host that tries listens. The namespace that an agent reports only decides
+    whether an address in use counts as shared, so a false one costs that host only its own clients.
     """
 
     def __init__(self) -> None:
@@ -24,9 +23,9 @@ class Neighbours:
         self._refused: set[tuple[object, ListenAddress]] = set()
 
     def update(self, host: str, namespace: object | None, listens: bool) -> Collection[str]:
-        """Note where a host is up (None: nowhere) and whether it listens for ports there.
+        """Note the namespace of a host (None: it is down), and whether it listens for ports.
 
-        Return the other hosts for which this makes a difference.
+        Return the other hosts that this affects.
         """
         home = None if namespace is None else (namespace, listens)
         before = self._homes.get(host)
@@ -48,38 +47,38 @@ class Neighbours:
         return concerned
 
     def listens_for(self, owner: str, host: str) -> bool:
-        """Whether another host listens for its own VIP in the namespace of `host`."""
+        """Return whether `owner` is another host that listens in the namespace of `host`."""
         home, other = self._homes.get(host), self._homes.get(owner)
         if owner == host or home is None or other is None:
             return False
         namespace, listens = other
         return listens and namespace == home[0]
 
-    def hold(self, namespace: object, place: ListenAddress, host: str) -> None:
-        """Note that a host listens at a place."""
-        self._holders.setdefault((namespace, place), set()).add(host)
+    def hold(self, namespace: object, address: ListenAddress, host: str) -> None:
+        """Note that a host listens at an address."""
+        self._holders.setdefault((namespace, address), set()).add(host)
 
-    def release(self, namespace: object, place: ListenAddress, host: str) -> None:
-        """Note that a host listens at a place no longer."""
-        holders = self._holders.get((namespace, place))
+    def release(self, namespace: object, address: ListenAddress, host: str) -> None:
+        """Note that a host no longer listens at an address."""
+        holders = self._holders.get((namespace, address))
         if holders is not None:
             holders.discard(host)
             if not holders:
-                del self._holders[namespace, place]
+                del self._holders[namespace, address]
 
-    def holds(self, namespace: object, place: ListenAddress, host: str) -> bool:
-        """Whether that host listens at a place."""
-        return host in self._holders.get((namespace, place), ())
+    def holds(self, namespace: object, address: ListenAddress, host: str) -> bool:
+        """Return whether that host listens at an address."""
+        return host in self._holders.get((namespace, address), ())
 
-    def holder(self, namespace: object, place: ListenAddress, host: str) -> str:
-        """Return another host than `host` that listens at a place; empty if none does."""
-        holders = self._holders.get((namespace, place), ())
+    def holder(self, namespace: object, address: ListenAddress, host: str) -> str:
+        """Return a host other than `host` that listens at an address; empty if none does."""
+        holders = self._holders.get((namespace, address), ())
         return next((name for name in holders if name != host), "")
 
-    def set_refused(self, namespace: object, place: ListenAddress, refused: bool) -> None:
-        """Note whether a place at its own VIP has been refused to a host."""
-        (self._refused.add if refused else self._refused.discard)((namespace, place))
+    def set_refused(self, namespace: object, address: ListenAddress, refused: bool) -> None:
+        """Note whether the owner of an address failed to listen there."""
+        (self._refused.add if refused else self._refused.discard)((namespace, address))
 
-    def is_refused(self, namespace: object, place: ListenAddress) -> bool:
-        """Whether the host whose VIP it is cannot listen there."""
-        return (namespace, place) in self._refused
+    def is_refused(self, namespace: object, address: ListenAddress) -> bool:
+        """Return whether the owner of an address failed to listen there."""
+        return (namespace, address) in self._refused

@@ -1,4 +1,4 @@
-"""Work in small pieces, so that thousands of them do not hold up the event loop."""
+"""Pacing: thousands of small steps must not block the event loop."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections import deque
 
 _STEPS = 128
-"""Pieces of work, of some 50 us each, before the rest of the loop has its turn."""
+"""Steps, of some 50 us each, in one iteration of the loop."""
 
 
 class Pacer:
-    """Lets only so many pieces of work begin in one iteration of the loop."""
+    """Lets a limited number of steps begin in each iteration of the loop."""
 
     def __init__(self, steps: int = _STEPS) -> None:
         self._steps = steps
@@ -19,7 +19,7 @@ class Pacer:
         self._refilling = False
 
     async def wait(self) -> None:
-        """Return when the next piece of work may begin."""
+        """Return when the next step may begin."""
         loop = asyncio.get_running_loop()
         if not self._refilling:
             self._refilling = True
@@ -38,7 +38,7 @@ class Pacer:
             if not turn.done():  # a cancelled one takes no turn
                 turn.set_result(None)
                 self._left -= 1
-        # Those who waited take their turns in the next iteration, which is to be full then.
+        # The waiters run in the next iteration, which is then full.
         self._refilling = self._left < self._steps
         if self._refilling:
             loop.call_soon(self._refill, loop)

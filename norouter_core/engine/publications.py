@@ -1,4 +1,4 @@
-"""What the mesh publishes, and which host listens for it: pure functions of the spec."""
+"""What the mesh publishes, and which hosts listen for it: pure functions of the spec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ListenAddress(NamedTuple):
-    """Where something is published: TCP and UDP at one address are two places."""
+    """Where something is published; TCP and UDP at one host and port are two addresses."""
 
     host: str
     port: int
@@ -23,18 +23,20 @@ class ListenAddress(NamedTuple):
     """`tcp` or `udp`."""
 
     @property
-    def address(self) -> Address:
+    def host_port(self) -> Address:
         return self.host, self.port
 
     def text(self, address: Address | None = None) -> str:
-        """`HOST:PORT` as every face shows it, with `/udp` where it is that; of another address
-        where this is bound in truth, if one is given."""
+        """Return `HOST:PORT`, followed by `/udp` for UDP.
+
+        `address` replaces host and port, if this is bound elsewhere.
+        """
         suffix = "" if self.proto == TCP else f"/{self.proto}"
-        return format_address(address or self.address) + suffix
+        return format_address(address or self.host_port) + suffix
 
 
 class Service(StrEnum):
-    """What a client of a publication meets."""
+    """What serves the clients of a publication."""
 
     PORT = "port"
     HTTP = "http"
@@ -49,10 +51,10 @@ _TITLES = {Service.HTTP: "HTTP proxy", Service.SOCKS: "SOCKS proxy", Service.DNS
 class Publication:
     """What clients connect to at `address`, by `proto` `tcp` or `udp`.
 
-    A port of `to_host`: clients of every host connect, `to_host` dials `target`. Or a proxy of
-    `to_host`: it listens there alone, the hub reads the request and decides who dials what;
-    `auth` is `USER:PASSWORD` or None. Or the DNS at the VIP of `to_host`: clients of every host
-    connect, the hub answers.
+    It is a port of `to_host`: clients on every host connect, and `to_host` dials `target`. Or it is
+    a proxy: only `to_host` listens, and the hub reads the request and decides which host dials;
+    `auth` is `USER:PASSWORD` or None. Or it is the DNS at the VIP of `to_host`: clients on every
+    host connect, and the hub answers.
     """
 
     address: Address
@@ -77,10 +79,10 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class ListenerSpec:
-    """What one host is to do about one publication.
+    """How one host listens for one publication.
 
-    `direct`: it is a port at the host's own VIP, whose clients it joins to the target without the
-    hub.
+    `direct` means that it is a port at the host's own VIP: the host joins its clients to the target
+    without the hub.
     """
 
     publication: Publication
@@ -91,8 +93,10 @@ _NOWHERE: Address = ("", 0)
 
 
 def publications(hosts: Sequence[Host]) -> dict[ListenAddress, Publication]:
-    """The ports and the DNS of all hosts, by the place at which each is reached; a port comes
-    before a DNS at the same place."""
+    """Return the ports and DNS services of all hosts, by address.
+
+    A port takes precedence over a DNS service at the same address.
+    """
     found: dict[ListenAddress, Publication] = {}
     for host in hosts:
         for forward in host.ports:
@@ -110,7 +114,7 @@ def publications(hosts: Sequence[Host]) -> dict[ListenAddress, Publication]:
 
 
 def proxies(hosts: Iterable[Host]) -> list[Publication]:
-    """The proxies that hosts serve; two hosts may do so at the same address of their own."""
+    """Return the proxies of all hosts; two hosts may serve one at the same address."""
     found = []
     for host in hosts:
         for spec, service in ((host.http, Service.HTTP), (host.socks, Service.SOCKS)):
@@ -125,20 +129,20 @@ def assign_listeners(
     published: Mapping[ListenAddress, Publication],
     served: Iterable[Publication] = (),
 ) -> dict[str, dict[ListenAddress, ListenerSpec]]:
-    """Return the places that each host wants, also for hosts that are down.
+    """Return the listeners of each host, including hosts that are down.
 
-    Hosts with `loopback.disable` want no ports; the proxies in `served` are wanted by their own
-    hosts alone. Which of the hosts in one network namespace listens is decided there
-    (`norouter_core.engine.neighbours`).
+    Hosts with `loopback.disable` listen for no ports, and only its own host listens for a proxy.
+    `norouter_core.engine.neighbours` decides which of the hosts in one network namespace listens.
     """
     relayed = {
-        place: ListenerSpec(publication, direct=False) for place, publication in published.items()
+        address: ListenerSpec(publication, direct=False)
+        for address, publication in published.items()
     }
     wanted = {host.name: relayed.copy() if host.loopback else {} for host in hosts}
-    for place, publication in published.items():
+    for address, publication in published.items():
         own = wanted.get(publication.to_host)
         if own and publication.service is Service.PORT:
-            own[place] = ListenerSpec(publication, direct=True)
+            own[address] = ListenerSpec(publication, direct=True)
     for proxy in served:
         wanted[proxy.to_host][proxy.listen_address] = ListenerSpec(proxy, direct=False)
     return wanted

@@ -1,4 +1,4 @@
-"""What the engine shows of itself: frozen snapshots, safe to keep and to pass to any face."""
+"""The engine's status, as frozen snapshots."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class HostState(StrEnum):
     """Where a host's supervisor stands. `norouter_core.engine.status` holds the transitions."""
 
     STARTING = "starting"
-    """The exec command has been started; nothing has come back yet."""
+    """The exec command has been started and has not answered yet."""
     BOOTSTRAPPING = "bootstrapping"
-    """A Python answered; the agent is on its way, its hello is awaited."""
+    """A Python has answered; the agent has been sent, and its hello is due."""
     READY = "ready"
     LOST = "lost"
-    """The link ended by itself; its streams have been reset."""
+    """The link has failed; its streams have been reset."""
     BACKING_OFF = "backing off"
     """Waiting to start again; see `HostStatus.retry_in`."""
     FAILED = "failed"
-    """Ended for a reason that trying again does not mend; see `HostStatus.error`."""
+    """It ended for a reason that a retry does not change; see `HostStatus.problem`."""
     STOPPED = "stopped"
 
 
@@ -51,14 +51,14 @@ def check_transition(old: HostState, new: HostState) -> HostState:
 
 
 class ListenerState(StrEnum):
-    """How a published port stands on one host."""
+    """The state of a listener on one host."""
 
     PENDING = "pending"
     BOUND = "bound"
     SHARED = "shared"
     """Another host of this mesh in the same network namespace serves it."""
     FAILED = "failed"
-    """The address could not be bound; tried again while the spec asks for it."""
+    """The address cannot be bound; retried while the spec has it."""
 
 
 class StreamState(StrEnum):
@@ -73,32 +73,35 @@ class HostStatus:
     name: str
     vip: str
     command: str
-    """The exec command as a shell would read it; empty for this machine."""
+    """The exec command in shell syntax; empty for this machine."""
     state: HostState
     since: float
     """When this state was entered, in seconds since the epoch."""
     attempt: int
-    """How many starts were made since the host was last ready; 1 is the first."""
+    """The number of starts since the host was last ready."""
     retry_in: float | None
     """Seconds until the next start, when backing off."""
     round_trip: float | None
-    """Smoothed round trip of the link in seconds; None until measured, and for this machine."""
+    """The smoothed round trip of the link in seconds; None until measured, and for this machine."""
     problem: HostProblem | None
     """The last failure; kept while backing off, cleared when ready."""
     agent: str
-    """What the agent said of itself, e.g. `Python 3.11.2, Linux x86_64`; empty until ready."""
+    """A description of the agent, e.g. `Python 3.11.2, Linux x86_64`; empty until ready."""
     bytes_in: int
     """Payload bytes received from this host's ends of streams, since the engine started."""
     bytes_out: int
     """Payload bytes sent to this host's ends of streams."""
     streams: int
-    """Streams open now with an end on this host."""
+    """The number of open streams with an end on this host."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerStatus:
-    """One published port on one host. `listen` and `bound` are `IP:PORT`; `bound` differs
-    where the VIP could not be bound and the agent fell back to 127.0.0.1."""
+    """One listener on one host.
+
+    `listen` and `bound` are `IP:PORT`; they differ if the VIP could not be bound and the agent fell
+    back to 127.0.0.1.
+    """
 
     on_host: str
     to_host: str
@@ -107,9 +110,9 @@ class ListenerStatus:
     state: ListenerState
     bound: str
     note: str
-    """Why it failed, by whom it is shared, or a hint; empty when all is well."""
+    """Why it failed, which host serves it, or a hint; may be empty."""
     service: str = "port"
-    """What its clients meet: `port`, `http`, `socks` or `dns`."""
+    """What serves its clients: `port`, `http`, `socks` or `dns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +125,20 @@ class StreamStatus:
     """The client's `IP:PORT` on `from_host`."""
     to_host: str
     target: str
-    """What `to_host` dials, `HOST:PORT`."""
+    """The `HOST:PORT` that `to_host` dials."""
     listener: str
-    """The listening `IP:PORT` by which it came."""
+    """The `IP:PORT` to which its client connected."""
     state: StreamState
     opened: float
     """Seconds since the epoch."""
     bytes_sent: int
     bytes_received: int
     direct: bool
-    """True where the host serves its own VIP and the bytes never cross the hub."""
+    """Whether the host joins both sockets itself, so that no byte crosses the hub."""
     reason: str
-    """Why it was closed; `closed` for an orderly end; empty while it runs."""
+    """Why it was closed; `closed` after an orderly end; empty while it is open."""
     service: str = "port"
-    """What its client met: `port`, `http`, `socks` or `dns`."""
+    """What serves its client: `port`, `http`, `socks` or `dns`."""
 
 
 @dataclass(frozen=True, slots=True)

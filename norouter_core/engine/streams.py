@@ -1,4 +1,4 @@
-"""The streams that the hub joins: what runs, how much has flowed, how it ended."""
+"""The streams of the mesh: their state, their traffic and their end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
 _MAX_DIRECT = 2 * MAX_STREAMS
-"""Direct streams of one host: those it has, and those whose end it has yet to tell."""
+"""Direct streams of one host, including those whose end it has not reported yet."""
 
 
 class RelayedStream:
@@ -79,19 +79,21 @@ class RelayedStream:
         self._closed_ends = 0
         self._upstream: End | None = None
         self.earlier: dict[str, tuple[int, int]] = {}
-        """What has flowed to and from the hosts that dialled for it before, by name."""
+        """Bytes to and from the hosts that dialled for it earlier, by name."""
         self.own_bytes = 0
-        """What a proxy's session sent to the client itself, once it has stepped out."""
+        """Bytes that a proxy's session itself sent to the client, set when it steps out."""
         self.spliced_as: int | None = None
-        """Its number as a direct stream of its host, which takes it over: from then on that EOFs
-        have passed is no end of it."""
+        """Its number as a direct stream of its host; EOF in both directions is not its end then."""
         client.observer = self
 
     def set_target(self, host: str, target: str, through: Publication | None, towards: End) -> None:
-        """A proxy's client goes to `target`, which `host` dials; `through` a published port, where
-        it is one of the mesh's. `towards` counts what the target is sent."""
+        """Note that a proxy's client reaches `target`, which `host` dials.
+
+        `through` is the published port, if the target is one. `towards` counts what is sent to the
+        target.
+        """
         if self._upstream is not None:
-            # A client that keeps its connection goes on to another target.
+            # A client with a persistent connection goes on to another target.
             *_, (_, up, down) = bytes_by_target(self)
             before = self.earlier.get(self.to_host, (0, 0))
             sent = min(up, before[0] + self._upstream.bytes_in)
@@ -109,11 +111,11 @@ class RelayedStream:
         return self.target.bytes_in if self.target is not None else 0
 
     def mark_spliced(self, number: int) -> None:
-        """The host of both ends joins them itself (SPEC.md section 11)."""
+        """Note that the host of both ends joins them itself (SPEC.md section 11)."""
         self.spliced_as = number
 
     def kill(self, code: str, reason: str) -> None:
-        """Resets both ends."""
+        """Reset both ends."""
         for end in (self.client, self.target):
             if end is not None:
                 end.reset(code, reason)
@@ -137,20 +139,20 @@ class RelayedStream:
         if self.state is StreamState.CLOSED:
             return
         if code == "closed":
-            # An orderly end is over when both sides are: one may still be taking its last bytes.
+            # An orderly end takes both sides: one may still be writing its last bytes.
             self._closed_ends += 1
             if self._closed_ends < 2:
                 return
             if self.spliced_as is not None and self._on_spliced(self):
                 return
         self.state = StreamState.CLOSED
-        # The words may be an agent's own.
+        # The text may come from an agent.
         self.reason = strip_line(f"{code}: {reason}" if reason else code)
         self._on_closed(self)
 
 
 class ReportedStream:
-    """A stream that a host serves to itself, as its agent reports it (SPEC.md section 3)."""
+    """A direct stream, as its agent reports it (SPEC.md section 3)."""
 
     __slots__ = (
         "_last_status",
@@ -188,7 +190,7 @@ class ReportedStream:
         self.bytes_received = 0
         self.earlier: dict[str, tuple[int, int]] = {}
         self.own_bytes = 0
-        """What the hub itself sent to the client, before it was spliced."""
+        """Bytes that the hub itself sent to the client before the stream was spliced."""
         self.to_host = publication.to_host
         self.target_text = publication.target_text
         self.spliced = False
@@ -196,7 +198,7 @@ class ReportedStream:
 
     @classmethod
     def from_relayed(cls, stream: RelayedStream, remote_number: int) -> ReportedStream:
-        """What a relayed stream is once its host has joined the two ends itself."""
+        """Return what a relayed stream becomes when its host has joined the two ends."""
         direct = cls(stream.number, stream.from_host, remote_number, stream.publication)
         direct.peer, direct.opened = stream.peer, stream.opened
         direct.to_host, direct.target_text = stream.to_host, stream.target_text
@@ -212,7 +214,7 @@ class ReportedStream:
 
 
 class Streams:
-    """Every stream that is open, and the totals of those that were."""
+    """All open streams, and the totals of all others."""
 
     def __init__(
         self,
@@ -232,7 +234,7 @@ class Streams:
     def add(
         self, from_host: str, peer: Address, publication: Publication, client: End
     ) -> RelayedStream:
-        """A new relayed stream; its target is set by the caller, who dials."""
+        """Add and return a relayed stream; the caller dials, and sets its target."""
         number = next(self._numbers)
         stream = RelayedStream(
             number, from_host, peer, publication, client, self._on_ended, self._convert_spliced
@@ -243,10 +245,10 @@ class Streams:
         return stream
 
     def report(self, host: str, publication: Publication, row: list[Any]) -> None:
-        """Takes over one row of a host's `direct` report, whose types have been checked.
+        """Apply one row of a host's `direct` report, which `check_direct_rows` has checked.
 
         Raises:
-            RemoteProtocolError: code `json`: more streams than there can be.
+            RemoteProtocolError: code `json`: there are too many streams.
         """
         remote, _, peer_host, peer_port, sent, received, state, reason = row
         known = self._direct.setdefault(host, {})
@@ -270,15 +272,15 @@ class Streams:
             self._add_to_totals(stream)
 
     def direct_publication(self, host: str, remote: int) -> Publication | None:
-        """What a direct stream that is known already reaches."""
+        """Return the publication of a known direct stream."""
         stream = self._direct.get(host, {}).get(remote)
         return stream.publication if stream is not None else None
 
     def host_lost(self, host: str, local: bool) -> None:
-        """Ends every stream with an end on a host; its direct ones can no longer be told of.
+        """End every stream with an end on a lost host, and its direct streams.
 
-        A proxy's client that has reached the host is left to its session, which has been told by
-        the link's end and has an answer for the client; a `local` host has no link to tell it.
+        A proxy's client that has reached the host is left to its session, which the end of the link
+        has reset and which answers the client. A `local` host has no link that could do so.
         """
         for stream in list(self._relayed.values()):
             proxied = stream.publication.service is not Service.PORT
@@ -287,14 +289,16 @@ class Streams:
         self._forget_direct(host, "gone: the link to the host was lost")
 
     def cut_host(self, host: str) -> None:
-        """Cuts every relayed stream with an end on a host that the user stops; the direct ones
-        are its agent's to cut, and are told of by `host_stopped`."""
+        """Reset every relayed stream with an end on a host that the user stops.
+
+        Its agent resets the direct ones; `host_stopped` notes their end.
+        """
         for stream in list(self._relayed.values()):
             if host in (stream.from_host, stream.to_host):
                 stream.kill("killed", f"{host} was stopped")
 
     def host_stopped(self, host: str) -> None:
-        """Ends what is left with an end on a host that the user stopped."""
+        """End all remaining streams with an end on a host that the user stopped."""
         self.cut_host(host)
         self._forget_direct(host, f"killed: {host} was stopped")
 
@@ -304,14 +308,14 @@ class Streams:
             self._add_to_totals(direct)
 
     def cut_unpublished(self, published: Callable[[Publication], bool]) -> None:
-        """Cuts every relayed stream whose publication is no more; agents cut direct ones."""
+        """Reset every relayed stream that is no longer published; agents reset direct ones."""
         for stream in list(self._relayed.values()):
             through = stream.through or stream.publication
             if not (published(stream.publication) and published(through)):
-                stream.kill("unpublished", "the port was taken away or changed")
+                stream.kill("unpublished", "the port was removed or changed")
 
     def unpublished_spliced(self, published: Callable[[Publication], bool]) -> list[ReportedStream]:
-        """Those that have been spliced and whose publication is no more."""
+        """Return the spliced streams that are no longer published."""
         return [x for x in self._all_direct() if x.spliced and not published(x.publication)]
 
     def find(self, number: int) -> RelayedStream | ReportedStream | None:
@@ -332,7 +336,7 @@ class Streams:
 
     @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes from clients to targets, and back."""
+        """Bytes sent by all clients, and received by them."""
         sent, received = self._ended_sent, self._ended_received
         for stream in self:
             sent += stream.bytes_sent
@@ -340,14 +344,14 @@ class Streams:
         return sent, received
 
     def host_bytes(self) -> dict[str, tuple[int, int, int]]:
-        """For each host: bytes in from its ends, bytes out to them, streams open now."""
+        """Return for each host: bytes in from its ends, bytes out to them, open streams."""
         sums = {name: list(counts) for name, counts in self._host_bytes.items()}
         for stream in self:
             add_traffic(sums, stream, 1)
         return {name: (counts[0], counts[1], counts[2]) for name, counts in sums.items()}
 
     def _convert_spliced(self, stream: RelayedStream) -> bool:
-        """All of a stream that has been spliced is on its host now; False if that cannot be."""
+        """Turn a stream that has been spliced into a direct one; return False if that fails."""
         known = self._direct.setdefault(stream.from_host, {})
         assert stream.spliced_as is not None
         if stream.spliced_as in known or len(known) >= _MAX_DIRECT:
@@ -368,8 +372,10 @@ class Streams:
 
 
 def bytes_by_target(stream: RelayedStream | ReportedStream) -> Iterator[tuple[str, int, int]]:
-    """Each host that has dialled for a stream, with its part of the bytes up and down; the one
-    that it reaches now comes last."""
+    """Yield each host that has dialled for a stream, and its bytes up and down.
+
+    The host that the stream reaches now comes last.
+    """
     up, down = stream.bytes_sent, stream.bytes_received
     for host, (sent, got) in stream.earlier.items():
         if host != stream.to_host:
@@ -381,7 +387,7 @@ def bytes_by_target(stream: RelayedStream | ReportedStream) -> Iterator[tuple[st
 def add_traffic(
     sums: dict[str, list[int]], stream: RelayedStream | ReportedStream, open_now: int
 ) -> None:
-    """From a host's view: its client sends `up` to us; its target sends `down` to us."""
+    """Add a stream to the sums of its hosts: bytes in, bytes out and open streams."""
     client = sums.setdefault(stream.from_host, [0, 0, 0])
     client[0] += stream.bytes_sent
     client[1] += stream.bytes_received
@@ -397,8 +403,10 @@ def add_traffic(
 def reuse_status(
     stream: RelayedStream | ReportedStream, shown: StreamStatus | None
 ) -> StreamStatus:
-    """The status of a stream: the same object while nothing has changed, since most of thousands
-    of streams are idle."""
+    """Return the status of a stream, the same object while it does not change.
+
+    Most of thousands of streams are idle.
+    """
     if (
         shown is not None
         and shown.bytes_sent == stream.bytes_sent
@@ -433,24 +441,22 @@ def stream_status(stream: RelayedStream | ReportedStream) -> StreamStatus:
 
 _TYPES = (int, int, str, int, int, int, str, str)
 _MAX_NUMBER = 2**63 - 1
-"""Of numbers and bytes: what a face may print, add up and turn into a float."""
+"""Of ids and counters: they must stay small enough to add up and to convert to float."""
 _STATES = frozenset({"opening", "open", "half-closed", "closed"})
 
 
 def check_direct_rows(rows: list[Any]) -> list[list[Any]]:
-    """The rows of SPEC.md section 3's `direct` event.
+    """Return the rows of a `direct` event (SPEC.md section 3), sanitized.
 
     Raises:
-        RemoteProtocolError: code `json`, for a row of another form.
+        RemoteProtocolError: code `json`: a row is malformed.
     """
     for row in rows:
         if not isinstance(row, list) or [type(item) for item in row] != list(_TYPES):
-            raise RemoteProtocolError(
-                "json", "a direct stream that is not reported as it should be"
-            )
+            raise RemoteProtocolError("json", "a malformed report of a direct stream")
         counted = all(0 <= number <= _MAX_NUMBER for number in (row[0], row[4], row[5]))
         if row[6] not in _STATES or not counted or not 0 <= row[3] <= 65535:
             raise RemoteProtocolError(
-                "json", f"a direct stream that cannot be, in state {strip_line(row[6])!r}"
+                "json", f"an impossible direct stream, in state {strip_line(row[6])!r}"
             )
     return [[*row[:2], strip_line(row[2]), *row[3:7], strip_line(row[7])] for row in rows]

@@ -1,4 +1,4 @@
-"""One host's supervisor: starts it, watches over it, brings it back."""
+"""One host's supervisor: it starts the host, watches it and restarts it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SupervisorContext(Protocol):
     timing: Timing
 
     def host_changed(self, supervisor: Supervisor) -> None:
-        """State, problem or link has changed."""
+        """Note that the state, the problem or the link has changed."""
 
     def host_log(self, level: str, host: str, text: str) -> None: ...
 
@@ -51,7 +51,7 @@ class SupervisorContext(Protocol):
 
 
 class Supervisor:
-    """Runs one host until it is stopped. `link` is there exactly while the host is ready."""
+    """Runs one host until it is stopped; `link` is set exactly while the host is ready."""
 
     def __init__(
         self, context: SupervisorContext, host: Host, listeners: HostListeners, names: NamesFiles
@@ -76,12 +76,12 @@ class Supervisor:
         self._paused = asyncio.Event()
         self._ended = asyncio.Event()
         self.paused = False
-        """Whether the user has stopped the host: it stays so until `restart`."""
+        """Whether the user has stopped the host; only `restart` changes that."""
 
     # -- from outside ----------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Supervises until `stop`; leaves no process behind, however it ends."""
+        """Supervise the host until `stop`; no process is left, however this ends."""
         try:
             with self._scope:
                 while True:
@@ -93,13 +93,15 @@ class Supervisor:
             self._ended.set()
 
     async def stop(self) -> None:
-        """Ends the host in an orderly way; returns when nothing of it is left."""
+        """End the host in an orderly way; return when nothing of it is left."""
         self._scope.cancel()
         await self._ended.wait()
 
     async def pause(self) -> None:
-        """Ends the host in an orderly way and keeps it stopped until `restart`; returns when
-        nothing of it is left, or when it is started again."""
+        """End the host in an orderly way and keep it stopped until `restart`.
+
+        Return when nothing of it is left, or when it is started again.
+        """
         if not self.paused:
             self.paused = True
             self._paused.clear()
@@ -108,36 +110,35 @@ class Supervisor:
         await self._paused.wait()
 
     def restart(self) -> None:
-        """Starts the host anew, at once, whatever state it is in."""
+        """Restart the host at once, in any state."""
         self.paused = False
         self._paused.set()
         self._back_off = BackOff(self._context.timing)
         self._attempt = 0
         if self.state is HostState.FAILED:
-            self.problem = None  # it is final no longer
+            self.problem = None  # it is no longer final
         self._restart_requested.set()
         self._starting.cancel()
 
     def command_changed(self) -> None:
-        """Starts the host anew, by a command that has yet to show that it is right."""
+        """Restart the host by a new command, which may be wrong."""
         self._ever_ready = False
         if not self.paused:
             self.restart()
 
     def kill_now(self) -> None:
-        """Ends the exec command by SIGKILL; what supervises it takes it from there."""
+        """Kill the exec command; `run` does the rest."""
         if self._stdio is not None:
             self._stdio.kill()
 
     @property
     def is_up(self) -> bool:
-        """Whether the host is ready, and not about to be started anew: what is up then is the old
-        command, which no longer counts."""
+        """Whether the host is ready, and not about to be restarted."""
         return self.link is not None and not self._restart_requested.is_set()
 
     @property
     def is_settled(self) -> bool:
-        """Whether a host that is up listens where it should, and has its names files."""
+        """Whether a host that is up has all of its listeners and names files."""
         return self.listeners.is_settled and not self.names.is_busy
 
     @property
@@ -145,7 +146,7 @@ class Supervisor:
         return shlex.join(self.host.argv) if self.host.argv else ""
 
     def status(self, traffic: tuple[int, int, int]) -> HostStatus:
-        """`traffic`: bytes in, bytes out, open streams."""
+        """Return the status; `traffic` is bytes in, bytes out and open streams."""
         retry_in = None if self._retry_at is None else max(0.0, self._retry_at - time.monotonic())
         return HostStatus(
             name=self.host.name,
@@ -169,11 +170,11 @@ class Supervisor:
         try:
             await self._run_once()
         except Exception as error:
-            # A fault of ours must cost this host and no other; it is told with all that is known.
+            # An internal error must not affect other hosts; it is shown with its cause.
             _log.exception("the supervisor of %s failed", self.host.name)
             self.problem = HostProblem(
                 kind="internal",
-                message=f"norouter itself failed at this host: {_root_cause(error)!r}",
+                message=f"internal error: {_root_cause(error)!r}",
                 hint="please report this, with the log",
                 command=self.command,
                 permanent=True,
@@ -215,7 +216,7 @@ class Supervisor:
                 await self._back_off_or_fail(diagnose(evidence))
 
     async def _wait_paused(self) -> None:
-        """Stays stopped until somebody asks for a start."""
+        """Stay stopped until `restart`."""
         self.problem = None
         self._agent = ""
         self._attempt = 0
@@ -238,7 +239,7 @@ class Supervisor:
             self._set_state(HostState.BOOTSTRAPPING)
 
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:
-        """From ready to lost (what was seen of it is returned) or to a restart (None)."""
+        """Run a host that is ready; return the evidence if it is lost, None to restart it."""
         self.link = link.agent
         self.problem = None
         self._attempt = 0
@@ -253,7 +254,7 @@ class Supervisor:
             self.link = None
             self._back_off.link_ended(time.monotonic() - ready_at)
             if lost:
-                # Told at once: to see a frozen command out takes seconds.
+                # At once: it takes seconds to end a frozen command.
                 self._set_state(HostState.LOST)
             with anyio.CancelScope(shield=True):
                 evidence = await self._close_link(link)
@@ -288,11 +289,11 @@ class Supervisor:
         return None
 
     async def _back_off_or_fail(self, problem: HostProblem) -> None:
-        """Backs off before the next start, or gives up until a person asks for one."""
+        """Wait for the next start, or, after a permanent problem, for `restart`."""
         self.problem = problem
         self._agent = ""
-        # A host that was ready once has shown that its command is right: whatever is wrong now
-        # (a login server that is down, a container being replaced) may mend itself.
+        # If the host was ready once, its command is right. The problem (a login server that is
+        # down, a container that is being replaced) may go away.
         if problem.permanent and not self._ever_ready:
             self._set_state(HostState.FAILED)
             await self._restart_requested.wait()

@@ -1,4 +1,4 @@
-"""Looking at the bytes of a stream as they pass: ends that stand in between."""
+"""Taps: ends between the two ends of a stream, which see its bytes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 SENT = "sent"
 RECEIVED = "received"
 MAX_KEPT = 64 * 1024
-"""Bytes that a `TapBuffer` keeps of each way."""
+"""Bytes that a `TapBuffer` keeps of each direction."""
 
 Sink = Callable[[str, memoryview], None]
-"""Told the way (`sent` or `received`) and the bytes, which are valid during the call only. It is
-called as they pass and must not block; one that raises is not called again."""
+"""Called with the direction (`sent` or `received`) and the bytes, valid during the call only. It
+must not block; one that raises is not called again."""
 
 
 class TapError(NorouterError):
-    """There is nothing to be seen of that stream; the message tells why."""
+    """A stream cannot be tapped; the message gives the reason."""
 
 
 class Tap:
-    """A context manager: until it is left, `sink` is told of what passes.
+    """A context manager that passes the bytes of a stream to `sink` until its end.
 
-    It stands between the client's end and whatever that is joined to (a proxy's session too, from
-    which the session steps out later), and passes everything on. So a stream that is not tapped
-    costs nothing, and one that is has no flow control of the tap's.
+    It is joined between the client's end and that end's peer (which may be a proxy's session that
+    later steps out), and passes everything on. So an untapped stream has no cost, and a tap has no
+    flow control of its own.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Tap:
         client.peer, other.peer = self._client_end, self._other_end
         self._ended = asyncio.Event()
         self.reason = ""
-        """Why the stream has ended, as `StreamStatus.reason`."""
+        """Why the stream has ended, as in `StreamStatus.reason`."""
 
     def __enter__(self) -> Self:
         return self
@@ -59,11 +59,11 @@ class Tap:
         self.close()
 
     async def wait_ended(self) -> None:
-        """Returns when the stream has ended."""
+        """Return when the stream has ended."""
         await self._ended.wait()
 
     def close(self) -> None:
-        """Looks no more: the two ends call each other again."""
+        """Remove the tap: the two ends call each other again."""
         self._sink = None
         client, other = self._client_end.peer, self._other_end.peer
         assert client is not None and other is not None
@@ -71,13 +71,13 @@ class Tap:
             client.peer, other.peer = other, client
 
     def observe(self, source: str, data: memoryview) -> None:
-        """Bytes pass."""
+        """Pass bytes to the sink."""
         if self._sink is None:
             return
         try:
             self._sink(source, data)
         except Exception as error:
-            # A fault of who looks must not become one of the stream's.
+            # An error of the sink must not affect the stream.
             self._sink = None
             self._failed(error)
 
@@ -87,8 +87,11 @@ class Tap:
 
 
 class _TapEnd(End):
-    """What one end of a tapped stream is joined to; its `peer` is that end, and its twin's peer
-    the other one: whoever is joined anew to one of the two is known to both at once."""
+    """What one end of a tapped stream is joined to.
+
+    Its `peer` is that end, and its twin's `peer` the other one, so a new join of either is known to
+    both at once.
+    """
 
     __slots__ = ("_source", "_tap", "datagrams", "twin")
 
@@ -130,7 +133,7 @@ class _TapEnd(End):
 
 
 class TapSide:
-    """What passed one way: the last bytes, and how many there were."""
+    """The last bytes of one direction, and the number of all."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -139,12 +142,12 @@ class TapSide:
 
     @property
     def data(self) -> bytes:
-        """The last bytes, at most as many as the limit."""
+        """The last bytes, up to the limit."""
         return bytes(self._kept)
 
     @property
     def dropped(self) -> int:
-        """How many came before those in `data`."""
+        """The number of bytes before those in `data`."""
         return self.total - len(self._kept)
 
     def add(self, data: memoryview) -> None:
@@ -154,7 +157,7 @@ class TapSide:
 
 
 class TapBuffer:
-    """A sink that keeps the last bytes of each way (`LIMIT` of them unless told otherwise)."""
+    """A sink that keeps the last bytes of each direction."""
 
     def __init__(self, limit: int = MAX_KEPT) -> None:
         self.sent = TapSide(limit)

@@ -51,7 +51,7 @@ async def test_one_that_is_served_on_the_host_itself_cannot_be_tapped() -> None:
             with await connect(made.address("own")), await target.accept():
                 await eventually(lambda: made.streams, "it is known")
                 (stream,) = made.streams
-                with pytest.raises(TapError, match="served on own itself"):
+                with pytest.raises(TapError, match="own joins both of its ends"):
                     made.engine.tap(stream.id, TapBuffer())
             with pytest.raises(TapError, match="there is no stream 4711"):
                 made.engine.tap(4711, TapBuffer())
