@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from norouter_core.engine.publications import Service
 from norouter_core.model import Host
 from norouter_core.session.client import Snapshot
+from norouter_core.session.tables import StreamRow
 from norouter_tui.screen.views.detail import Row
 from norouter_tui.screen.views.hosts import HostRow
 from norouter_tui.screen.views.ports import PortRow, rows_of
 from norouter_tui.screen.views.routes import RouteRow
-from norouter_tui.screen.views.streams import StreamRow
 
 _CLIENTS = {
     21: "ftp {host} {port}",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from norouter_core.commands import parser, tokenizer
 from norouter_core.commands.call import Call
 from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Question
 from norouter_core.session.client import Snapshot
@@ -126,9 +127,11 @@ def test_streams_are_sorted_and_the_cursor_stays_on_its_row() -> None:
 def test_a_click_on_a_title_sorts_and_one_on_a_row_chooses_it() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         grid = _grid(app)
-        left = next(place.left for place in grid._places(grid._width) if place.column.key == "to")
+        left = next(
+            place.left for place in grid._places(grid._width) if place.column.key == "to_host"
+        )
         await pilot.click(StreamGrid, offset=(left + 2, 0))
-        assert grid.sorted_by == "to"
+        assert grid.sorted_by == "to_host"
         await pilot.click(StreamGrid, offset=(5, 4))
         assert grid.selected is grid.rows[3]
         await pilot.click(StreamGrid, offset=(5, 4), times=2)
@@ -206,6 +209,28 @@ def test_the_command_line_completes_remembers_and_gives_back_what_is_refused() -
         assert line.field.value == "prot add" and line.field.has_focus
 
     _play(play, answer=answer)
+
+
+def test_a_typed_line_is_parsed_once_and_calls_of_keys_and_forms_never(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parsed: list[str] = []
+    tokenize = tokenizer.tokenize
+
+    def counted(text: str) -> Any:
+        parsed.append(text)
+        return tokenize(text)
+
+    monkeypatch.setattr(parser, "tokenize", counted)
+
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await pilot.press("colon", *"port add web 9", "enter")
+        await until(pilot, lambda: client.ran == ["port add web 9"])
+        await pilot.press("down", "r", "2", "a", *"18081", "enter")
+        await until(pilot, lambda: client.changed == [("port add web 18081",)])
+        assert parsed == ["port add web 9"]
+
+    _play(play)
 
 
 def test_what_a_key_does_can_be_typed_as_well() -> None:

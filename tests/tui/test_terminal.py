@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -11,7 +12,7 @@ import pytest
 
 from tests.engine.meshes import vip
 from tests.repl.tmux import Tmux, terminal
-from tests.repl.user_env import EXEC, SCREEN, Echo, assert_runs, user_env
+from tests.repl.user_env import EXEC, NOROUTER, SCREEN, Echo, assert_runs, user_env
 from tests.servers import unused_port
 from tests.transports.require import need_program
 
@@ -162,3 +163,72 @@ def test_a_signal_ends_it_in_order_and_the_work_is_kept(
     person.type("stty -a | tr ' ;' '\\n\\n' | grep -x -e icanon -e echo")
     person.shows("icanon\necho")
     assert list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))
+
+
+def test_two_screens_share_a_headless_mesh_and_attach_again_when_it_restarts(
+    env: dict[str, str], echo: Echo, tmp_path: Path
+) -> None:
+    need_program("tmux", "tmux")
+    listen, web = unused_port(), vip()
+    (tmp_path / "mesh.yaml").write_text(
+        f"hosts:\n  local: {{vip: {vip()}}}\n"
+        f"  web: {{cmd: docker exec -i web bash, vip: {web}, loopback: {{disable: true}}}}\n"
+    )
+    with ExitStack() as stack:
+        mesh, one, two = (
+            stack.enter_context(terminal(_made(tmp_path / name))) for name in ("m", "1", "2")
+        )
+        for each in (mesh, one, two):
+            each.start(env)
+        mesh.run(*NOROUTER, "run", "--headless", "../mesh.yaml")
+        mesh.shows("web ready")
+        one.run(*SCREEN, "--attach", "mesh")
+        two.run(*NOROUTER, "attach", "--tui")
+        one.shows("2/2 ready")
+        two.shows("2/2 ready")
+
+        _command(one, f"port add web {listen}:{echo.port}", "Ports 1")
+        two.shows("Ports 1")
+        with socket.create_connection((web, listen), 10) as client:
+            client.sendall(b"hello, stream\n")
+            assert client.recv(100) == b"hello, stream\n"
+            one.keys("1")
+            one.shows("● open")
+            one.keys("t")
+            one.shows("Nothing has passed this way")
+            client.sendall(b"and more\n")
+            one.shows("← received  9 B")
+            one.keys("Escape")
+        two.keys("u")
+        one.shows("Ports 0")
+        two.keys("U")
+        one.shows("Ports 1")
+        one.keys("s")
+        one.shows("/mesh.yaml")
+        assert str(listen) in (tmp_path / "mesh.yaml").read_text()
+
+        mesh.keys("C-c")
+        assert mesh.status() == 0
+        for each in (one, two):
+            each.shows("not running; waiting")
+        mesh.type("clear")
+        mesh.run(*NOROUTER, "run", "--headless", "../mesh.yaml")
+        for each in (one, two):
+            each.shows("attached again")
+            each.shows("Ports 1")
+
+        one.keys("q")
+        one.shows("goes on when you detach")
+        one.keys("d")
+        assert one.status() == 0
+        assert "detached from mesh" in one.text
+        two.keys("q")
+        two.shows("goes on when you detach")
+        two.keys("s")
+        assert two.status() == 0
+        assert mesh.status() == 0
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory

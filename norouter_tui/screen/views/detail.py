@@ -12,13 +12,13 @@ from textual.content import Content
 from norouter_core.commands.filters import origin
 from norouter_core.engine.status import HostState, ListenerState
 from norouter_core.session.client import Snapshot
+from norouter_core.session.tables import StreamRow
 from norouter_tui.output import hints
 from norouter_tui.output.printer import problem_lines
 from norouter_tui.output.units import count, seconds, size
 from norouter_tui.screen.views.hosts import HostRow
 from norouter_tui.screen.views.ports import PortRow
 from norouter_tui.screen.views.routes import RouteRow
-from norouter_tui.screen.views.streams import StreamRow
 from norouter_tui.screen.widgets.cells import (
     HOST_STYLES,
     LISTENER_STYLES,

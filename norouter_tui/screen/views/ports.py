@@ -20,10 +20,11 @@ from norouter_core.engine.status import (
     ListenerStatus,
 )
 from norouter_core.session.client import Snapshot
+from norouter_core.session.tables import PORTS
 from norouter_tui.output import hints
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import HOST_STYLES, LISTENER_STYLES, Cell, escaped_cell
-from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
+from norouter_tui.screen.widgets.grid import Grid, GridColumn, grid_column, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,42 +105,23 @@ COLUMNS: tuple[GridColumn[PortRow], ...] = (
         "address",
         lambda r: escaped_cell(r.here or r.one.listen, "strong" if r.here else "text"),
         18,
+        lambda r: _numbers(r.one.listen),
         max_width=22,
-        rank=0,
         letter="A",
-        sort_key=lambda r: _numbers(r.one.listen),
+    ),
+    grid_column(
+        PORTS, "to_host", lambda r: escaped_cell(r.one.to_host), 8,
+        of=lambda r: r.one, max_width=20, letter="O",
+    ),
+    grid_column(
+        PORTS, "target", lambda r: escaped_cell(r.one.target, "text" if r.is_port else "muted"), 12,
+        of=lambda r: r.one, max_width=32, letter="T",
     ),
     GridColumn(
-        "host",
-        "host",
-        lambda r: escaped_cell(r.one.to_host),
-        8,
-        max_width=20,
-        rank=0,
-        letter="H",
-        sort_key=lambda r: r.one.to_host,
+        "state", "state", lambda r: r.state, 14, lambda r: r.state.text, 1,
+        max_width=80, letter="S",
     ),
-    GridColumn(
-        "target",
-        "target",
-        lambda r: escaped_cell(r.one.target, "text" if r.is_port else "muted"),
-        12,
-        max_width=32,
-        rank=2,
-        letter="T",
-        sort_key=lambda r: r.one.target,
-    ),
-    GridColumn(
-        "state",
-        "state",
-        lambda r: r.state,
-        14,
-        max_width=80,
-        rank=1,
-        letter="S",
-        sort_key=lambda r: r.state.text,
-    ),
-)
+)  # fmt: skip
 
 
 class PortGrid(Grid[PortRow]):

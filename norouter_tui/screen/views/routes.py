@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,11 +13,12 @@ from textual.widget import Widget
 from norouter_core.commands.call import Call, build_call
 from norouter_core.engine.status import HostStatus
 from norouter_core.model import Route
+from norouter_core.session import tables
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.messages import NothingSelected, RunCall
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import HOST_STYLES, Cell, escaped_cell
-from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
+from norouter_tui.screen.widgets.grid import Grid, GridColumn, grid_column, sort_bindings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,58 +37,28 @@ class RouteRow:
         return Cell(f"{look.glyph} {look.word}", look.style)
 
 
+def _shared(row: RouteRow) -> tables.RouteRow:
+    return tables.RouteRow(row.number, row.route)
+
+
+def _column(
+    key: str, cell: Callable[[RouteRow], Cell], width: int, letter: str, **more: Any
+) -> GridColumn[RouteRow]:
+    return grid_column(tables.ROUTES, key, cell, width, of=_shared, letter=letter, **more)
+
+
 COLUMNS: tuple[GridColumn[RouteRow], ...] = (
-    GridColumn(
-        "number",
-        "#",
-        lambda r: Cell(str(r.number), "muted"),
-        3,
-        rank=0,
-        right=True,
-        letter="#",
-        sort_key=lambda r: r.number,
-    ),
-    GridColumn(
-        "via",
-        "via",
-        lambda r: escaped_cell(r.route.via, "strong"),
-        8,
-        max_width=20,
-        rank=0,
-        letter="V",
-        sort_key=lambda r: r.route.via,
-    ),
-    GridColumn(
-        "to",
-        "to",
-        lambda r: escaped_cell(", ".join(r.route.to)),
-        20,
-        max_width=60,
-        rank=0,
-        letter="T",
-        sort_key=lambda r: r.route.to,
-    ),
-    GridColumn(
-        "not-to",
-        "not to",
-        lambda r: escaped_cell(", ".join(r.route.not_to) or "·", "muted"),
-        8,
+    _column("number", lambda r: Cell(str(r.number), "muted"), 3, "#", right=True),
+    _column("via", lambda r: escaped_cell(r.route.via, "strong"), 8, "V", max_width=20),
+    _column("to", lambda r: escaped_cell(", ".join(r.route.to)), 20, "T", max_width=60),
+    _column(
+        "not_to", lambda r: escaped_cell(", ".join(r.route.not_to) or "·", "muted"), 8, "N",
         max_width=40,
-        rank=2,
-        letter="N",
-        sort_key=lambda r: r.route.not_to,
     ),
     GridColumn(
-        "state",
-        "state",
-        lambda r: r.state,
-        7,
-        max_width=15,
-        rank=1,
-        letter="S",
-        sort_key=lambda r: r.state.text,
+        "state", "state", lambda r: r.state, 7, lambda r: r.state.text, 1, max_width=15, letter="S"
     ),
-)
+)  # fmt: skip
 
 
 class RouteGrid(Grid[RouteRow]):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar
 
 from textual import on
@@ -15,8 +14,8 @@ from textual.widgets import Input
 from norouter_core.commands import filters
 from norouter_core.commands.call import build_call
 from norouter_core.commands.tokenizer import TokenError
-from norouter_core.engine.status import StreamState, StreamStatus
 from norouter_core.session.client import Rate, Snapshot
+from norouter_core.session.tables import STREAMS, StreamRow
 from norouter_tui.screen.messages import NothingSelected, RunCall, TapStream
 from norouter_tui.screen.views.base import View
 from norouter_tui.screen.widgets.cells import (
@@ -29,21 +28,12 @@ from norouter_tui.screen.widgets.cells import (
     sparkline,
 )
 from norouter_tui.screen.widgets.filterbar import FilterBar
-from norouter_tui.screen.widgets.grid import Grid, GridColumn, sort_bindings
+from norouter_tui.screen.widgets.grid import Grid, GridColumn, grid_column, sort_bindings
 
 
-@dataclass(frozen=True, slots=True)
-class StreamRow:
-    """A stream; `age` is in seconds."""
-
-    status: StreamStatus
-    rate: Rate
-    age: float
-
-    @property
-    def route(self) -> str:
-        """Return from where to where the stream goes."""
-        return f"{self.status.from_host} → {self.status.to_host} {self.status.target}"
+def _route(row: StreamRow) -> str:
+    """Return from where to where a stream goes."""
+    return f"{row.status.from_host} → {row.status.to_host} {row.status.target}"
 
 
 def _state(row: StreamRow) -> Cell:
@@ -55,134 +45,40 @@ def _spark(row: StreamRow, width: int) -> Cell:
     return Cell(sparkline(row.rate.history, width), "spark")
 
 
-_STATE_ORDER = list(StreamState)
+def _column(
+    key: str, cell: Callable[[StreamRow], Cell], width: int, letter: str, **more: Any
+) -> GridColumn[StreamRow]:
+    return grid_column(STREAMS, key, cell, width, letter=letter, **more)
+
+
+def _amount(
+    key: str,
+    value: Callable[[StreamRow], float],
+    width: int,
+    letter: str,
+    style: str = "text",
+    **more: Any,
+) -> GridColumn[StreamRow]:
+    return _column(
+        key, lambda r: amount_cell(value(r), style), width, letter,
+        right=True, descending_first=True, **more,
+    )  # fmt: skip
+
 
 COLUMNS: tuple[GridColumn[StreamRow], ...] = (
-    GridColumn(
-        "id",
-        "id",
-        lambda r: Cell(str(r.status.id), "muted"),
-        3,
-        max_width=8,
-        rank=1,
-        right=True,
-        letter="I",
-        sort_key=lambda r: r.status.id,
-    ),
-    GridColumn(
-        "from",
-        "from",
-        lambda r: escaped_cell(r.status.from_host),
-        6,
-        max_width=20,
-        rank=0,
-        letter="F",
-        sort_key=lambda r: r.status.from_host,
-    ),
-    GridColumn(
-        "to",
-        "to",
-        lambda r: escaped_cell(r.status.to_host, "strong"),
-        6,
-        max_width=20,
-        rank=0,
-        letter="T",
-        sort_key=lambda r: r.status.to_host,
-    ),
-    GridColumn(
-        "target",
-        "target",
-        lambda r: escaped_cell(r.status.target),
-        14,
-        max_width=32,
-        rank=4,
-        letter="R",
-        sort_key=lambda r: r.status.target,
-    ),
-    GridColumn(
-        "by",
-        "by",
-        lambda r: escaped_cell(filters.origin(r.status), "muted"),
-        8,
-        rank=8,
-        letter="B",
-        sort_key=lambda r: filters.origin(r.status),
-    ),
-    GridColumn(
-        "state",
-        "state",
-        _state,
-        9,
-        max_width=13,
-        rank=5,
-        letter="S",
-        sort_key=lambda r: _STATE_ORDER.index(r.status.state),
-    ),
-    GridColumn(
-        "age",
-        "age",
-        lambda r: Cell(age(r.age), "muted"),
-        4,
-        rank=3,
-        right=True,
-        letter="A",
-        sort_key=lambda r: r.age,
-    ),
-    GridColumn(
-        "sent",
-        "sent",
-        lambda r: amount_cell(r.status.bytes_sent),
-        6,
-        rank=6,
-        right=True,
-        letter="O",
-        sort_key=lambda r: r.status.bytes_sent,
-        descending_first=True,
-    ),
-    GridColumn(
-        "received",
-        "received",
-        lambda r: amount_cell(r.status.bytes_received),
-        6,
-        rank=6,
-        right=True,
-        letter="K",
-        sort_key=lambda r: r.status.bytes_received,
-        descending_first=True,
-    ),
-    GridColumn(
-        "sent-rate",
-        "sent/s",
-        lambda r: amount_cell(r.rate.sent, "accent"),
-        7,
-        rank=2,
-        right=True,
-        letter="H",
-        sort_key=lambda r: r.rate.sent,
-        descending_first=True,
-    ),
-    GridColumn(
-        "received-rate",
-        "received/s",
-        lambda r: amount_cell(r.rate.received, "accent"),
-        7,
-        rank=2,
-        right=True,
-        letter="C",
-        sort_key=lambda r: r.rate.received,
-        descending_first=True,
-    ),
-    GridColumn(
-        "flow",
-        "flow",
-        lambda r: Cell(" " * 24),
-        5,
-        max_width=24,
-        rank=7,
-        letter="W",
-        sort_key=lambda r: r.rate.total,
-        descending_first=True,
-        draw=_spark,
+    _column("id", lambda r: Cell(str(r.status.id), "muted"), 3, "I", max_width=8, right=True),
+    _column("from_host", lambda r: escaped_cell(r.status.from_host), 6, "F", max_width=20),
+    _column("to_host", lambda r: escaped_cell(r.status.to_host, "strong"), 6, "T", max_width=20),
+    _column("target", lambda r: escaped_cell(r.status.target), 14, "R", max_width=32),
+    _column("by", lambda r: escaped_cell(filters.origin(r.status), "muted"), 8, "B"),
+    _column("state", _state, 9, "S", max_width=13),
+    _column("age", lambda r: Cell(age(r.age), "muted"), 4, "A", right=True),
+    _amount("bytes_sent", lambda r: r.status.bytes_sent, 6, "O"),
+    _amount("bytes_received", lambda r: r.status.bytes_received, 6, "K"),
+    _amount("sent_rate", lambda r: r.rate.sent, 7, "H", "accent", rank=2),
+    _amount("received_rate", lambda r: r.rate.received, 7, "C", "accent", rank=2),
+    _column(
+        "rate", lambda r: Cell(" " * 24), 5, "W", max_width=24, descending_first=True, draw=_spark
     ),
 )
 
@@ -292,13 +188,15 @@ class StreamsView(View):
         if row is None:
             self.post_message(NothingSelected("stream"))
             return
-        text = f"Kill stream {row.status.id}, {row.route}?\nThis resets both of its ends."
+        text = f"Kill stream {row.status.id}, {_route(row)}?\nThis resets both of its ends."
         self.post_message(RunCall(build_call("stream kill", stream=str(row.status.id)), ask=text))
 
     def action_tap(self) -> None:
         """Show the bytes of the stream under the cursor."""
         row = self.grid.selected
-        self.post_message(TapStream(row.status.id, row.route) if row else NothingSelected("stream"))
+        self.post_message(
+            TapStream(row.status.id, _route(row)) if row else NothingSelected("stream")
+        )
 
     @on(FilterBar.Changed)
     def _filter_changed(self, event: FilterBar.Changed) -> None:

@@ -12,6 +12,7 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from norouter_core.session.tables import TableColumn
 from norouter_tui.screen.widgets.cells import Cell, fit
 from norouter_tui.screen.widgets.lines import LineView, RowCells
 
@@ -23,26 +24,58 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class GridColumn(Generic[R]):
-    """One column of a table with rows of type `R`."""
+    """One column of a table with rows of type `R`; `grid_column` makes one."""
 
     key: str
     title: str
     cell: Callable[[R], Cell]
     width: int
     """Width in cells; the minimum if there is a `max_width`."""
-    max_width: int = 0
-    """How wide the content may make it; 0 means a fixed width."""
+    sort_key: Callable[[R], Any]
     rank: int = 0
     """Columns of a higher rank are dropped first when there is no room."""
+    max_width: int = 0
+    """How wide the content may make it; 0 means a fixed width."""
     right: bool = False
     letter: str = ""
     """Shift and this letter sort by the column."""
-    sort_key: Callable[[R], Any] | None = None
-    """The value to sort by; None if the column does not sort."""
     descending_first: bool = False
     """Whether the first press sorts the largest to the top."""
     draw: Callable[[R, int], Cell] | None = None
     """Returns the cell for a given width, instead of `cell`, for content that fills it."""
+
+
+def grid_column(
+    columns: Sequence[TableColumn[Any]],
+    key: str,
+    cell: Callable[[R], Cell],
+    width: int,
+    *,
+    of: Callable[[R], Any] = lambda row: row,
+    rank: int | None = None,
+    **more: Any,
+) -> GridColumn[R]:
+    """Return a column of the shared tables, as a grid draws it.
+
+    Args:
+        columns: the columns of `norouter_core.session.tables`, which give title, sort and rank.
+        key: the key of the column there.
+        cell: returns how to draw the value of a row.
+        width: the width, the minimum if there is a `max_width`.
+        of: returns the row of the shared table for a row of the grid.
+        rank: another rank than in the shared table.
+        more: more attributes of `GridColumn`.
+    """
+    shared = next(column for column in columns if column.key == key)
+    return GridColumn(
+        key,
+        shared.title.lower(),
+        cell,
+        width,
+        lambda row: shared.sort_key(of(row)),
+        shared.rank if rank is None else rank,
+        **more,
+    )
 
 
 class Placed(NamedTuple):
@@ -92,7 +125,7 @@ def sort_bindings(columns: Sequence[GridColumn[Any]]) -> list[BindingType]:
             f"sort('{column.key}')",
             f"Sort by {column.title}",
             show=False,
-            id=f"sort-{column.key}",
+            id=f"sort-{column.key.replace('_', '-')}",
         )
         for column in columns
         if column.letter
@@ -129,7 +162,7 @@ class Grid(LineView[R]):
 
     def _sorted(self) -> list[R]:
         column = next((c for c in self.columns if c.key == self.sorted_by), None)
-        if column is None or column.sort_key is None:
+        if column is None:
             return self._unsorted
         return sorted(self._unsorted, key=column.sort_key, reverse=self.descending)
 
@@ -161,7 +194,7 @@ class Grid(LineView[R]):
 
     def on_head_click(self, x: int) -> None:
         for column, left, width in self._places(self._width):
-            if left <= x - 1 < left + width + GAP and column.sort_key is not None:
+            if left <= x - 1 < left + width + GAP:
                 self.action_sort(column.key)
                 return
 
