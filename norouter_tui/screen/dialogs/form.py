@@ -110,7 +110,7 @@ class FormField:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Return the words of a field that holds several, or the text if they cannot be told apart."""
+    """Return the words of a field that holds several, or the whole text if its quotes are open."""
     try:
         return tuple(word.text for word in tokenize(text))
     except TokenError:

@@ -74,9 +74,9 @@ COLUMNS: tuple[GridColumn[StreamRow], ...] = (
     _column("state", _state, 9, "S", max_width=13),
     _column("age", lambda r: Cell(age(r.age), "muted"), 4, "A", right=True),
     _amount("bytes_sent", lambda r: r.status.bytes_sent, 6, "O"),
-    _amount("bytes_received", lambda r: r.status.bytes_received, 6, "K"),
+    _amount("bytes_received", lambda r: r.status.bytes_received, 8, "K"),
     _amount("sent_rate", lambda r: r.rate.sent, 7, "H", "accent", rank=2),
-    _amount("received_rate", lambda r: r.rate.received, 7, "C", "accent", rank=2),
+    _amount("received_rate", lambda r: r.rate.received, 10, "C", "accent", rank=2),
     _column(
         "rate", lambda r: Cell(" " * 24), 5, "W", max_width=24, descending_first=True, draw=_spark
     ),
