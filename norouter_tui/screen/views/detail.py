@@ -71,14 +71,14 @@ def _fact(label: str, *parts: str | tuple[str, str]) -> Text:
     return Text.assemble((f" {label:<{_LABEL}}", "muted"), *parts)
 
 
-def _look(look: StateStyle) -> tuple[str, str]:
-    return f"{look.glyph} {look.word}", look.style
+def _styled(style: StateStyle) -> tuple[str, str]:
+    return f"{style.glyph} {style.word}", style.style
 
 
 def _host(row: HostRow, snapshot: Snapshot) -> Iterator[Text]:
     host = row.status
     since = f"  for {age(snapshot.at - host.since)}"
-    yield _fact("state", _look(HOST_STYLES[host.state]), (since, "muted"))
+    yield _fact("state", _styled(HOST_STYLES[host.state]), (since, "muted"))
     if host.retry_in is not None:
         next_try = f"attempt {host.attempt + 1} in {seconds(max(0.0, host.retry_in))}"
         yield _fact("next", (next_try, "busy"), ("   r retries now", "muted"))
@@ -111,16 +111,16 @@ def _port(row: PortRow) -> Iterator[Text]:
     yield _fact("target", f"{escape_line(one.to_host)}", "  ", escape_line(one.target))
     host = row.target_host
     if host is not None and host.state is not HostState.READY:
-        yield _fact("host", _look(HOST_STYLES[host.state]))
+        yield _fact("host", _styled(HOST_STYLES[host.state]))
     yield _fact("listeners", count(len(row.listeners), "host"))
     for listener in row.listeners:
-        look = LISTENER_STYLES[listener.state]
+        style = LISTENER_STYLES[listener.state]
         where = (
             f" at {escape_line(listener.bound)}" if listener.bound not in ("", one.listen) else ""
         )
         note = f"  {hints.reason(listener)}" if listener.note else ""
         yield _fact(
-            "", f"{escape_line(listener.on_host):<16} ", _look(look), where, (note, "muted")
+            "", f"{escape_line(listener.on_host):<16} ", _styled(style), where, (note, "muted")
         )
         hint = hints.hint(listener, host.agent if host else "")
         if hint and listener.state is ListenerState.FAILED:
@@ -142,7 +142,7 @@ def _route(row: RouteRow) -> Iterator[Text]:
 def _stream(row: StreamRow) -> Iterator[Text]:
     stream = row.status
     opened = time.strftime("%H:%M:%S", time.localtime(stream.opened))
-    yield _fact("state", _look(STREAM_STYLES[stream.state]), (f"  {stream.reason}", "muted"))
+    yield _fact("state", _styled(STREAM_STYLES[stream.state]), (f"  {stream.reason}", "muted"))
     yield _fact(
         "client", escape_line(stream.peer), (f"  on {escape_line(stream.from_host)}", "muted")
     )

@@ -95,13 +95,13 @@ def _is_up(host: HostStatus) -> bool:
 
 def _head_line(host: HostStatus, width: int) -> list[Cell]:
     """Return the glyph and the name at the left, the state at the right."""
-    look = HOST_STYLES[host.state]
+    shown = HOST_STYLES[host.state]
     word = state_words(host)
     name = fit(escape_line(host.name), max(1, width - len(word) - 5))
     return [
-        Cell(f" {look.glyph} ", look.style),
+        Cell(f" {shown.glyph} ", shown.style),
         Cell(name, "strong"),
-        Cell(f" {word} ", look.style),
+        Cell(f" {word} ", shown.style),
     ]
 
 
@@ -163,11 +163,11 @@ def _address_line(host: HostStatus, width: int) -> list[Cell]:
 
 def _one_line(row: HostRow, width: int) -> list[Cell]:
     host = row.status
-    look = HOST_STYLES[host.state]
+    shown = HOST_STYLES[host.state]
     cells = [
-        Cell(f" {look.glyph} ", look.style),
+        Cell(f" {shown.glyph} ", shown.style),
         Cell(fit(escape_line(host.name), 16) + " ", "strong"),
-        Cell(fit(state_words(host), 16), look.style),
+        Cell(fit(state_words(host), 16), shown.style),
         Cell(fit(host.vip, 16), "text"),
     ]
     rest = width - sum(len(cell.text) for cell in cells)

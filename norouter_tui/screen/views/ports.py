@@ -60,8 +60,8 @@ class PortRow:
             text = f"failed on {failed[0].on_host}: {hints.reason(failed[0])}"
             return escaped_cell(f"{LISTENER_STYLES[ListenerState.FAILED].glyph} {text}", "bad")
         if target is not None and target.state is not HostState.READY:
-            look = HOST_STYLES[target.state]
-            return escaped_cell(f"{look.glyph} {target.name} {look.word}", look.style)
+            shown = HOST_STYLES[target.state]
+            return escaped_cell(f"{shown.glyph} {target.name} {shown.word}", shown.style)
         if all(x.state is ListenerState.PENDING for x in self.listeners):
             return Cell("◌ pending", "busy")
         up = [x for x in self.listeners if x.state is not ListenerState.PENDING]

@@ -33,8 +33,8 @@ class RouteRow:
     def state(self) -> Cell:
         if self.host is None:
             return Cell("✗ no such host", "bad")
-        look = HOST_STYLES[self.host.state]
-        return Cell(f"{look.glyph} {look.word}", look.style)
+        shown = HOST_STYLES[self.host.state]
+        return Cell(f"{shown.glyph} {shown.word}", shown.style)
 
 
 def _shared(row: RouteRow) -> tables.RouteRow:

@@ -37,8 +37,8 @@ def _route(row: StreamRow) -> str:
 
 
 def _state(row: StreamRow) -> Cell:
-    look = STREAM_STYLES[row.status.state]
-    return Cell(f"{look.glyph} {look.word}", look.style)
+    shown = STREAM_STYLES[row.status.state]
+    return Cell(f"{shown.glyph} {shown.word}", shown.style)
 
 
 def _spark(row: StreamRow, width: int) -> Cell:
@@ -76,7 +76,7 @@ COLUMNS: tuple[GridColumn[StreamRow], ...] = (
     _amount("bytes_sent", lambda r: r.status.bytes_sent, 6, "O"),
     _amount("bytes_received", lambda r: r.status.bytes_received, 8, "K"),
     _amount("sent_rate", lambda r: r.rate.sent, 7, "H", "accent", rank=2),
-    _amount("received_rate", lambda r: r.rate.received, 10, "C", "accent", rank=2),
+    _amount("received_rate", lambda r: r.rate.received, 7, "C", "accent", title="recv/s", rank=2),
     _column(
         "rate", lambda r: Cell(" " * 24), 5, "W", max_width=24, descending_first=True, draw=_spark
     ),

@@ -52,6 +52,7 @@ def grid_column(
     width: int,
     *,
     of: Callable[[R], Any] = lambda row: row,
+    title: str = "",
     rank: int | None = None,
     **more: Any,
 ) -> GridColumn[R]:
@@ -63,13 +64,14 @@ def grid_column(
         cell: returns how to draw the value of a row.
         width: the width, the minimum if there is a `max_width`.
         of: returns the row of the shared table for a row of the grid.
+        title: a shorter title than in the shared table.
         rank: another rank than in the shared table.
         more: more attributes of `GridColumn`.
     """
     shared = next(column for column in columns if column.key == key)
     return GridColumn(
         key,
-        shared.title.lower(),
+        title or shared.title.lower(),
         cell,
         width,
         lambda row: shared.sort_key(of(row)),
