@@ -256,7 +256,8 @@ def _until_done(attempt: Callable[[], None], limit: float) -> float:
 
 class Held:
     """Streams that stay open until `release`: idle ones, busy ones, and ones whose reader has
-    stopped."""
+    stopped.
+    """
 
     def __init__(self) -> None:
         self._socks: list[socket.socket] = []

@@ -41,7 +41,8 @@ each stream, fill up first: memory that does not grow yet says nothing."""
 @dataclass(frozen=True)
 class Plan:
     """How much to do. `size` is in bytes per bulk run, `fresh_runs` is for what needs a new
-    forwarder each time, `stall_limit` the seconds that memory gets to settle."""
+    forwarder each time, `stall_limit` the seconds that memory gets to settle.
+    """
 
     only: frozenset[str]
     runs: int
@@ -63,7 +64,8 @@ class Bench:
 
     def run(self, agent_start: Callable[[], float] | None) -> None:
         """All measures of the plan. Runs go round the paths, so that a change in the machine's
-        mood meets all of them."""
+        mood meets all of them.
+        """
         only = self._plan.only
         if only & {"bulk", "fairness", "cpu", "pingpong", "connections", "proxies"}:
             with self._shared_forwarders() as standing:

@@ -37,7 +37,8 @@ def find_norouter() -> str | None:
 @dataclass(frozen=True)
 class Mesh:
     """What is to be run: `remotes` maps `a` and `b` to the words that enter them, `target` is
-    the load server in `a`, `options` are passed on to `norouter run`."""
+    the load server in `a`, `options` are passed on to `norouter run`.
+    """
 
     program: str
     remotes: dict[str, tuple[str, ...]]

@@ -17,7 +17,8 @@ MIB = 1024 * 1024
 @dataclass(frozen=True)
 class Ends:
     """The processes of a forwarder: `near` the client (hub, ssh), `far` from it (agents, sshd),
-    and what is in neither (exec clients)."""
+    and what is in neither (exec clients).
+    """
 
     near: list[psutil.Process] = field(default_factory=list)
     far: list[psutil.Process] = field(default_factory=list)

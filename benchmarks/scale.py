@@ -122,7 +122,7 @@ class Hub:
         file = Path(folder, "mesh.yaml")
         file.write_text(json.dumps(manifest))
         self._ready = Path(folder, "ready")
-        self._output = open(Path(folder, "output"), "w+")  # noqa: SIM115  # closed by `close`
+        self._output = open(Path(folder, "output"), "w+")  # closed by `close`
         env = {**os.environ, "XDG_RUNTIME_DIR": folder, "HOME": folder}
         argv = [program, "run", str(file), "--headless", "--ready-file", str(self._ready)]
         self.process = subprocess.Popen(

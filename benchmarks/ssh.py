@@ -145,7 +145,8 @@ def ssh_forward(
     program: str, client: ClientProcess, target: Address, cipher: str | None
 ) -> Iterator[Forwarder]:
     """`ssh -L` to `target` with `cipher` (None: ssh's own choice), through an sshd of its own,
-    so that the sessions of two ciphers are not counted together."""
+    so that the sessions of two ciphers are not counted together.
+    """
     with contextlib.closing(Sshd(program)) as sshd:
         port = free_port()
         argv = sshd.client_argv(port, target, cipher)

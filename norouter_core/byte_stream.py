@@ -56,7 +56,8 @@ class _Waiter:
 
 class _StreamEnd(End):
     """The end that faces the peer. It stays in place for stale references after the service has
-    stepped out, and passes every call on to its successor."""
+    stepped out, and passes every call on to its successor.
+    """
 
     __slots__ = (
         "_own_bytes",
@@ -337,7 +338,8 @@ class ByteStream:
 
     async def aclose(self, linger: float = LINGER) -> None:
         """Close in order: send EOF, and drop what comes until the peer's. If that does not come
-        within `linger` seconds, reset the stream."""
+        within `linger` seconds, reset the stream.
+        """
         try:
             self.discard()
             await self.send_eof()
@@ -373,7 +375,8 @@ class ByteStream:
 
 def step_out(client: ByteStream, target: ByteStream) -> tuple[End, End]:
     """Join the peers of two drained streams to each other, pass on what has come, and return the
-    peers."""
+    peers.
+    """
     client.acknowledge()
     target.acknowledge()
     assert not client.end.under_way and not target.end.under_way
@@ -422,7 +425,8 @@ class _DatagramStreamEnd(DatagramEnd):
 
 class DatagramStream:
     """The same for a stream of datagrams: each is received whole. The oldest are dropped when
-    more come than are received."""
+    more come than are received.
+    """
 
     def __init__(self) -> None:
         self.end = _DatagramStreamEnd()

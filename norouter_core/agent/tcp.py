@@ -28,14 +28,14 @@ class TcpEnd(End):
     """
 
     __slots__ = (
-        "_received_eof",
+        "_eof_requested",
         "_io",
         "_out",
         "_reading",
+        "_received_eof",
         "_send_error",
         "_sent_eof",
         "_started",
-        "_eof_requested",
         "_writing",
         "closed",
         "dialling",

@@ -155,7 +155,8 @@ class Hello:
     @property
     def namespace(self) -> tuple[str, str]:
         """Equal for two agents in one network namespace. Where the system does not reveal its
-        namespace, equal for two agents with the same host name."""
+        namespace, equal for two agents with the same host name.
+        """
         known = bool(self.boot_id and self.netns)
         return (self.boot_id, self.netns) if known else ("", self.hostname)
 

@@ -57,7 +57,8 @@ class Diff:
 @dataclass(frozen=True, slots=True)
 class Bytes:
     """Bytes of a tapped stream (`source` is `sent` or `received`), or of a command on a host
-    (`stdout` or `stderr`)."""
+    (`stdout` or `stderr`).
+    """
 
     source: str
     data: bytes

@@ -96,7 +96,7 @@ class Verb:
 
     @property
     def usage(self) -> str:
-        """`host add [NAME] [--vip VIP] ... [-- CMD...]`"""
+        """Return `host add [NAME] [--vip VIP] ... [-- CMD...]`, for example."""
         return " ".join((self.name, *self.usage_parts))
 
     @property

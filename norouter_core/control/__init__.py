@@ -4,4 +4,4 @@ from norouter_core.control.discovery import RunningMesh, discover
 from norouter_core.control.remote import ControlLost, RemoteClient
 from norouter_core.control.server import ControlServer, ListenError
 
-__all__ = ["ListenError", "ControlLost", "ControlServer", "RunningMesh", "RemoteClient", "discover"]
+__all__ = ["ControlLost", "ControlServer", "ListenError", "RemoteClient", "RunningMesh", "discover"]

@@ -78,25 +78,22 @@ def _bytes(value: object) -> Bytes:
 
 
 def outcome_from_json(value: object) -> Outcome:
-    """
-    Raises:
-        DecodeError: It is malformed.
+    """Raises:
+    DecodeError: It is malformed.
     """
     return from_json(Outcome, value)
 
 
 def summary_from_json(value: object) -> Summary:
-    """
-    Raises:
-        DecodeError: It is malformed.
+    """Raises:
+    DecodeError: It is malformed.
     """
     return from_json(Summary, value)
 
 
 def completions_from_json(value: object) -> tuple[Completion, ...]:
-    """
-    Raises:
-        DecodeError: It is malformed.
+    """Raises:
+    DecodeError: It is malformed.
     """
     if not isinstance(value, list):
         raise DecodeError("the completions are not a list")
@@ -124,9 +121,8 @@ def _events() -> dict[str, type[Event]]:
 
 
 def preview_from_json(value: object) -> Preview:
-    """
-    Raises:
-        DecodeError: It is malformed.
+    """Raises:
+    DecodeError: It is malformed.
     """
     return from_json(Preview, value)
 
@@ -173,9 +169,8 @@ class SnapshotDecoder:
         self._at = 0.0
 
     def decode(self, value: object) -> Snapshot:
-        """
-        Raises:
-            DecodeError: It is not a snapshot.
+        """Raises:
+        DecodeError: It is not a snapshot.
         """
         found = from_json(_SnapshotData, value)
         self._spec = found.spec or self._spec

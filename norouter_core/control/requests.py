@@ -113,9 +113,8 @@ _KINDS = (
 
 
 def parse_request(value: Json) -> Request | CancelRequest:
-    """
-    Raises:
-        DecodeError: It is not a request.
+    """Raises:
+    DecodeError: It is not a request.
     """
     kinds = [kind for kind in _KINDS if kind in value]
     if len(kinds) != 1:
@@ -324,8 +323,7 @@ class RequestRunner:
         calls: list[Call] = []
         failure: Failure | None = None
         try:
-            for each in request.calls:
-                calls.append(Call.from_json(each))
+            calls = [Call.from_json(each) for each in request.calls]
         except CallError as error:
             failure = error.failure
         if request.apply:

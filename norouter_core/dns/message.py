@@ -1,5 +1,6 @@
 """DNS messages: which queries are valid, and how answers are built. No I/O, and no input makes a
-function raise."""
+function raise.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def read_query(wire: bytes) -> Message | bytes | None:
 
 def reply(query: Message, rcode: Rcode = Rcode.NOERROR, note: str = "") -> Message:
     """Return an answer without records. If the client supports EDNS, `note` explains it to people
-    (RFC 8914)."""
+    (RFC 8914).
+    """
     response = dns.message.make_response(
         query, recursion_available=True, our_payload=OUR_UDP, pad=0
     )
@@ -85,7 +87,8 @@ def reply(query: Message, rcode: Rcode = Rcode.NOERROR, note: str = "") -> Messa
 
 def positive(query: Message, records: Sequence[dns.rdata.Rdata], *, ours: bool) -> Message:
     """Return an answer with `records`, at least one; `ours` says that it is about the mesh itself,
-    for which we are the authority."""
+    for which we are the authority.
+    """
     response = reply(query)
     if ours:
         response.flags |= dns.flags.AA
@@ -96,7 +99,8 @@ def positive(query: Message, records: Sequence[dns.rdata.Rdata], *, ours: bool) 
 
 def negative(query: Message, rcode: Rcode = Rcode.NOERROR, *, ours: bool) -> Message:
     """Return the answer that there is no such name (`NXDOMAIN`), or no record of that type
-    (`NOERROR`), with the SOA that says how long to cache it (RFC 2308)."""
+    (`NOERROR`), with the SOA that says how long to cache it (RFC 2308).
+    """
     response = reply(query, rcode)
     if ours:
         response.flags |= dns.flags.AA
@@ -167,7 +171,8 @@ def _refusal(wire: bytes, rcode: Rcode) -> bytes:
 
 def _question_end(wire: bytes) -> int | None:
     """Return where the first question ends; None if it is truncated, too long, or compressed:
-    there is nothing before it to point to."""
+    there is nothing before it to point to.
+    """
     at = HEADER
     while at < len(wire) and wire[at]:
         if wire[at] > 63 or at - HEADER > 255:

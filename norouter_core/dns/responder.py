@@ -30,7 +30,8 @@ _HOSTNAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 class Zone:
     """The names, aliases and VIPs of a mesh; case does not matter. Names that DNS cannot hold are
-    left out."""
+    left out.
+    """
 
     def __init__(self, hosts: Iterable[Host] = ()) -> None:
         self._vips: dict[dns.name.Name, str] = {}

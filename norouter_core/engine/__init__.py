@@ -5,4 +5,4 @@ from norouter_core.engine.engine import Engine, MeshFailed
 from norouter_core.engine.tap import Tap, TapBuffer, TapError
 from norouter_core.timing import Timing
 
-__all__ = ["TapError", "Engine", "MeshFailed", "Subscription", "Tap", "TapBuffer", "Timing"]
+__all__ = ["Engine", "MeshFailed", "Subscription", "Tap", "TapBuffer", "TapError", "Timing"]

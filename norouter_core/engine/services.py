@@ -1,5 +1,6 @@
 """What the hub serves itself: proxies and DNS. It decides which host dials for a proxy's client,
-and lets that host splice the tunnel where it has both sockets (SPEC.md section 11)."""
+and lets that host splice the tunnel where it has both sockets (SPEC.md section 11).
+"""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def serve_proxy(
     stream: RelayedStream,
 ) -> End:
     """Serve a client of a proxy, accepted by `listener` of the proxy's host; return the end that it
-    has been joined to."""
+    has been joined to.
+    """
     host = publication.to_host
     settings = ProxySettings(
         mesh.spawn,

@@ -1,5 +1,6 @@
 """The shape of an exec command: the programs in it, the targets they lead to, what they do with
-stdio, how the command reads once a mistake is corrected, and what is appended to start an agent."""
+stdio, how the command reads once a mistake is corrected, and what is appended to start an agent.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ class CommandOption:
 class Layer:
     """One known program within the command, e.g. the `docker exec -i web` of
     `ssh build docker exec -i web`. `at` (its own word), `verb_at` and `end` (the word after its
-    last) are indices into `Command.words`."""
+    last) are indices into `Command.words`.
+    """
 
     program: str
     grammar: ProgramGrammar
@@ -116,7 +118,8 @@ class ExecCommand:
     def shell_tail(self) -> tuple[str, ...]:
         """A shell with options at the command's end, such as `bash -l`, which takes the word after
         it for the name of a script; also a shell that is the whole command. Empty without one, and
-        for `sh -s` and `sh -c`, which may run what follows."""
+        for `sh -s` and `sh -c`, which may run what follows.
+        """
         at = self.layers[-1].end if self.layers else 0
         tail = self.words[at:]
         alone = len(self.words) == 1
@@ -176,7 +179,8 @@ class ExecCommand:
 
     def without_tty(self) -> str:
         """Return what to change to allocate no TTY, as in `remove -t: docker exec -i web`; empty
-        if the command asks for no TTY."""
+        if the command asks for no TTY.
+        """
         drops = [o for layer in self.layers for o in layer.given(layer.grammar.tty_options)]
         adds = [x for x in self.layers if x.grammar.no_tty_options and x.makes_tty]
         phrases = list(dict.fromkeys(self._drop_phrase(o) for o in drops))
@@ -188,9 +192,11 @@ class ExecCommand:
         lacking = [x for x in self.layers if x.lacks_stdin]
         drops = [o for x in lacking for o in x.given(x.grammar.no_stdin_options)]
         phrases = list(dict.fromkeys(self._drop_phrase(o) for o in drops))
-        for layer in lacking:
-            if layer.grammar.stdin_options and not layer.given(layer.grammar.stdin_options):
-                phrases.append(f"add `{layer.grammar.stdin_options[0]}`")
+        phrases += [
+            f"add `{layer.grammar.stdin_options[0]}`"
+            for layer in lacking
+            if layer.grammar.stdin_options and not layer.given(layer.grammar.stdin_options)
+        ]
         return self._correction(phrases)
 
     def _correction(self, phrases: list[str]) -> str:
@@ -282,7 +288,8 @@ def _read_options(
     words: Sequence[str], at: int, grammar: ProgramGrammar
 ) -> tuple[list[CommandOption], int]:
     """Read the options in one word, which may be a cluster such as `-itu nobody`; return them and
-    the index of the next word."""
+    the index of the next word.
+    """
     word = words[at]
     following = words[at + 1] if at + 1 < len(words) else ""
     if word.startswith("--"):

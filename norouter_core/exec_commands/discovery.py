@@ -59,7 +59,8 @@ class Discovery:
 
     async def commands(self, words: Sequence[str]) -> list[Word]:
         """Return what may follow the words of an exec command: programs that are installed, the
-        arguments that lead into one, the names of its targets."""
+        arguments that lead into one, the names of its targets.
+        """
         command = ExecCommand.parse((*words, "sh"))
         layer = command.layers[-1] if command.layers else None
         end = layer.end if layer else 0
@@ -149,7 +150,8 @@ def _lead_into(program: str, target: str) -> tuple[str, ...]:
 
 def _ask(program: str, arguments: tuple[str, ...], timeout: float) -> tuple[Word, ...]:
     """Runs in a thread, because asyncio's `Process.wait` waits for ever if a full pipe is not read
-    to its end."""
+    to its end.
+    """
     path = shutil.which(program)
     if path is None:
         return ()
@@ -202,7 +204,8 @@ def _names(text: str) -> Iterator[Word]:
 
 def ssh_hosts(config: Path, depth: int = 0) -> Iterator[Word]:
     """Yield the hosts that an ssh configuration and its included files name, except patterns
-    (ssh_config(5))."""
+    (ssh_config(5)).
+    """
     try:
         with open(config, encoding="utf-8", errors="replace") as file:
             lines = file.read(MAX_BYTES).splitlines()

@@ -1,5 +1,6 @@
 """What a pasted command line means: whether it is an exec command, how a host would run it, and
-what the host would be called."""
+what the host would be called.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _LEADING = frozenset({"exec", "run"})
 
 def is_exec_command(words: Sequence[str]) -> bool:
     """Return whether words are a command that leads to a host, as far as its programs are known:
-    `docker exec web` does, `docker ps` and `sudo ls` do not."""
+    `docker exec web` does, `docker ps` and `sudo ls` do not.
+    """
     if not begins_with_program(words):
         return False
     command = ExecCommand.parse(_with_env(words))
@@ -38,7 +40,8 @@ def begins_with_program(words: Sequence[str]) -> bool:
 
 def normalize(words: Sequence[str]) -> tuple[str, ...]:
     """Return a pasted command as a host needs it: with stdin passed on, without a TTY, without an
-    interactive shell at its end, and with variables in front of it set by `env`."""
+    interactive shell at its end, and with variables in front of it set by `env`.
+    """
     words = _with_env(words)
     command = ExecCommand.parse(words)
     if command.shell_tail and command.layers:
@@ -48,7 +51,8 @@ def normalize(words: Sequence[str]) -> tuple[str, ...]:
 
 def infer_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
     """Return a name for the host behind a command that is not `taken`: that of its container, pod
-    or host, as a valid host name."""
+    or host, as a valid host name.
+    """
     command = ExecCommand.parse(tuple(words))
     layer = command.innermost()
     target, program = (layer.target, layer.program) if layer else ("", "")

@@ -61,7 +61,8 @@ class Link(Protocol):
         proto: str = TCP,
     ) -> tuple[str, int, bool]:
         """Bind an address for `tcp` or `udp`; return host and port as bound, and whether they
-        are a fallback."""
+        are a fallback.
+        """
         ...
 
     async def unlisten(self, number: int) -> None:
@@ -70,7 +71,8 @@ class Link(Protocol):
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
         """Join `other` to a new end of its kind towards a target, and return that end, which
-        reports to `observer`."""
+        reports to `observer`.
+        """
         ...
 
     async def ping(self) -> float:
@@ -86,7 +88,8 @@ class Link(Protocol):
     ) -> None:
         """Have the agent join the sockets of two streams that are joined here (SPEC.md section
         11). `accepted` gets the number of the direct stream that they become, before anything
-        else that follows from it."""
+        else that follows from it.
+        """
         ...
 
     async def resolve(self, name: str) -> list[str]:
@@ -95,12 +98,14 @@ class Link(Protocol):
 
     async def read(self, path: str, limit: int) -> str:
         """Return the first `limit` bytes of a regular file on the host; `OperationError` with the
-        code `no-file` if it does not exist."""
+        code `no-file` if it does not exist.
+        """
         ...
 
     async def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
         """Write a file on the host (see `norouter_core.agent.files.write`); `name` is that of the
-        host to which a block belongs."""
+        host to which a block belongs.
+        """
         ...
 
     async def kill_direct(self, number: int) -> None:

@@ -65,7 +65,8 @@ class _LineLimiter:
 @dataclass(slots=True)
 class Child:
     """A running exec command. `reading` and `writing` are the hub's ends of its stdio; a channel
-    made of them owns them."""
+    made of them owns them.
+    """
 
     process: WatchedProcess | PumpedProcess
     reading: socket.socket
@@ -111,7 +112,8 @@ class Child:
 
     async def hang_up(self) -> None:
         """End what can be read once the command has ended, because a process that it left behind
-        may keep the other end of its stdio open. Run it as a task."""
+        may keep the other end of its stdio open. Run it as a task.
+        """
         await self.process.wait()
         with anyio.move_on_after(_DRAIN_TIMEOUT):
             await self.ended.wait()

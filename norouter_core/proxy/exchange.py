@@ -34,7 +34,8 @@ class UpstreamLost(NorouterError):
 
 class Exchange:
     """Frames bodies again on both sides: what one side's framing could hide from the other does
-    not pass. h11's connections last for one exchange; only the streams live on."""
+    not pass. h11's connections last for one exchange; only the streams live on.
+    """
 
     def __init__(
         self,

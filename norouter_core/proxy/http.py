@@ -43,7 +43,8 @@ class HttpSession(Session):
 
     async def _serve_request(self, limit: float) -> bool:
         """Serve the next request, if it begins within `limit` seconds; return whether another may
-        follow."""
+        follow.
+        """
         request = None
         try:
             if not await self._await_request(limit):
@@ -93,7 +94,8 @@ class HttpSession(Session):
 
     def _watch_kept(self) -> None:
         """Close a kept connection as soon as its other side ends it, or sends what nobody asked
-        for."""
+        for.
+        """
         kept = self.upstream
         if kept is not None:
             kept.end.watch = self.drop_upstream

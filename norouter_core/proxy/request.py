@@ -86,7 +86,8 @@ class Refusal(NorouterError):
 
 def dial_failed(code: str, reason: str, host: str, port: int) -> Refusal:
     """Return the answer for a target that could not be reached, or was lost before it answered;
-    `code` is one of SPEC.md section 4."""
+    `code` is one of SPEC.md section 4.
+    """
     meaning = _MEANING.get(code, "the connection failed")
     detail = f" ({reason})" if reason else ""
     return Refusal(
@@ -172,7 +173,8 @@ class RequestPlan:
     @property
     def repeatable(self) -> bool:
         """Whether it may be sent again when a kept connection turns out to be dead (RFC 9110
-        section 9.2.2)."""
+        section 9.2.2).
+        """
         return self.request.method in _REPEATABLE and not headers.has_body(self.request)
 
     def forwarded(self) -> h11.Request:

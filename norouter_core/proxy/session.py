@@ -79,7 +79,8 @@ class Credentials:
 
     def match_basic(self, values: Sequence[bytes]) -> bool:
         """Return whether there is exactly one `Proxy-Authorization` field, and its value is the
-        right one for `Basic` (RFC 7617)."""
+        right one for `Basic` (RFC 7617).
+        """
         if len(values) != 1:
             return False
         scheme, _, token = values[0].partition(b" ")
@@ -268,7 +269,8 @@ class Session(ABC):
 
     async def tunnel(self, upstream: Upstream) -> None:
         """Step out: join client and target to each other. The session's own bytes must have left
-        by then, or the target would be credited with them."""
+        by then, or the target would be credited with them.
+        """
         if self.client.end.under_way or upstream.end.under_way or upstream.failure:
             try:
                 with self.limit(self.settings.header_timeout):

@@ -139,9 +139,8 @@ def _lock_of(file: Path) -> Path:
 
 
 def _read(file: Path) -> Recovery:
-    """
-    Raises:
-        `_UNREADABLE`: There is nothing to recover in it.
+    """Raises:
+    `_UNREADABLE`: There is nothing to recover in it.
     """
     with open(file, "rb") as opened:
         data = opened.read(_MAX_BYTES + 1)
@@ -169,7 +168,7 @@ def _set_aside(file: Path, error: Exception) -> str:
     aside = file.with_suffix(".corrupt")
     why = quote(str(error).splitlines()[0] if str(error) else type(error).__name__, 200)
     try:
-        os.replace(file, aside)
+        file.replace(aside)
     except OSError:
         aside = file
     return f"the unsaved work in {quote(str(aside), 200)} cannot be read, and stays there: {why}"

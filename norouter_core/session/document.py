@@ -178,9 +178,8 @@ def _in_the_way(target: str, own: bool) -> SaveFailed:
 
 
 def _check_target(target: str) -> None:
-    """
-    Raises:
-        SaveFailed: `target` cannot be written to.
+    """Raises:
+    SaveFailed: `target` cannot be written to.
     """
     name = quote(target, 200)
     if "\0" in target:

@@ -20,10 +20,9 @@ class LockFile:
         self._fd = -1
 
     def acquire(self) -> None:
-        """
-        Raises:
-            OSError: Another process holds it (`BlockingIOError` or `PermissionError`), or the file
-                cannot be created.
+        """Raises:
+        OSError: Another process holds it (`BlockingIOError` or `PermissionError`), or the file
+            cannot be created.
         """
         if self._fd >= 0:
             return
@@ -41,7 +40,7 @@ class LockFile:
             return
         # Before the lock is dropped, so that the file of the next owner is not removed.
         with contextlib.suppress(OSError):
-            os.unlink(self._path)
+            self._path.unlink()
         os.close(self._fd)
         self._fd = -1
 

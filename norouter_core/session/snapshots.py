@@ -22,7 +22,8 @@ K = TypeVar("K", bound=Hashable)
 
 class RateTracker(Generic[K]):
     """The rates of many things, each with its last `length` totals. What is no longer counted is
-    forgotten."""
+    forgotten.
+    """
 
     def __init__(self, length: int) -> None:
         self._idle = Rate(0.0, 0.0, (0.0,) * length)

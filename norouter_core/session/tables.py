@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from norouter_core.commands.filters import ALL, Filter, origin
@@ -61,7 +61,7 @@ class TableColumn(Generic[R]):
 @dataclass(frozen=True, slots=True)
 class HostRow:
     status: HostStatus
-    rate: Rate = Rate()
+    rate: Rate = field(default_factory=Rate)
 
 
 @dataclass(frozen=True, slots=True)

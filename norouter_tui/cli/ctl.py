@@ -31,7 +31,8 @@ from norouter_tui.run.remote_session import RemoteSession
 @dataclass(frozen=True, slots=True)
 class CtlOptions:
     """What `norouter ctl` was asked for. `engine` names one, where several run; `yes` agrees to
-    what the command would ask about."""
+    what the command would ask about.
+    """
 
     engine: str | None = None
     as_json: bool = False

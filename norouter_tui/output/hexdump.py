@@ -84,7 +84,7 @@ _HARMLESS = re.compile(r"[\n\t -~]*")
 
 def _is_text(data: bytes) -> bool:
     """Return whether nearly all bytes are text; a split character at either end is ignored."""
-    odd = sum(1 for byte in data if byte < 32 and byte not in b"\t\n\r\x1b" or byte == 127)
+    odd = sum(1 for byte in data if (byte < 32 and byte not in b"\t\n\r\x1b") or byte == 127)
     if odd > len(data) // 32:
         return False
     if data.isascii():

@@ -323,10 +323,8 @@ def not_ready_lines(status: Status, waited: float) -> list[Text]:
         if host.state != HostState.READY:
             why = f": {escape(host.problem.message)}" if host.problem else ""
             lines.append(Text.assemble("  ", _named(host.name), f" {host.state.value}{why}"))
-    for listener in status.listeners:
-        if listener.state in (ListenerState.PENDING, ListenerState.FAILED):
-            lines.append(_missing(listener))
-    return lines
+    unserved = (ListenerState.PENDING, ListenerState.FAILED)
+    return lines + [_missing(x) for x in status.listeners if x.state in unserved]
 
 
 def _missing(listener: ListenerStatus) -> Text:

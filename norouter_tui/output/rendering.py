@@ -197,7 +197,8 @@ def _plain_rows(
     columns: Sequence[Column], cells: Sequence[Sequence[Text]], layout: list[int]
 ) -> list[Text]:
     """Aligned columns, two spaces apart; with the titles also where no row is, so that a script
-    can skip them."""
+    can skip them.
+    """
     rows = [[text.plain for text in row] for row in cells]
     if not layout:
         rows.insert(0, [column.title for column in columns])

@@ -63,9 +63,8 @@ def run_repl(options: ReplOptions) -> int:
 
 
 def _work(options: ReplOptions, notes: tuple[Text, ...]) -> FrontEnd:
-    """
-    Raises:
-        OSError: The script cannot be read.
+    """Raises:
+    OSError: The script cannot be read.
     """
     if options.commands is not None:
         return ScriptRun("-c", lines_in(options.commands), notes)

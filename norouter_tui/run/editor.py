@@ -60,10 +60,12 @@ def _print_outcome(path: Path, original: bytes, say: PrintLine) -> None:
     try:
         unchanged = path.read_bytes() == original
     except OSError as error:
-        return say(Text(f"cannot read the manifest {path}: {error.strerror}"))
+        say(Text(f"cannot read the manifest {path}: {error.strerror}"))
+        return
     if unchanged:
         path.unlink()
-        return say(Text("the example was not changed; nothing is kept"))
+        say(Text("the example was not changed; nothing is kept"))
+        return
     say(Text(f"the manifest is kept in {path}", style="bold"))
 
 

@@ -139,7 +139,7 @@ def host_aliases(hosts: Iterable[Host]) -> Iterator[dict[str, str]]:
         yield {"HOSTALIASES": name}
     finally:
         with suppress(OSError):
-            os.unlink(name)
+            Path(name).unlink()
 
 
 def _existing() -> str:

@@ -75,7 +75,7 @@ class PrivateFileHistory(FileHistory):
         kept = FileHistory(str(fresh))
         for string in reversed(newest_first[:max_lines]):
             kept.store_string(string)
-        os.replace(fresh, self._path)
+        fresh.replace(self._path)
 
 
 class LineHistory:

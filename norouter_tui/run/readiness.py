@@ -50,7 +50,7 @@ class Readiness:
             return
         if not os.path.isfile(self._path) or not _is_ours(Path(self._path)):
             raise ForeignFile(f"{self._path} exists, and norouter did not write it")
-        os.unlink(self._path)
+        Path(self._path).unlink()
 
     def end(self) -> None:
         """Announce the end of the mesh, and remove the file."""

@@ -127,7 +127,8 @@ class ActionProvider(Provider):
 
     def _entries(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
         """Yield label, help text and effect: the keys first, then the verbs, which open the
-        command line."""
+        command line.
+        """
         for action in all_actions(self.app):
             yield _label(action), _where(action), partial(perform, self.app, action)
         main = main_screen(self.app)

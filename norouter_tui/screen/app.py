@@ -151,10 +151,8 @@ class NorouterApp(App[None]):
 
     @work(group="dialogs")
     async def _open(self) -> None:
-        if self._opening == "demo":
-            self._start_demo()
-        elif self._opening is not None and await self.flows.begin(
-            welcome=self._opening == "welcome"
+        if self._opening == "demo" or (
+            self._opening is not None and await self.flows.begin(welcome=self._opening == "welcome")
         ):
             self._start_demo()
 

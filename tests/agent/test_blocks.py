@@ -76,7 +76,7 @@ def test_a_process_that_has_ended_is_dead() -> None:
 
 
 def _of(pid: int) -> str:
-    name, _, process = ME.rpartition(" ")
+    _name, _, process = ME.rpartition(" ")
     boot, namespace, _, _ = process.split(".")
     started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return f"db {boot}.{namespace}.{pid}.{started}"

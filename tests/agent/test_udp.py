@@ -233,7 +233,7 @@ async def test_what_is_too_long_is_dropped_alone() -> None:
 
 
 async def test_a_look_up_that_ends_after_the_reset_opens_nothing() -> None:
-    with dialled("localhost", 53) as (played, end, seen):
+    with dialled("localhost", 53) as (_played, end, seen):
         end.reset("idle", "")
         assert await seen.outcome() == ("idle", "")
         done = asyncio.Event()

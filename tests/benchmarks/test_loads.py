@@ -139,7 +139,7 @@ def test_client_answers_in_json(address: Address) -> None:
 def test_client_process_reports_faults_and_survives_them(server: ServerProcess) -> None:
     with socket.socket() as bound, closing(ClientProcess()) as client:
         bound.bind(("127.0.0.1", 0))
-        with pytest.raises(LoadError, match="pingpong: .*refused"):
+        with pytest.raises(LoadError, match=r"pingpong: .*refused"):
             client.run("pingpong", *bound.getsockname(), 5)
         assert len(client.run("pingpong", *server.address, 5)) == 5
 

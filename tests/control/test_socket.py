@@ -118,7 +118,7 @@ async def test_a_client_that_has_asked_all_is_still_answered() -> None:
         raw.writer.write_eof()
         answers = await raw.rest()
         assert {answer["id"] for answer in answers} == {"x", 2}
-        assert [a for a in answers if "outcome" in a][0]["outcome"]["message"] == "said"
+        assert next(a for a in answers if "outcome" in a)["outcome"]["message"] == "said"
 
 
 async def test_faults_of_the_session_are_told_and_cost_that_request_only() -> None:

@@ -91,4 +91,4 @@ def texts(response: dns.message.Message) -> list[str]:
     return [record.to_text() for rrset in response.answer for record in rrset]
 
 
-__all__ = ["HOSTS", "LookupFailed", "FakeLookups", "a_records", "ask", "texts"]
+__all__ = ["HOSTS", "FakeLookups", "LookupFailed", "a_records", "ask", "texts"]

@@ -200,8 +200,15 @@ async def test_a_bare_formerr_is_passed_on() -> None:
 
 @pytest.mark.parametrize(
     ("edns", "count", "cut"),
-    [(-1, 28, False), (-1, 40, True), (100, 40, True), (1232, 70, False), (1232, 90, True)]
-    + [(65535, 200, False), (65535, 300, True)],
+    [
+        (-1, 28, False),
+        (-1, 40, True),
+        (100, 40, True),
+        (1232, 70, False),
+        (1232, 90, True),
+        (65535, 200, False),
+        (65535, 300, True),
+    ],
 )
 async def test_udp_answers_are_cut_to_what_the_client_takes(
     edns: int, count: int, cut: bool

@@ -16,11 +16,23 @@ from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem
 from norouter_core.exec_commands.stderr_patterns import STDERR_PATTERNS, find_match
 from tests.exec_commands.evidence import CORPUS, RecordedFailure
 
-WITHOUT_RETRY = set(
-    "command-not-found not-executable permission-denied login-failed host-key no-shell no-python "
-    "python-too-old python-incomplete tty stdin-not-attached norouter-go norouter-missing "
-    "sudo-password usage".split()
-)
+WITHOUT_RETRY = {
+    "command-not-found",
+    "not-executable",
+    "permission-denied",
+    "login-failed",
+    "host-key",
+    "no-shell",
+    "no-python",
+    "python-too-old",
+    "python-incomplete",
+    "tty",
+    "stdin-not-attached",
+    "norouter-go",
+    "norouter-missing",
+    "sudo-password",
+    "usage",
+}
 
 
 def check_readable(problem: HostProblem, evidence: Evidence) -> None:
@@ -89,8 +101,34 @@ def test_stdout_is_shown_where_stderr_is_empty() -> None:
 
 
 words = st.sampled_from(
-    "docker podman compose kubectl lxc ssh sudo env nsenter exec run -it -i -t -- -n web norouter "
-    "A=b -o x{y} '' sh agent --automated --tty=false".split()
+    [
+        "docker",
+        "podman",
+        "compose",
+        "kubectl",
+        "lxc",
+        "ssh",
+        "sudo",
+        "env",
+        "nsenter",
+        "exec",
+        "run",
+        "-it",
+        "-i",
+        "-t",
+        "--",
+        "-n",
+        "web",
+        "norouter",
+        "A=b",
+        "-o",
+        "x{y}",
+        "''",
+        "sh",
+        "agent",
+        "--automated",
+        "--tty=false",
+    ]
 )
 lines = st.one_of(
     st.sampled_from([line for seen in CORPUS for line in seen.evidence.stderr]), st.text()

@@ -131,8 +131,35 @@ def specs(draw: st.DrawFn) -> MeshSpec:
 
 
 _keys = st.sampled_from(
-    "hosts hostTemplate routes vip cmd aliases ports http socks dns port listen auth loopback "
-    "disable stateDir pathOnAgent writeEtcHosts agent via to notTo << = a b web".split()
+    [
+        "hosts",
+        "hostTemplate",
+        "routes",
+        "vip",
+        "cmd",
+        "aliases",
+        "ports",
+        "http",
+        "socks",
+        "dns",
+        "port",
+        "listen",
+        "auth",
+        "loopback",
+        "disable",
+        "stateDir",
+        "pathOnAgent",
+        "writeEtcHosts",
+        "agent",
+        "via",
+        "to",
+        "notTo",
+        "<<",
+        "=",
+        "a",
+        "b",
+        "web",
+    ]
 )
 _scalars: st.SearchStrategy[Any] = st.one_of(
     st.none(),

@@ -129,4 +129,4 @@ def test_long_lines_are_cut_around_the_column(at: int) -> None:
     shown, caret = _shown(line, at)
     assert len(shown) <= 82
     assert shown[len(caret) - 1] == "X"
-    assert shown.startswith("....") and shown.endswith("...") or at in (0, 10_000)
+    assert (shown.startswith("....") and shown.endswith("...")) or at in (0, 10_000)

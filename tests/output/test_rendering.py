@@ -72,7 +72,7 @@ def test_a_table_for_a_person_formats_by_unit() -> None:
     text = shown(table(ROW)).text
     head, row = text.splitlines()
     assert head.split() == ["State", "Host", "Round", "trip", "Forth", "Command"]
-    assert row.split() == "ready web 12 ms 3.0 MiB docker exec -i web".split()
+    assert row.split() == ["ready", "web", "12", "ms", "3.0", "MiB", "docker", "exec", "-i", "web"]
 
 
 @pytest.mark.parametrize("width", [60, 79])

@@ -49,10 +49,9 @@ def test_a_line_for_the_shell_is_taken_whole() -> None:
 def test_what_cannot_be_read_is_told_with_its_place(
     text: str, done: list[str], place: tuple[int, int]
 ) -> None:
-    found = []
+    found: list[str] = []
     with pytest.raises(BadStep) as caught:
-        for step in steps(text):
-            found.append(step.line)
+        found.extend(step.line for step in steps(text))
     assert found == done[: len(found)]
     assert (caught.value.row, caught.value.column) == place
     assert caught.value.failure.hint

@@ -65,7 +65,7 @@ class Tmux:
         deadline = time.monotonic() + TIMEOUT
         while True:
             shown = self.text
-            above, found, below = shown.rpartition(after) if after else ("", "", shown)
+            _above, found, below = shown.rpartition(after) if after else ("", "", shown)
             if found == after and part in below:
                 return below
             if time.monotonic() > deadline:

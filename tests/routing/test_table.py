@@ -22,8 +22,19 @@ EVERYTHING = [route("bastion", "* 0.0.0.0/0 ::/0")]
 
 @pytest.mark.parametrize(
     "target",
-    ["Web", "web", "WEB.", "www.x", "www.X.", "127.0.42.101", "::ffff:127.0.42.101"]
-    + ["[::ffff:7f00:2a65]", "127.10853", "0x7f002a65", "2130717285"],
+    [
+        "Web",
+        "web",
+        "WEB.",
+        "www.x",
+        "www.X.",
+        "127.0.42.101",
+        "::ffff:127.0.42.101",
+        "[::ffff:7f00:2a65]",
+        "127.10853",
+        "0x7f002a65",
+        "2130717285",
+    ],
 )
 def test_the_mesh_wins_over_every_route(target: str) -> None:
     assert decide(EVERYTHING, target) == (RouteKind.MESH, "Web", "127.0.42.101")

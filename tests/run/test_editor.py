@@ -126,7 +126,7 @@ def test_an_interrupt_while_it_waits_for_return_loses_nothing(
 
 
 @pytest.mark.parametrize(
-    "variables, words",
+    ("variables", "words"),
     [
         (
             {"VISUAL": "/nowhere/vi"},

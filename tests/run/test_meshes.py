@@ -62,7 +62,7 @@ def test_of_several_one_must_be_named_and_a_manifest_is_a_name(
     done = norouter("stop")
     assert done.returncode == 2 and "several meshes are running; name one" in done.stderr
     assert all(str(run.pid) in done.stderr for run, _ in runs)
-    (first, _), (second, manifest) = runs
+    (_first, _), (second, manifest) = runs
     assert norouter("ctl", "--mesh", manifest, "save").stderr == f"saved {manifest}\n"
     got = norouter("ctl", "--mesh", str(second.pid), "hosts", "--json")
     vips = [json.loads(line)["vip"] for line in got.stdout.splitlines()]

@@ -92,7 +92,14 @@ def test_a_run_in_the_background(norouter: Program, tmp_path: Path, vip: str) ->
     file = tmp_path / "ready"
     done = norouter("run", mesh(tmp_path, vip), "--detach", "--ready-file", str(file))
     words = done.stdout.split()
-    assert done.returncode == 0 and words[:6] == "norouter is running in the background:".split()
+    assert done.returncode == 0 and words[:6] == [
+        "norouter",
+        "is",
+        "running",
+        "in",
+        "the",
+        "background:",
+    ]
     process = psutil.Process(int(words[7].rstrip(",")))
     try:
         log = Path(words[9])

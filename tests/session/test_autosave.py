@@ -143,7 +143,7 @@ def test_what_cannot_be_read_is_told_and_set_aside(tmp_path: Path, data: bytes) 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     autosave = Autosave(tmp_path / "file" / "autosave")
-    with pytest.raises(AutosaveFailed, match="cannot keep unsaved work in .*; save soon"):
+    with pytest.raises(AutosaveFailed, match=r"cannot keep unsaved work in .*; save soon"):
         autosave.keep(SPEC, "")
     assert autosave.recoverable() == []
     autosave.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -72,7 +73,7 @@ def _moved(seen: list[Snapshot], number: int) -> list[float]:
     """The bytes of a stream between each two snapshots, by the rates alone."""
     return [
         snapshot.streams[number].total * (snapshot.at - before.at)
-        for before, snapshot in zip(seen, seen[1:], strict=False)
+        for before, snapshot in itertools.pairwise(seen)
         if number in snapshot.streams
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_columns_never_overlap_and_more_room_never_shows_fewer(room: int) -> Non
     wanted = [30] * len(COLUMNS)
     placed = fit_columns(COLUMNS, wanted, room)
     assert [p.left for p in placed] == sorted(p.left for p in placed)
-    for one, other in zip(placed, placed[1:], strict=False):
+    for one, other in itertools.pairwise(placed):
         assert one.left + one.width + GAP == other.left
     assert not placed or placed[-1].left + placed[-1].width <= room
     assert {p.column.key for p in placed} <= {

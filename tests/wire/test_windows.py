@@ -53,8 +53,7 @@ def test_256_streams_start_well_below_the_budget() -> None:
     windows = [ReceiveWindow(budget, budget.first_window()) for _ in range(256)]
     assert windows[0].size == START_WINDOW
     assert budget.spent < 0.9 * LINK_BUDGET
-    for _ in range(10_000):
-        windows.append(ReceiveWindow(budget, budget.first_window()))
+    windows += [ReceiveWindow(budget, budget.first_window()) for _ in range(10_000)]
     assert windows[-1].size == EARLY_WINDOW
 
 

@@ -78,9 +78,8 @@ def hosts_of(spec: MeshSpec, call: Call, argument: str = "host") -> list[HostSpe
 
 
 def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> None:
-    """
-    Raises:
-        EditError: Another host has that name or alias.
+    """Raises:
+    EditError: Another host has that name or alias.
     """
     other = spec.host(name)
     if other is not None:
@@ -90,9 +89,8 @@ def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> Non
 
 
 def check_vip(spec: MeshSpec, vip: str, but: str = "") -> None:
-    """
-    Raises:
-        EditError: A host other than `but` has that VIP.
+    """Raises:
+    EditError: A host other than `but` has that VIP.
     """
     for host in spec.hosts:
         if host.vip == vip and host.name != but:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -184,7 +185,7 @@ def to_cells(text: Text) -> Iterator[Cell]:
     base = str(text.style) or "text"
     marks = {0, len(text.plain), *(s.start for s in text.spans), *(s.end for s in text.spans)}
     places = sorted(mark for mark in marks if mark <= len(text.plain))
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         style = base
         for span in text.spans:
             if span.start <= start and end <= span.end:
