@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.loop import TimerLike
     from norouter_core.agent.resolve import Resolver
 
-TIMEOUT = 30.0
+_TIMEOUT = 30.0
 """Seconds for a whole dial, look-up included."""
 _STAGGER = 0.25
 """Seconds until the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
@@ -30,16 +30,26 @@ _IN_PROGRESS = frozenset(
 class Dial:
     """One dial; it calls `end.connected` or `end.failed`, exactly once."""
 
-    __slots__ = ("_addresses", "_end", "_error", "_io", "_port", "_sockets", "_timers")
+    __slots__ = ("_addresses", "_end", "_error", "_io", "_port", "_sockets", "_timeout", "_timers")
 
-    def __init__(self, io: Io, resolver: Resolver, end: TcpEnd, host: str, port: int) -> None:
+    def __init__(
+        self,
+        io: Io,
+        resolver: Resolver,
+        end: TcpEnd,
+        host: str,
+        port: int,
+        *,
+        timeout: float = _TIMEOUT,
+    ) -> None:
         self._io = io
         self._end: TcpEnd | None = end
         self._port = port
+        self._timeout = timeout
         self._addresses: list[str] = []
         self._sockets: list[socket.socket] = []
         self._error: tuple[str, str] = ("unreachable", "no address to dial")
-        self._timers: list[TimerLike] = [io.loop.call_later(TIMEOUT, self._timed_out)]
+        self._timers: list[TimerLike] = [io.loop.call_later(timeout, self._timed_out)]
         end.dialling = self
         if literal(host) is not None:
             self._resolved([host], "")
@@ -133,7 +143,7 @@ class Dial:
             end.failed(code, reason)
 
     def _timed_out(self) -> None:
-        self._fail("timeout", f"no answer within {TIMEOUT:.0f} s")
+        self._fail("timeout", f"no answer within {self._timeout:g} s")
 
     def _clean_up(self) -> None:
         for timer in self._timers:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from norouter_core.agent.io import Io
 
     Answer = Callable[[list[str], str], None]
+    LookUp = Callable[[str], tuple[list[str], str]]
 
 TOO_MANY = "too many names are being resolved"
 TRY_AGAIN = "no name server has answered"
@@ -42,11 +43,24 @@ def literal(host: str) -> int | None:
     return None
 
 
+def look_up(name: str) -> tuple[list[str], str]:
+    """Return the addresses of a name, or none and the reason; this blocks."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError, ValueError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            return [], TRY_AGAIN
+        return [], getattr(error, "strerror", None) or str(error)
+    # A dict keeps the order and drops the repeats.
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found)), ""
+
+
 class Resolver:
     """Runs up to 8 look-ups at a time, queues up to 256, and refuses more."""
 
-    def __init__(self, io: Io) -> None:
+    def __init__(self, io: Io, look_up: LookUp = look_up) -> None:
         self._io = io
+        self._look_up = look_up
         self._work: queue.Queue[tuple[str, Answer]] = queue.Queue(_WAITING)
         self._threads = 0
         self._busy = 0
@@ -70,7 +84,7 @@ class Resolver:
     def _run(self) -> None:
         while True:
             name, done = self._work.get()
-            addresses, error = look_up(name)
+            addresses, error = self._look_up(name)
             try:
                 self._io.loop.call_soon_threadsafe(self._answered, done, addresses, error)
             except RuntimeError:
@@ -79,15 +93,3 @@ class Resolver:
     def _answered(self, done: Answer, addresses: list[str], error: str) -> None:
         self._busy -= 1
         done(addresses, error)
-
-
-def look_up(name: str) -> tuple[list[str], str]:
-    """Return the addresses of a name, or none and the reason; this blocks."""
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, ValueError) as error:
-        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-            return [], TRY_AGAIN
-        return [], getattr(error, "strerror", None) or str(error)
-    # A dict keeps the order and drops the repeats.
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found)), ""

@@ -134,8 +134,8 @@ def plain_path(folder: Path) -> str:
 
 def shell_plan(path: str, *words: str, **variables: str) -> StartPlan:
     """The exec command `env PATH=... WORDS sh`: a host that shares this machine."""
-    told = [f"{name}={value}" for name, value in variables.items()]
-    return StartPlan(("env", f"PATH={path}", *told, *words, "sh"), installed=False)
+    settings = [f"{name}={value}" for name, value in variables.items()]
+    return StartPlan(("env", f"PATH={path}", *settings, *words, "sh"), installed=False)
 
 
 @asynccontextmanager

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class Behind:
-    """Who is behind a mux: dials what it is offered, and keeps what it is told."""
+    """A mux with a handler that dials what is offered, and records messages."""
 
     def __init__(self, io: Io, role: str, channel: Channel) -> None:
-        self.told: list[tuple[str, messages.Json]] = []
+        self.messages: list[tuple[str, messages.Json]] = []
         self.down: list[tuple[str, RemoteProtocolError | None]] = []
         self._verbs = Operations(io, self)
         self.mux = Mux(io, Connection(role), channel, self)
         self.mux.start()
 
     def link_message(self, kind: str, body: messages.Json) -> None:
-        self.told.append((kind, body))
+        self.messages.append((kind, body))
 
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         self._verbs.dial(end, *messages.address(detail["target"]), _Answer(end))

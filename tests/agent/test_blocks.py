@@ -36,7 +36,7 @@ def test_whoever_goes_first_the_file_is_put_back(
         assert all(f"10.0.0.1 {other}\n" in (text or "") for other in others)
         assert f"10.0.0.1 {name}\n" not in (text or "")
         if after and others:
-            # A block that is written anew goes to the end.
+            # A block that is written again goes to the end.
             text = remove_blocks(text, lambda other: other == others[0])  # noqa: B023  # called at once
             text = append_block(text, f"10.0.0.1 {others[0]}", others[0])
     assert text == before
@@ -85,7 +85,7 @@ def _of(pid: int) -> str:
 @pytest.mark.parametrize(
     ("other", "dead"),
     [
-        ("web {boot}.1.{pid}.1", True),  # the same host, in a container started anew
+        ("web {boot}.1.{pid}.1", True),  # the same host, in a restarted container
         ("db {boot}.1.{pid}.1", False),  # nobody can tell
         ("db deadbeef.{ns}.{pid}.1", True),  # before the machine was booted
         ("db .{ns}.1.", False),

@@ -8,11 +8,11 @@ import errno
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from norouter_core.agent import dial as dialling
-from norouter_core.agent import resolve as resolving
 from norouter_core.agent.dial import Dial
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
@@ -37,7 +37,9 @@ class Names:
 class Dialled:
     """A client's socket joined to a dial that is under way."""
 
-    def __init__(self, port: int, *addresses: str, name: str = "web") -> None:
+    def __init__(
+        self, port: int, *addresses: str, name: str = "web", timeout: float = TIMEOUT
+    ) -> None:
         io = Io(asyncio.get_running_loop())
         self.client: Peer
         self.client, inner = tcp_pair()
@@ -47,7 +49,7 @@ class Dialled:
         self.far.observer = self.seen
         join(self.near, self.far)
         resolver: Resolver = Names(*addresses)  # type: ignore[assignment]  # the one verb that a dial uses
-        self.dial = Dial(io, resolver, self.far, name, port)
+        self.dial = Dial(io, resolver, self.far, name, port, timeout=timeout)
 
     def close(self) -> None:
         self.near.reset("killed", "")
@@ -59,8 +61,8 @@ class Dialled:
 def dialled() -> Iterator[Callable[..., Dialled]]:
     with contextlib.ExitStack() as stack:
 
-        def make(port: int, *addresses: str, name: str = "web") -> Dialled:
-            made = Dialled(port, *addresses, name=name)
+        def make(port: int, *addresses: str, **options: Any) -> Dialled:
+            made = Dialled(port, *addresses, **options)
             stack.callback(made.close)
             return made
 
@@ -116,7 +118,7 @@ async def test_a_refusing_address_gives_way_at_once(dialled: Make) -> None:
             assert await made.seen.opened == target.address
 
 
-async def test_the_last_reason_is_told_when_all_refuse(dialled: Make) -> None:
+async def test_the_last_reason_is_reported_when_all_refuse(dialled: Make) -> None:
     made = dialled(unused_port(), "127.0.0.1", "::1", "127.0.0.1")
     code, reason = await made.seen.outcome()
     assert code == "refused" and reason
@@ -137,11 +139,8 @@ async def test_a_literal_is_not_looked_up(dialled: Make) -> None:
             assert await made.seen.opened == target.address
 
 
-async def test_gives_up_in_time(
-    dialled: Make, deaf: tuple[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dialling, "TIMEOUT", 0.3)
-    made = dialled(deaf[1], "127.0.0.1")
+async def test_gives_up_in_time(dialled: Make, deaf: tuple[str, int]) -> None:
+    made = dialled(deaf[1], "127.0.0.1", timeout=0.3)
     code, reason = await made.seen.outcome()
     assert code == "timeout" and "no answer" in reason
     assert await made.client.is_reset()
@@ -214,7 +213,7 @@ def test_names_that_cannot_be_looked_up() -> None:
         assert addresses == [] and error
 
 
-async def test_the_queue_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_of_names_is_bounded() -> None:
     go_on = threading.Event()
     running: list[str] = []
 
@@ -223,8 +222,7 @@ async def test_the_queue_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         go_on.wait(TIMEOUT)
         return ["127.0.0.1"], ""
 
-    monkeypatch.setattr(resolving, "look_up", slow)
-    resolver = Resolver(Io(asyncio.get_running_loop()))
+    resolver = Resolver(Io(asyncio.get_running_loop()), slow)
     answers: list[tuple[list[str], str]] = []
     before = threading.active_count()
 

@@ -1,4 +1,4 @@
-"""Every direct stream is told of, and forgotten, however many others are busy."""
+"""Every direct stream is reported, and forgotten, however many others are busy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class HandDriven:
             callback()
 
 
-class Told:
+class Reporter:
     """A table, and the hub's side of what it reports."""
 
     def __init__(self, loop: HandDriven) -> None:
@@ -72,12 +72,12 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told(HandDriven())
+def reporter() -> Reporter:
+    return Reporter(HandDriven())
 
 
-def test_short_ones_are_told_of_while_long_ones_are_busy(told: Told) -> None:
-    busy = [told.add() for _ in range(1200)]
+def test_short_ones_are_reported_while_long_ones_are_busy(reporter: Reporter) -> None:
+    busy = [reporter.add() for _ in range(1200)]
     for stream in busy:
         stream.end_opened(End(), ("127.0.0.1", 8080))
     short = 0
@@ -86,44 +86,44 @@ def test_short_ones_are_told_of_while_long_ones_are_busy(told: Told) -> None:
             assert stream.client is not None
             stream.client.bytes_in += 1
         for _ in range(300):
-            told.add().end_closed(End(), "reset", "by its peer")
+            reporter.add().end_closed(End(), "reset", "by its peer")
             short += 1
-        told.loop.tick()
+        reporter.loop.tick()
     # None waits: the table is asked 4 times a second.
-    assert len(told.reasons) == short == 6000
-    assert set(told.reasons) == {"reset: by its peer"}
-    assert len(told.table._ended) == 0 and len(told.table._open) == 1200
-    assert told.hub.opened_total == told.opened == 7200
+    assert len(reporter.reasons) == short == 6000
+    assert set(reporter.reasons) == {"reset: by its peer"}
+    assert len(reporter.table._ended) == 0 and len(reporter.table._open) == 1200
+    assert reporter.hub.opened_total == reporter.opened == 7200
     # The busy ones had their turns too.
-    told.ticks(4)
-    assert told.hub.bytes_total == 2 * 20 * 1200
+    reporter.ticks(4)
+    assert reporter.hub.bytes_total == 2 * 20 * 1200
     for stream in busy:
         stream.end_closed(End(), "reset", "")
-    told.ticks(2)
-    assert list(told.hub) == [] and not told.table._open and not told.table._ended
-    assert told.hub.opened_total == 7200
-    assert told.largest < 200_000
-    told.ticks(3)
-    assert told.loop.due == [], "a table with nothing to tell still asks to be called"
+    reporter.ticks(2)
+    assert list(reporter.hub) == [] and not reporter.table._open and not reporter.table._ended
+    assert reporter.hub.opened_total == 7200
+    assert reporter.largest < 200_000
+    reporter.ticks(3)
+    assert reporter.loop.due == [], "a table with nothing to report still sets a timer"
 
 
-def test_many_that_end_at_once_are_told_of_piece_by_piece(told: Told) -> None:
-    streams = [told.add() for _ in range(MAX_STREAMS)]
-    assert told.table.add(1, ("127.0.0.1", 4711)) is None, "there is no bound"
+def test_many_that_end_at_once_are_reported_piece_by_piece(reporter: Reporter) -> None:
+    streams = [reporter.add() for _ in range(MAX_STREAMS)]
+    assert reporter.table.add(1, ("127.0.0.1", 4711)) is None, "there is no bound"
     for stream in streams:
         stream.end_closed(End(), "reset", "")
-    refilled = [told.add() for _ in range(100)]
-    told.ticks(3)
-    assert told.hub.opened_total == MAX_STREAMS + 100
-    assert {stream.remote_number for stream in told.hub._direct["web"].values()} == {
+    refilled = [reporter.add() for _ in range(100)]
+    reporter.ticks(3)
+    assert reporter.hub.opened_total == MAX_STREAMS + 100
+    assert {stream.remote_number for stream in reporter.hub._direct["web"].values()} == {
         stream.number for stream in refilled
     }
-    assert told.largest < 200_000 and told.reports <= 20
+    assert reporter.largest < 200_000 and reporter.reports <= 20
 
 
-def test_a_table_that_was_closed_says_no_more(told: Told) -> None:
-    stream = told.add()
-    told.table.close()
+def test_a_table_that_was_closed_reports_no_more(reporter: Reporter) -> None:
+    stream = reporter.add()
+    reporter.table.close()
     stream.end_closed(End(), "reset", "")
-    told.ticks(3)
-    assert told.reports == 0
+    reporter.ticks(3)
+    assert reporter.reports == 0

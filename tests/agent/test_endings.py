@@ -143,7 +143,7 @@ def test_a_terminals_interrupt_is_left_to_the_hub() -> None:
         assert agent.ended() == (0, "")
 
 
-def test_a_person_is_told_what_an_agent_is() -> None:
+def test_agent_explains_itself_to_a_user() -> None:
     code = "import sys; from norouter_core.agent.main import main; sys.exit(main([]))"
     done = subprocess.run(
         [OLDEST, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT

@@ -13,7 +13,7 @@ from norouter_core.agent.main import Agent
 from norouter_core.agent.tcp import TcpEnd
 
 
-def test_a_client_that_cannot_be_told_of_is_reset() -> None:
+def test_a_client_that_cannot_be_offered_is_reset() -> None:
     loop = Loop()
     ours, hub = socket.socketpair()
     with hub, socket.create_server(("127.0.0.1", 0)) as server:

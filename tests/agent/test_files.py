@@ -76,9 +76,9 @@ def test_the_backup_is_what_was_there_before_us(hosts: Path) -> None:
     assert backup.read_text() == HOSTS
     files.write(str(hosts), "10.0.0.2 web\n", "block")
     assert backup.read_text() == HOSTS, "our own block was copied"
-    hosts.write_text("written anew by somebody\n")
+    hosts.write_text("written by somebody\n")
     files.write(str(hosts), "10.0.0.3 web\n", "block")
-    assert backup.read_text() == "written anew by somebody\n"
+    assert backup.read_text() == "written by somebody\n"
 
 
 def test_what_is_appended_after_our_block_stays_a_line(hosts: Path) -> None:
@@ -355,6 +355,6 @@ def test_many_agents_at_one_file_lose_nothing_of_each_others(hosts: Path, text: 
         )
         for number in range(4)
     ]
-    told = [agent.communicate()[1] for agent in agents]
-    assert told == [b""] * 4
+    errors = [agent.communicate()[1] for agent in agents]
+    assert errors == [b""] * 4
     assert hosts.read_text() == text

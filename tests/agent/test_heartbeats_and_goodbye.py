@@ -58,7 +58,7 @@ async def test_no_ping_goes_behind_all_that_a_peer_may_owe(bare: Build) -> None:
     assert outbox._control_size
 
 
-async def test_a_hub_does_not_take_a_round_trip_that_it_is_told(bare: Build) -> None:
+async def test_a_hub_does_not_take_a_round_trip_that_it_is_sent(bare: Build) -> None:
     """A rogue agent would size the hub's windows otherwise."""
     peer = bare(over_sockets, HUB)
     await peer.says("ping", {"n": 1, "rtt": 4.5})
@@ -68,8 +68,8 @@ async def test_a_hub_does_not_take_a_round_trip_that_it_is_told(bare: Build) -> 
 
 async def test_an_agent_takes_it_within_reason(bare: Build) -> None:
     peer = bare(over_sockets, AGENT)
-    for told, kept in ((0.25, 0.25), (None, 0.25), (1e9, 5.0), (-1, 0.0)):
-        await peer.says("ping", {"n": 1, "rtt": told})
+    for sent, kept in ((0.25, 0.25), (None, 0.25), (1e9, 5.0), (-1, 0.0)):
+        await peer.says("ping", {"n": 1, "rtt": sent})
         await peer.hears_event("pong")
         assert peer.behind.mux.connection.round_trip == kept
 
@@ -92,12 +92,12 @@ async def test_an_agent_neither_tells_nor_uses_its_own(bare: Build) -> None:
 async def test_a_hub_uses_and_tells_what_it_has_measured(bare: Build) -> None:
     peer = bare(over_sockets, HUB)
     peer.behind.mux.start_heartbeat(0.02)
-    told: list[float | None] = []
-    while not told or told[-1] is None:
+    round_trips: list[float | None] = []
+    while not round_trips or round_trips[-1] is None:
         ping = await peer.hears_event("ping")
-        told.append(ping["data"]["rtt"])
+        round_trips.append(ping["data"]["rtt"])
         await peer.says("pong", {"n": ping["data"]["n"]})
-    assert told[0] is None and 0 < told[-1] < 5
+    assert round_trips[0] is None and 0 < round_trips[-1] < 5
     assert peer.behind.mux.connection.round_trip > 0
 
 
@@ -124,7 +124,7 @@ async def test_nothing_is_written_after_goodbye(make: Make, bare: Build) -> None
             await peer.says("ping", {"n": n, "rtt": None})
         await peer.says("news", {})
         # Read in order: the pings before it have been answered by now, if they are answered.
-        await eventually(lambda: peer.behind.told, "all of it has been read")
+        await eventually(lambda: peer.behind.messages, "all of it has been read")
         heartbeat = mux.heartbeat
         assert heartbeat is not None
         before = heartbeat._number

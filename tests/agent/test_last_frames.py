@@ -1,4 +1,4 @@
-"""An EOF that waits behind its bytes is the last frame of a stream: its end is told then too."""
+"""An EOF behind its bytes is the last frame of a stream; its observer then learns of the end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Source(End):
         self.gone += size
 
 
-async def test_an_end_that_waits_for_its_bytes_is_told_when_it_goes() -> None:
+async def test_an_end_that_waits_for_its_bytes_is_observed_when_it_goes() -> None:
     peer = Bare(over_sockets, HUB)
     loop = asyncio.get_running_loop()
     try:
@@ -60,7 +60,7 @@ async def test_an_end_that_waits_for_its_bytes_is_told_when_it_goes() -> None:
 
 
 async def test_a_stream_of_a_link_that_has_just_ended_is_reset() -> None:
-    """Who opens it may not have been told yet, and nobody else would ever end it."""
+    """Its opener may not know yet, and nothing else would end it."""
     peer = Bare(over_sockets, HUB)
     mux = peer.behind.mux
     try:
@@ -70,7 +70,7 @@ async def test_a_stream_of_a_link_that_has_just_ended_is_reset() -> None:
         join(source, end)
         assert (await seen.outcome())[0] == "gone"
         assert source.was_reset == "gone" and not mux.connection.streams
-        # One that is given up meanwhile is told of once.
+        # A stream that is reset meanwhile ends once.
         end, source, seen = mux.open({"target": ["a", 1]}), Source(), Watcher()
         end.observer = seen
         join(source, end)

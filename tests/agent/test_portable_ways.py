@@ -63,7 +63,7 @@ async def test_every_kind_of_channel_carries_bytes_both_ways(
         async with asyncio.timeout(5):
             await said
         await eventually(lambda: agent.down, "the other end sees the end")
-        assert agent.told == [("event", {"type": "bye", "data": {}})]
+        assert agent.messages == [("event", {"type": "bye", "data": {}})]
         assert agent.down == [("the other side closed the link", None)]
         hub.mux.close("over")
         assert hub.mux.connection.streams == agent.mux.connection.streams == {}

@@ -1,4 +1,4 @@
-"""UDP sockets as ends: clients of a listener, targets, what is dropped and what is told."""
+"""UDP sockets as ends: clients of a listener, targets, drops and errors."""
 
 from __future__ import annotations
 
@@ -207,15 +207,15 @@ async def test_an_error_of_one_datagram_does_not_deafen_its_socket(
             await eventually(lambda: played.got == [b"hello"], "the datagram comes", 5)
 
 
-async def test_a_target_where_nobody_is_is_told() -> None:
+async def test_a_target_that_refuses_is_reported() -> None:
     with dialled("127.0.0.1", unused_udp_port()) as (played, _, seen):
         played.says(b"anybody?")
-        await eventually(lambda: played.ended, "the refusal is told")
+        await eventually(lambda: played.ended, "the refusal is reported")
         assert played.ended is not None and played.ended[0] == "refused"
         assert (await seen.outcome())[0] == "refused"
 
 
-async def test_a_name_that_is_none_is_told() -> None:
+async def test_an_unknown_name_is_reported() -> None:
     with dialled("no-such-name.invalid", 53) as (played, _, seen):
         for _ in range(1000):
             played.says(b"x" * 1000)

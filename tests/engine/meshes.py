@@ -151,17 +151,17 @@ class Mesh:
     async def was_lost(self, name: str) -> None:
         """Waits until that host has been lost, since the events were asked for last."""
 
-        def told() -> bool:
+        def lost() -> bool:
             changes = [e.host for e in self.events() if isinstance(e, HostChanged)]
             return any(e.name == name and e.state is HostState.LOST for e in changes)
 
-        await eventually(told, f"{name} is lost")
+        await eventually(lost, f"{name} is lost")
 
     def events(self) -> list[Event]:
-        """What was told since this was asked last."""
-        told = self._all.drain()
-        self._log += [event for event in told if isinstance(event, Log)]
-        return told
+        """Return the events since the last call."""
+        events = self._all.drain()
+        self._log += [event for event in events if isinstance(event, Log)]
+        return events
 
     async def log_says(self, part: str) -> Log:
         """The next line of the log that holds `part`, waited for; each is given once."""

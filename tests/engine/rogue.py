@@ -360,7 +360,7 @@ def silent(rogue: Rogue) -> None:
 
 
 def stubborn(rogue: Rogue) -> None:
-    """Is let in, and then ignores whatever it is told."""
+    """Attach, and then ignore all input."""
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     rogue.attached()

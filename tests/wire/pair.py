@@ -35,7 +35,7 @@ def output(connection: Connection) -> bytes:
 
 
 class Side:
-    """One end: its connection, and a log of what it was told, in words that compare."""
+    """One end: its connection, and a log of its events that can be compared."""
 
     def __init__(self, role: str, consume: bool = True) -> None:
         self.connection = Connection(role)

@@ -42,9 +42,9 @@ def passed_on(code: str, reason: str) -> events.Reset:
     honest.hub.connection.reset(stream, reset.code, reset.reason)
     honest.pump()
     assert honest.agent.violation is None, "another host's link was broken"
-    _, number, told, why = honest.agent.log[-1]
+    _, number, sent_code, why = honest.agent.log[-1]
     assert number == stream.id
-    assert (told, why) == (reset.code, reset.reason)
+    assert (sent_code, why) == (reset.code, reset.reason)
     return reset
 
 

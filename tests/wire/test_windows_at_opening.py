@@ -25,7 +25,7 @@ Step = tuple[str, int]
 
 
 class Opening:
-    """A stream that one side has opened and the other has been offered; bytes travel when told.
+    """A stream that one side has opened and the other has been offered; bytes travel on request.
 
     Its first step is the OPEN's arrival.
     """
