@@ -19,7 +19,7 @@ def cuts(
     hosts = list(after)
     was, will = ({host.name: host for host in each} for each in (before, hosts))
     ending = {
-        name for name, host in was.items() if name not in will or _is_restarted(host, will[name])
+        name for name, host in was.items() if name not in will or is_restarted(host, will[name])
     }
     unlistened = {n for n, h in will.items() if not h.loopback and n in was}
     kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
@@ -33,5 +33,6 @@ def cuts(
             yield stream.number
 
 
-def _is_restarted(host: Host, then: Host) -> bool:
+def is_restarted(host: Host, then: Host) -> bool:
+    """Return whether the change of a host to `then` restarts it."""
     return (host.argv, host.agent) != (then.argv, then.agent)

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import time
 from collections.abc import Collection, Coroutine, Sequence
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,7 +15,7 @@ from norouter_core.agent.ends import End, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.engine import events
 from norouter_core.engine.bus import Bus, Subscription
-from norouter_core.engine.cuts import cuts
+from norouter_core.engine.cuts import cuts, is_restarted
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
@@ -49,11 +48,11 @@ from norouter_core.timing import Timing
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
-_ENDED = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
+_ENDED_STATES = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """The states in which nothing is left of a host that was ready."""
 
 
-_AT_REST = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
+_IDLE_STATES = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
 
 
 class MeshFailed(NorouterError):
@@ -187,7 +186,7 @@ class Engine:
             MeshFailed: a host has failed permanently.
         """
         hosts = None if hosts is None else frozenset(hosts)
-        while not self._ready(hosts):
+        while not self._is_ready(hosts):
             failed = {
                 name: s.problem
                 for name, s in self._supervisors.items()
@@ -253,12 +252,16 @@ class Engine:
                 self._listener_removed,
                 self._on_progress,
             )
-            names = NamesFiles(partial(self._log, host.name), self._on_progress, self._etc_hosts)
+
+            def log(level: str, text: str) -> None:
+                self.host_log(level, host.name, text)
+
+            names = NamesFiles(log, self._on_progress, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
             return
-        restart = (known.host.argv, known.host.agent) != (host.argv, host.agent)
+        restart = is_restarted(known.host, host)
         changed = known.host != host
         known.host = host
         if restart:
@@ -312,17 +315,17 @@ class Engine:
             self._numbers[address] = next(self._next_number)
         return self._numbers[address]
 
-    def _ready(self, hosts: Collection[str] | None = None) -> bool:
+    def _is_ready(self, hosts: Collection[str] | None = None) -> bool:
         if self._applying.locked():
             return False  # the mesh is partly old and partly new
         if hosts is None:
-            return all(s.is_up and s.is_settled for s in self._active())
+            return all(s.is_up and s.is_settled for s in self._active_supervisors())
         return all(
             s.listeners.is_settled_for(hosts) if s.is_up else s.host.name not in hosts
-            for s in self._active()
+            for s in self._active_supervisors()
         )
 
-    def _active(self) -> list[Supervisor]:
+    def _active_supervisors(self) -> list[Supervisor]:
         """Return the hosts that the user has not stopped."""
         return [s for s in self._supervisors.values() if not s.paused]
 
@@ -336,8 +339,8 @@ class Engine:
     def _check_ready(self) -> None:
         self._check_scheduled = False
         self._progress.set()
-        wanted = self._active()
-        ready = bool(wanted) and self._ready()
+        wanted = self._active_supervisors()
+        ready = bool(wanted) and self._is_ready()
         if ready and not self._was_ready:
             listeners = sum(len(s.listeners) for s in wanted)
             self._bus.publish(events.Ready(hosts=len(wanted), listeners=listeners))
@@ -372,7 +375,7 @@ class Engine:
             KeyError: there is no host of that name.
         """
         supervisor = self._supervisors[host]
-        if supervisor.paused or supervisor.state in _AT_REST:
+        if supervisor.paused or supervisor.state in _IDLE_STATES:
             supervisor.restart()
 
     async def kill_stream(self, number: int) -> bool:
@@ -485,16 +488,13 @@ class Engine:
         name = supervisor.host.name
         if supervisor.paused and supervisor.state is HostState.STOPPED:
             self._streams.host_stopped(name)
-        elif supervisor.state in _ENDED:
+        elif supervisor.state in _ENDED_STATES:
             self._streams.host_lost(name, supervisor.host.is_local)
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
-        if supervisor.state is HostState.READY or supervisor.state in _ENDED:
+        if supervisor.state is HostState.READY or supervisor.state in _ENDED_STATES:
             self._update_neighbours(supervisor)
         self._on_progress()
-
-    def _log(self, host: str, level: str, text: str) -> None:
-        self.host_log(level, host, text)
 
     def host_log(self, level: str, host: str, text: str) -> None:
         self._bus.publish(events.Log(level=level, host=host, text=text))

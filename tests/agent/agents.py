@@ -111,7 +111,7 @@ class Agent:
 
     @asynccontextmanager
     async def dialled(self, host: str, port: int) -> AsyncIterator[tuple[Peer, Watcher]]:
-        """A stream to a target, as the socket of a client, and what its far end tells."""
+        """A stream to a target, as the socket of a client, and the observer of its far end."""
         client, inner = tcp_pair()
         watcher = Watcher()
         # The end owns its socket, and closes it when the stream or the link ends.

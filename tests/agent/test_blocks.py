@@ -86,7 +86,7 @@ def _of(pid: int) -> str:
     ("other", "dead"),
     [
         ("web {boot}.1.{pid}.1", True),  # the same host, in a restarted container
-        ("db {boot}.1.{pid}.1", False),  # nobody can tell
+        ("db {boot}.1.{pid}.1", False),  # unknown
         ("db deadbeef.{ns}.{pid}.1", True),  # before the machine was booted
         ("db .{ns}.1.", False),
         ("db {boot}.{ns}.1.", False),

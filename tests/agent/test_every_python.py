@@ -43,7 +43,7 @@ async def test_hello_and_resolve_and_write(python: Python, path: str, tmp_path: 
         assert "127.0.0.1" in await host.link.resolve("localhost")
         with pytest.raises(OperationError) as refused:
             await host.link.resolve("no-such-name.invalid")
-        # Without a network nobody can tell.
+        # Without a network this is unknown.
         assert refused.value.code in ("name", "try-again")
         await _writes(host, tmp_path)
 

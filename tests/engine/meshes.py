@@ -108,7 +108,7 @@ def with_ports(spec: MeshSpec, name: str, *ports: Forward) -> MeshSpec:
 
 
 class Mesh:
-    """An engine that runs, and shortcuts to what it tells."""
+    """A running engine, and shortcuts to its status and events."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

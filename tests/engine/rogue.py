@@ -1,6 +1,6 @@
 """An agent that does what none of ours would: `rogue.py DEED... norouter agent --automated`.
 
-It speaks the wire well enough to be let in, then does its action. What it learns it tells on
+It speaks the wire well enough to be let in, then does its action. It reports what it learns on
 stderr, which the hub shows in its log.
 """
 
@@ -31,7 +31,7 @@ HELLO: Json = {
 }
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -134,7 +134,7 @@ def unpublished(rogue: Rogue) -> None:
     rogue.listens()
     rogue.opens(999)
     rogue.serve(rogue.was_reset)
-    tell(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
+    report(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
     rogue.serve()
 
 
@@ -148,7 +148,7 @@ def mixes(rogue: Rogue) -> None:
         rogue.connection.send_datagram(stream, bytes(60_000))
     rogue.flush()
     rogue.serve(rogue.was_reset)
-    tell(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
+    report(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
     rogue.serve()
 
 
@@ -159,7 +159,7 @@ def forgotten(rogue: Rogue) -> None:
     (asked,) = [e for e in rogue.seen if isinstance(e, events.Message) and _op(e) == "unlisten"]
     rogue.opens(asked.body["args"]["listener"])
     rogue.serve(rogue.was_reset)
-    tell(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
+    report(f"reset with {rogue.was_reset().code}")  # type: ignore[union-attr]  # it was waited for
     rogue.serve()
 
 
@@ -175,7 +175,7 @@ def asks(rogue: Rogue) -> None:
     rogue.serve(lambda: sum(_is_result(event) for event in rogue.seen) == 4)
     for event in filter(_is_result, rogue.seen):
         assert isinstance(event, events.Message)
-        tell(f"refused with {event.body['error']['code']}")
+        report(f"refused with {event.body['error']['code']}")
     rogue.serve()
 
 
@@ -212,7 +212,7 @@ def other_protocol(rogue: Rogue) -> None:
 
 def dies_after_hello(rogue: Rogue) -> None:
     rogue.hello()
-    tell("out of cheese")
+    report("out of cheese")
     sys.exit(4)
 
 
@@ -224,7 +224,7 @@ def flood(rogue: Rogue) -> None:
         if number % 500 == 0:
             before = len(rogue.seen)
             rogue.serve(lambda before=before: len(rogue.seen) > before)  # type: ignore[misc]  # a default binds the loop's value
-    tell("flooded")
+    report("flooded")
     rogue.serve()
 
 
@@ -247,7 +247,7 @@ def churns(rogue: Rogue) -> None:
         last = rogue.connection.open({**detail, "listener": 999})
         rogue.flush()
         rogue.serve(lambda last=last: last.closed)  # type: ignore[misc]  # a default binds the loop's value
-    tell("churned")
+    report("churned")
     rogue.serve()
 
 
@@ -293,7 +293,7 @@ def paints(rogue: Rogue) -> None:
     rogue.opens(999, red)
     rows = [[1, rogue.listeners[0], red, 1, 0, 0, "open", red]]
     rogue.message(messages.event("direct", {"streams": rows}))
-    tell(red)
+    report(red)
     rogue.serve()
 
 

@@ -8,14 +8,14 @@ import sys
 from norouter_core.agent import channel, process_identity
 from norouter_core.agent.main import main
 from norouter_core.wire import frames, messages
-from tests.engine.rogue import HELLO, Rogue, tell
+from tests.engine.rogue import HELLO, Rogue, report
 
 
 def hello_only(rogue: Rogue) -> None:
     """Never answers: `attach` stays open."""
     rogue.hello()
     os.read(0, 1 << 16)
-    tell("asked to attach")
+    report("asked to attach")
     while os.read(0, 1 << 16):
         pass
 
@@ -35,7 +35,7 @@ def neighbour(rogue: Rogue) -> None:
     """Says that it lives where the hub does, and that it has bound whatever it is asked to."""
     rogue.hello(boot_id=process_identity.boot_id(), netns=process_identity.netns())
     rogue.serve(lambda: rogue.listeners)
-    tell("asked to listen")
+    report("asked to listen")
     rogue.serve()
 
 
@@ -48,7 +48,7 @@ def claims(rogue: Rogue) -> None:
         for number, listener in enumerate([*others, 999, own], 1)
     ]
     rogue.message(messages.event("direct", {"streams": rows}))
-    tell(f"claimed {len(others)} of others")
+    report(f"claimed {len(others)} of others")
     rogue.serve()
 
 

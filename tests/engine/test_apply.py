@@ -46,7 +46,7 @@ async def test_ports_added_removed_and_retargeted(build: Callable[..., HostSpec]
                 await connect(made.address("web", 81)) as cut,
             ):
                 assert await kept.says(b"one") and await cut.says(b"two")
-                await eventually(lambda: len(made.streams) == 2, "both are told of")
+                await eventually(lambda: len(made.streams) == 2, "both are shown")
                 # Retargeted: what came by that port is cut, the other is not.
                 await made.apply(with_ports(spec, "web", forward(one), forward(two, listen=81)))
                 assert await cut.is_reset()
@@ -57,7 +57,7 @@ async def test_ports_added_removed_and_retargeted(build: Callable[..., HostSpec]
                 }
                 with await connect(made.address("web", 81)) as moved:
                     assert await moved.says(b"moved")
-                    await eventually(lambda: _running(made, two), "it is told of")
+                    await eventually(lambda: _running(made, two), "it is shown")
                     # Removed, while another is added.
                     gone = made.address("web", 81)
                     await made.apply(with_ports(spec, "web", forward(one), forward(two, listen=82)))
@@ -115,9 +115,9 @@ async def test_hosts_added_and_removed() -> None:
                     await made.apply(spec)
                     assert await cut.is_reset()
                 assert await kept.says(b"still kept")
-                told = made.events()
-                assert [e.name for e in told if isinstance(e, HostRemoved)] == ["db"]
-                assert [e.on_host for e in told if isinstance(e, ListenerRemoved)] == ["hub"]
+                events = made.events()
+                assert [e.name for e in events if isinstance(e, HostRemoved)] == ["db"]
+                assert [e.on_host for e in events if isinstance(e, ListenerRemoved)] == ["hub"]
                 assert not psutil.pid_exists(pid)
                 await made.apply(bigger)
                 with await connect(made.address("db")) as again:
@@ -138,7 +138,7 @@ async def test_another_command_restarts_that_host_only() -> None:
                 assert web is not None
                 changed = spec.with_host(replace(web, cmd=exec_command("A=b")))
                 await made.apply(changed)
-                await eventually(lambda: made.host("web").command.endswith("A=b"), "it is told")
+                await eventually(lambda: made.host("web").command.endswith("A=b"), "it is shown")
                 assert await cut.is_reset()
                 assert await kept.says(b"kept")
                 await made.ready()

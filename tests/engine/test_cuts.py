@@ -67,10 +67,10 @@ async def test_what_would_be_cut_is_cut_and_nothing_else(name: str) -> None:
         async with mesh(*hosts) as made:
             with ExitStack() as clients:
                 kinds = await _streams(made, proxy, clients)
-                told = made.engine.cuts(change(made.engine.spec, port))
-                assert {kinds[number] for number in told} == expected
+                cut = made.engine.cuts(change(made.engine.spec, port))
+                assert {kinds[number] for number in cut} == expected
                 await made.engine.apply(change(made.engine.spec, port))
-                left = kinds.keys() - set(told)
+                left = kinds.keys() - set(cut)
                 await eventually(lambda: {s.id for s in made.streams} == left, f"{left} are left")
 
 

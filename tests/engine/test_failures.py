@@ -1,4 +1,4 @@
-"""Hosts that cannot be brought up: told why, tried again where that may help."""
+"""Hosts that fail to start: their problem is shown, and they are retried if that may help."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ async def test_a_command_that_is_not_found() -> None:
 async def test_a_command_that_dies_is_started_again_and_again() -> None:
     async with mesh(local(), relayed("web", cmd=DIES), wait=False, timing=QUICK_RETRY) as made:
         await eventually(lambda: made.host("web").attempt >= 4, "four attempts")
-        told = [e.host for e in made.events() if isinstance(e, HostChanged) if e.host.name == "web"]
-        waits = [host for host in told if host.state is HostState.BACKING_OFF]
+        seen = [e.host for e in made.events() if isinstance(e, HostChanged) if e.host.name == "web"]
+        waits = [host for host in seen if host.state is HostState.BACKING_OFF]
         assert [host.attempt for host in waits[:3]] == [1, 2, 3]
         delays = [host.retry_in for host in waits[:3]]
         assert None not in delays
@@ -65,7 +65,7 @@ async def test_a_command_that_dies_is_started_again_and_again() -> None:
         problem = waits[0].problem
         assert problem is not None and not problem.permanent
         assert (problem.kind, problem.exit_status, problem.stderr) == ("exited", 7, ("the reason",))
-        states = {host.state for host in told}
+        states = {host.state for host in seen}
         assert states == {HostState.STARTING, HostState.BACKING_OFF}
 
 

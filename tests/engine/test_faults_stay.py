@@ -154,9 +154,9 @@ async def test_a_stream_before_its_time_is_a_violation() -> None:
 async def test_an_agent_reports_direct_streams_of_its_own_port_only() -> None:
     rogue = host("rogue", forward(unused_port()), cmd=program(ACTIONS, "claims"))
     async with beside(rogue) as (made, _):
-        told = await made.log_says("claimed")
-        assert told.text == "claimed 1 of others"
-        await eventually(lambda: made.host("rogue").streams, "its own is told of")
+        line = await made.log_says("claimed")
+        assert line.text == "claimed 1 of others"
+        await eventually(lambda: made.host("rogue").streams, "its own is shown")
         claimed = [stream for stream in made.streams if stream.from_host == "rogue"]
         assert [(each.to_host, each.direct) for each in claimed] == [("rogue", True)]
         assert made.host("honest").streams == 1
@@ -194,11 +194,11 @@ async def test_a_flood_that_ends_is_summed_up() -> None:
         left_out = [line for line in lines if line.endswith("were left out)")]
         assert lines[-1] == "and on it goes" and left_out
         # Nothing is lost without a word.
-        told = len(lines) - len(left_out) - 1
-        assert told + sum(int(line.strip("(").split()[0]) for line in left_out) == 5000
+        shown = len(lines) - len(left_out) - 1
+        assert shown + sum(int(line.strip("(").split()[0]) for line in left_out) == 5000
 
 
-# -- what is told
+# -- what is logged
 
 
 def test_the_first_wait_differs_by_chance() -> None:
@@ -227,8 +227,8 @@ async def test_clients_that_were_not_reached_are_told_of_once() -> None:
             assert await resets(made.address("web"))
         await eventually(lambda: made.engine.status().opened_total == 8, "all have come")
         await eventually(lambda: not made.streams, "all are over")
-        told = [e for e in made.events() if isinstance(e, Log) and e.level == "warning"]
-        (line,) = told
+        warnings = [e for e in made.events() if isinstance(e, Log) and e.level == "warning"]
+        (line,) = warnings
         assert line.host == "web" and "was not reached: refused" in line.text
         assert made.listeners("web")[0].target in line.text
 

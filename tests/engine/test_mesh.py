@@ -1,4 +1,4 @@
-"""A mesh comes up, carries bytes, and tells the truth about them."""
+"""A mesh comes up, carries bytes and counts them correctly."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ async def test_every_published_page_is_fetched() -> None:
             assert await fetch(made, "hub") == b"one"
             assert await fetch(made, "over-the-hub") == b"two"
             assert await fetch(made, "by-itself") == b"three"
-            # What a host serves to itself is told of a moment later.
-            await eventually(lambda: made.engine.status().opened_total == 3, "3 streams are told")
+            # A direct stream is reported a moment later.
+            await eventually(lambda: made.engine.status().opened_total == 3, "3 streams are shown")
             await eventually(lambda: not made.streams, "every stream ends")
             status = made.engine.status()
             assert [each.name for each in status.hosts] == ["hub", "over-the-hub", "by-itself"]
@@ -140,23 +140,25 @@ async def test_events_come_in_order() -> None:
         made = Mesh(engine)
         assert await fetch(made, "web") == b"one"
         await eventually(lambda: not made.streams, "the stream ends")
-        told = subscription.drain()
-        states = [e.host.state for e in told if isinstance(e, HostChanged) if e.host.name == "web"]
+        events = subscription.drain()
+        states = [
+            e.host.state for e in events if isinstance(e, HostChanged) if e.host.name == "web"
+        ]
         assert states == [HostState.STARTING, HostState.BOOTSTRAPPING, HostState.READY]
-        assert _kinds(told).index(Ready) > _kinds(told).index(ListenerChanged)
-        assert _kinds(told)[-3:] == [Ready, StreamOpened, StreamClosed]
-        bound = [e.listener.state for e in told if isinstance(e, ListenerChanged)]
+        assert _kinds(events).index(Ready) > _kinds(events).index(ListenerChanged)
+        assert _kinds(events)[-3:] == [Ready, StreamOpened, StreamClosed]
+        bound = [e.listener.state for e in events if isinstance(e, ListenerChanged)]
         assert bound[0] is ListenerState.PENDING and bound[-1] is ListenerState.BOUND
-        ready = next(e for e in told if isinstance(e, Ready))
+        ready = next(e for e in events if isinstance(e, Ready))
         assert (ready.hosts, ready.listeners) == (2, 1)
-        assert [e.at for e in told] == sorted(e.at for e in told)
+        assert [e.at for e in events] == sorted(e.at for e in events)
     rest = [event async for event in subscription]
     assert [e.host.state for e in rest if isinstance(e, HostChanged)] == [HostState.STOPPED] * 2
     assert isinstance(rest[-1], Stopped)
 
 
-def _kinds(told: list[Event]) -> list[type[Event]]:
-    return [type(event) for event in told]
+def _kinds(events: list[Event]) -> list[type[Event]]:
+    return [type(event) for event in events]
 
 
 async def test_a_reader_of_events_may_leave_out_the_streams() -> None:

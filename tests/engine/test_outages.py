@@ -43,7 +43,7 @@ async def test_a_host_that_is_killed() -> None:
                 assert time.monotonic() - started < 1
                 assert await kept.says(b"undisturbed")
                 assert made.address("one") == address
-                await eventually(lambda: made.host("one").problem, "the problem is told")
+                await eventually(lambda: made.host("one").problem, "the problem is shown")
                 problem = made.host("one").problem
                 assert problem is not None
                 assert (problem.kind, problem.exit_status) == ("link-lost", -signal.SIGKILL)
@@ -108,7 +108,7 @@ async def test_direct_streams_of_a_lost_host_are_told_as_gone() -> None:
         async with mesh(host("web", forward(port)), timing=QUICK_RETRY) as made:
             with await connect(made.address("web")) as client:
                 assert await client.says(b"hello")
-                await eventually(lambda: made.streams, "it is told of")
+                await eventually(lambda: made.streams, "it is shown")
                 os.killpg(made.pid("web"), signal.SIGKILL)
                 await eventually(lambda: not made.streams, "it is over")
                 # The kernel ended it with the process; whether by FIN or reset is its choice.

@@ -146,8 +146,8 @@ async def test_a_listener_that_is_not_published() -> None:
         warning = await made.log_says("refused a client")
         assert (warning.level, warning.host) == ("warning", "rogue")
         assert "listener 999 is not published" in warning.text
-        told = await made.log_says("reset with")
-        assert told.text == "reset with not-allowed"
+        line = await made.log_says("reset with")
+        assert line.text == "reset with not-allowed"
         assert made.host("rogue").state is HostState.READY
         assert [stream.from_host for stream in made.streams] == ["hub"]
 
@@ -233,7 +233,7 @@ async def test_a_flood_of_streams_that_lead_nowhere() -> None:
             assert await client.says(b"still served")
             lines += [event.text for event in made.events() if isinstance(event, Log)]
         assert made.engine.status().opened_total == 1
-        # It cannot drown what else is told, either.
+        # It does not drown other events either.
         assert 1 <= sum("is not published" in line for line in lines) < 10
 
 
@@ -271,11 +271,11 @@ async def test_nothing_that_it_says_reaches_a_terminal_raw() -> None:
         await eventually(
             lambda: [s for s in made.streams if s.from_host == "rogue"], "its report is taken"
         )
-        told = [event.to_json() for event in made.events()]
-        assert any(isinstance(entry.get("text"), str) for entry in told)
-        shown = repr((told, made.engine.status()))
+        entries = [event.to_json() for event in made.events()]
+        assert any(isinstance(entry.get("text"), str) for entry in entries)
+        shown = repr((entries, made.engine.status()))
         assert "red" in shown
-        assert "\\x1b" not in shown and "\\u001b" not in json.dumps(told, default=str)
+        assert "\\x1b" not in shown and "\\u001b" not in json.dumps(entries, default=str)
 
 
 async def test_a_hello_with_long_and_coloured_words() -> None:

@@ -86,7 +86,7 @@ async def test_a_host_that_is_killed_comes_back(pumped: bool) -> None:
                 assert await client.says(b"hello")
                 os.killpg(made.pid("web"), signal.SIGKILL)
                 assert await client.is_reset()
-            await eventually(lambda: made.host("web").problem, "the problem is told")
+            await eventually(lambda: made.host("web").problem, "the problem is shown")
             problem = made.host("web").problem
             assert problem is not None and problem.exit_status == -signal.SIGKILL
             await made.ready()

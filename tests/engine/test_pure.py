@@ -306,10 +306,10 @@ NAMED = st.builds(
     steps=st.lists(NAMED | st.builds(line, st.integers()) | st.none(), max_size=60),
 )
 def test_a_slow_reader_knows_what_stands(limit: int, steps: list[Event | None]) -> None:
-    backlog, told, got = EventQueue(limit), list[Event](), list[Event]()
+    backlog, events, got = EventQueue(limit), list[Event](), list[Event]()
     for event in steps:
         if event is not None:
-            told.append(event)
+            events.append(event)
             backlog.put(event)
         elif backlog:
             got.append(backlog.take())
@@ -317,10 +317,10 @@ def test_a_slow_reader_knows_what_stands(limit: int, steps: list[Event | None]) 
     got += backlog.take_all()
     assert len(backlog) == 0
     # In order, and nothing twice.
-    at = [next(n for n, each in enumerate(told) if each is event) for event in got]
+    at = [next(n for n, each in enumerate(events) if each is event) for event in got]
     assert at == sorted(set(at))
-    assert _standing(got) == _standing(told)
-    lines = [event for event in told if isinstance(event, Log)]
+    assert _standing(got) == _standing(events)
+    lines = [event for event in events if isinstance(event, Log)]
     assert len(lines) == sum(isinstance(event, Log) for event in got) + backlog.dropped
 
 

@@ -143,7 +143,7 @@ async def test_a_host_that_comes_late_gets_its_own_places_without_a_failure() ->
         # Until then this machine listens for it.
         await engine.wait_ready(["hub"])
         await engine.wait_ready()
-        told = [e.listener for e in events.drain() if isinstance(e, ListenerChanged)]
-        assert not [listener for listener in told if listener.state is ListenerState.FAILED]
+        changed = [e.listener for e in events.drain() if isinstance(e, ListenerChanged)]
+        assert not [listener for listener in changed if listener.state is ListenerState.FAILED]
         stands = {(x.on_host, x.state) for x in engine.status().listeners}
         assert stands == {("late", ListenerState.BOUND), ("hub", ListenerState.SHARED)}

@@ -36,7 +36,7 @@ BOUND, SHARED = ListenerState.BOUND, ListenerState.SHARED
 
 
 def at(spec: HostSpec) -> Address:
-    """Where a host's port is reached, whoever listens there."""
+    """Where a host's port is reached, whichever host listens there."""
     assert spec.vip is not None
     return spec.vip, PORT
 
@@ -104,7 +104,7 @@ async def test_another_takes_over_and_keeps_what_it_took() -> None:
             await made.in_state(holder, HostState.BACKING_OFF)
             await eventually(lambda: states(made, "far")[other] is BOUND, "it is taken over")
             await eventually(lambda: states(made, holder)[other] is BOUND, "its own VIP too")
-            # Its holder is away: a client is told so at once, and is not left waiting.
+            # Its holder is away: a client is refused at once.
             with await connect(at(far)) as client:
                 assert await client.says(b"hello")
                 await made.engine.restart(holder)

@@ -75,7 +75,7 @@ async def test_leaving_ends_everything() -> None:
         assert len(children()) == 2
         started = time.monotonic()
         await engine.__aexit__(None, None, None)
-        # The agents end when they are told to: nobody is killed, and no grace is waited out.
+        # The agents end on request: none is killed, and none waits for the end of its grace.
         assert time.monotonic() - started < TIMING.grace
         assert children() == []
         for address in addresses:

@@ -59,8 +59,8 @@ async def test_the_reason_is_told_of_every_stream() -> None:
                     await made.engine.stop_host("web")
                     assert await one.is_reset() and await other.is_reset()
             assert not made.streams
-            told = [e.stream for e in made.events() if isinstance(e, StreamClosed)]
-            reasons = {stream.to_host: stream.reason for stream in told}
+            events = [e.stream for e in made.events() if isinstance(e, StreamClosed)]
+            reasons = {stream.to_host: stream.reason for stream in events}
             assert reasons == {
                 "own": "killed: own was stopped",
                 "web": "killed: web was stopped",

@@ -104,7 +104,7 @@ async def test_a_local_host_that_is_restarted_tells_of_no_stream_twice() -> None
         async with mesh(local("me", forward(port))) as made:
             with await connect(made.address("me")) as client:
                 assert await client.says(b"hello")
-                await eventually(lambda: made.streams, "it is told of")
+                await eventually(lambda: made.streams, "it is shown")
                 await made.engine.restart("me")
                 assert await client.is_reset()
                 await made.in_state("me", HostState.READY)
@@ -114,13 +114,13 @@ async def test_a_local_host_that_is_restarted_tells_of_no_stream_twice() -> None
                 # By then whatever the old one had yet to report has been reported.
                 due = time.monotonic() + 2 * REPORT_INTERVAL
                 await eventually(
-                    lambda: made.streams and time.monotonic() > due, "the new one is told of"
+                    lambda: made.streams and time.monotonic() > due, "the new one is shown"
                 )
                 assert len(made.streams) == 1
                 assert made.engine.status().opened_total == 2
-            told = made.events()
-            assert sum(isinstance(event, StreamOpened) for event in told) == 2
-            closed = [event.stream for event in told if isinstance(event, StreamClosed)]
+            events = made.events()
+            assert sum(isinstance(event, StreamOpened) for event in events) == 2
+            closed = [event.stream for event in events if isinstance(event, StreamClosed)]
             assert closed[0].reason.startswith("gone") and len(closed) <= 2
 
 
@@ -168,7 +168,7 @@ async def test_a_fault_of_ours_ends_the_streams_of_that_host(
     assert "a fault of ours" in caplog.text
 
 
-# -- a reset that no read tells of
+# -- a reset that no read reports
 
 
 @pytest.mark.parametrize("agents", [1, 2])

@@ -93,7 +93,7 @@ async def test_a_refused_dial_resets_the_client_at_once(make: Callable[..., Host
         started = time.monotonic()
         assert await resets(made.address("web"))
         assert time.monotonic() - started < AT_ONCE
-        await eventually(lambda: made.engine.status().opened_total == 1, "it is told of")
+        await eventually(lambda: made.engine.status().opened_total == 1, "it is shown")
         await eventually(lambda: not made.streams, "it is over")
         (closed,) = [e.stream for e in made.events() if isinstance(e, StreamClosed)]
         assert closed.reason.startswith("refused: ")
@@ -103,7 +103,7 @@ async def test_a_target_whose_name_is_not_known() -> None:
     spec = relayed("web", forward(80, "no-such-name.invalid"))
     async with mesh(local(), spec) as made:
         assert await resets(made.address("web"))
-        await eventually(lambda: made.engine.status().opened_total == 1, "it is told of")
+        await eventually(lambda: made.engine.status().opened_total == 1, "it is shown")
         await eventually(lambda: not made.streams, "it is over")
         (closed,) = [e.stream for e in made.events() if isinstance(e, StreamClosed)]
         assert closed.reason.startswith("name: ")

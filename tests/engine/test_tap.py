@@ -211,8 +211,8 @@ async def test_a_tunnel_is_tapped_before_and_after_its_proxy_steps_out(at: str |
                     with await target.accept() as server:
                         assert await server.exactly(5) == b"early"
                         await server.send(b"answer")
-                        told = await client.exactly(early.received.total)
-                        assert told.startswith(b"HTTP/1.1 200 ")
+                        head = await client.exactly(early.received.total)
+                        assert head.startswith(b"HTTP/1.1 200 ")
                         await _converse(client, server, b"both see this")
                         with engine.tap(there.stream.id, late):
                             await _converse(client, server, b"and this")

@@ -46,7 +46,7 @@ async def test_datagrams_over_the_hub_and_back() -> None:
                 assert stream.bytes_sent == stream.bytes_received == 61_473
                 assert await made.engine.kill_stream(stream.id)
                 await eventually(lambda: len(made.streams) == 1, "it has ended")
-                assert await one.asks(b"anew") == b"anew"
+                assert await one.asks(b"again") == b"again"
                 assert len(made.streams) == 2
 
 
