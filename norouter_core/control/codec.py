@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import dataclasses
 import json
-import types
-import typing
-from collections.abc import Mapping
-from enum import StrEnum
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from norouter_core.commands.results import Bytes, Completion, Diff, Lines, Outcome, Output, Table
+import msgspec
+
+from norouter_core.commands.results import Bytes, Diff, Lines, Output, Table
 from norouter_core.engine import events
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import Status
 from norouter_core.errors import NorouterError
 from norouter_core.model import MeshSpec
-from norouter_core.session.client import DocumentState, Preview, Snapshot, Summary
+from norouter_core.session.client import DocumentState, Snapshot
 from norouter_core.session.snapshots import MeshRates
 
 T = TypeVar("T")
@@ -33,16 +31,31 @@ class DecodeError(NorouterError, ValueError):
 # -- the values in the messages ------------------------------------------------------------------
 
 
+def to_json(value: object) -> Any:
+    """Return a value made of dataclasses, mappings, sequences and plain values as JSON values."""
+    return msgspec.to_builtins(value)
+
+
+def from_json(kind: type[T], value: object) -> T:
+    """Return the value of that type that `to_json` wrote.
+
+    Unknown keys are ignored and missing ones have their defaults, so that versions that differ a
+    little understand each other.
+
+    Raises:
+        DecodeError: A value is of another type, or one without a default is missing.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise DecodeError(f"{kind.__name__}: {error}") from None
+
+
 def output_to_json(output: Output) -> Json:
     """Return an output under its kind: `{"table": {...}}`, say; bytes in base64."""
     if isinstance(output, Bytes):
-        return {
-            "bytes": {
-                "source": output.source,
-                "base64": base64.b64encode(output.data).decode("ascii"),
-                "skipped": output.skipped,
-            }
-        }
+        text = base64.b64encode(output.data).decode("ascii")
+        return {"bytes": to_json(_BytesData(output.source, text, output.skipped))}
     return {type(output).__name__.lower(): to_json(output)}
 
 
@@ -56,7 +69,12 @@ def output_from_json(value: object) -> Output:
         raise DecodeError("an output is not an object with one key")
     ((kind, content),) = value.items()
     if kind == "bytes":
-        return _bytes(content)
+        found = from_json(_BytesData, content)
+        try:
+            data = base64.b64decode(found.base64, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise DecodeError(f"bytes that are not base64: {error}") from None
+        return Bytes(found.source, data, found.skipped)
     if kind not in _OUTPUTS:
         raise DecodeError(f"unknown kind of output: {kind!r}")
     output: Output = from_json(_OUTPUTS[kind], content)
@@ -66,38 +84,11 @@ def output_from_json(value: object) -> Output:
 _OUTPUTS: dict[str, type] = {"lines": Lines, "table": Table, "diff": Diff}
 
 
-def _bytes(value: object) -> Bytes:
-    if not isinstance(value, dict) or not isinstance(value.get("base64"), str):
-        raise DecodeError("bytes without their base64")
-    try:
-        data = base64.b64decode(value["base64"], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise DecodeError(f"bytes that are not base64: {error}") from None
-    source = _checked(str, value.get("source"), "bytes.source")
-    return Bytes(source, data, _checked(int, value.get("skipped", 0), "bytes.skipped"))
-
-
-def outcome_from_json(value: object) -> Outcome:
-    """Raises:
-    DecodeError: It is malformed.
-    """
-    return from_json(Outcome, value)
-
-
-def summary_from_json(value: object) -> Summary:
-    """Raises:
-    DecodeError: It is malformed.
-    """
-    return from_json(Summary, value)
-
-
-def completions_from_json(value: object) -> tuple[Completion, ...]:
-    """Raises:
-    DecodeError: It is malformed.
-    """
-    if not isinstance(value, list):
-        raise DecodeError("the completions are not a list")
-    return tuple(from_json(Completion, item) for item in value)
+@dataclass(frozen=True, slots=True)
+class _BytesData:
+    source: str
+    base64: str
+    skipped: int = 0
 
 
 def event_from_json(value: object) -> Event | None:
@@ -109,32 +100,13 @@ def event_from_json(value: object) -> Event | None:
     if not isinstance(value, dict) or not isinstance(value.get("event"), str):
         raise DecodeError("an event without its kind")
     kind = _events().get(value["event"])
-    if kind is None:
-        return None
-    return from_json(kind, {key: each for key, each in value.items() if key != "event"})
+    return None if kind is None else from_json(kind, value)
 
 
 @cache
 def _events() -> dict[str, type[Event]]:
     found = (value for value in vars(events).values() if isinstance(value, type))
     return {each.kind: each for each in found if issubclass(each, Event) and each is not Event}
-
-
-def preview_from_json(value: object) -> Preview:
-    """Raises:
-    DecodeError: It is malformed.
-    """
-    return from_json(Preview, value)
-
-
-def found_hosts_from_json(value: object) -> tuple[tuple[str, str], ...]:
-    """Raises:
-    DecodeError: It is not a list of pairs.
-    """
-    pairs = _checked(tuple[tuple[str, ...], ...], value, "hosts")
-    if any(len(pair) != 2 for pair in pairs):
-        raise DecodeError("hosts[] is not a pair")
-    return tuple((command, about) for command, about in pairs)
 
 
 class SnapshotEncoder:
@@ -169,34 +141,34 @@ class SnapshotDecoder:
         self._at = 0.0
 
     def decode(self, value: object) -> Snapshot:
-        """Raises:
-        DecodeError: It is not a snapshot.
+        """
+        Raises:
+            DecodeError: It is not a snapshot.
         """
         found = from_json(_SnapshotData, value)
         self._spec = found.spec or self._spec
-        if self._spec is None or len(found.traffic) != 2:
-            raise DecodeError("a snapshot without its spec or traffic")
-        traffic = (found.traffic[0], found.traffic[1])
-        self._rates.update(found.status, traffic, found.at - self._at)
+        if self._spec is None:
+            raise DecodeError("a snapshot without its spec")
+        self._rates.update(found.status, found.traffic, found.at - self._at)
         self._at = found.at
         return Snapshot(
             at=found.at,
             status=found.status,
             spec=self._spec,
             document=found.document,
-            traffic=traffic,
+            traffic=found.traffic,
             hosts=self._rates.hosts,
             streams=self._rates.streams,
             total=self._rates.total,
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class _SnapshotData:
     at: float
     status: Status
     document: DocumentState
-    traffic: tuple[int, ...]
+    traffic: tuple[int, int]
     spec: MeshSpec | None = None
 
 
@@ -260,95 +232,3 @@ def decode(line: bytes) -> Json:
     if not isinstance(value, dict):
         raise DecodeError("not a JSON object")
     return value
-
-
-# -- dataclasses in general --------------------------------------------------------------------
-
-
-def to_json(value: Any) -> Any:
-    """Return a value made of dataclasses, mappings, sequences and plain values as JSON values."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: to_json(getattr(value, each.name)) for each in _fields(type(value))}
-    if isinstance(value, StrEnum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {key: to_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple | frozenset | set):
-        return [to_json(each) for each in value]
-    return value
-
-
-def from_json(kind: type[T], value: object) -> T:
-    """Return the dataclass of that kind.
-
-    Unknown keys are ignored and missing ones have their defaults, so that versions that differ a
-    little understand each other.
-
-    Raises:
-        DecodeError: A value is of another type, or one without a default is missing.
-    """
-    result: T = _dataclass(kind, value, kind.__name__)
-    return result
-
-
-def _dataclass(kind: type, value: object, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise DecodeError(f"{where} is not an object")
-    hints = _hints(kind)
-    known = {
-        each.name: _checked(hints[each.name], value[each.name], f"{where}.{each.name}")
-        for each in _fields(kind)
-        if each.name in value
-    }
-    try:
-        return kind(**known)
-    except TypeError as error:
-        raise DecodeError(f"{where}: {error}") from None
-
-
-def _checked(hint: Any, value: Any, where: str) -> Any:
-    """Return the value as one of that type."""
-    if hint is Any:
-        return value
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        return _one_of(inner, value, where)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise DecodeError(f"{where} is not a list")
-        return tuple(_checked(inner[0], each, f"{where}[]") for each in value)
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, dict):
-            raise DecodeError(f"{where} is not an object")
-        return {key: _checked(inner[1], each, f"{where}.{key}") for key, each in value.items()}
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return _dataclass(hint, value, where)
-    return _plain(hint, value, where)
-
-
-def _one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
-    """Return the value as one of a union's types, of which a list can be one only."""
-    if value is None and types.NoneType in kinds:
-        return None
-    kinds = tuple(kind for kind in kinds if kind is not types.NoneType)
-    lists = [kind for kind in kinds if typing.get_origin(kind) is tuple]
-    found = lists if isinstance(value, list) and lists else [k for k in kinds if k not in lists]
-    return _checked((found or lists)[0], value, where)
-
-
-def _plain(kind: type, value: Any, where: str) -> Any:
-    if issubclass(kind, StrEnum):
-        try:
-            return kind(value)
-        except ValueError:
-            raise DecodeError(f"{where} is not a {kind.__name__}") from None
-    if kind is float and type(value) is int and abs(value) < 2**1000:
-        return float(value)
-    # A `bool` is an `int` in Python; here it is a mistake.
-    if type(value) is not kind:
-        raise DecodeError(f"{where} is not of type {kind.__name__}")
-    return value
-
-
-_fields = cache(dataclasses.fields)
-_hints = cache(typing.get_type_hints)

@@ -134,7 +134,7 @@ class RemoteClient:
             if "output" in answer:
                 emit(codec.output_from_json(answer["output"]))
             elif "outcome" in answer:
-                done.set_result(codec.outcome_from_json(answer["outcome"]))
+                done.set_result(codec.from_json(Outcome, answer["outcome"]))
 
         try:
             request = {"run": call.to_json(), "confirmed": confirmed}
@@ -146,26 +146,26 @@ class RemoteClient:
     async def preview(self, calls: Sequence[Call]) -> Preview:
         request = {"preview": [call.to_json() for call in calls]}
         try:
-            return await self._ask_for("preview", codec.preview_from_json, request)
+            return await self._ask_for("preview", Preview, request)
         except ControlLost as lost:
             return Preview(failure=_lost(lost).failure)
 
     async def apply(self, calls: Sequence[Call]) -> Outcome:
         request = {"apply": [call.to_json() for call in calls]}
         try:
-            return await self._ask_for("outcome", codec.outcome_from_json, request)
+            return await self._ask_for("outcome", Outcome, request)
         except ControlLost as lost:
             return _lost(lost)
 
     async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
         request = {"complete": text, "cursor": cursor}
-        return await self._ask_for("completions", codec.completions_from_json, request)
+        return await self._ask_for("completions", tuple[Completion, ...], request)
 
     async def summary(self) -> Summary:
-        return await self._ask_for("summary", codec.summary_from_json, {"summary": True})
+        return await self._ask_for("summary", Summary, {"summary": True})
 
     async def find_hosts(self) -> Sequence[tuple[str, str]]:
-        return await self._ask_for("hosts", codec.found_hosts_from_json, {"find_hosts": True})
+        return await self._ask_for("hosts", tuple[tuple[str, str], ...], {"find_hosts": True})
 
     async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
         """As `Client.snapshots`. The rates begin with the second snapshot."""
@@ -220,12 +220,12 @@ class RemoteClient:
 
     # -- requests ----------------------------------------------------------------------------
 
-    async def _ask_for(self, key: str, decode: Callable[[object], T], request: Json) -> T:
+    async def _ask_for(self, key: str, kind: type[T], request: Json) -> T:
         """Send a request and return the one answer that it has under a key."""
 
         def take(answer: Json, done: asyncio.Future[Any]) -> None:
             if key in answer:
-                done.set_result(decode(answer[key]))
+                done.set_result(codec.from_json(kind, answer[key]))
 
         found: T = await self._ask(request, take)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -102,19 +103,19 @@ def test_outputs(output: Any) -> None:
 @few
 @given(outcomes)
 def test_outcomes(outcome: Outcome) -> None:
-    assert codec.outcome_from_json(through(codec.to_json(outcome))) == outcome
+    assert codec.from_json(Outcome, through(codec.to_json(outcome))) == outcome
 
 
 @few
 @given(summaries)
 def test_summaries(summary: Summary) -> None:
-    assert codec.summary_from_json(through(codec.to_json(summary))) == summary
+    assert codec.from_json(Summary, through(codec.to_json(summary))) == summary
 
 
 @few
 @given(st.lists(st.builds(Completion, st.text(), numbers, st.text()), max_size=3))
 def test_completions(found: list[Completion]) -> None:
-    assert list(codec.completions_from_json(through(codec.to_json(found)))) == found
+    assert list(codec.from_json(tuple[Completion, ...], through(codec.to_json(found)))) == found
 
 
 @few
@@ -134,9 +135,9 @@ def test_every_event_is_known() -> None:
 def test_any_other_value_is_refused_and_nothing_else(value: Any) -> None:
     for read in (
         codec.output_from_json,
-        codec.outcome_from_json,
-        codec.summary_from_json,
-        codec.completions_from_json,
+        partial(codec.from_json, Outcome),
+        partial(codec.from_json, Summary),
+        partial(codec.from_json, tuple[Completion, ...]),
         codec.event_from_json,
         lambda each: parse_request(each) if isinstance(each, dict) else None,
     ):
@@ -145,16 +146,16 @@ def test_any_other_value_is_refused_and_nothing_else(value: Any) -> None:
 
 
 def test_what_is_unknown_is_left_out_and_what_is_missing_has_its_default() -> None:
-    assert codec.outcome_from_json({"message": "hi", "new": [1]}) == Outcome("hi")
+    assert codec.from_json(Outcome, {"message": "hi", "new": [1]}) == Outcome("hi")
     assert codec.event_from_json({"event": "of tomorrow", "at": 1}) is None
     with pytest.raises(codec.DecodeError, match=r"Summary"):
-        codec.summary_from_json({"hosts": 1})
-    with pytest.raises(codec.DecodeError, match=r"Outcome.status"):
-        codec.outcome_from_json({"status": True})
+        codec.from_json(Summary, {"hosts": 1})
+    with pytest.raises(codec.DecodeError, match=r"Outcome: .*\$\.status"):
+        codec.from_json(Outcome, {"status": True})
     host = HostStatus("web", "v", "c", HostState.READY, 1.0, 1, None, None, None, "", 0, 0, 0)
     event = events.HostChanged(at=1.0, host=host).to_json()
     event["host"]["state"] = "levitating"
-    with pytest.raises(codec.DecodeError, match=r"HostChanged.host.state"):
+    with pytest.raises(codec.DecodeError, match=r"HostChanged: .*\$\.host\.state"):
         codec.event_from_json(event)
     assert replace(host, name="db") != host
 

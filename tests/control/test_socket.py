@@ -123,7 +123,7 @@ async def test_a_client_that_has_asked_all_is_still_answered() -> None:
 
 async def test_faults_of_the_session_are_told_and_cost_that_request_only() -> None:
     async with served() as server, await RawClient.connect(server.path) as raw:
-        for line, told in (("break", "out of order"), ("odd", "not JSON serializable")):
+        for line, told in (("break", "out of order"), ("odd", "object is unsupported")):
             raw.ask(id=1, run=line)
             answer = await raw.answer()
             assert answer["id"] == 1 and told in answer["error"]["message"]
