@@ -141,9 +141,8 @@ class SnapshotDecoder:
         self._at = 0.0
 
     def decode(self, value: object) -> Snapshot:
-        """
-        Raises:
-            DecodeError: It is not a snapshot.
+        """Raises:
+        DecodeError: It is not a snapshot.
         """
         found = from_json(_SnapshotData, value)
         self._spec = found.spec or self._spec

@@ -7,10 +7,12 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar, cast
+from typing import Annotated, Any, Protocol, TypeVar, cast
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
+from msgspec import Meta
 
 from norouter_core.commands.call import Call, CallError
 from norouter_core.commands.parser import ParsedLine, ParseError, parse
@@ -19,23 +21,25 @@ from norouter_core.control.codec import (
     DecodeError,
     Json,
     SnapshotEncoder,
+    from_json,
     output_to_json,
     to_json,
 )
 from norouter_core.engine.tap import RECEIVED, SENT
 from norouter_core.session.client import INTERVAL, Client
 
-Id = int | str
 T = TypeVar("T")
 
 MAX_REQUESTS = 32
 """How many requests of one client can be open at once."""
 MAX_CALLS = 1000
 """How many calls one request can preview or apply."""
-_MAX_ID = 100
 _MAX_NUMBER = 2**53
 """What every JSON reader holds exactly."""
-_MIN_INTERVAL = 0.05
+
+Id = Annotated[int, Meta(ge=-_MAX_NUMBER, le=_MAX_NUMBER)] | Annotated[str, Meta(max_length=100)]
+Calls = Annotated[list[object], Meta(max_length=MAX_CALLS)]
+
 _SHARE = 4
 """Snapshots are made less often if that takes more than 1/_SHARE of the time."""
 
@@ -48,25 +52,35 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     id: Id
-    command: Json
+    run: Json
     """A call, or `{"line": ...}`."""
-    confirmed: bool
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class CallsRequest:
-    """Calls to preview, or to apply as one change."""
+class PreviewRequest:
+    id: Id
+    preview: Calls
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyRequest:
+    """Calls to apply as one change."""
 
     id: Id
-    calls: Sequence[object]
-    apply: bool
+    apply: Calls
 
 
 @dataclass(frozen=True, slots=True)
 class CompleteRequest:
     id: Id
-    text: str
-    cursor: int
+    complete: str
+    cursor: Annotated[int, Meta(ge=0)] | None = None
+    """None is the end of the text."""
+
+    def __post_init__(self) -> None:
+        if self.cursor is not None and self.cursor > len(self.complete):
+            raise ValueError("the cursor is not in the text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,108 +96,60 @@ class FindHostsRequest:
 @dataclass(frozen=True, slots=True)
 class SnapshotsRequest:
     id: Id
-    interval: float
+    interval: Annotated[float, Meta(ge=0.05, le=3600)] = INTERVAL
 
 
 @dataclass(frozen=True, slots=True)
 class EventsRequest:
     id: Id
-    streams: bool
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    id: Id
-    """Of the request to be ended."""
+    cancel: Id
+    """The id of the request to be ended."""
 
 
 Request = (
     RunRequest
-    | CallsRequest
+    | PreviewRequest
+    | ApplyRequest
     | CompleteRequest
     | SummaryRequest
     | FindHostsRequest
     | SnapshotsRequest
     | EventsRequest
 )
-_KINDS = (
-    *("run", "preview", "apply", "complete", "summary", "find_hosts", "snapshots", "events"),
-    "cancel",
-)
+_KINDS: dict[str, type[Request | CancelRequest]] = {
+    "run": RunRequest,
+    "preview": PreviewRequest,
+    "apply": ApplyRequest,
+    "complete": CompleteRequest,
+    "summary": SummaryRequest,
+    "find_hosts": FindHostsRequest,
+    "snapshots": SnapshotsRequest,
+    "events": EventsRequest,
+    "cancel": CancelRequest,
+}
 
 
 def parse_request(value: Json) -> Request | CancelRequest:
     """Raises:
     DecodeError: It is not a request.
     """
-    kinds = [kind for kind in _KINDS if kind in value]
+    kinds = [kind for key, kind in _KINDS.items() if key in value]
     if len(kinds) != 1:
         raise DecodeError(f"a request has one of {', '.join(_KINDS)}; this one has {len(kinds)}")
-    if kinds == ["cancel"]:
-        return CancelRequest(_id(value.get("cancel")))
-    number = _id(value.get("id"))
-    match kinds[0]:
-        case "run":
-            return RunRequest(number, _typed(dict, value, "run"), _flag(value, "confirmed"))
-        case "preview" | "apply":
-            calls = _typed(list, value, kinds[0])
-            if len(calls) > MAX_CALLS:
-                raise DecodeError(f"more than {MAX_CALLS} calls")
-            return CallsRequest(number, calls, kinds[0] == "apply")
-        case "complete":
-            text = _typed(str, value, "complete")
-            return CompleteRequest(number, text, _cursor(value.get("cursor", len(text)), len(text)))
-        case "summary":
-            return SummaryRequest(number)
-        case "find_hosts":
-            return FindHostsRequest(number)
-        case "snapshots":
-            return SnapshotsRequest(number, _interval(value.get("interval", INTERVAL)))
-        case _:
-            return EventsRequest(number, _flag(value, "streams"))
+    return from_json(kinds[0], value)
 
 
 def id_of(value: Json) -> Id | None:
     """Return the id of what may not be a request, to answer it by."""
     try:
-        return _id(value.get("id"))
-    except DecodeError:
+        return cast("Id", msgspec.convert(value.get("id"), Id))
+    except msgspec.ValidationError:
         return None
-
-
-def _id(value: object) -> Id:
-    if type(value) is int and abs(value) <= _MAX_NUMBER:
-        return value
-    if isinstance(value, str) and len(value) <= _MAX_ID:
-        return value
-    raise DecodeError("an id is a whole number, or a text of at most 100 characters")
-
-
-def _typed(kind: type[T], value: Json, key: str) -> T:
-    found = value[key]
-    if not isinstance(found, kind):
-        what = "text" if kind is str else "an object" if kind is dict else "a list"
-        raise DecodeError(f"'{key}' is not {what}")
-    return found
-
-
-def _flag(value: Json, key: str) -> bool:
-    flag = value.get(key, False)
-    if not isinstance(flag, bool):
-        raise DecodeError(f"'{key}' is neither true nor false")
-    return flag
-
-
-def _cursor(value: object, length: int) -> int:
-    if type(value) is not int or not 0 <= value <= length:
-        raise DecodeError("'cursor' is not a place in the text")
-    return value
-
-
-def _interval(value: object) -> float:
-    if type(value) not in (int, float) or not _MIN_INTERVAL <= cast(float, value) <= 3600:
-        raise DecodeError(f"'interval' is not a number of seconds from {_MIN_INTERVAL:g} to 3600")
-    return cast(float, value)
 
 
 class Connection(Protocol):
@@ -192,8 +158,6 @@ class Connection(Protocol):
     def put(self, value: Any) -> None: ...
 
     def put_error(self, number: Id | None, message: str) -> None: ...
-
-    def request_begun(self) -> None: ...
 
     def request_ended(self) -> None: ...
 
@@ -204,92 +168,99 @@ class Connection(Protocol):
 
 
 class RequestRunner:
-    """Runs the requests of all clients as tasks of a group."""
+    """Runs the requests of one client as tasks of a group."""
 
-    def __init__(self, client: Client, tasks: TaskGroup, on_quit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        client: Client,
+        tasks: TaskGroup,
+        on_quit: Callable[[], None],
+    ) -> None:
+        self._connection = connection
         self._client = client
         self._tasks = tasks
         self._on_quit = on_quit
-        self._open: dict[Connection, dict[Id, anyio.CancelScope]] = {}
+        self._open: dict[Id, anyio.CancelScope] = {}
 
-    def begin(self, connection: Connection, request: Request) -> str:
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is open."""
+        return bool(self._open)
+
+    def begin(self, request: Request) -> str:
         """Begin a request. Return why that is not possible; empty if it is."""
-        scopes = self._open.setdefault(connection, {})
-        if request.id in scopes:
+        if request.id in self._open:
             return f"a request with the id {request.id!r} is open"
-        if len(scopes) >= MAX_REQUESTS:
+        if len(self._open) >= MAX_REQUESTS:
             return f"{MAX_REQUESTS} requests are open"
-        scope = scopes[request.id] = anyio.CancelScope()
-        connection.request_begun()
-        self._tasks.start_soon(self._answer, connection, request, scope)
+        self._open[request.id] = anyio.CancelScope()
+        self._tasks.start_soon(self._answer, request, self._open[request.id])
         return ""
 
-    def cancel(self, connection: Connection, number: Id) -> None:
+    def cancel(self, number: Id) -> None:
         """End a request, if it is open."""
-        scope = self._open.get(connection, {}).get(number)
-        if scope is not None:
+        if number in self._open:
+            self._open[number].cancel()
+
+    def cancel_all(self) -> None:
+        """End all requests."""
+        for scope in self._open.values():
             scope.cancel()
 
-    def left(self, connection: Connection) -> None:
-        """End the requests of a client that has gone."""
-        for scope in self._open.pop(connection, {}).values():
-            scope.cancel()
-
-    async def _answer(
-        self, connection: Connection, request: Request, scope: anyio.CancelScope
-    ) -> None:
+    async def _answer(self, request: Request, scope: anyio.CancelScope) -> None:
         try:
             with scope:
-                await self._act(connection, request)
+                await self._act(request)
             if scope.cancelled_caught:
-                connection.put({"id": request.id, "cancelled": True})
+                self._connection.put({"id": request.id, "cancelled": True})
         except DecodeError as error:
-            connection.put_error(request.id, f"the answer cannot be sent: {error}")
+            self._connection.put_error(request.id, f"the answer cannot be sent: {error}")
         except Exception as error:
             # A bug costs this request, and no other.
             _log.exception("a request of a control client failed")
-            connection.put_error(request.id, f"internal error: {error!r}")
+            self._connection.put_error(request.id, f"internal error: {error!r}")
         finally:
-            self._open.get(connection, {}).pop(request.id, None)
-            connection.request_ended()
+            del self._open[request.id]
+            self._connection.request_ended()
 
-    async def _act(self, connection: Connection, request: Request) -> None:
+    async def _act(self, request: Request) -> None:
         def put(key: str, value: Any) -> None:
-            connection.put({"id": request.id, key: value})
+            self._connection.put({"id": request.id, key: value})
 
         match request:
             case RunRequest():
-                await self._run(connection, request, put)
-            case CallsRequest():
-                await self._preview_or_apply(request, put)
-            case CompleteRequest():
-                found = await self._client.complete(request.text, request.cursor)
-                put("completions", to_json(list(found)))
+                await self._run(request, put)
+            case PreviewRequest():
+                await self._preview(request, put)
+            case ApplyRequest():
+                put("outcome", to_json(await self._apply(request)))
+            case CompleteRequest(complete=text, cursor=cursor):
+                at = len(text) if cursor is None else cursor
+                put("completions", to_json(await self._client.complete(text, at)))
             case SummaryRequest():
                 put("summary", to_json(await self._client.summary()))
             case FindHostsRequest():
-                put("hosts", [list(each) for each in await self._client.find_hosts()])
+                put("hosts", await self._client.find_hosts())
             case SnapshotsRequest():
-                await self._follow_snapshots(connection, request, put)
+                await self._follow_snapshots(request, put)
             case EventsRequest():
                 async with aclosing(
                     _closable(self._client.events(streams=request.streams))
                 ) as events:
                     put("following", True)
                     async for event in events:
-                        await connection.room()
+                        await self._connection.room()
                         put("event", event.to_json())
                 put("end", True)
 
-    async def _run(
-        self, connection: Connection, request: RunRequest, put: Callable[[str, Any], None]
-    ) -> None:
+    async def _run(self, request: RunRequest, put: Callable[[str, Any], None]) -> None:
         skipped: dict[str, int] = {}
 
         def emit(output: Output) -> None:
             if isinstance(output, Bytes) and output.source in _TAPPED:
                 lost = skipped.pop(output.source, 0) + output.skipped
-                if not connection.has_room:
+                if not self._connection.has_room:
                     # A slow client misses some of a tap, but nothing that a command wrote.
                     skipped[output.source] = lost + len(output.data)
                     return
@@ -300,11 +271,11 @@ class RequestRunner:
         call: Call | None = None
         column = 0
         try:
-            if "line" in request.command:
-                parsed = parse(_typed(str, request.command, "line"))
+            if "line" in request.run:
+                parsed = parse(from_json(str, request.run["line"]))
                 call = parsed.call if parsed else None
             else:
-                call = Call.from_json(request.command)
+                call = Call.from_json(request.run)
         except ParseError as error:
             outcome, column = Outcome(failure=error.failure), error.column
         except CallError as error:
@@ -317,26 +288,19 @@ class RequestRunner:
         if outcome.ended:
             self._on_quit()
 
-    async def _preview_or_apply(
-        self, request: CallsRequest, put: Callable[[str, Any], None]
-    ) -> None:
-        calls: list[Call] = []
-        failure: Failure | None = None
-        try:
-            calls = [Call.from_json(each) for each in request.calls]
-        except CallError as error:
-            failure = error.failure
-        if request.apply:
-            failed = Outcome(failure=failure)
-            put("outcome", to_json(failed if failure else await self._client.apply(calls)))
-        else:
-            seen = await self._client.preview(calls)
-            if failure is not None and seen.failure is None:
-                seen = replace(seen, failure=failure, changes=False, cuts=(), at=len(calls))
-            put("preview", to_json(seen))
+    async def _preview(self, request: PreviewRequest, put: Callable[[str, Any], None]) -> None:
+        calls, failure = _read_calls(request.preview)
+        seen = await self._client.preview(calls)
+        if failure is not None and seen.failure is None:
+            seen = replace(seen, failure=failure, changes=False, cuts=(), at=len(calls))
+        put("preview", to_json(seen))
+
+    async def _apply(self, request: ApplyRequest) -> Outcome:
+        calls, failure = _read_calls(request.apply)
+        return Outcome(failure=failure) if failure else await self._client.apply(calls)
 
     async def _follow_snapshots(
-        self, connection: Connection, request: SnapshotsRequest, put: Callable[[str, Any], None]
+        self, request: SnapshotsRequest, put: Callable[[str, Any], None]
     ) -> None:
         encoder = SnapshotEncoder()
         async with aclosing(_closable(self._client.snapshots(request.interval))) as snapshots:
@@ -347,8 +311,19 @@ class RequestRunner:
                 # The engine works in the same loop: snapshots of a large mesh come less often.
                 busy = time.monotonic() - started
                 await anyio.sleep(max(0.0, _SHARE * busy - request.interval))
-                await connection.room()
+                await self._connection.room()
         put("end", True)
+
+
+def _read_calls(values: Sequence[object]) -> tuple[list[Call], Failure | None]:
+    """Return the calls up to the first value that is none, and what is wrong with that one."""
+    calls: list[Call] = []
+    for each in values:
+        try:
+            calls.append(Call.from_json(each))
+        except CallError as error:
+            return calls, error.failure
+    return calls, None
 
 
 def _outcome_to_json(outcome: Outcome, parsed: ParsedLine | None, column: int) -> Json:

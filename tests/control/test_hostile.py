@@ -12,10 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from norouter_core.control import RemoteClient, codec, connection, requests, server
-from norouter_core.control.connection import MAX_FAULTS
+from norouter_core.control import RemoteClient, codec, requests, server
 from norouter_core.control.requests import MAX_REQUESTS
-from norouter_core.control.server import MAX_CLIENTS
+from norouter_core.control.server import MAX_CLIENTS, MAX_FAULTS
 from tests.control.raw_clients import MIB, FakeSession, RawClient, blocking, command, served
 from tests.servers import eventually
 
@@ -313,7 +312,7 @@ def _pieces(data: bytes, chance: random.Random) -> Iterator[bytes]:
 
 
 def test_the_limits_are_those_of_the_manual() -> None:
-    assert (codec.MAX_LINE, connection.MAX_WAITING) == (MIB, 32 * MIB)
-    assert (server.MAX_CLIENTS, requests.MAX_REQUESTS, connection.MAX_FAULTS) == (64, 32, 50)
-    assert connection.STALL_TIMEOUT == 30
+    assert (codec.MAX_LINE, server.MAX_WAITING) == (MIB, 32 * MIB)
+    assert (server.MAX_CLIENTS, requests.MAX_REQUESTS, server.MAX_FAULTS) == (64, 32, 50)
+    assert server.STALL_TIMEOUT == 30
     assert json.loads(codec.encode({})) == {}

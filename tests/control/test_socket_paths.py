@@ -151,7 +151,7 @@ async def test_long_and_odd_names_of_manifests() -> None:
 async def test_another_user_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """By who he is, as the system tells; here it tells another."""
     async with served() as server:
-        monkeypatch.setattr("norouter_core.control.connection.peer_uid", lambda _: 4711)
+        monkeypatch.setattr("norouter_core.control.server.peer_uid", lambda _: 4711)
         raw = await RawClient.connect(server.path)
         assert await raw.rest() == [{"error": {"message": "this mesh belongs to another user"}}]
         await raw.close()
