@@ -211,7 +211,11 @@ class _StreamEnd(End):
 
 
 class ByteStream:
-    """One coroutine at a time may receive, and one may send."""
+    """One coroutine at a time may receive, and one may send.
+
+    All of them raise `StreamReset` once the stream was reset; at the peer's EOF, what waits for
+    bytes raises `EndOfStream`.
+    """
 
     def __init__(self) -> None:
         self.end = _StreamEnd()
@@ -234,25 +238,20 @@ class ByteStream:
     # -- reading ---------------------------------------------------------------------------
 
     async def receive(self, max_bytes: int = 64 * 1024) -> bytes:
-        """Return the next bytes, at least one.
-
-        Raises:
-            EndOfStream: the peer has sent EOF.
-            StreamReset: the stream was reset.
-        """
+        """Return the next bytes, at least one."""
         self.end.acknowledge()
         if not self.end.buffer:
             await self.fill()
         return self.take(max_bytes)
 
     async def receive_exactly(self, size: int) -> bytes:
-        """Return the next `size` bytes; raise as `receive` does."""
+        """Return the next `size` bytes."""
         while len(self.end.buffer) < size:
             await self.fill()
         return self.take(size)
 
     async def fill(self) -> None:
-        """Wait until the buffer has grown; raise as `receive` does."""
+        """Wait until the buffer has grown."""
         end = self.end
         size = len(end.buffer)
         end.acknowledge()
@@ -280,11 +279,7 @@ class ByteStream:
         self.end.acknowledge()
 
     async def wait_eof(self) -> None:
-        """Wait for EOF, whatever is in the buffer.
-
-        Raises:
-            StreamReset: the stream was reset.
-        """
+        """Wait for EOF, whatever is in the buffer."""
         while not self.end.got_eof:
             self._check_failure()
             await self.end.input.wait()
@@ -299,11 +294,7 @@ class ByteStream:
     # -- writing ---------------------------------------------------------------------------
 
     async def send(self, data: bytes) -> None:
-        """Send `data`, as fast as the peer takes it.
-
-        Raises:
-            StreamReset: the stream was reset.
-        """
+        """Send `data`, as fast as the peer takes it."""
         end = self.end
         self._check_failure()
         end.outgoing = memoryview(data)
@@ -316,21 +307,13 @@ class ByteStream:
         self._check_failure()
 
     async def drain(self) -> None:
-        """Wait until the peer has passed on all that was sent.
-
-        Raises:
-            StreamReset: the stream was reset.
-        """
+        """Wait until the peer has passed on all that was sent."""
         while self.end.under_way:
             await self.end.output.wait()
         self._check_failure()
 
     async def send_eof(self) -> None:
-        """Half-close the stream.
-
-        Raises:
-            StreamReset: the stream was reset.
-        """
+        """Half-close the stream."""
         self._check_failure()
         self.end.other().end()
 
@@ -432,12 +415,7 @@ class DatagramStream:
         self.end = _DatagramStreamEnd()
 
     async def receive(self) -> bytes:
-        """Return the next datagram.
-
-        Raises:
-            EndOfStream: the peer has ended the stream.
-            StreamReset: the stream was reset.
-        """
+        """Return the next datagram."""
         end = self.end
         while True:
             if end.failure is not None:

@@ -119,11 +119,6 @@ def _address(text: str) -> ProxySpec | None:
     return None if text == OFF else parse_listen(text)
 
 
-def _auth(text: str) -> str:
-    check_auth(text)
-    return text
-
-
 def _file(text: str) -> str:
     if not text:
         raise ValidationError("the name of the file is empty", "name a file")
@@ -145,7 +140,7 @@ _RULES: dict[ArgumentType, Callable[[str], Any]] = {
     ArgumentType.COUNT: lambda text: _number(text, "a count"),
     ArgumentType.VIP: lambda text: str(parse_vip(text)),
     ArgumentType.ADDRESS: _address,
-    ArgumentType.AUTH: _auth,
+    ArgumentType.AUTH: check_auth,
     ArgumentType.FILE: _file,
     ArgumentType.TARGET: parse_target,
     ArgumentType.SECONDS: parse_span,

@@ -60,9 +60,8 @@ def check_names(drafts: list[HostDraft], report: Report) -> list[str]:
             if first is None:
                 found[name.casefold()] = node
                 continue
-            message = f"duplicate name {quote(name)}, first at {report.place(first)}"
             hint = "names and aliases are unique in a mesh, and their case does not count"
-            report.error(_second_place(node, first, draft), message, hint)
+            _report_duplicate(report, f"name {quote(name)}", draft, first, node, hint)
     return list(found)
 
 
@@ -77,14 +76,16 @@ def check_vips(drafts: list[HostDraft], report: Report) -> None:
         if first is None:
             found[draft.vip] = node
             continue
-        message = f"duplicate VIP {draft.vip}, first at {report.place(first)}"
         hint = "give this host another one, or leave vip out"
-        report.error(_second_place(node, first, draft), message, hint)
+        _report_duplicate(report, f"VIP {draft.vip}", draft, first, node, hint)
 
 
-def _second_place(node: Node, first: Node, draft: HostDraft) -> Node:
-    """Return where to point: all uses of an anchor share one node, so it is the host's key then."""
-    return draft.key if node is first else node
+def _report_duplicate(
+    report: Report, what: str, draft: HostDraft, first: Node, node: Node, hint: str
+) -> None:
+    # All uses of an anchor share one node, so the host's key is the second place then.
+    place = draft.key if node is first else node
+    report.error(place, f"duplicate {what}, first at {report.place(first)}", hint)
 
 
 def allocate_vips(drafts: list[HostDraft], report: Report) -> None:

@@ -241,14 +241,14 @@ def _hint(text: str) -> str:
 def _report_tabs(report: Report, at: int) -> bool:
     """Report every line that a tab indents, if a tab caused the error at `at`."""
     source = report.source
-    line = source.line_at(at)
+    number, column = source.place(at)
+    line = source.line(number - 1)
     indent = line[: len(line) - len(line.lstrip(" \t"))]
-    if source.text[at : at + 1] != "\t" and "\t" not in indent:
+    is_tab = source.text[at : at + 1] == "\t"
+    if not is_tab and "\t" not in indent:
         return False
     tabs = {found.end() - 1 for found in re.finditer(r"(?m)^ *\t", source.text)}
-    tabs.add(
-        at if source.text[at : at + 1] == "\t" else source.start_of_line(at) + indent.index("\t")
-    )
+    tabs.add(at if is_tab else at - column + 1 + indent.index("\t"))
     for index in sorted(tabs):
         message = "a tab: YAML allows no tabs for indentation or between values"
         report.error_at(index, message, "use spaces instead")

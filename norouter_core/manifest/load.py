@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from ipaddress import ip_interface, ip_network
 
 from yaml.nodes import Node, ScalarNode
 
@@ -33,7 +34,7 @@ from norouter_core.manifest.options import (
 )
 from norouter_core.manifest.problems import Problem
 from norouter_core.manifest.report import MAX_BYTES, Report, read_source, unreadable
-from norouter_core.manifest.values import closest, has_host_bits, parse_target, strip_dot
+from norouter_core.manifest.values import closest, parse_target, strip_dot
 from norouter_core.model import HostOptions, MeshSpec, Route
 from norouter_core.sanitize import quote
 
@@ -235,7 +236,7 @@ def _read_targets(node: Node, report: Report, what: str) -> tuple[str, ...]:
         target = read_parsed(item, report, f"an entry of {what}", parse_target)
         if target is None:
             continue
-        if "/" in target and has_host_bits(item.value):
+        if "/" in target and ip_interface(item.value).ip != ip_network(target).network_address:
             message = f"{what}: {quote(item.value)} has bits set beyond its prefix, "
             report.warn(item, f"{message}so it means {target}", f"write {target}")
         found.append(target)

@@ -86,11 +86,7 @@ class ValueType:
         return (*self.words, DEFAULT)
 
     def from_text(self, text: str) -> Any:
-        """Return the value of a prompt's text, None for `default`.
-
-        Raises:
-            ValidationError: There is no such value.
-        """
+        """Return the value of a prompt's text, None for `default`."""
         return None if text == DEFAULT else self.parse(text)
 
     def to_text(self, value: Any) -> str:
@@ -233,7 +229,7 @@ def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
     entries = _entries(node, report, what, "listen", "auth")
     auth = None
     if "auth" in entries:
-        auth = read_parsed(entries["auth"].value, report, f"auth of {what}", _parse_auth)
+        auth = read_parsed(entries["auth"].value, report, f"auth of {what}", check_auth)
     if "listen" not in entries:
         if "auth" in entries:
             report.error(
@@ -247,11 +243,6 @@ def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
         message = f"{what} is open to other machines: it listens on {quote(str(listen.value))}"
         report.warn(listen, message, f"{hint}, unless you mean that")
     return proxy
-
-
-def _parse_auth(text: str) -> str:
-    check_auth(text)
-    return text
 
 
 def _is_loopback(proxy: ProxySpec) -> bool:
@@ -324,14 +315,11 @@ def _format_switch(on: bool) -> str:
     return "on" if on else OFF
 
 
-def _read_agent(node: Node, report: Report, what: str) -> AgentMode | None:
-    return read_parsed(node, report, what, parse_agent)
-
-
 # Types
 
 
-def _mapping_schema(properties: Mapping[str, Schema], **more: Any) -> Schema:
+def mapping_schema(properties: Mapping[str, Schema], **more: Any) -> Schema:
+    """Return the schema of a mapping without other keys than these, which may be null."""
     base = {"type": ["object", "null"], "additionalProperties": False}
     return {**base, **more, "properties": dict(properties)}
 
@@ -366,7 +354,7 @@ PORTS = ValueType(
     {"type": ["array", "null"], "items": {"$ref": "#/$defs/forward"}},
 )
 PROXY = ValueType(_read_proxy, _write_proxy, {"$ref": "#/$defs/proxy"})
-PROXY_SCHEMA = _mapping_schema(
+PROXY_SCHEMA = mapping_schema(
     {
         "listen": {
             "type": ["string", "null"],
@@ -385,7 +373,7 @@ PROXY_SCHEMA = _mapping_schema(
 DNS = ValueType(
     _read_dns,
     lambda dns: _set_only(port=dns.port, disable=dns.disable),
-    _mapping_schema(
+    mapping_schema(
         {
             "port": {
                 "anyOf": [
@@ -407,7 +395,7 @@ DNS = ValueType(
 LOOPBACK = ValueType(
     _read_loopback,
     lambda loopback: {"disable": not loopback},
-    _mapping_schema({"disable": _FLAG_SCHEMA}),
+    mapping_schema({"disable": _FLAG_SCHEMA}),
     "switch",
     _parse_switch,
     _format_switch,
@@ -416,7 +404,7 @@ LOOPBACK = ValueType(
 STATE_DIR = ValueType(
     _read_state_dir,
     lambda state: _set_only(pathOnAgent=state.path and Quoted(state.path), disable=state.disable),
-    _mapping_schema(
+    mapping_schema(
         {
             "pathOnAgent": {**_PATH_SCHEMA, "default": DEFAULT_STATE_DIR},
             "disable": _FLAG_SCHEMA,
@@ -429,7 +417,7 @@ STATE_DIR = ValueType(
 )
 SWITCH = ValueType(read_flag, bool, _FLAG_SCHEMA, "switch", _parse_switch, _format_switch, _ON_OFF)
 AGENT = ValueType(
-    _read_agent,
+    lambda node, report, what: read_parsed(node, report, what, parse_agent),
     lambda agent: agent.value,
     {"enum": [*(mode.value for mode in AgentMode), None]},
     "agent",

@@ -78,10 +78,6 @@ class Source:
         """Return the character index at which a line begins; `number` is counted from 0."""
         return self._starts[number]
 
-    def start_of_line(self, index: int) -> int:
-        """Return the character index at which the line that holds `index` begins."""
-        return self._starts[self.place(index)[0] - 1]
-
     def problem(self, index: int, message: str, hint: str = "") -> Problem:
         """Return a problem at a character index; what it quotes becomes safe to print."""
         line, column = self.place(index)

@@ -19,6 +19,7 @@ from norouter_core.manifest.options import (
     PROXY_SCHEMA,
     ManifestKey,
     Schema,
+    mapping_schema,
 )
 from norouter_core.manifest.values import FORWARD_PATTERN, NAME_PATTERN, TARGET_PATTERN
 
@@ -32,7 +33,7 @@ def schema() -> Schema:
         "title": "norouter manifest",
         "description": "A mesh: hosts and routes. Unlike the loader, which warns of unknown keys "
         "and ignores them, this schema does not allow them.",
-        **_mapping(
+        **mapping_schema(
             {
                 "hostTemplate": {
                     "$ref": "#/$defs/options",
@@ -67,7 +68,7 @@ def schema() -> Schema:
                 "description": "A network such as 10.0.0.0/8, or a hostname glob such as "
                 "*.example.com.",
             },
-            "host": _mapping(
+            "host": mapping_schema(
                 {
                     **_properties(HOST_ONLY_KEYS),
                     **{
@@ -76,7 +77,7 @@ def schema() -> Schema:
                     },
                 }
             ),
-            "options": _mapping(_properties(OPTION_KEYS)),
+            "options": mapping_schema(_properties(OPTION_KEYS)),
             "route": _route(),
         },
     }
@@ -101,11 +102,6 @@ def modeline() -> str:
     """
     path = schema_path()
     return f"# yaml-language-server: $schema={path.resolve().as_uri()}\n" if path else ""
-
-
-def _mapping(properties: Schema) -> Schema:
-    base = {"type": ["object", "null"], "additionalProperties": False}
-    return {**base, "properties": properties}
 
 
 def _properties(rows: Iterable[ManifestKey]) -> Schema:

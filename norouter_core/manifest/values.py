@@ -1,6 +1,7 @@
 """The rules for single values: ports, addresses, names, VIPs, forwards, route targets.
 
-They are pure and raise `ValidationError`. The manifest, commands and forms share them.
+They are pure, and raise `ValidationError` for a text that breaks the rule. The manifest, commands
+and forms share them.
 """
 
 from __future__ import annotations
@@ -55,11 +56,7 @@ def _fold(name: str) -> str:
 
 
 def parse_port(text: str, what: str) -> int:
-    """Return the port number, 1 to 65535, that ASCII digits spell.
-
-    Raises:
-        ValidationError: `text` is anything else.
-    """
+    """Return the port number, 1 to 65535, that ASCII digits spell."""
     if not _DIGITS.fullmatch(text):
         raise ValidationError(f"the {what} {quote(text)} is not a number", "use 1 to 65535")
     short = text.lstrip("0")
@@ -79,11 +76,7 @@ def parse_ip(text: str) -> IPAddress | None:
 
 
 def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
-    """Return the proxy that listens on `IP:PORT` (IPv6 in brackets).
-
-    Raises:
-        ValidationError: `text` is anything else.
-    """
+    """Return the proxy that listens on `IP:PORT` (IPv6 in brackets)."""
     host, colon, port = text.rpartition(":")
     if not colon:
         raise ValidationError(f"{quote(text)} is not IP:PORT", "for example 127.0.0.1:8080")
@@ -99,12 +92,8 @@ def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
     return ProxySpec(str(address), number, auth)
 
 
-def check_auth(text: str) -> None:
-    """Check that `text` is `USER:PASSWORD`.
-
-    Raises:
-        ValidationError: It is not. The message never repeats the password.
-    """
+def check_auth(text: str) -> str:
+    """Return `text`, which has to be `USER:PASSWORD`. The error never repeats the password."""
     user, colon, password = text.partition(":")
     if not colon or not user or not password:
         hint = 'write both, with a colon between them: "alice:secret"'
@@ -113,6 +102,7 @@ def check_auth(text: str) -> None:
         raise ValidationError(f"user or password is longer than {_MAX_CREDENTIAL} bytes")
     if any(ord(ch) < 32 or ord(ch) == 127 for ch in text):
         raise ValidationError("user or password contains a control character")
+    return text
 
 
 # Names
@@ -123,9 +113,6 @@ def check_hostname(text: str) -> None:
 
     A hostname has labels of ASCII letters, digits, `-` and `_`, at most 63 characters each and 253
     in all. The last label is not a number.
-
-    Raises:
-        ValidationError: It is not one.
     """
     if not text:
         raise ValidationError("the name is empty")
@@ -151,11 +138,7 @@ def strip_dot(name: str) -> str:
 
 
 def parse_agent(text: str) -> AgentMode:
-    """Return the agent mode of that name.
-
-    Raises:
-        ValidationError: There is none.
-    """
+    """Return the agent mode of that name."""
     modes = [mode.value for mode in AgentMode]
     if text not in modes:
         guess = closest(text, modes)
@@ -168,11 +151,7 @@ def parse_agent(text: str) -> AgentMode:
 
 
 def parse_vip(text: str) -> ipaddress.IPv4Address:
-    """Return the VIP that an IPv4 literal spells.
-
-    Raises:
-        ValidationError: `text` is no IPv4 literal, or no single host can have that address.
-    """
+    """Return the VIP that an IPv4 literal spells."""
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
@@ -184,14 +163,8 @@ def parse_vip(text: str) -> ipaddress.IPv4Address:
 
 
 def allocate_vip(taken: Collection[str]) -> str:
-    """Return the first free VIP of the pool 127.0.42.0/24: from .101 upward, then .1 to .100.
-
-    Args:
-        taken: The VIPs in use, as dotted IPv4 literals.
-
-    Raises:
-        ValidationError: The pool is exhausted.
-    """
+    """Return the first VIP of the pool 127.0.42.0/24 that is not taken: from .101 upward, then .1
+    to .100."""
     for vip in _VIPS:
         if vip not in taken:
             return vip
@@ -205,9 +178,6 @@ def parse_forward(text: str) -> Forward:
     """Return the port forward that `LISTEN:HOST:PORT[/tcp|/udp]` spells.
 
     HOST is an IPv4 literal, an IPv6 literal in brackets, or a name.
-
-    Raises:
-        ValidationError: `text` is anything else.
     """
     words = text.split()
     if words and "".join(words) != text:
@@ -256,11 +226,6 @@ def _parse_host(host: str, text: str) -> str:
     return bare
 
 
-def taken_message(owner: str, first: Forward) -> str:
-    """Return the message for a listen port that `first` already has; `owner` has the ports."""
-    return f"{owner} already listens on port {first.listen}: {first}"
-
-
 # Targets of routes
 
 
@@ -268,9 +233,6 @@ def parse_target(text: str) -> str:
     """Return a network (`10.0.0.0/8`) in its canonical form, or a glob without its final dot.
 
     A glob knows `*` (any run of characters, dots too), `?` and `[a-z]`, `[!a-z]`.
-
-    Raises:
-        ValidationError: `text` is anything else.
     """
     if "/" in text:
         return _parse_network(text)
@@ -280,12 +242,6 @@ def parse_target(text: str) -> str:
         hint = f"write {bare}/{address.max_prefixlen} for this one address"
         raise ValidationError(f"{quote(text)} is an address, not a network", hint)
     return _parse_glob(text)
-
-
-def has_host_bits(text: str) -> bool:
-    """Return whether a network has bits set to the right of its prefix."""
-    interface = ipaddress.ip_interface(text)
-    return interface.ip != interface.network.network_address
 
 
 def _parse_network(text: str) -> str:

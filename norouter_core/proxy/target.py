@@ -1,4 +1,7 @@
-"""Targets that clients ask for: hosts, ports and URIs, checked before anything is dialled."""
+"""Targets that clients ask for: hosts, ports and URIs, checked before anything is dialled.
+
+The functions raise `TargetError` for anything else.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,7 @@ class TargetError(NorouterError, ValueError):
 
 
 def parse_host(text: str) -> str:
-    """Return a host as it is dialled: a name in lower case, or an IP literal in its usual form.
-
-    Raises:
-        TargetError: `text` is neither a name nor an address.
-    """
+    """Return a host as it is dialled: a name in lower case, or an IP literal in its usual form."""
     if ":" in text:
         return _parse_ipv6(text)
     name = text.removesuffix(".")
@@ -44,11 +43,7 @@ def parse_host(text: str) -> str:
 
 
 def parse_authority(text: str, default_port: int | None) -> Address:
-    """Return host and port of `HOST`, `HOST:PORT` or `[IPV6]:PORT`.
-
-    Raises:
-        TargetError: the host or the port is wrong, or a port is missing without a default.
-    """
+    """Return host and port of `HOST`, `HOST:PORT` or `[IPV6]:PORT`."""
     if "@" in text:
         raise TargetError("contains a user and password, which do not belong in a target")
     if text.startswith("["):
@@ -67,11 +62,7 @@ def parse_authority(text: str, default_port: int | None) -> Address:
 
 
 def parse_port(text: str) -> int:
-    """Return a port from its digits.
-
-    Raises:
-        TargetError: `text` is not a number from 1 to 65535.
-    """
+    """Return a port from its digits."""
     if not text:
         raise TargetError("has no port")
     if not _PORT.fullmatch(text) or not 0 < int(text) <= 65535:

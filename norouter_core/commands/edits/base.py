@@ -10,7 +10,7 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.checks import find_collisions
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.values import closest, taken_message
+from norouter_core.manifest.values import closest
 from norouter_core.model import Forward, HostSpec, MeshSpec, Route
 from norouter_core.sanitize import quote
 
@@ -167,7 +167,8 @@ def add_forwards(
         first = found.get(forward_key(forward))
         if first is not None:
             hint = "use another listen port, or `port retarget`"
-            raise EditError(taken_message(owner, first), hint, argument, number)
+            message = f"{owner} already listens on port {first.listen}: {first}"
+            raise EditError(message, hint, argument, number)
         found[forward_key(forward)] = forward
     return tuple(found.values())
 
