@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import EndOfStream
 
@@ -21,6 +22,8 @@ DNS_PORT = 53
 _MOST = 3
 """As many as the system's resolver uses (MAXNS)."""
 
+_Stream = TypeVar("_Stream", ByteStream, DatagramStream)
+
 _QR = 0x80
 _TC = 0x02
 
@@ -35,20 +38,13 @@ async def ask_by_stream(dial: Callable[[End], End], query: bytes) -> bytes:
     Raises:
         LookupFailed: the name server cannot be reached, or hung up.
     """
-    stream = ByteStream()
-    dial(stream.end)
-    try:
+    with _asking(ByteStream()) as stream:
+        dial(stream.end)
         await stream.send(frame(query))
         size = int.from_bytes(await stream.receive_exactly(2), "big")
         if size < HEADER:
             raise LookupFailed("it sent something that is not DNS")
         return await stream.receive_exactly(size)
-    except EndOfStream:
-        raise LookupFailed("it hung up without an answer") from None
-    except StreamReset as reset:
-        raise LookupFailed(str(reset)) from None
-    finally:
-        stream.reset("reset", "no longer wanted")
 
 
 async def ask_by_datagram(dial: Callable[[End], End], query: bytes) -> bytes:
@@ -58,14 +54,20 @@ async def ask_by_datagram(dial: Callable[[End], End], query: bytes) -> bytes:
 
     The argument and the exception are as for `ask_by_stream`.
     """
-    stream = DatagramStream()
-    dial(stream.end)
-    try:
+    with _asking(DatagramStream()) as stream:
+        dial(stream.end)
         stream.send(query)
         while True:
             data = await stream.receive()
             if len(data) >= HEADER and data[:2] == query[:2] and data[2] & _QR:
                 return data
+
+
+@contextmanager
+def _asking(stream: _Stream) -> Iterator[_Stream]:
+    """Report the loss of a stream as a failed look-up, and give the stream up in the end."""
+    try:
+        yield stream
     except EndOfStream:
         raise LookupFailed("it hung up without an answer") from None
     except StreamReset as reset:

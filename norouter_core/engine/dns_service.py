@@ -13,8 +13,7 @@ from norouter_core.dns.client import ask_by_datagram, ask_by_stream, is_cut, nam
 from norouter_core.dns.responder import LookupFailed, Lookups, Responder, Zone
 from norouter_core.links.base import Link, OperationError
 from norouter_core.model import Host, format_address
-from norouter_core.routing.learned_addresses import LearnedAddresses
-from norouter_core.routing.table import RouteTable
+from norouter_core.routing.table import LearnedAddresses, RouteTable
 
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address

@@ -41,8 +41,7 @@ from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
 from norouter_core.model import AgentMode, Host, MeshSpec
-from norouter_core.routing.learned_addresses import LearnedAddresses
-from norouter_core.routing.table import RouteTable
+from norouter_core.routing.table import LearnedAddresses, RouteTable
 from norouter_core.timing import Timing
 
 if TYPE_CHECKING:

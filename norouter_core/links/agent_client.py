@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from norouter_core.agent.ends import End, NullEnd, join, protocol_of
@@ -153,17 +152,11 @@ class AgentClient:
             self._requests.end(number)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    answer: asyncio.Future[Any]
-    parse: Callable[[Json], Any]
-
-
 class Requests:
     """The open requests of one link, by number."""
 
     def __init__(self) -> None:
-        self._open: dict[int, _Request] = {}
+        self._open: dict[int, tuple[asyncio.Future[Any], Callable[[Json], Any]]] = {}
         self._last = 0
         self._lost = ""
 
@@ -182,7 +175,7 @@ class Requests:
             raise OperationError("too-many", f"{MAX_REQUESTS} requests wait for the agent's answer")
         self._last += 1
         answer: asyncio.Future[_Parsed] = asyncio.get_running_loop().create_future()
-        self._open[self._last] = _Request(answer, parse)
+        self._open[self._last] = answer, parse
         return self._last, answer
 
     def end(self, number: int) -> None:
@@ -195,24 +188,27 @@ class Requests:
         Raises:
             RemoteProtocolError: it is malformed.
         """
-        request = self._open.get(messages.field(body, "request_id", int))
-        if request is None or request.answer.done():
+        number = messages.field(body, "request_id", int)
+        if number not in self._open:
+            return
+        answer, parse = self._open[number]
+        if answer.done():
             return
         error = body.get("error")
         if error is None:
-            request.answer.set_result(request.parse(messages.field(body, "data", dict)))
+            answer.set_result(parse(messages.field(body, "data", dict)))
         elif isinstance(error, dict):
             code, reason = (messages.field(error, key, str) for key in ("code", "reason"))
-            request.answer.set_exception(OperationError(code, strip_line(reason)))
+            answer.set_exception(OperationError(code, strip_line(reason)))
         else:
             raise RemoteProtocolError("json", "'error' is not an object")
 
     def close(self, reason: str) -> None:
         """Fail every request, now and later: the link has ended."""
         self._lost = f"the link was lost: {reason}"
-        for request in self._open.values():
-            if not request.answer.done():
-                request.answer.set_exception(OperationError("gone", self._lost))
+        for answer, _ in self._open.values():
+            if not answer.done():
+                answer.set_exception(OperationError("gone", self._lost))
 
 
 def _parse_bound(data: Json) -> tuple[str, int, bool]:

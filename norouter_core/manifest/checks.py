@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from yaml.nodes import Node
 
 from norouter_core.manifest.compose import is_plain
-from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.report import Report
+from norouter_core.manifest.problems import Report, ValidationError
 from norouter_core.manifest.values import LOCAL_VIP, allocate_vip
 from norouter_core.model import Host, HostOptions, HostSpec, MeshSpec, format_address
 from norouter_core.sanitize import quote

@@ -12,7 +12,7 @@ from yaml.events import AliasEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from norouter_core.errors import NorouterError
-from norouter_core.manifest.report import MAX_BYTES, Report
+from norouter_core.manifest.problems import MAX_BYTES, Report
 from norouter_core.sanitize import escape_all, quote
 
 MAX_DEPTH = 32

@@ -32,8 +32,7 @@ from norouter_core.manifest.options import (
     check_name,
     read_values,
 )
-from norouter_core.manifest.problems import Problem
-from norouter_core.manifest.report import MAX_BYTES, Report, read_source, unreadable
+from norouter_core.manifest.problems import MAX_BYTES, Problem, Report, read_source, unreadable
 from norouter_core.manifest.values import closest, parse_target, strip_dot
 from norouter_core.model import HostOptions, MeshSpec, Route
 from norouter_core.sanitize import quote

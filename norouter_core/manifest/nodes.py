@@ -10,8 +10,7 @@ from typing import TypeVar
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from norouter_core.manifest.compose import TAG, is_plain
-from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.report import Report
+from norouter_core.manifest.problems import Report, ValidationError
 from norouter_core.manifest.values import closest
 from norouter_core.sanitize import escape_all, quote
 

@@ -25,8 +25,7 @@ from norouter_core.manifest.nodes import (
     read_parsed,
     read_text,
 )
-from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.report import Report
+from norouter_core.manifest.problems import Report, ValidationError
 from norouter_core.manifest.values import (
     AUTH_PATTERN,
     LISTEN_PATTERN,

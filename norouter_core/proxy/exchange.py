@@ -239,7 +239,7 @@ class Exchange:
         sized = b"content-length" in names
         self._two_framings = chunked and sized
         self.end_shows = self.plan.request.http_version != b"1.0" or (sized and not chunked)
-        leaves = not (chunked or sized) or not headers.persists(response)
+        leaves = not (chunked or sized) or not headers.keeps_alive(response)
         fields = headers.for_client(response, close=leaves and not self.request_done)
         return h11.Response(
             status_code=response.status_code, headers=fields, reason=response.reason

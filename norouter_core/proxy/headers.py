@@ -59,18 +59,9 @@ def has_body(request: h11.Request) -> bool:
     return any(int(value) for value in values(request.headers, b"content-length"))
 
 
-def keeps_alive(request: h11.Request) -> bool:
-    """Return whether the client allows for another request on its connection."""
-    return request.http_version != b"1.0" and b"close" not in options(
-        request.headers, b"connection"
-    )
-
-
-def persists(response: h11.Response) -> bool:
-    """Return whether the upstream would serve another request on its connection."""
-    return response.http_version != b"1.0" and b"close" not in options(
-        response.headers, b"connection"
-    )
+def keeps_alive(head: h11.Request | h11.Response) -> bool:
+    """Return whether the sender allows for another request on its connection."""
+    return head.http_version != b"1.0" and b"close" not in options(head.headers, b"connection")
 
 
 def for_upstream(request: h11.Request, authority: bytes) -> Fields:

@@ -13,10 +13,10 @@ from norouter_core.model import format_address
 from norouter_core.proxy import headers
 from norouter_core.proxy.exchange import AnswerBroken, Exchange, RequestBroken, UpstreamLost
 from norouter_core.proxy.request import (
-    HeadFinder,
     Refusal,
     RequestPlan,
     dial_failed,
+    find_head,
     parse,
     plan_request,
 )
@@ -78,11 +78,12 @@ class HttpSession(Session):
             return False
 
     async def _read_head(self) -> bytes:
-        client, finder = self.client, HeadFinder()
+        client, searched = self.client, 0
         limit = self.settings.header_timeout
         try:
             with self.limit(limit):
-                while (size := finder.find(client.buffer)) is None:
+                while (size := find_head(client.buffer, searched)) is None:
+                    searched = len(client.buffer)
                     await client.fill()
         except TimeoutError:
             raise Refusal(408, f"the head of the request took over {limit:g} s") from None

@@ -95,29 +95,24 @@ def dial_failed(code: str, reason: str, host: str, port: int) -> Refusal:
     )
 
 
-class HeadFinder:
-    """Looks for the end of a head in what has come, at each byte once."""
+def find_head(inbox: bytearray, searched: int) -> int | None:
+    """Return the size of the head that `inbox` begins with; None until it is complete.
 
-    def __init__(self) -> None:
-        self._searched = 0
+    The first `searched` bytes have been searched before, and are not again.
 
-    def find(self, inbox: bytearray) -> int | None:
-        """Return the size of the head that `inbox` begins with; None until it is complete.
-
-        Raises:
-            Refusal: 400 or 431; it is not, or will not be, a valid head.
-        """
-        first = bytes(inbox[:1])
-        if first and not _STARTS.match(first):
-            raise Refusal(400, _HINTS.get(first, "a request does not begin like this"))
-        end = inbox.find(b"\r\n\r\n", max(0, self._searched - 3))
-        size = end + 4 if end >= 0 else len(inbox)
-        if _BARE_LF.search(inbox, self._searched, size):
-            raise Refusal(400, "a line of the head ends in a bare LF")
-        if size > MAX_HEAD:
-            raise Refusal(431, f"the head of the request is over {MAX_HEAD // 1024} KiB")
-        self._searched = len(inbox)
-        return size if end >= 0 else None
+    Raises:
+        Refusal: 400 or 431; it is not, or will not be, a valid head.
+    """
+    first = bytes(inbox[:1])
+    if first and not _STARTS.match(first):
+        raise Refusal(400, _HINTS.get(first, "a request does not begin like this"))
+    end = inbox.find(b"\r\n\r\n", max(0, searched - 3))
+    size = end + 4 if end >= 0 else len(inbox)
+    if _BARE_LF.search(inbox, searched, size):
+        raise Refusal(400, "a line of the head ends in a bare LF")
+    if size > MAX_HEAD:
+        raise Refusal(431, f"the head of the request is over {MAX_HEAD // 1024} KiB")
+    return size if end >= 0 else None
 
 
 def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:

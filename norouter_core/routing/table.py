@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from norouter_core.model import Forward, Host, Route
-from norouter_core.routing.learned_addresses import LearnedAddresses
 from norouter_core.routing.match import (
     Index,
     IPAddress,
@@ -20,8 +20,7 @@ from norouter_core.routing.match import (
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
-"""A host (a name or an IP literal) and a port."""
-
+_MAX_ADDRESSES = 4096
 _MAX_LISTED = 8
 """The number of published ports that a rejection lists."""
 
@@ -40,13 +39,12 @@ class Decision:
     """Where a connection goes.
 
     `host` connects. `target` is the host's VIP for `MESH`, else the name or IP literal to connect
-    to, as the client wrote it but without brackets. `route` is the route that matched, if any.
+    to, as the client wrote it but without brackets.
     """
 
     kind: RouteKind
     host: str
     target: str
-    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,48 @@ class PortDecision:
     published: Address | None = None
     code: str = ""
     reason: str = ""
+
+
+class LearnedAddresses:
+    """At most `limit` addresses, each for a time; the oldest makes room for a new one.
+
+    `clock` returns seconds and never goes backward.
+    """
+
+    def __init__(self, clock: Callable[[], float], limit: int = _MAX_ADDRESSES) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._known: OrderedDict[IPAddress, tuple[str, float]] = OrderedDict()
+
+    def learn(self, address: str, via: str, seconds: float) -> bool:
+        """Remember that `via` resolved a name to `address`; return whether that is allowed.
+
+        Loopback, link-local, multicast and unspecified addresses mean something else on each
+        machine: a bastion whose DNS answers 127.0.0.1 must not take over everyone's localhost.
+        """
+        parsed = parse_address(address)
+        if parsed is None or parsed.is_loopback or parsed.is_link_local:
+            return False
+        if parsed.is_multicast or parsed.is_unspecified or str(parsed) == "255.255.255.255":
+            return False
+        self._known[parsed] = (via, self._clock() + seconds)
+        self._known.move_to_end(parsed)
+        if len(self._known) > self._limit:
+            self._known.popitem(last=False)
+        return True
+
+    def via(self, address: IPAddress) -> str | None:
+        """Return the host through which `address` is reached, or None."""
+        known = self._known.get(address)
+        return known[0] if known is not None and known[1] > self._clock() else None
+
+    def keep(self, hosts: Collection[str]) -> None:
+        """Forget the addresses of all other hosts."""
+        for address in [a for a, (via, _) in self._known.items() if via not in hosts]:
+            del self._known[address]
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 class RouteTable:
@@ -94,7 +134,6 @@ class RouteTable:
         for host in hosts:
             self._add_host(host)
         self._hosts = {host.name for host in hosts}
-        self._routes = tuple(routes)
         self._vias = [self._via(route) for route in routes]
         self._to = Index((e, n) for n, route in enumerate(routes) for e in route.to)
         self._not_to = {n: _excluding(r) for n, r in enumerate(routes) if r.not_to}
@@ -148,7 +187,7 @@ class RouteTable:
             if address in self._vips:
                 host = self._vips[address]
                 return Decision(RouteKind.MESH, host.name, host.vip)
-        return self._by_route(self._last(name, addresses), name_or_ip, from_host)
+        return _connect_from(self._routed(name, addresses, from_host), name_or_ip, from_host)
 
     def decide_port(
         self, name_or_ip: str, port: int, from_host: str, resolved: Sequence[str] = ()
@@ -178,24 +217,19 @@ class RouteTable:
         normal = normal_name(name)
         if normal in self._names or parse_address(name) is not None:
             return None
-        number = self._last(normal, ())
-        via = self._vias[number] if number >= 0 else from_host
+        via = self._routed(normal, (), from_host)
         return None if via == from_host else via
 
     def _decide_address(self, address: IPAddress, from_host: str) -> Decision:
         via = self._learned.via(address) if self._learned is not None else None
-        if via in self._hosts:
-            assert via is not None
-            way = RouteKind.DIRECT if via == from_host else RouteKind.VIA
-            return Decision(way, via, str(address))
-        return self._by_route(self._last(None, (address,)), str(address), from_host)
+        if via is None or via not in self._hosts:
+            via = self._routed(None, (address,), from_host)
+        return _connect_from(via, str(address), from_host)
 
-    def _by_route(self, number: int, target: str, from_host: str) -> Decision:
-        if number < 0:
-            return Decision(RouteKind.DIRECT, from_host, target)
-        via = self._vias[number]
-        way = RouteKind.DIRECT if via == from_host else RouteKind.VIA
-        return Decision(way, via, target, self._routes[number])
+    def _routed(self, name: str | None, addresses: Sequence[IPAddress], from_host: str) -> str:
+        """Return the host that the routes choose, or `from_host`."""
+        number = self._last(name, addresses)
+        return self._vias[number] if number >= 0 else from_host
 
     def _last(self, name: str | None, addresses: Sequence[IPAddress]) -> int:
         """Return the number of the last route that matches and does not exclude, or -1."""
@@ -223,6 +257,10 @@ class RouteTable:
                 f"via {route.via!r} of a route is not a host, alias or VIP of the mesh"
             )
         return host.name
+
+
+def _connect_from(host: str, target: str, from_host: str) -> Decision:
+    return Decision(RouteKind.DIRECT if host == from_host else RouteKind.VIA, host, target)
 
 
 def _excluding(route: Route) -> Index:

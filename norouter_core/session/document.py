@@ -11,7 +11,7 @@ from norouter_core.agent.files import replace
 from norouter_core.errors import NorouterError
 from norouter_core.manifest import Loaded, ManifestError, Problem, dump, load_text
 from norouter_core.manifest.load import STDIN, read_data
-from norouter_core.manifest.report import read_source
+from norouter_core.manifest.problems import read_source
 from norouter_core.manifest.schema import modeline
 from norouter_core.manifest.write import rewrite
 from norouter_core.model import MeshSpec

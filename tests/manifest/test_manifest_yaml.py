@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.manifest import load_text
-from norouter_core.manifest.report import MAX_BYTES
+from norouter_core.manifest.problems import MAX_BYTES
 from norouter_core.model import Forward, MeshSpec
 from tests.manifest.manifests import load, load_error, places
 

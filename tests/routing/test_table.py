@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from norouter_core.model import Host, Route
-from norouter_core.routing.learned_addresses import LearnedAddresses
-from norouter_core.routing.table import Decision, RouteKind, RouteTable
+from norouter_core.routing.table import Decision, LearnedAddresses, RouteKind, RouteTable
 from tests.routing.meshes import HOSTS, route
 
 
