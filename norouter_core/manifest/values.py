@@ -163,8 +163,7 @@ def parse_vip(text: str) -> ipaddress.IPv4Address:
 
 
 def allocate_vip(taken: Collection[str]) -> str:
-    """Return the first VIP of the pool 127.0.42.0/24 that is not taken: from .101 upward, then .1
-    to .100."""
+    """Return the first VIP of the pool 127.0.42.0/24, .101 to .254 and .1 to .100, not taken."""
     for vip in _VIPS:
         if vip not in taken:
             return vip
