@@ -93,12 +93,7 @@ class AgentClient:
         await self._run("attach", args, dict)
 
     async def listen(
-        self,
-        number: int,
-        host: str,
-        port: int,
-        direct: Address | None,
-        proto: str = TCP,
+        self, number: int, host: str, port: int, direct: Address | None, proto: str = TCP
     ) -> tuple[str, int, bool]:
         args = {"listener": number, "host": host, "port": port, "direct": direct}
         if proto != TCP:

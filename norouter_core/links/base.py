@@ -53,12 +53,7 @@ class Link(Protocol):
         ...
 
     async def listen(
-        self,
-        number: int,
-        host: str,
-        port: int,
-        direct: Address | None,
-        proto: str = TCP,
+        self, number: int, host: str, port: int, direct: Address | None, proto: str = TCP
     ) -> tuple[str, int, bool]:
         """Bind an address for `tcp` or `udp`; return host and port as bound, and whether they
         are a fallback.

@@ -36,12 +36,7 @@ class LocalLink:
         self.hello = Hello.parse(process_identity.hello())
 
     async def listen(
-        self,
-        number: int,
-        host: str,
-        port: int,
-        direct: Address | None,
-        proto: str = TCP,
+        self, number: int, host: str, port: int, direct: Address | None, proto: str = TCP
     ) -> tuple[str, int, bool]:
         bound = self._operations.listen(number, host, port, direct, proto)
         return bound["host"], bound["port"], bound["fallback"]

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from norouter_core.errors import NorouterError
-from norouter_core.manifest.syntax_tree import NodeKind, SyntaxNode
+from norouter_core.manifest.syntax_tree import NodeKind, SyntaxNode, parse_tree
 from norouter_core.manifest.yaml_text import block, double_quoted, inline, is_inline
 
 _BREAK = re.compile(r"\r\n|[\r\n]")
@@ -424,12 +424,15 @@ def _keep_anchors(root: SyntaxNode, edits: TextEdits) -> None:
             edits.replace(part.start, part.end, f"&{part.value} {literal}")
 
 
-def spell_out(text: str, root: SyntaxNode) -> str:
+def spell_out(text: str) -> str:
     """Return `text` with each alias replaced by its value.
 
     Raises:
         EditConflict: A value cannot be written there.
     """
+    root = parse_tree(text)
+    if root is None:
+        return text
     edits = TextEdits(text)
     anchors = _anchors(root)
     for part in root.walk():

@@ -81,17 +81,13 @@ def read_data(path: str | os.PathLike[str]) -> tuple[bytes, str]:
     name = STDIN if given == "-" else given
     try:
         if given == "-":
-            return _read_stdin(), name
+            if sys.stdin is None:
+                raise OSError("standard input is closed")
+            return sys.stdin.buffer.read(MAX_BYTES + 1), name
         with open(given, "rb") as file:
             return file.read(MAX_BYTES + 1), name
     except (OSError, ValueError) as error:
         raise unreadable(name, error) from None
-
-
-def _read_stdin() -> bytes:
-    if sys.stdin is None:
-        raise OSError("standard input is closed")
-    return sys.stdin.buffer.read(MAX_BYTES + 1)
 
 
 def load_text(text: str | bytes, name: str) -> Loaded:
@@ -128,7 +124,8 @@ def _read_mesh(root: Node, report: Report) -> MeshSpec:
     template, template_nodes = None, dict[str, Node]()
     if "hostTemplate" in entries:
         template, template_nodes = _read_template(entries["hostTemplate"].value, report)
-    drafts = _read_hosts(entries["hosts"].value, report) if "hosts" in entries else []
+    hosts = read_mapping(entries["hosts"].value, report, "hosts") if "hosts" in entries else None
+    drafts = [_read_host(name, e.key, e.value, report) for name, e in (hosts or {}).items()]
     if not drafts and not report.has_errors:
         report.warn(root, "the manifest has no hosts", _HOSTS_HINT)
     names = check_names(drafts, report)
@@ -158,12 +155,6 @@ def _read_template(node: Node, report: Report) -> tuple[HostOptions | None, dict
     entries = known_entries(mapping, [row.key for row in OPTION_KEYS], report, "hostTemplate")
     options = HostOptions(**read_values(OPTION_KEYS, entries, report, "hostTemplate"))
     return options, {key: entry.value for key, entry in entries.items()}
-
-
-def _read_hosts(node: Node, report: Report) -> list[HostDraft]:
-    """Return every host of the `hosts` mapping, in order."""
-    mapping = read_mapping(node, report, "hosts") or {}
-    return [_read_host(name, e.key, e.value, report) for name, e in mapping.items()]
 
 
 def _read_host(name: str, key: Node, node: Node, report: Report) -> HostDraft:

@@ -8,6 +8,7 @@ Schema. To add a key, add a field to `HostOptions` in `norouter_core.model`, add
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,6 @@ class ManifestKey:
 
     Attributes:
         key: The key in YAML.
-        field: The field of `HostOptions` (of `HostSpec` for `HOST_ONLY_KEYS`).
         about: The description in the JSON Schema.
         flag: The option of `host set` and `template set`; empty if verbs of its own set it.
         help, metavar: The help of that option.
@@ -107,7 +107,6 @@ class ManifestKey:
     """
 
     key: str
-    field: str
     type: ValueType
     about: str
     flag: str = ""
@@ -115,6 +114,11 @@ class ManifestKey:
     metavar: str = ""
     label: str = ""
     examples: tuple[str, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The field of `HostOptions` (of `HostSpec` for `HOST_ONLY_KEYS`): `state_dir`."""
+        return re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", self.key)
 
     @property
     def schema(self) -> Schema:
@@ -257,17 +261,13 @@ def _read_dns(node: Node, report: Report, what: str) -> DnsSpec | None:
     entries = _entries(node, report, what, "port", "disable")
     port = None
     if "port" in entries:
-        port = read_parsed(entries["port"].value, report, what, _parse_dns_port, read_number)
+        port = read_parsed(entries["port"].value, report, what, parse_port, read_number)
     disable = _read_flag_of(entries, "disable", report, what)
     return None if port is None and disable is None else DnsSpec(port, disable)
 
 
-def _parse_dns_port(text: str) -> int:
-    return parse_port(text, "port")
-
-
 def _parse_dns(text: str) -> DnsSpec:
-    return DnsSpec(disable=True) if text == OFF else DnsSpec(port=_parse_dns_port(text))
+    return DnsSpec(disable=True) if text == OFF else DnsSpec(port=parse_port(text))
 
 
 def _format_dns(dns: DnsSpec) -> str:
@@ -291,17 +291,13 @@ def _read_state_dir(node: Node, report: Report, what: str) -> StateDir | None:
 
 
 def _parse_state_dir(text: str) -> StateDir:
-    return StateDir(disable=True) if text == OFF else StateDir(path=_parse_path(text))
+    if not text:
+        raise ValidationError("the path is empty", "write a path")
+    return StateDir(disable=True) if text == OFF else StateDir(path=text)
 
 
 def _format_state_dir(state_dir: StateDir) -> str:
     return OFF if state_dir.disable else state_dir.path or DEFAULT
-
-
-def _parse_path(text: str) -> str:
-    if not text:
-        raise ValidationError("the path is empty", "write a path")
-    return text
 
 
 def _parse_switch(text: str) -> bool:
@@ -431,7 +427,6 @@ AGENT = ValueType(
 HOST_ONLY_KEYS = (
     ManifestKey(
         "vip",
-        "vip",
         VIP,
         "The IPv4 address of this host on all hosts, usually in 127.0.0.0/8; allocated from "
         "127.0.42.0/24 if left out.",
@@ -439,26 +434,23 @@ HOST_ONLY_KEYS = (
     ),
     ManifestKey(
         "cmd",
-        "cmd",
         CMD,
         "The exec command that reaches the host: a text, split as a shell would, or a list of "
         "words. Without it the host is this machine.",
         examples=("docker exec -i web", "ssh web.example.com"),
     ),
-    ManifestKey("aliases", "aliases", ALIASES, "More names, unique in the mesh."),
+    ManifestKey("aliases", ALIASES, "More names, unique in the mesh."),
 )
 """What only a host has, not the template."""
 
 OPTION_KEYS = (
     ManifestKey(
         "ports",
-        "ports",
         PORTS,
         "Port forwards LISTEN:HOST:PORT: on every host, port LISTEN of this host's VIP leads to "
         "HOST:PORT as this host sees it. TCP, or UDP with /udp at the end.",
     ),
     ManifestKey(
-        "http",
         "http",
         PROXY,
         "An HTTP proxy (CONNECT and http:// requests) on this host, which resolves the mesh's "
@@ -467,14 +459,12 @@ OPTION_KEYS = (
     ),
     ManifestKey(
         "socks",
-        "socks",
         PROXY,
         "A SOCKS proxy (4, 4a, 5) on this host, which resolves the mesh's names and follows its "
         "routes.",
         label="SOCKS proxy",
     ),
     ManifestKey(
-        "dns",
         "dns",
         DNS,
         "The mesh's DNS at this host's VIP: the mesh's names, names that routes claim, and the "
@@ -486,7 +476,6 @@ OPTION_KEYS = (
     ),
     ManifestKey(
         "loopback",
-        "loopback",
         LOOPBACK,
         "disable: true leaves this host without listeners at the VIPs; its proxies remain.",
         "loopback",
@@ -496,7 +485,6 @@ OPTION_KEYS = (
     ),
     ManifestKey(
         "stateDir",
-        "state_dir",
         STATE_DIR,
         "Where this host keeps the mesh's names as files; the host expands ~ and ${VAR}.",
         "state-dir",
@@ -506,7 +494,6 @@ OPTION_KEYS = (
     ),
     ManifestKey(
         "writeEtcHosts",
-        "write_etc_hosts",
         SWITCH,
         "Write the mesh's names to /etc/hosts on this host.",
         "etc-hosts",
@@ -515,7 +502,6 @@ OPTION_KEYS = (
         "/etc/hosts",
     ),
     ManifestKey(
-        "agent",
         "agent",
         AGENT,
         "How the agent starts. python: sent to a bare sh. norouter: installed; the command gets "

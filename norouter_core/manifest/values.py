@@ -55,7 +55,7 @@ def _fold(name: str) -> str:
 # Ports and addresses
 
 
-def parse_port(text: str, what: str) -> int:
+def parse_port(text: str, what: str = "port") -> int:
     """Return the port number, 1 to 65535, that ASCII digits spell."""
     if not _DIGITS.fullmatch(text):
         raise ValidationError(f"the {what} {quote(text)} is not a number", "use 1 to 65535")
@@ -80,7 +80,7 @@ def parse_listen(text: str, auth: str | None = None) -> ProxySpec:
     host, colon, port = text.rpartition(":")
     if not colon:
         raise ValidationError(f"{quote(text)} is not IP:PORT", "for example 127.0.0.1:8080")
-    number = parse_port(port, "port")
+    number = parse_port(port)
     bracketed = host.startswith("[") and host.endswith("]")
     address = parse_ip(host[1:-1] if bracketed else host)
     if not host:

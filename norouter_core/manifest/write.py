@@ -43,7 +43,7 @@ def rewrite(text: str, spec: MeshSpec) -> str:
     aliases are spelled out first. If that fails too (for most unusual YAML), the result is a new
     text below the comments at the top of the old one.
     """
-    for prepare in (str, _spell_out):
+    for prepare in (str, spell_out):
         try:
             return rewrite_in_place(prepare(text), spec)
         except (ManifestError, EditConflict, YAMLError):
@@ -100,11 +100,6 @@ def _edit_once(text: str, current: MeshSpec, wanted: MeshSpec) -> str:
     if not editor.has_changes:
         editor.reorder(root, [host.name for host in wanted.hosts])
     return editor.apply()
-
-
-def _spell_out(text: str) -> str:
-    root = parse_tree(text)
-    return spell_out(text, root) if root else text
 
 
 def _top_comments(text: str) -> str:

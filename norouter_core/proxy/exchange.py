@@ -213,13 +213,10 @@ class Exchange:
             # An HTTP/1.0 client knows no interim answers (RFC 9110 section 15.2).
             if self.plan.request.http_version != b"1.0":
                 fields = headers.for_client(event, close=False)
-                out.append(
-                    self._server.send(
-                        h11.InformationalResponse(
-                            status_code=event.status_code, headers=fields, reason=event.reason
-                        )
-                    )
+                head = h11.InformationalResponse(
+                    status_code=event.status_code, headers=fields, reason=event.reason
                 )
+                out.append(self._server.send(head))
             self.switched = event.status_code == 101
         elif isinstance(event, h11.Response):
             self.answer_begun = True
