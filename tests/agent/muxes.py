@@ -28,7 +28,7 @@ class Behind:
     def __init__(self, io: Io, role: str, channel: Channel) -> None:
         self.messages: list[tuple[str, messages.Json]] = []
         self.down: list[tuple[str, RemoteProtocolError | None]] = []
-        self._verbs = Operations(io, self)
+        self._operations = Operations(io, self)
         self.mux = Mux(io, Connection(role), channel, self)
         self.mux.start()
 
@@ -36,11 +36,11 @@ class Behind:
         self.messages.append((kind, body))
 
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
-        self._verbs.dial(end, *messages.address(detail["target"]), _Answer(end))
+        self._operations.dial(end, *messages.address(detail["target"]), _Answer(end))
 
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         self.down.append((reason, violation))
-        self._verbs.close()
+        self._operations.close()
 
     def offer(self, listener: int, peer: tuple[str, int], end: Any) -> None:
         raise AssertionError("nothing listens here")

@@ -12,6 +12,7 @@ from norouter_core.agent.ends import join
 from norouter_core.agent.mux import Mux, WireEnd
 from norouter_core.wire import frames
 from norouter_core.wire.connection import HUB
+from norouter_core.wire.errors import LocalProtocolError
 from tests.agent.muxes import Bare, over_sockets
 from tests.agent.test_last_frames import Source
 from tests.servers import eventually
@@ -27,6 +28,22 @@ class Broken(Source):
 
     def consumed(self, size: int) -> None:
         raise ZeroDivisionError
+
+
+class SendsAfterItsEnd(Source):
+    """Breaks the protocol when it is sent bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = b""
+        self.breaks = False
+
+    def send(self, data: memoryview) -> None:
+        self.received += data
+        end = self.peer
+        if self.breaks and isinstance(end, WireEnd):
+            end.end()
+            end.mux.connection.send(end.stream, data)
 
 
 def accept(number: int) -> bytes:
@@ -60,9 +77,15 @@ async def accepted(peer: Bare, *ends: WireEnd) -> None:
     await eventually(lambda: all(e.stream.state == "open" for e in ends), "the streams are open")
 
 
-async def was_reset_alone(peer: Bare, bad: Broken, number: int, faults: list[Any]) -> None:
+async def was_reset_alone(
+    peer: Bare,
+    bad: Source,
+    number: int,
+    faults: list[Any],
+    error: type[Exception] = ZeroDivisionError,
+) -> None:
     await eventually(lambda: bad.was_reset == "internal", "the source of the fault is reset")
-    assert [type(fault["exception"]) for fault in faults] == [ZeroDivisionError]
+    assert [type(fault["exception"]) for fault in faults] == [error]
     assert f"stream {number}" in faults[0]["message"]
     mux = peer.behind.mux
     assert number not in mux.connection.streams
@@ -92,3 +115,15 @@ async def test_the_turn_of_a_source(peer: Bare, faults: list[dict[str, Any]]) ->
     ends[1].send(memoryview(bytes(50_000)))
     await eventually(lambda: good.gone == 50_000, "the other one's bytes have gone")
     await was_reset_alone(peer, bad, ends[0].stream.id, faults)
+
+
+async def test_our_own_breach_of_the_protocol(peer: Bare, faults: list[dict[str, Any]]) -> None:
+    mux = peer.behind.mux
+    bad, good = SendsAfterItsEnd(), SendsAfterItsEnd()
+    bad.breaks = True
+    ends = [open_to(mux, bad), open_to(mux, good)]
+    await accepted(peer, *ends)
+    data = b"".join(frames.stream_frame(frames.DATA, e.stream.id, b"hello") for e in ends)
+    await asyncio.get_running_loop().sock_sendall(peer._out, data)
+    await eventually(lambda: good.received == b"hello", "the other stream's bytes have come")
+    await was_reset_alone(peer, bad, ends[0].stream.id, faults, LocalProtocolError)
