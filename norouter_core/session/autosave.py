@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import platformdirs
 
 from norouter_core.agent.files import replace
@@ -55,6 +55,18 @@ class Recovery:
                 path.unlink()
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a file contains. `manifest` is one, so that people can use it directly."""
+
+    format: int
+    when: float
+    path: str
+    names: tuple[str, ...]
+    manifest: str
+    pid: int = 0
+
+
 class Autosave:
     """Keeps the unsaved work of one session. There is no file until there is work to keep.
 
@@ -85,16 +97,9 @@ class Autosave:
         Raises:
             AutosaveFailed: It cannot be written.
         """
-        work = {
-            "format": _FORMAT,
-            "pid": os.getpid(),
-            "when": time.time(),
-            "path": os.path.abspath(path) if path else "",
-            "names": list(names),
-            # A manifest, so that people can use it directly.
-            "manifest": dump(spec),
-        }
-        data = json.dumps(work, indent=1).encode() + b"\n"
+        file = os.path.abspath(path) if path else ""
+        work = _Work(_FORMAT, time.time(), file, tuple(names), dump(spec), os.getpid())
+        data = json.dumps(msgspec.to_builtins(work), indent=1).encode() + b"\n"
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._running.acquire()
@@ -146,22 +151,16 @@ def _read(file: Path) -> Recovery:
         data = opened.read(_MAX_BYTES + 1)
     if len(data) > _MAX_BYTES:
         raise ValueError("it is too large")
-    found = json.loads(data)
-    if not isinstance(found, dict) or found.get("format") != _FORMAT:
-        raise ValueError("it is from another version, or not an autosave")
-    spec = load_text(_typed(str, found, "manifest"), file.name).spec
-    names = _typed(list, found, "names")
-    when = found.get("when")
-    if not isinstance(when, int | float) or not all(isinstance(name, str) for name in names):
-        raise ValueError("it is damaged")
-    return Recovery(spec, _typed(str, found, "path"), float(when), tuple(names), file)
-
-
-def _typed(kind: type[Any], found: dict[str, Any], key: str) -> Any:
-    value = found.get(key)
-    if not isinstance(value, kind):
-        raise ValueError(f"it is damaged: {key} is missing")
-    return value
+    try:
+        found = msgspec.convert(json.loads(data), _Work)
+    except msgspec.ValidationError as error:
+        raise ValueError(
+            f"it is from another version, damaged, or not an autosave: {error}"
+        ) from None
+    if found.format != _FORMAT:
+        raise ValueError("it is from another version")
+    spec = load_text(found.manifest, file.name).spec
+    return Recovery(spec, found.path, found.when, found.names, file)
 
 
 def _set_aside(file: Path, error: Exception) -> str:
