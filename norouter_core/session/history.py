@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from norouter_core.commands.call import Call
 from norouter_core.model import MeshSpec
@@ -16,14 +15,6 @@ def step_name(calls: Iterable[Call]) -> str:
     """Return what the history, the log and `undo` call some calls: one short line, no secrets."""
     name = strip_line(" ".join("; ".join(call.line(redact=True) for call in calls).split()))
     return name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 3]}..."
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """A step in the history: the command that was undone or redone, and the spec that results."""
-
-    name: str
-    spec: MeshSpec
 
 
 class History:
@@ -76,20 +67,20 @@ class History:
         self._names.append(name)
         self._at += 1
 
-    def undo(self) -> HistoryEntry | None:
-        """Undo the last command. Return None if there is none."""
+    def undo(self) -> str | None:
+        """Undo the last command and return its name. Return None if there is none."""
         if self._at == 0:
             return None
         name = self.undo_name
         self._at -= 1
-        return HistoryEntry(name, self.spec)
+        return name
 
-    def redo(self) -> HistoryEntry | None:
-        """Redo the last undone command. Return None if there is none."""
+    def redo(self) -> str | None:
+        """Redo the last undone command and return its name. Return None if there is none."""
         if self._at + 1 == len(self._specs):
             return None
         self._at += 1
-        return HistoryEntry(self.undo_name, self.spec)
+        return self.undo_name
 
     def mark_saved(self) -> None:
         """Note that the current spec is saved."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from norouter_core.commands.filters import ALL, Filter, origin
 from norouter_core.commands.results import Column, Table, Unit
@@ -24,9 +24,6 @@ from norouter_core.engine.status import (
 from norouter_core.model import MeshSpec, Route
 from norouter_core.session.autosave import Recovery
 from norouter_core.session.client import Rate, Summary
-
-if TYPE_CHECKING:
-    pass
 
 R = TypeVar("R")
 Rates = Mapping[Any, Rate]

@@ -254,7 +254,7 @@ class Workspace:
             for _ in steps:
                 other()
             raise
-        names = "; ".join(step.name for step in steps)
+        names = "; ".join(steps)
         message = await self.save_work(f"{'undone' if back else 'redone'}: {names}")
         return Outcome(message=message, changed=True)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.model import HostSpec, MeshSpec
-from norouter_core.session.history import History, HistoryEntry
+from norouter_core.session.history import History
 
 
 def spec(number: int) -> MeshSpec:
@@ -24,12 +24,12 @@ def test_undo_and_redo_name_the_command() -> None:
     history.push("host add a", spec(1))
     history.push("host rm a", spec(2))
     assert history.undo_name == "host rm a"
-    assert history.undo() == HistoryEntry("host rm a", spec(1))
+    assert (history.undo(), history.spec) == ("host rm a", spec(1))
     assert (history.undo_name, history.redo_name) == ("host add a", "host rm a")
-    assert history.undo() == HistoryEntry("host add a", spec(0))
+    assert (history.undo(), history.spec) == ("host add a", spec(0))
     assert history.undo() is None and history.spec == spec(0)
-    assert history.redo() == HistoryEntry("host add a", spec(1))
-    assert history.redo() == HistoryEntry("host rm a", spec(2))
+    assert (history.redo(), history.spec) == ("host add a", spec(1))
+    assert (history.redo(), history.spec) == ("host rm a", spec(2))
     assert history.redo() is None and history.spec == spec(2)
 
 
@@ -39,7 +39,7 @@ def test_what_was_undone_is_gone_once_something_else_is_done() -> None:
     history.undo()
     history.push("two", spec(2))
     assert history.redo() is None
-    assert history.undo() == HistoryEntry("two", spec(0))
+    assert (history.undo(), history.spec) == ("two", spec(0))
 
 
 def test_no_change_is_no_step() -> None:
