@@ -11,7 +11,7 @@ from norouter_core.commands.verb import Argument, Option, Verb
 from norouter_core.manifest.options import OPTION_KEYS
 
 _HOST = Argument("host", ArgumentType.HOST, "the name or an alias of a host")
-_HOSTS = Argument("host", ArgumentType.HOST, "names or aliases of hosts", many=True)
+_HOSTS = Argument("host", ArgumentType.HOST, "the name or an alias of a host", many=True)
 
 _OPTIONS = tuple(
     Option(row.flag, ArgumentType(row.type.argument), row.help, row.metavar)
@@ -49,9 +49,7 @@ leave out NAME or the VIP, norouter chooses one. Without CMD, the host is this m
     Verb(
         ("host", "rm"),
         "remove hosts, and the routes through them",
-        arguments=(
-            Argument("host", ArgumentType.HOST, "the name or an alias of a host", many=True),
-        ),
+        arguments=(_HOSTS,),
         aliases=(("host", "remove"), ("host", "delete"), ("rm",)),
         examples=("host rm app",),
         changes=True,
@@ -86,7 +84,7 @@ leave out NAME or the VIP, norouter chooses one. Without CMD, the host is this m
         ("host", "restart"),
         "restart hosts now",
         "A host that backs off does not wait any longer, and one that failed tries again.",
-        (Argument("host", ArgumentType.HOST, "the name or an alias of a host", many=True),),
+        (_HOSTS,),
         aliases=(("restart",), ("reconnect",)),
         examples=("host restart app --wait",),
         waits=True,
@@ -94,33 +92,22 @@ leave out NAME or the VIP, norouter chooses one. Without CMD, the host is this m
     Verb(
         ("host", "stop"),
         "stop hosts, without removing them from the mesh",
-        arguments=(
-            Argument("host", ArgumentType.HOST, "the name or an alias of a host", many=True),
-        ),
+        arguments=(_HOSTS,),
         examples=("host stop app",),
     ),
     Verb(
         ("host", "start"),
         "start stopped hosts",
-        arguments=(
-            Argument("host", ArgumentType.HOST, "the name or an alias of a host", many=True),
-        ),
+        arguments=(_HOSTS,),
         examples=("host stop app", "host start app --wait"),
         waits=True,
     ),
     Verb(
         ("template", "set"),
         "change the defaults of all hosts",
-        arguments=(),
         options=(
             Option("port", ArgumentType.FORWARD, "a port of every host", "SPEC", many=True),
-            Option(
-                "no-port",
-                ArgumentType.PORT,
-                "a port to remove",
-                "PORT",
-                many=True,
-            ),
+            Option("no-port", ArgumentType.PORT, "a port to remove", "PORT", many=True),
             Option("http", ArgumentType.ADDRESS, "an HTTP proxy on every host", "IP:PORT|off"),
             Option("socks", ArgumentType.ADDRESS, "a SOCKS proxy on every host", "IP:PORT|off"),
             Option("auth", ArgumentType.AUTH, "for these proxies", "USER:PASSWORD"),
@@ -204,25 +191,28 @@ A TARGET is a network (10.0.0.0/8) or a name (*.example.com).""",
     ),
 )
 
-PROXIES = (
+PROXIES = tuple(
     Verb(
-        ("proxy", "http"),
-        "start or stop an HTTP proxy on a host",
+        ("proxy", kind),
+        f"start or stop {title} proxy on a host",
         arguments=_PROXY,
         options=_AUTH,
-        examples=("proxy http local 127.0.0.1:18080 --auth me:secret", "proxy http local off"),
+        examples=examples,
         changes=True,
         waits=True,
-    ),
-    Verb(
-        ("proxy", "socks"),
-        "start or stop a SOCKS proxy on a host",
-        arguments=_PROXY,
-        options=_AUTH,
-        examples=("proxy socks local 127.0.0.1:11080", "proxy socks local off"),
-        changes=True,
-        waits=True,
-    ),
+    )
+    for kind, title, examples in (
+        (
+            "http",
+            "an HTTP",
+            ("proxy http local 127.0.0.1:18080 --auth me:secret", "proxy http local off"),
+        ),
+        (
+            "socks",
+            "a SOCKS",
+            ("proxy socks local 127.0.0.1:11080", "proxy socks local off"),
+        ),
+    )
 )
 
 _STREAM = Argument("stream", ArgumentType.STREAM, "its number, as `streams` shows it")
@@ -382,23 +372,12 @@ HISTORY = (
 )
 
 FILES = (
-    Verb(
-        ("diff",),
-        "what `save` would change in the file",
-        examples=("diff",),
-    ),
+    Verb(("diff",), "what `save` would change in the file", examples=("diff",)),
     Verb(
         ("save",),
         "write the manifest",
         "A file that was loaded keeps its comments, order and quoting.",
-        (
-            Argument(
-                "file",
-                ArgumentType.FILE,
-                "by default, the session's file",
-                optional=True,
-            ),
-        ),
+        (Argument("file", ArgumentType.FILE, "by default, the session's file", optional=True),),
         (Option("force", None, "replace an existing file"),),
         examples=("save {directory}/saved.yaml",),
     ),
@@ -412,11 +391,7 @@ FILES = (
         changes=True,
         waits=True,
     ),
-    Verb(
-        ("export",),
-        "print the manifest as it would be saved",
-        examples=("export",),
-    ),
+    Verb(("export",), "print the manifest as it would be saved", examples=("export",)),
     Verb(
         ("revert",),
         "discard all unsaved changes",

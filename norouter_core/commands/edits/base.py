@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,21 +125,16 @@ def keep_routes(spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]) ->
     Args:
         renamed: New names of hosts by their old ones.
     """
-    return replace(spec, routes=tuple(_updated_routes(spec, before, renamed)))
-
-
-def _updated_routes(
-    spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]
-) -> Iterator[Route]:
+    routes = []
     for route in spec.routes:
         host = host_of_route(before, route)
-        if host is None:
-            yield route
-            continue
-        name = renamed.get(host.name, host.name)
-        now = host_of_route(spec, route)
-        kept = now is not None and now.name == name
-        yield route if kept else replace(route, via=name)
+        if host is not None:
+            name = renamed.get(host.name, host.name)
+            now = host_of_route(spec, route)
+            if now is None or now.name != name:
+                route = replace(route, via=name)
+        routes.append(route)
+    return replace(spec, routes=tuple(routes))
 
 
 ForwardKey = tuple[int, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import (
@@ -52,7 +53,7 @@ def add_host(spec: MeshSpec, call: Call) -> Edit:
     host = HostSpec(name, vip, _cmd(words), aliases, options)
     data = {"host": name, "vip": vip, "cmd": join(words)}
     message = f"host {name}, {vip}" + (f": {join(words)}" if words else ", this machine")
-    message = message + _lint_note(words, options.agent)
+    message += _lint_note(words, options.agent)
     return Edit(check_listeners(spec.with_host(host), "port"), message, (name,), data)
 
 
@@ -111,12 +112,12 @@ def set_template(spec: MeshSpec, call: Call) -> Edit:
     ports = remove_forwards(template.ports, call, "no-port", "the template")
     ports = add_forwards(ports, call.all("port"), "the template", "port")
     template = replace(_options(call, template), ports=ports)
-    if "http" in call:
-        template = replace(template, http=_proxy(call, "http"))
-    if "socks" in call:
-        template = replace(template, socks=_proxy(call, "socks"))
-    message = None if template == HostOptions() else template
-    return Edit(check_listeners(replace(spec, template=message), "port"), "changed the template")
+    proxies: dict[str, Any] = {
+        kind: _proxy(call, kind) for kind in ("http", "socks") if kind in call
+    }
+    template = replace(template, **proxies)
+    kept = None if template == HostOptions() else template
+    return Edit(check_listeners(replace(spec, template=kept), "port"), "changed the template")
 
 
 HOST_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
@@ -146,10 +147,10 @@ def _infer_name(spec: MeshSpec, words: Sequence[str]) -> str:
 
 
 def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
-    message: str | None = call.get("vip")
-    if message is not None:
-        check_vip(spec, message)
-        return message
+    vip: str | None = call.get("vip")
+    if vip is not None:
+        check_vip(spec, vip)
+        return vip
     taken = {host.vip for host in spec.hosts}
     if here and LOCAL_VIP not in taken:
         return LOCAL_VIP

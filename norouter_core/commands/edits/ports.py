@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from norouter_core.commands.argument_types import ArgumentType, to_text
 from norouter_core.commands.call import Call
@@ -21,7 +23,7 @@ from norouter_core.commands.edits.base import (
     remove_forwards,
 )
 from norouter_core.manifest.values import parse_ip, strip_dot
-from norouter_core.model import Forward, HostOptions, HostSpec, MeshSpec, ProxySpec, Route
+from norouter_core.model import Forward, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_core.sanitize import quote
 
 
@@ -81,18 +83,14 @@ def move_route(spec: MeshSpec, call: Call) -> Edit:
     return Edit(replace(spec, routes=tuple(routes)), f"route {at + 1} is now route {to + 1}")
 
 
-def set_http(spec: MeshSpec, call: Call) -> Edit:
+def set_proxy(spec: MeshSpec, call: Call, *, kind: str) -> Edit:
     host = host_of(spec, call.get("host"))
-    own, inherited = host.options.http, (spec.template or HostOptions()).http
-    options = replace(host.options, http=_proxy(call, host, "http", own, inherited))
-    return _with_proxy(spec, call, replace(host, options=options), "http")
-
-
-def set_socks(spec: MeshSpec, call: Call) -> Edit:
-    host = host_of(spec, call.get("host"))
-    own, inherited = host.options.socks, (spec.template or HostOptions()).socks
-    options = replace(host.options, socks=_proxy(call, host, "socks", own, inherited))
-    return _with_proxy(spec, call, replace(host, options=options), "socks")
+    own, inherited = getattr(host.options, kind), getattr(spec.template, kind, None)
+    proxy: dict[str, Any] = {kind: _proxy(call, host, kind, own, inherited)}
+    options = replace(host.options, **proxy)
+    after = check_listeners(spec.with_host(replace(host, options=options)), "address")
+    where = to_text(ArgumentType.ADDRESS, call.get("address"))
+    return Edit(after, f"{kind} proxy of {host.name}: {where}", (host.name,))
 
 
 PORT_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
@@ -102,8 +100,8 @@ PORT_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
     "route add": add_route,
     "route rm": remove_routes,
     "route move": move_route,
-    "proxy http": set_http,
-    "proxy socks": set_socks,
+    "proxy http": partial(set_proxy, kind="http"),
+    "proxy socks": partial(set_proxy, kind="socks"),
 }
 
 
@@ -121,12 +119,6 @@ def _proxy(
             hint = f"it is the template's: `template set --{kind} off`"
         raise EditError(f"{host.name} has no {kind} proxy of its own", hint, "address")
     return None
-
-
-def _with_proxy(spec: MeshSpec, call: Call, host: HostSpec, kind: str) -> Edit:
-    after = check_listeners(spec.with_host(host), "address")
-    where = to_text(ArgumentType.ADDRESS, call.get("address"))
-    return Edit(after, f"{kind} proxy of {host.name}: {where}", (host.name,))
 
 
 def _with_ports(spec: MeshSpec, host: HostSpec, ports: Sequence[Forward]) -> MeshSpec:
