@@ -1,4 +1,4 @@
-"""`norouter ctl`: one command, run in a mesh that runs."""
+"""`norouter ctl`: one command in a running mesh."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from rich.text import Text
 from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Outcome, Output, Question
 from norouter_core.commands.tokenizer import join
-from norouter_core.control import ControlLost, RemoteClient
 from norouter_core.control.codec import to_json
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
@@ -23,28 +22,28 @@ from norouter_tui.output.display import Display, StreamSink
 from norouter_tui.output.json_lines import encode
 from norouter_tui.output.rendering import diff_lines, failure_lines
 from norouter_tui.output.writers import PrintLine, line_printer
-from norouter_tui.run.meshes import choose, lost_line
-from norouter_tui.run.process import run_async, watch_signals
-from norouter_tui.run.remote_session import RemoteSession
+from norouter_tui.run.meshes import choose
+from norouter_tui.run.process import run_async
+from norouter_tui.run.remote_session import RemoteSession, run_on_mesh
 
 
 @dataclass(frozen=True, slots=True)
 class CtlOptions:
-    """What `norouter ctl` was asked for. `engine` names one, where several run; `yes` agrees to
-    what the command would ask about.
+    """The options of `norouter ctl`.
+
+    `mesh` names one if several run; `yes` answers every question.
     """
 
-    engine: str | None = None
+    mesh: str | None = None
     as_json: bool = False
     yes: bool = False
 
 
 def run_ctl(words: Sequence[str], options: CtlOptions) -> int:
-    """Runs the command that `words` are; the exit status is the command's own, 1 if it was not
-    done.
+    """Run the command that the words are. Return its own exit status, or 1 if it failed.
 
     Raises:
-        click.ClickException: no mesh runs, or several could be meant.
+        click.ClickException: No mesh is running, or the name is ambiguous.
     """
     line = join(words)
     try:
@@ -59,7 +58,7 @@ def run_ctl(words: Sequence[str], options: CtlOptions) -> int:
 
 
 class Ctl:
-    """One command and its end."""
+    """One command in a running mesh."""
 
     def __init__(self, parsed: ParsedLine, options: CtlOptions) -> None:
         self._parsed = parsed
@@ -69,22 +68,13 @@ class Ctl:
         self._shown = 0
 
     async def main(self) -> int:
-        """Runs it; the exit status. An interrupt ends the command, on the other side too."""
-        engine = await choose(self._options.engine)
-        status: int = ExitCode.INTERRUPTED
-        async with anyio.create_task_group() as tasks:
-            cancel = tasks.cancel_scope.cancel
-            await tasks.start(watch_signals, cancel, cancel)
-            try:
-                async with RemoteClient(engine.path) as remote:
-                    status = self._told(await self._run(RemoteSession(remote)))
-            except ControlLost as lost:
-                self._say(lost_line(engine, lost))
-                status = ExitCode.MESH_FAILED
-            tasks.cancel_scope.cancel()
-        return status
+        """Run it and return the exit status. An interrupt ends the command in the mesh too."""
+        return await run_on_mesh(await choose(self._options.mesh), self._run)
 
-    async def _run(self, client: Client) -> Outcome:
+    async def _run(self, remote: Client) -> int:
+        return self._show_end(await self._ask_and_run(RemoteSession(remote)))
+
+    async def _ask_and_run(self, client: Client) -> Outcome:
         display = Display(StreamSink(), as_json=self._as_json)
 
         def show(output: Output) -> None:
@@ -93,13 +83,13 @@ class Ctl:
 
         try:
             outcome = await client.run(self._parsed.call, show, confirmed=self._options.yes)
-            if outcome.question is not None and await self._agreed(outcome.question):
+            if outcome.question is not None and await self._is_agreed(outcome.question):
                 outcome = await client.run(self._parsed.call, show, confirmed=True)
         finally:
             display.close()
         return outcome
 
-    async def _agreed(self, question: Question) -> bool:
+    async def _is_agreed(self, question: Question) -> bool:
         for line in (*diff_lines(question.diff), Text(escape(question.text), style="bold")):
             self._say(line)
         if self._as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
@@ -109,8 +99,8 @@ class Ctl:
         answer = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
         return answer.strip().casefold() in ("y", "yes")
 
-    def _told(self, outcome: Outcome) -> int:
-        """Tells how it ended; the exit status."""
+    def _show_end(self, outcome: Outcome) -> int:
+        """Show how the command ended, and return the exit status."""
         if self._options.as_json and not self._shown:
             with contextlib.suppress(BrokenPipeError):
                 click.echo(encode(to_json(outcome)))

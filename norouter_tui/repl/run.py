@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import anyio
 from rich.text import Text
 
-from norouter_core.control import RemoteClient, RunningMesh
-from norouter_core.control.remote import ControlLost
+from norouter_core.control import RunningMesh
 from norouter_core.manifest import ManifestError
 from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
@@ -20,9 +17,9 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import line_printer
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
 from norouter_tui.run.documents import notes_of, open_document, problem_lines
-from norouter_tui.run.meshes import choose, lost_line
-from norouter_tui.run.process import run_async, watch_signals
-from norouter_tui.run.remote_session import RemoteSession
+from norouter_tui.run.meshes import choose
+from norouter_tui.run.process import run_async
+from norouter_tui.run.remote_session import RemoteSession, run_on_mesh
 from norouter_tui.run.session_host import FrontEnd, SessionHost
 
 if TYPE_CHECKING:
@@ -84,41 +81,28 @@ def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
     Raises:
         click.ClickException: No mesh is running, or the name is ambiguous.
     """
-    return run_async(Attach(wanted, commands, vi).main, uvloop=False)
+
+    async def attach() -> int:
+        mesh = await choose(wanted)
+        work = _attached_front_end(mesh, commands, vi)
+        return await run_on_mesh(
+            mesh,
+            lambda remote: work.run(RemoteSession(remote, stays=True)),
+            work.signals,
+            lambda number: work.on_signal(number) is None,
+        )
+
+    return run_async(attach, uvloop=False)
 
 
-class Attach:
-    """A REPL or script on a mesh in another process."""
+def _attached_front_end(
+    mesh: RunningMesh, commands: str | None, vi: bool
+) -> ScriptRun | InteractiveRepl:
+    if commands is not None:
+        return ScriptRun("-c", lines_in(commands))
+    if not sys.stdin.isatty():
+        return ScriptRun("<stdin>", lines_from(0))
+    from norouter_tui.repl.interactive import InteractiveRepl
 
-    def __init__(self, wanted: str | None, commands: str | None, vi: bool) -> None:
-        self._wanted = wanted
-        self._commands = commands
-        self._vi = vi
-
-    async def main(self) -> int:
-        """Run to the end. Return the exit status."""
-        engine = await choose(self._wanted)
-        work = self._front_end(engine)
-        status: int = ExitCode.INTERRUPTED
-        async with anyio.create_task_group() as tasks:
-            cancel = tasks.cancel_scope.cancel
-            watch = partial(watch_signals, intercept=lambda number: work.on_signal(number) is None)
-            await tasks.start(watch, cancel, cancel, work.signals)
-            try:
-                async with RemoteClient(engine.path) as remote:
-                    status = await work.run(RemoteSession(remote, stays=True))
-            except ControlLost as lost:
-                line_printer(sys.stderr)(lost_line(engine, lost))
-                status = ExitCode.MESH_FAILED
-            tasks.cancel_scope.cancel()
-        return status
-
-    def _front_end(self, engine: RunningMesh) -> ScriptRun | InteractiveRepl:
-        if self._commands is not None:
-            return ScriptRun("-c", lines_in(self._commands))
-        if not sys.stdin.isatty():
-            return ScriptRun("<stdin>", lines_from(0))
-        from norouter_tui.repl.interactive import InteractiveRepl
-
-        note = f"attached to {escape(engine.name)} (pid {engine.pid}), which keeps running"
-        return InteractiveRepl(vi=self._vi, notes=[Text(note, style="bold")])
+    note = f"attached to {escape(mesh.name)} (pid {mesh.pid}), which keeps running"
+    return InteractiveRepl(vi=vi, notes=[Text(note, style="bold")])

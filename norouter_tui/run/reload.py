@@ -64,10 +64,11 @@ class Reloading:
             now = await self._fingerprint()
             if now == seen:
                 continue
-            while (later := await self._fingerprint_later()) != now:
-                now = later
-            seen = now
-            if now is not None and not await self._is_current():
+            while now != seen:
+                seen = now
+                await anyio.sleep(INTERVAL)
+                now = await self._fingerprint()
+            if now is not None and not await asyncio.to_thread(self._session.document.is_current):
                 await self._load_if_saved()
 
     async def _load_if_saved(self) -> None:
@@ -96,16 +97,8 @@ class Reloading:
         else:
             self._say(Text(escape(outcome.message)))
 
-    async def _fingerprint_later(self) -> tuple[int, ...] | None:
-        await anyio.sleep(INTERVAL)
-        return await self._fingerprint()
-
     async def _fingerprint(self) -> tuple[int, ...] | None:
         return await asyncio.to_thread(_file_fingerprint, self._session.document.path)
-
-    async def _is_current(self) -> bool:
-        """Return whether the file holds what was last loaded from it or saved to it."""
-        return await asyncio.to_thread(self._session.document.is_current)
 
 
 def _file_fingerprint(path: str) -> tuple[int, ...] | None:

@@ -1,15 +1,20 @@
-"""A session in another process, as a client whose paths are those of this process."""
+"""A session in another process: finding it, and a client whose paths are those of this process."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
+
+import anyio
 
 from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.call import Call, build_call
 from norouter_core.commands.results import Completion, Emit, Outcome
-from norouter_core.control import ControlLost
+from norouter_core.control import ControlLost, RemoteClient, RunningMesh
 from norouter_core.engine.events import Event
 from norouter_core.session.client import (
     INTERVAL,
@@ -21,6 +26,10 @@ from norouter_core.session.client import (
     Summary,
 )
 from norouter_core.session.completion import complete_file
+from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.writers import line_printer
+from norouter_tui.run.meshes import lost_line
+from norouter_tui.run.process import STOPPING, watch_signals
 
 
 def with_absolute_files(call: Call) -> Call:
@@ -91,3 +100,28 @@ class RemoteSession:
 
     def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         return self._remote.events(streams=streams)
+
+
+async def run_on_mesh(
+    mesh: RunningMesh,
+    work: Callable[[Client], Awaitable[int]],
+    signals: tuple[signal.Signals, ...] = STOPPING,
+    intercept: Callable[[signal.Signals], bool] = lambda number: False,
+) -> int:
+    """Connect to a mesh and call `work`; return the exit status.
+
+    A signal cancels it, unless `intercept` returns True. A lost connection becomes a line on
+    stderr.
+    """
+    status: int = ExitCode.INTERRUPTED
+    async with anyio.create_task_group() as tasks:
+        cancel = tasks.cancel_scope.cancel
+        await tasks.start(partial(watch_signals, intercept=intercept), cancel, cancel, signals)
+        try:
+            async with RemoteClient(mesh.path) as remote:
+                status = await work(remote)
+        except ControlLost as lost:
+            line_printer(sys.stderr)(lost_line(mesh, lost))
+            status = ExitCode.MESH_FAILED
+        cancel()
+    return status
