@@ -1,0 +1,3 @@
+module norouter/agent
+
+go 1.19

@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"net"
+	"syscall"
+)
+
+// socket is a connected TCP socket. Its reads hold a buffer only while there are bytes to read.
+type socket struct {
+	*net.TCPConn
+	raw syscall.RawConn
+}
+
+// readCall is a read that waits for bytes without a buffer.
+type readCall struct {
+	pool   bufferPool
+	buffer []byte
+	most   int
+	begin  func() bool
+	cancel func()
+}
+
+func newSocket(conn *net.TCPConn) (*socket, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &socket{conn, raw}, nil
+}
+
+// readInto reads at most most bytes behind the header of a buffer.
+func (s *socket) readInto(call readCall) ([]byte, int, error) {
+	if call.buffer != nil {
+		call.pool.put(call.buffer)
+	}
+	asked := false
+	// A raw read waits for bytes by a read of none, each time that the function returns false.
+	err := s.raw.Read(func(uintptr) bool {
+		readable := asked
+		asked = true
+		return readable
+	})
+	buffer := call.pool.tryGet()
+	if err != nil {
+		return buffer, 0, err
+	}
+	if !call.begin() {
+		call.pool.put(buffer)
+		return nil, 0, nil
+	}
+	size, err := s.TCPConn.Read(payload(buffer)[:call.most])
+	return buffer, size, err
+}
+
+// tryWrite leaves the writing to a goroutine that may wait.
+func (s *socket) tryWrite(data []byte) (int, error) {
+	return 0, nil
+}
+
+// pendingError is not told by Windows without a read.
+func (s *socket) pendingError() error {
+	return nil
+}

@@ -1,0 +1,16 @@
+package agent
+
+import "net"
+
+// readDatagrams reads what comes to a connected socket until the end is closed.
+func readDatagrams(conn *net.UDPConn, e *udpEnd) {
+	buffer := make([]byte, bufferSize)
+	for !e.isClosed() {
+		size, err := conn.Read(buffer)
+		if isErrno(err, unreachable...) {
+			e.fail(resetCode(err), errorText(err))
+		} else if err == nil {
+			e.bring(buffer[:size])
+		}
+	}
+}

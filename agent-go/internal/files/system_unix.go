@@ -1,0 +1,30 @@
+//go:build !windows
+
+package files
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+const openNonBlock = syscall.O_NONBLOCK
+
+// tryLock reports whether the file is locked now, and whether it never can be.
+func tryLock(file *os.File) (taken, hopeless bool) {
+	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	return err == nil, err != nil && !errors.Is(err, syscall.EWOULDBLOCK)
+}
+
+// chownLike gives a file the owner of another one, where that is ours to do.
+func chownLike(file *os.File, like os.FileInfo) error {
+	status, ok := like.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	err := file.Chown(int(status.Uid), int(status.Gid))
+	if errors.Is(err, os.ErrPermission) {
+		return nil // it stays with us
+	}
+	return err
+}

@@ -1,0 +1,5 @@
+package identity
+
+func processExists(pid int) bool {
+	return true
+}
