@@ -37,8 +37,12 @@ bench: ## measure throughput, round trips and memory, also of direct TCP and ssh
 	@$(SETUP) dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+agents: ## the native agent for every platform, by Go, in dist/agents
+	@$(SETUP) run
+	@$(BIN)/python scripts/build_agents.py
+
 clean: ## remove .venv and the files that the tools left
 	@rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test coverage check bench clean
+.PHONY: help setup demo test coverage check bench agents clean

@@ -20,15 +20,23 @@ from tests.servers import TIMEOUT
 _RUN = "import sys; from norouter_core.agent.main import main; sys.exit(main(['--automated']))"
 
 
+def agent_command(program: Path, *options: str) -> list[str]:
+    """Return the command that runs the native agent, or `norouter_core.agent` from its sources by
+    any Python, every warning an error."""
+    if program.name == "norouter":
+        return [str(program), "agent", "--automated"]
+    return [str(program), "-W", "error", *options, "-c", _RUN]
+
+
 class RawAgent:
-    """`norouter_core.agent` run from its sources by any Python, every warning an error.
+    """An agent's process, of the native agent or of a Python.
 
     `heard` holds every event of the wire so far; `greeted` waits for the hello.
     """
 
-    def __init__(self, python: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, program: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
-            [str(python), "-W", "error", *options, "-c", _RUN],
+            agent_command(program, *options),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,35 +13,37 @@ import pytest
 from norouter_core.wire import events, frames, messages
 from tests.agent.agents import ROOT
 from tests.agent.raw import RawAgent
+from tests.native import native_agent
 from tests.servers import TIMEOUT
 from tests.transports.pythons import pythons
 
 OLDEST = pythons()[0].path if pythons() else Path(sys.executable)
 
 
-@pytest.fixture(params=[OLDEST, Path(sys.executable)], ids=["oldest", "ours"])
-def python(request: pytest.FixtureRequest) -> Path:
-    path: Path = request.param
-    return path
+@pytest.fixture(params=[OLDEST, Path(sys.executable), None], ids=["oldest", "ours", "native"])
+def program(request: pytest.FixtureRequest) -> Path:
+    """What runs the agent: a Python, or the native agent itself."""
+    path: Path | None = request.param
+    return path or native_agent()
 
 
-def test_ends_in_order_with_its_stdin(python: Path) -> None:
-    with RawAgent(python) as agent:
+def test_ends_in_order_with_its_stdin(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.end()
         assert agent.ended() == (0, "")
 
 
-def test_ends_when_the_hub_says_goodbye(python: Path) -> None:
-    with RawAgent(python) as agent:
+def test_ends_when_the_hub_says_goodbye(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.attach(5)
         agent.message(messages.event("bye", {}))
         assert agent.ended() == (0, "")
 
 
-def test_ends_when_the_hub_falls_silent(python: Path) -> None:
-    with RawAgent(python) as agent:
+def test_ends_when_the_hub_falls_silent(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.attach(0.1)
         # Nothing more is said, while stdin stays open: 3 intervals of 0.1 s.
@@ -49,8 +51,8 @@ def test_ends_when_the_hub_falls_silent(python: Path) -> None:
         assert agent.process.stdin is not None and not agent.process.stdin.closed
 
 
-def test_a_hub_that_is_heard_keeps_it(python: Path) -> None:
-    with RawAgent(python) as agent:
+def test_a_hub_that_is_heard_keeps_it(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.attach(0.1)
         for number in range(1, 9):
@@ -85,8 +87,8 @@ VIOLATIONS = {
 
 
 @pytest.mark.parametrize("offence", VIOLATIONS.values(), ids=VIOLATIONS)
-def test_ends_on_a_violation(offence: bytes) -> None:
-    with RawAgent(OLDEST) as agent:
+def test_ends_on_a_violation(offence: bytes, program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.write(offence)
         status, stderr = agent.ended()
@@ -95,8 +97,8 @@ def test_ends_on_a_violation(offence: bytes) -> None:
         assert stderr.count("\n") == 1
 
 
-def test_an_end_inside_a_frame_is_a_violation() -> None:
-    with RawAgent(OLDEST) as agent:
+def test_an_end_inside_a_frame_is_a_violation(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.write(frames.data_header(1, 100)[:5])
         agent.end()
@@ -104,8 +106,8 @@ def test_an_end_inside_a_frame_is_a_violation() -> None:
         assert status == 1 and "inside a frame" in stderr
 
 
-def test_unknown_requests_and_events_do_no_harm() -> None:
-    with RawAgent(OLDEST) as agent:
+def test_unknown_requests_and_events_do_no_harm(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.message(messages.event("news", {}))
         agent.message(messages.request(5, "dance", {}))
@@ -117,8 +119,8 @@ def test_unknown_requests_and_events_do_no_harm() -> None:
         assert agent.ended() == (0, "")
 
 
-def test_resets_its_sockets_at_the_end() -> None:
-    with RawAgent(OLDEST) as agent, socket.create_server(("127.0.0.1", 0)) as target:
+def test_resets_its_sockets_at_the_end(program: Path) -> None:
+    with RawAgent(program) as agent, socket.create_server(("127.0.0.1", 0)) as target:
         target.settimeout(TIMEOUT)
         agent.greeted()
         stream = agent.connection.open({"target": list(target.getsockname())})
@@ -134,13 +136,19 @@ def test_resets_its_sockets_at_the_end() -> None:
                 accepted.recv(1)
 
 
-def test_a_terminals_interrupt_is_left_to_the_hub() -> None:
-    with RawAgent(OLDEST) as agent:
+def test_a_terminals_interrupt_is_left_to_the_hub(program: Path) -> None:
+    with RawAgent(program) as agent:
         agent.greeted()
         agent.signal(signal.SIGINT)
         agent.attach(5)
         agent.end()
         assert agent.ended() == (0, "")
+
+
+def test_native_agent_explains_itself_to_a_user() -> None:
+    done = subprocess.run([native_agent()], capture_output=True, text=True, timeout=TIMEOUT)
+    assert done.returncode == 2 and done.stdout == ""
+    assert "norouter run MANIFEST" in done.stderr
 
 
 def test_agent_explains_itself_to_a_user() -> None:

@@ -55,8 +55,20 @@ def _plain_path() -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
+native_program: Path | None = None
+"""The agent that `exec_command` leads to, if it is not the Python agent: see `each_agent`."""
+
+
 def exec_command(*words: str) -> tuple[str, ...]:
+    if native_program is not None:
+        words = (*words[: len(words) - (words[-1:] == ("sh",))], str(native_program))
     return ("env", f"PATH={_plain_path()}", *words)
+
+
+def start_states() -> list[HostState]:
+    """Return the states of a host that comes up behind `exec_command`."""
+    sent = [] if native_program is not None else [HostState.BOOTSTRAPPING]
+    return [HostState.STARTING, *sent, HostState.READY]
 
 
 def program(path: Path, *words: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from norouter_core.model import HostSpec, MeshSpec, ProxySpec, Route
 from tests.engine.meshes import Mesh, exec_command, forward, host, local, mesh, relayed, with_ports
 from tests.servers import connect, echoing, eventually, unused_port
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 Change = Callable[[MeshSpec, int], MeshSpec]
 

@@ -29,7 +29,7 @@ from tests.engine.meshes import (
 )
 from tests.servers import connect, echoing, eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 DIES = ("sh", "-c", "echo the reason >&2; exit 7", "sh")
 

@@ -36,7 +36,7 @@ from tests.engine.meshes import (
 )
 from tests.servers import Peer, connect, echoing, eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 ROGUE = Path(__file__).with_name("rogue.py")
 FAKESHELL = Path(__file__).with_name("fakeshell.py")

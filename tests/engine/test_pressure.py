@@ -17,7 +17,7 @@ from norouter_core.wire import messages
 from tests.engine.meshes import TIMING, forward, host, local, mesh, relayed
 from tests.servers import Peer, Target, connect, echoing, eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 MOST = 40 * 1024 * 1024
 """A window of at most 16 MiB on each of two links, and the sockets' buffers between."""

@@ -12,7 +12,7 @@ from tests.engine.meshes import Mesh, forward, local, mesh, relayed
 from tests.loops import on_each_loop
 from tests.servers import Target, connect, eventually
 
-pytestmark = [pytest.mark.anyio, on_each_loop]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent"), on_each_loop]
 
 STREAMS = 5
 

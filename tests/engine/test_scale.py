@@ -19,7 +19,7 @@ from norouter_core.model import Forward, HostSpec, MeshSpec
 from norouter_tui.output.printer import Printer
 from tests.engine.meshes import TIMING, forward, host, local, with_ports
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 _COUNTED = ("/norouter_core/engine/", "/norouter_core/links/", "/norouter_tui/output/printer.py")
 

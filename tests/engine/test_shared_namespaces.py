@@ -29,7 +29,7 @@ from tests.engine.meshes import (
 )
 from tests.servers import Address, Target, connect, echoing, eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 ACTIONS = Path(__file__).with_name("rogue_actions.py")
 BOUND, SHARED = ListenerState.BOUND, ListenerState.SHARED

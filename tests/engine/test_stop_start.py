@@ -22,7 +22,7 @@ from tests.engine.meshes import (
 )
 from tests.servers import Target, connect, echoing, eventually, resets
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 
 async def test_a_stopped_host_stays_so_until_it_is_started() -> None:
@@ -76,9 +76,9 @@ async def test_it_survives_a_change_of_something_else_and_of_itself() -> None:
             assert made.host("web").state is HostState.STOPPED
             web = spec.host("web")
             assert web is not None
-            await made.apply(spec.with_host(replace(web, cmd=exec_command("env"))))
+            await made.apply(spec.with_host(replace(web, cmd=exec_command("A=b"))))
             assert made.host("web").state is HostState.STOPPED
-            assert made.host("web").command.endswith(" env")
+            assert made.host("web").command.count("A=b")
             await made.engine.restart("web")
             await made.ready()
             assert made.host("web").state is HostState.READY

@@ -19,7 +19,7 @@ from norouter_core.model import MeshSpec
 from tests.engine.meshes import TIMING, Mesh, forward, host, local, mesh, relayed
 from tests.servers import Target, connect, echoing, eventually, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 ANSWER = 8_000_000
 

@@ -13,7 +13,7 @@ from norouter_core.model import HostSpec
 from tests.engine.meshes import forward, host, local, mesh, relayed
 from tests.servers import Peer, Target, connect, eventually, resets, unused_port
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 AT_ONCE = 1.0
 """Seconds: far above what it takes, far below every time-out and heartbeat."""

@@ -14,7 +14,7 @@ from tests.engine.meshes import Mesh, forward, host, local, mesh, relayed
 from tests.proxy.engines import PUBLISHED, World, connect_head, tunnel, world
 from tests.servers import Peer, Target, connect, echoing, eventually, page
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 MIB = 1 << 20
 

@@ -22,7 +22,7 @@ from tests.engine.meshes import (
 )
 from tests.servers import connect, echoing, eventually
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 UDP = "/udp"
 ROGUE = Path(__file__).with_name("rogue.py")

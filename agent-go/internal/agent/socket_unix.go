@@ -120,3 +120,11 @@ func (s *socket) pendingError() error {
 	}
 	return syscall.Errno(number)
 }
+
+// closeByReset has a socket that is being dialled closed by a reset.
+func closeByReset(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
+			&syscall.Linger{Onoff: 1})
+	})
+}

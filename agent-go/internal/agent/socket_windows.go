@@ -61,3 +61,11 @@ func (s *socket) tryWrite(data []byte) (int, error) {
 func (s *socket) pendingError() error {
 	return nil
 }
+
+// closeByReset has a socket that is being dialled closed by a reset.
+func closeByReset(_, _ string, raw syscall.RawConn) error {
+	return raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
+			&syscall.Linger{Onoff: 1})
+	})
+}

@@ -106,7 +106,10 @@ func (e *tcpEnd) receive(data []byte) {
 	} else if e.socket != nil && e.out.Size() == 0 && !e.draining {
 		size, err = e.socket.tryWrite(data)
 	}
-	if err == nil && size < len(data) {
+	if err != nil {
+		// Before the lock is let go: the write took the error, and a read only sees an end.
+		e.sendErr = err
+	} else if size < len(data) {
 		e.out.Push(data[size:])
 		e.drainLocked()
 	}

@@ -53,15 +53,21 @@ type Conn struct {
 	outbox   outbox
 	budget   budget
 	next     uint32
+	ownLast  uint32
 	peerLast uint32
 }
 
 // NewConn returns the agent's end of a new link.
 func NewConn() *Conn {
+	return newConn(2)
+}
+
+// newConn returns an end whose streams have ids of first's parity.
+func newConn(first uint32) *Conn {
 	return &Conn{
 		streams: make(map[uint32]*Stream),
 		budget:  budget{total: LinkBudget},
-		next:    2,
+		next:    first,
 	}
 }
 
@@ -104,6 +110,7 @@ func (c *Conn) Offer(listener int64, peer Address, datagrams bool) *Stream {
 		s.sending = EarlyWindow
 		detail.Window = s.receiving.size
 	}
+	c.ownLast = c.next
 	c.next += 2
 	c.put(Open, s.ID, encode(detail), Own)
 	return s
@@ -336,9 +343,9 @@ func checkProto(s *Stream, kind Kind) *Violation {
 }
 
 func (c *Conn) checkWasOpen(frame Frame) *Violation {
-	last := c.next - 2
-	if frame.Stream%2 == 1 {
-		last = c.peerLast
+	last := c.peerLast
+	if c.isOwn(frame.Stream) {
+		last = c.ownLast
 	}
 	if frame.Stream == 0 || frame.Stream > last {
 		return violation("stream", "%v on stream %d, which was never opened", frame.Kind, frame.Stream)
@@ -346,8 +353,13 @@ func (c *Conn) checkWasOpen(frame Frame) *Violation {
 	return nil
 }
 
+// isOwn reports whether an id is of the parity of this end's streams.
+func (c *Conn) isOwn(id uint32) bool {
+	return id%2 == c.next%2
+}
+
 func (c *Conn) receiveOpen(frame Frame) (Event, *Violation) {
-	if frame.Stream%2 != 1 || frame.Stream <= c.peerLast {
+	if c.isOwn(frame.Stream) || frame.Stream <= c.peerLast {
 		return Event{}, violation("stream", "OPEN of stream %d after %d", frame.Stream, c.peerLast)
 	}
 	c.peerLast = frame.Stream

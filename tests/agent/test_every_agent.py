@@ -1,45 +1,65 @@
-"""A real agent, bootstrapped onto every Python that it may meet."""
+"""A real agent: bootstrapped onto every Python that it may meet, and the native one."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from norouter_core.agent import identity
+from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.base import OperationError
 from tests.agent.agents import Agent, Watcher, agent, python_on_path, shell_plan
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
+from tests.native import native_agent
 from tests.servers import TIMEOUT, Target, connect, echoing, eventually, unused_port
 from tests.transports.pythons import Python, pythons
 
 pytestmark = pytest.mark.anyio
 
 WANTED = (*(f"CPython 3.{minor}" for minor in range(8, 14)), "PyPy 3")
+NATIVE = "native"
 
 
-@pytest.fixture(params=WANTED)
-def python(request: pytest.FixtureRequest) -> Iterator[Python]:
-    wanted: str = request.param
+def _find(wanted: str) -> Python:
     found = [p for p in pythons() if p.label.startswith((f"{wanted}.", f"{wanted} "))]
     if not found:
         pytest.skip(f"no {wanted} is on this machine")
-    yield found[-1]
+    return found[-1]
 
 
-@pytest.fixture
-def path(python: Python, tmp_path: Path) -> str:
-    return python_on_path(tmp_path / "bin", python.path)
+@pytest.fixture(params=(*WANTED, NATIVE))
+def plan(request: pytest.FixtureRequest, tmp_path: Path) -> StartPlan:
+    """How an agent comes up: on each Python, or as the native program."""
+    if request.param == NATIVE:
+        return StartPlan((str(native_agent()), "agent", "--automated"), installed=True)
+    return shell_plan(python_on_path(tmp_path / "bin", _find(request.param).path))
 
 
-async def test_hello_and_resolve_and_write(python: Python, path: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("wanted", WANTED)
+async def test_what_a_python_says_about_itself(wanted: str, tmp_path: Path) -> None:
+    python = _find(wanted)
+    path = python_on_path(tmp_path / "bin", python.path)
     async with agent(shell_plan(path)) as host:
         hello = host.link.hello
         assert (hello.implementation, hello.python) == (python.label.split()[0], python.dotted)
         assert str(hello).startswith(python.label.replace("CPython", "Python"))
+
+
+async def test_what_the_native_agent_says_about_itself() -> None:
+    async with agent(StartPlan((str(native_agent()), "agent", "--automated"), True)) as host:
+        hello, here = host.link.hello, identity.hello()
+        assert str(hello).startswith("Go 1.")
+        for key in ("protocol", "system", "machine", "hostname", "boot_id", "netns"):
+            assert getattr(hello, key) == here[key]
+        assert hello.features == frozenset(here["features"])
+
+
+async def test_resolve_and_write(plan: StartPlan, tmp_path: Path) -> None:
+    async with agent(plan) as host:
         assert "127.0.0.1" in await host.link.resolve("localhost")
         with pytest.raises(OperationError) as refused:
             await host.link.resolve("no-such-name.invalid")
@@ -71,8 +91,8 @@ async def _writes(host: Agent, folder: Path) -> None:
         assert failed.value.code == "write"
 
 
-async def test_dials(path: str) -> None:
-    async with agent(shell_plan(path)) as host, echoing() as port:
+async def test_dials(plan: StartPlan) -> None:
+    async with agent(plan) as host, echoing() as port:
         for name in ("127.0.0.1", "localhost"):
             async with host.dialled(name, port) as (client, seen):
                 assert await client.says(b"x" * 300_000)
@@ -82,8 +102,8 @@ async def test_dials(path: str) -> None:
                 assert await seen.outcome() == ("closed", "")
 
 
-async def test_dials_that_fail(path: str) -> None:
-    async with agent(shell_plan(path)) as host:
+async def test_dials_that_fail(plan: StartPlan) -> None:
+    async with agent(plan) as host:
         for name, port, code in (
             ("127.0.0.1", unused_port(), "refused"),
             ("no-such-name.invalid", 80, "name"),
@@ -93,8 +113,8 @@ async def test_dials_that_fail(path: str) -> None:
                 assert await client.is_reset()
 
 
-async def test_offers_what_arrives_at_a_listener(path: str) -> None:
-    async with agent(shell_plan(path)) as host:
+async def test_offers_what_arrives_at_a_listener(plan: StartPlan) -> None:
+    async with agent(plan) as host:
         bound = await host.listens(7)
         with await connect(bound) as client:
             await client.send(b"before the answer")
@@ -112,16 +132,16 @@ async def test_offers_what_arrives_at_a_listener(path: str) -> None:
             await connect(bound)
 
 
-async def test_listening_twice_is_refused(path: str) -> None:
-    async with agent(shell_plan(path)) as host:
+async def test_listening_twice_is_refused(plan: StartPlan) -> None:
+    async with agent(plan) as host:
         with Target() as taken, pytest.raises(OperationError) as refused:
             await host.link.listen(1, *taken.address, None)
         assert refused.value.code == "in-use"
         assert str(taken.port) in refused.value.reason
 
 
-async def test_half_close_and_reset_both_ways(path: str) -> None:
-    async with agent(shell_plan(path)) as host:
+async def test_half_close_and_reset_both_ways(plan: StartPlan) -> None:
+    async with agent(plan) as host:
         with Target() as target:
             async with host.dialled("127.0.0.1", target.port) as (client, seen):
                 with await target.accept() as server:
@@ -143,8 +163,8 @@ async def test_half_close_and_reset_both_ways(path: str) -> None:
                     assert await server.is_reset()
 
 
-async def test_serves_its_own_port_without_the_hub(path: str) -> None:
-    async with agent(shell_plan(path)) as host, echoing() as port:
+async def test_serves_its_own_port_without_the_hub(plan: StartPlan) -> None:
+    async with agent(plan) as host, echoing() as port:
         bound = await host.listens(3, ("127.0.0.1", port))
         with await connect(bound) as client:
             assert await client.says(b"y" * 200_000)
@@ -167,8 +187,8 @@ async def _reported(host: Agent, peer: tuple[str, int], size: int, state: str) -
     await eventually(lambda: want in [row[1:7] for row in host.hub.rows], f"{want} is reported")
 
 
-async def test_udp_both_ways(path: str) -> None:
-    async with agent(shell_plan(path)) as host, answering() as port:
+async def test_udp_both_ways(plan: StartPlan) -> None:
+    async with agent(plan) as host, answering() as port:
         address = (await host.link.listen(5, "127.0.0.1", 0, None, "udp"))[:2]
         with UdpPeer(address) as client:
             client.send(b"asked")
@@ -199,8 +219,8 @@ async def test_udp_both_ways(path: str) -> None:
             await eventually(lambda: want in [row[1:7] for row in host.hub.rows], "its row")
 
 
-async def test_a_changed_target_cuts_its_direct_streams(path: str) -> None:
-    async with agent(shell_plan(path)) as host, echoing() as one, echoing() as other:
+async def test_a_changed_target_cuts_its_direct_streams(plan: StartPlan) -> None:
+    async with agent(plan) as host, echoing() as one, echoing() as other:
         bound = await host.listens(3, ("127.0.0.1", one))
         with await connect(bound) as client:
             assert await client.says(b"one")
@@ -212,8 +232,8 @@ async def test_a_changed_target_cuts_its_direct_streams(path: str) -> None:
             assert await client.says(b"other")
 
 
-async def test_the_link_ends_with_the_agent(path: str) -> None:
-    async with agent(shell_plan(path)) as host, echoing() as port:
+async def test_the_link_ends_with_the_agent(plan: StartPlan) -> None:
+    async with agent(plan) as host, echoing() as port:
         async with host.dialled("127.0.0.1", port) as (client, seen):
             assert await client.says(b"hello")
             assert host.stdio._child is not None

@@ -1,0 +1,24 @@
+"""The native agent as a program, for tests that run with either agent."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from norouter_core.bootstrap.native_program import NoNativeAgent, Platform, native_program
+
+
+def native_agent() -> Path:
+    """Return the native agent's program for this machine; skip the test if there is none.
+
+    `NATIVE_AGENT` in the environment names another one, such as one that looks for data races.
+    """
+    if given := os.environ.get("NATIVE_AGENT"):
+        return Path(given)
+    try:
+        return native_program(Platform.of(platform.system(), platform.machine()))
+    except NoNativeAgent as error:
+        pytest.skip(str(error))
