@@ -70,13 +70,18 @@ class Platform:
 
 
 PLATFORMS = tuple(
-    Platform(*each.split("-"))
-    for each in (
-        "linux-amd64 linux-arm64 linux-arm linux-386 linux-riscv64 linux-ppc64le linux-s390x "
-        "darwin-amd64 darwin-arm64 freebsd-amd64 freebsd-arm64 openbsd-amd64 netbsd-amd64 "
-        "windows-amd64 windows-arm64"
-    ).split()
+    Platform(system, architecture)
+    for system, architectures in {
+        "linux": ("amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "s390x"),
+        "darwin": ("amd64", "arm64"),
+        "freebsd": ("amd64", "arm64"),
+        "openbsd": ("amd64",),
+        "netbsd": ("amd64",),
+        "windows": ("amd64", "arm64"),
+    }.items()
+    for architecture in architectures
 )
+"""The platforms that `make agents` builds for."""
 
 
 @cache
