@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.agent import identity
+from norouter_core.agent import process_identity
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.base import OperationError
 from tests.agent.agents import Agent, Watcher, agent, python_on_path, shell_plan
@@ -51,7 +51,7 @@ async def test_what_a_python_says_about_itself(wanted: str, tmp_path: Path) -> N
 
 async def test_what_the_native_agent_says_about_itself() -> None:
     async with agent(StartPlan((str(native_agent()), "agent", "--automated"), True)) as host:
-        hello, here = host.link.hello, identity.hello()
+        hello, here = host.link.hello, process_identity.hello()
         assert str(hello).startswith("Go 1.")
         for key in ("protocol", "system", "machine", "hostname", "boot_id", "netns"):
             assert getattr(hello, key) == here[key]
