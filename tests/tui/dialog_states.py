@@ -8,6 +8,7 @@ from typing import Any
 
 from textual.events import Paste
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from norouter_core.commands.edits import new_mesh
 from norouter_core.commands.results import Completion, Diff, Outcome, Question, Table
@@ -139,6 +140,9 @@ class Scene:
             pilot.app.post_message(SnapshotArrived(each()))
             await pilot.pause()
         await settled(pilot)
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.pause()
 
 
 def unsaved_new() -> Snapshot:

@@ -211,19 +211,19 @@ def test_two_screens_share_a_headless_mesh_and_attach_again_when_it_restarts(
         assert mesh.status() == 0
         for each in (one, two):
             each.shows("not running; waiting")
-        mesh.type("clear")
+            each.keys("4")  # the log keeps what a notification shows for a moment
         mesh.run(*NOROUTER, "run", "--headless", "../mesh.yaml")
         for each in (one, two):
             each.shows("attached again")
             each.shows("Ports 1")
 
         one.keys("q")
-        one.shows("goes on when you detach")
+        one.shows("runs in another process")
         one.keys("d")
         assert one.status() == 0
         assert "detached from mesh" in one.text
         two.keys("q")
-        two.shows("goes on when you detach")
+        two.shows("runs in another process")
         two.keys("s")
         assert two.status() == 0
         assert mesh.status() == 0
