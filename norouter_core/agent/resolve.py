@@ -58,9 +58,9 @@ def look_up(name: str) -> tuple[list[str], str]:
 class Resolver:
     """Runs up to 8 look-ups at a time, queues up to 256, and refuses more."""
 
-    def __init__(self, io: Io, look_up: LookUp = look_up) -> None:
+    def __init__(self, io: Io, look_up_with: LookUp | None = None) -> None:
         self._io = io
-        self._look_up = look_up
+        self._look_up = look_up_with or look_up
         self._work: queue.Queue[tuple[str, Answer]] = queue.Queue(_WAITING)
         self._threads = 0
         self._busy = 0

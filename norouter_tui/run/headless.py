@@ -209,6 +209,7 @@ class HeadlessRun:
         self._command = command
         self._readiness = readiness
         self._reopen = reopen
+        self._awaits_ready = options.ready_timeout is not None
         self._host: SessionHost
 
     def host(self, document: Document, before_exit: Callable[[], None]) -> SessionHost:
@@ -256,6 +257,7 @@ class HeadlessRun:
             with anyio.fail_after(wait):
                 if wait is not None:
                     await engine.wait_ready()
+            self._awaits_ready = False
         except TimeoutError:
             for line in not_ready_lines(engine.status(), wait or 0):
                 self._diagnose(line)
@@ -300,6 +302,8 @@ class HeadlessRun:
             self._diagnose(Text(text, style="bold red"))
 
     def _give_up(self) -> None:
+        if self._awaits_ready:
+            return  # `_bring_up` reports which host failed
         if not self._host.is_stopping:
             self._diagnose(Text("every host with a command has failed for good", style="bold red"))
         self._host.stop(ExitCode.MESH_FAILED)

@@ -207,7 +207,7 @@ async def test_what_a_killed_hub_left_goes_with_the_next(hosts_file: Path, again
 async def test_a_file_that_somebody_has_locked_holds_up_nothing(
     hosts_file: Path, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "_TRIES", 500)
+    monkeypatch.setattr(files, "_LOCK_ATTEMPTS", 500)
     async with mesh(local()) as made:
         link = made.engine.link("hub")
         assert link is not None
@@ -260,8 +260,8 @@ async def test_a_state_dir_that_is_belongs_to_somebody_costs_nothing(tmp_path: P
         tmp_path.joinpath(name).write_text(TEXT)
     async with mesh(local(), in_directory(relayed("web"), tmp_path)) as made:
         for name in ("hosts", "README"):
-            line = await made.log_says(f"{tmp_path}/{name}: it is there")
-            assert line.level == "warning" and "a folder of its own" in line.text
+            line = await made.log_says(f"{tmp_path}/{name}: the file exists")
+            assert line.level == "warning" and "set a writable directory" in line.text
             assert tmp_path.joinpath(name).read_text() == TEXT
         await holds(tmp_path / "hostaliases", "web")
         # Its own it goes on writing.
