@@ -41,7 +41,7 @@ class Show:
         started = time.monotonic()
 
         def found(what: str) -> None:
-            self._passed(what, time.monotonic() - started)
+            self.passed_in(what, time.monotonic() - started)
 
         live = self.console.status(Text(doing)) if self.console.is_terminal else nullcontext()
         with live:
@@ -60,7 +60,9 @@ class Show:
 
     def passed_in(self, what: str, took: float) -> None:
         """Print a check that passed after `took` seconds."""
-        self._passed(what, took)
+        self.passed += 1
+        line = Text.assemble(("ok     ", "bold green"), escape(what), (f"  {seconds(took)}", "dim"))
+        self.console.print(line, soft_wrap=True)
 
     def failed(self, failure: CheckFailed) -> None:
         """Print the check that ends the demo."""
@@ -80,11 +82,6 @@ class Show:
         for stream in streams:
             table.add_row(*map(Text, _cells(stream)))
         self.console.print(table)
-
-    def _passed(self, what: str, took: float) -> None:
-        self.passed += 1
-        line = Text.assemble(("ok     ", "bold green"), escape(what), (f"  {seconds(took)}", "dim"))
-        self.console.print(line, soft_wrap=True)
 
 
 def _cells(stream: StreamStatus) -> list[str]:

@@ -105,7 +105,8 @@ async def _steps(show: Show, engine: Engine, directory: Path) -> None:
                 watch = Watch(engine)
                 tasks.start_soon(watch.follow, engine.subscribe())
                 await _bring_up(show, watch, hosts)
-                await _fetch_all(show, watch, hosts)
+                for host in hosts:
+                    await _fetch_page(show, watch, host, f"{host.name}'s page through the mesh")
                 await _kill_one(show, watch, hosts)
                 await _push(show, watch, hosts[1])
                 pids = [host.pid() for host in hosts]
@@ -156,11 +157,6 @@ def _trouble(watch: Watch, name: str) -> dict[str, HostProblem]:
 
 def _problems(problems: dict[str, HostProblem]) -> list[str]:
     return [line.plain for name in problems for line in problem_lines(name, problems[name])]
-
-
-async def _fetch_all(show: Show, watch: Watch, hosts: list[SimulatedHost]) -> None:
-    for host in hosts:
-        await _fetch_page(show, watch, host, f"{host.name}'s page through the mesh")
 
 
 async def _fetch_page(show: Show, watch: Watch, host: SimulatedHost, what: str) -> None:
