@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -31,9 +30,6 @@ from norouter_core.session.snapshots import LatestSnapshot
 
 LOG_LINES = 2000
 """How many lines of the log are kept."""
-
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 

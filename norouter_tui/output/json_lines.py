@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from importlib import resources
 from typing import Any
 
 from norouter_core.engine.events import Event
@@ -35,13 +34,6 @@ class JsonLines:
 
     def _missed_line(self) -> str:
         return encode({"event": "missed", "at": time.time(), "count": self._missed})
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a line."""
-    text = resources.files(__package__).joinpath("events.schema.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
 
 
 def encode(values: Mapping[str, Any]) -> str:

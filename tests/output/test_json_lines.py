@@ -13,7 +13,8 @@ from norouter_core.engine import events
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import HostState, HostStatus, ListenerStatus, StreamStatus
 from norouter_core.exec_commands.problem import HostProblem
-from norouter_tui.output.json_lines import JsonLines, schema
+from norouter_tui.output.json_lines import JsonLines
+from tests.output.event_schema import schema
 from tests.output.statuses import PROBLEM, host, listener, stream
 
 ONE_OF_EACH: list[Event] = [

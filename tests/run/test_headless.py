@@ -14,7 +14,7 @@ import jsonschema
 import psutil
 import pytest
 
-from norouter_tui.output.json_lines import schema
+from tests.output.event_schema import schema
 from tests.programs import Start
 
 GONE = "norouter-no-such-command -i web"
