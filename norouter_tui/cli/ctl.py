@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import anyio
 import click
@@ -27,19 +26,9 @@ from norouter_tui.run.process import run_async
 from norouter_tui.run.remote_session import RemoteSession, run_on_mesh
 
 
-@dataclass(frozen=True, slots=True)
-class CtlOptions:
-    """The options of `norouter ctl`.
-
-    `mesh` names one if several run; `yes` answers every question.
-    """
-
-    mesh: str | None = None
-    as_json: bool = False
-    yes: bool = False
-
-
-def run_ctl(words: Sequence[str], options: CtlOptions) -> int:
+def run_ctl(
+    words: Sequence[str], mesh: str | None = None, *, as_json: bool = False, yes: bool = False
+) -> int:
     """Run the command that the words are. Return its own exit status, or 1 if it failed.
 
     Raises:
@@ -54,22 +43,37 @@ def run_ctl(words: Sequence[str], options: CtlOptions) -> int:
         return ExitCode.MESH_FAILED
     if parsed is None:
         return ExitCode.OK
-    return run_async(Ctl(parsed, options).main, uvloop=False)
+    return run_async(Ctl(parsed, mesh, as_json=as_json, yes=yes).main, uvloop=False)
 
 
 class Ctl:
-    """One command in a running mesh."""
+    """One command in a running mesh.
 
-    def __init__(self, parsed: ParsedLine, options: CtlOptions) -> None:
+    Args:
+        mesh: Which, if several run.
+        as_json: Whether to print the outcome as JSON, too, if nothing else is printed.
+        yes: The answer to every question.
+    """
+
+    def __init__(
+        self,
+        parsed: ParsedLine,
+        mesh: str | None = None,
+        *,
+        as_json: bool = False,
+        yes: bool = False,
+    ) -> None:
         self._parsed = parsed
-        self._options = options
-        self._as_json = options.as_json or "json" in parsed.call
+        self._mesh = mesh
+        self._prints_outcome = as_json
+        self._yes = yes
+        self._as_json = as_json or "json" in parsed.call
         self._say: PrintLine = line_printer(sys.stderr)
         self._shown = 0
 
     async def main(self) -> int:
         """Run it and return the exit status. An interrupt ends the command in the mesh too."""
-        return await run_on_mesh(await choose(self._options.mesh), self._run)
+        return await run_on_mesh(await choose(self._mesh), self._run)
 
     async def _run(self, remote: Client) -> int:
         return self._show_end(await self._ask_and_run(RemoteSession(remote)))
@@ -82,7 +86,7 @@ class Ctl:
             display(output)
 
         try:
-            outcome = await client.run(self._parsed.call, show, confirmed=self._options.yes)
+            outcome = await client.run(self._parsed.call, show, confirmed=self._yes)
             if outcome.question is not None and await self._is_agreed(outcome.question):
                 outcome = await client.run(self._parsed.call, show, confirmed=True)
         finally:
@@ -101,7 +105,7 @@ class Ctl:
 
     def _show_end(self, outcome: Outcome) -> int:
         """Show how the command ended, and return the exit status."""
-        if self._options.as_json and not self._shown:
+        if self._prints_outcome and not self._shown:
             with contextlib.suppress(BrokenPipeError):
                 click.echo(encode(to_json(outcome)))
         if outcome.failure is not None:

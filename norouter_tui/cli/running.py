@@ -48,9 +48,9 @@ def ctl(mesh: str | None, as_json: bool, yes: bool, debug: bool, words: tuple[st
     norouter ctl --json streams 'host:web bytes>1M'
     norouter ctl exec web -- uname -a
     """
-    from norouter_tui.cli.ctl import CtlOptions, run_ctl
+    from norouter_tui.cli.ctl import run_ctl
 
-    return run_ctl(words, CtlOptions(mesh, as_json, yes))
+    return run_ctl(words, mesh, as_json=as_json, yes=yes)
 
 
 @click.command(short_help="List the running meshes.")

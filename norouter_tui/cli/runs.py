@@ -160,9 +160,9 @@ def repl(
     """
     if commands is not None and script is not None:
         raise click.UsageError("-c and -f are mutually exclusive")
-    from norouter_tui.repl.run import ReplOptions, run_repl
+    from norouter_tui.repl.run import run_repl
 
-    return run_repl(ReplOptions(file, commands, script, vi=vi, uvloop=not no_uvloop))
+    return run_repl(file, commands, script, vi=vi, uvloop=not no_uvloop)
 
 
 @click.command(epilog=EPILOG, short_help="Show a mesh of three simulated hosts.")

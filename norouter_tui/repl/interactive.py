@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 from typing import TextIO, cast
 
 import anyio
@@ -46,17 +46,6 @@ REFRESH = 0.5
 """Seconds between two updates of the totals."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReplStyle:
-    """What the REPL shows, and how."""
-
-    vi: bool = False
-    recovers: bool = False
-    """Whether to offer the unsaved work of sessions that ended."""
-    notes: tuple[Text, ...] = ()
-    """Lines to show first."""
-
-
 class Repl:
     """One session at a terminal.
 
@@ -64,15 +53,26 @@ class Repl:
         client: The session.
         terminal: Where everything is written, on the output of prompt_toolkit.
         history: What was typed before.
+        vi: Whether to begin with the keys of vi.
+        recovers: Whether to offer the unsaved work of sessions that ended.
+        notes: Lines to show first.
     """
 
     def __init__(
-        self, client: Client, terminal: Terminal, history: History, style: ReplStyle | None = None
+        self,
+        client: Client,
+        terminal: Terminal,
+        history: History,
+        *,
+        vi: bool = False,
+        recovers: bool = False,
+        notes: Iterable[Text] = (),
     ) -> None:
         self._client = client
         self._terminal = terminal
-        self._style = style or ReplStyle()
-        self._prompt = make_prompt(client, history, self._toolbar, vi=self._style.vi)
+        self._recovers = recovers
+        self._notes = notes
+        self._prompt = make_prompt(client, history, self._toolbar, vi=vi)
         self._questions = Questions(client, terminal)
         self._notices = Notices(terminal.above)
         self._summary: Summary | None = None
@@ -89,8 +89,8 @@ class Repl:
                 tasks.start_soon(self._notices.run)
                 tasks.start_soon(self._follow)
                 tasks.start_soon(self._watch_totals)
-                self._terminal.say(*self._style.notes, Text(GREETING))
-                if self._style.recovers:
+                self._terminal.say(*self._notes, Text(GREETING))
+                if self._recovers:
                     await offer_recovery(self._client, self._terminal)
                 while self._over is None:
                     await self._turn()
@@ -255,7 +255,7 @@ def _runs_on(call: Call) -> bool:
 
 
 class InteractiveRepl:
-    """The REPL as the front end of a session. For the arguments see `ReplStyle`."""
+    """The REPL as the front end of a session. For the arguments see `Repl`."""
 
     keeps_work = True
     signals = (signal.SIGINT, *TERMINATING)
@@ -263,7 +263,7 @@ class InteractiveRepl:
     def __init__(
         self, *, vi: bool = False, recovers: bool = False, notes: Iterable[Text] = ()
     ) -> None:
-        self._style = ReplStyle(vi, recovers, tuple(notes))
+        self._make_repl = partial(Repl, vi=vi, recovers=recovers, notes=notes)
         self._repl: Repl | None = None
 
     def on_signal(self, number: signal.Signals) -> int | None:
@@ -280,7 +280,7 @@ class InteractiveRepl:
         with create_app_session(output=output):
             terminal = Terminal(output, writers.painter(sys.stdout), screen.wait_drained)
             history = open_history(history_path())
-            self._repl = Repl(client, terminal, history, self._style)
+            self._repl = self._make_repl(client, terminal, history)
             try:
                 return await self._repl.run()
             finally:

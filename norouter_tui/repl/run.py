@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from norouter_core.control import RunningMesh
 from norouter_core.manifest import ManifestError
 from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
@@ -20,34 +19,27 @@ from norouter_tui.run.documents import notes_of, open_document, problem_lines
 from norouter_tui.run.meshes import choose
 from norouter_tui.run.process import run_async
 from norouter_tui.run.remote_session import RemoteSession, run_on_mesh
-from norouter_tui.run.session_host import FrontEnd, SessionHost
+from norouter_tui.run.session_host import SessionHost
 
 if TYPE_CHECKING:
     from norouter_tui.repl.interactive import InteractiveRepl
 
 
-@dataclass(frozen=True, slots=True)
-class ReplOptions:
-    """The options of `norouter repl`.
+def run_repl(
+    file: str | None, commands: str | None, script: str | None, *, vi: bool, uvloop: bool
+) -> int:
+    """Run the REPL or a script on the mesh of a manifest. Return the exit status.
 
-    `commands` is the text of `-c`, `script` the file of `-f`; at most one is given. `file` is the
-    manifest; the first `save` creates it if it does not exist.
+    Args:
+        file: The manifest; the first `save` creates it if it does not exist.
+        commands: The text of `-c`.
+        script: The file of `-f`; given only without `commands`.
     """
-
-    file: str | None = None
-    commands: str | None = None
-    script: str | None = None
-    vi: bool = False
-    uvloop: bool = True
-
-
-def run_repl(options: ReplOptions) -> int:
-    """Run the REPL or the script. Return the exit status."""
     say = line_printer(sys.stderr)
     try:
-        document = open_document(options.file)
-        notes = tuple(notes_of(document))
-        work = _work(options, notes)
+        document = open_document(file)
+        notes = notes_of(document)
+        work = _script(commands, script, notes) or _interactive(vi, True, notes)
     except ManifestError as error:
         for line in problem_lines(error.problems):
             say(line)
@@ -56,23 +48,31 @@ def run_repl(options: ReplOptions) -> int:
         say(Text(f"{escape(str(error.filename))}: {error.strerror}", style="bold red"))
         return ExitCode.USAGE
     host = SessionHost(document, work, say, autosave=Autosave())
-    return run_async(host.run, uvloop=options.uvloop)
+    return run_async(host.run, uvloop=uvloop)
 
 
-def _work(options: ReplOptions, notes: tuple[Text, ...]) -> FrontEnd:
-    """Raises:
-    OSError: The script cannot be read.
+def _script(
+    commands: str | None, script: str | None = None, notes: Iterable[Text] = ()
+) -> ScriptRun | None:
+    """Return the script to run; None to read commands from a terminal.
+
+    Raises:
+        OSError: The script cannot be read.
     """
-    if options.commands is not None:
-        return ScriptRun("-c", lines_in(options.commands), notes)
-    if options.script is not None and options.script != "-":
-        text = Path(options.script).read_text("utf-8", "backslashreplace")
-        return ScriptRun(options.script, lines_in(text), notes)
-    if options.script == "-" or not sys.stdin.isatty():
+    if commands is not None:
+        return ScriptRun("-c", lines_in(commands), notes)
+    if script is not None and script != "-":
+        text = Path(script).read_text("utf-8", "backslashreplace")
+        return ScriptRun(script, lines_in(text), notes)
+    if script == "-" or not sys.stdin.isatty():
         return ScriptRun("<stdin>", lines_from(0), notes)
+    return None
+
+
+def _interactive(vi: bool, recovers: bool, notes: Iterable[Text]) -> InteractiveRepl:
     from norouter_tui.repl.interactive import InteractiveRepl
 
-    return InteractiveRepl(vi=options.vi, recovers=True, notes=notes)
+    return InteractiveRepl(vi=vi, recovers=recovers, notes=notes)
 
 
 def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
@@ -84,7 +84,9 @@ def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
 
     async def attach() -> int:
         mesh = await choose(wanted)
-        work = _attached_front_end(mesh, commands, vi)
+        note = f"attached to {escape(mesh.name)} (pid {mesh.pid}), which keeps running"
+        notes = [Text(note, style="bold")]
+        work = _script(commands) or _interactive(vi, False, notes)
         return await run_on_mesh(
             mesh,
             lambda remote: work.run(RemoteSession(remote, stays=True)),
@@ -93,16 +95,3 @@ def run_attach(wanted: str | None, *, commands: str | None, vi: bool) -> int:
         )
 
     return run_async(attach, uvloop=False)
-
-
-def _attached_front_end(
-    mesh: RunningMesh, commands: str | None, vi: bool
-) -> ScriptRun | InteractiveRepl:
-    if commands is not None:
-        return ScriptRun("-c", lines_in(commands))
-    if not sys.stdin.isatty():
-        return ScriptRun("<stdin>", lines_from(0))
-    from norouter_tui.repl.interactive import InteractiveRepl
-
-    note = f"attached to {escape(mesh.name)} (pid {mesh.pid}), which keeps running"
-    return InteractiveRepl(vi=vi, notes=[Text(note, style="bold")])

@@ -136,6 +136,6 @@ async def test_a_line_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
                     assert parsed == ["host stop hub"]
                 await say.ok("host start hub")
         parsed.clear()
-        ctl.run_ctl(["host", "stop", "hub"], ctl.CtlOptions(str(os.getpid())))
+        ctl.run_ctl(["host", "stop", "hub"], str(os.getpid()))
         assert await mains[0]() == 0
         assert parsed == ["host stop hub"]

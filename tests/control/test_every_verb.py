@@ -86,8 +86,7 @@ class Ways:
     async def ctl(self, line: str) -> None:
         parsed = parse(join(word.text for word in tokenize(line)))
         assert parsed is not None
-        options = ctl.CtlOptions(str(os.getpid()), yes=True)
-        assert await ctl.Ctl(parsed, options).main() == 0, line
+        assert await ctl.Ctl(parsed, str(os.getpid()), yes=True).main() == 0, line
         self._ear.heard += self._far.pop().heard
 
     async def repl(self, line: str) -> None:

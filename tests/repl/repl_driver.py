@@ -23,7 +23,7 @@ from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
-from norouter_tui.repl.interactive import Repl, ReplStyle
+from norouter_tui.repl.interactive import Repl
 from norouter_tui.repl.terminal import Terminal
 from tests.engine.meshes import TIMING, children, local
 from tests.servers import eventually
@@ -134,8 +134,7 @@ async def drive_client(
         output = Vt100_Output(cast(TextIO, screen), lambda: Size(40, columns), term="xterm")
         stack.enter_context(create_app_session(input=keys, output=output))
         terminal = Terminal(output, lambda text: text.plain, _nothing_waits)
-        look = ReplStyle(vi=vi, recovers=bool(typed))
-        repl = Repl(client, terminal, history or InMemoryHistory(), look)
+        repl = Repl(client, terminal, history or InMemoryHistory(), vi=vi, recovers=bool(typed))
         keys.send_text(typed)
         made = ReplDriver(repl, keys, screen, client)
         try:
