@@ -183,6 +183,11 @@ class NorouterApp(App[None]):
 
     # -- news ------------------------------------------------------------------------------
 
+    @property
+    def _is_closed(self) -> bool:
+        """Return whether the screens are gone; news that still waits then has nowhere to go."""
+        return not self.screen_stack
+
     @work(group="follow")
     async def _follow_snapshots(self) -> None:
         async for snapshot in self.client.snapshots(self._refresh_interval):
@@ -201,12 +206,16 @@ class NorouterApp(App[None]):
 
     @on(SnapshotArrived)
     def _snapshot_arrived(self, message: SnapshotArrived) -> None:
+        if self._is_closed:
+            return
         self.main.show_snapshot(message.snapshot)
         if isinstance(self.screen, Connecting):
             self.screen.show_snapshot(message.snapshot)
 
     @on(EventsArrived)
     def _events_arrived(self, message: EventsArrived) -> None:
+        if self._is_closed:
+            return
         log: list[LogEntry] = []
         for event in message.take():
             self._printer.show(event)
@@ -219,17 +228,23 @@ class NorouterApp(App[None]):
     @on(events.Print)
     def _print_captured(self, event: events.Print) -> None:
         """Log what is printed under the screen, for example by the crash reporter."""
+        if self._is_closed:
+            return
         lines = event.text.splitlines()
         self.main.log_lines(Text(escape(line), "red" if event.stderr else "") for line in lines)
 
     @on(MeshLost)
     def _mesh_lost(self, message: MeshLost) -> None:
+        if self._is_closed:
+            return
         self._is_lost = True
         self.main.query_one(TotalsBar).alert = "not running; waiting for it to come back"
         self._report_connection(f"{self.lifecycle.attached_to}: {message.reason}", "warning")
 
     @on(MeshFound)
     def _mesh_found(self, message: MeshFound) -> None:
+        if self._is_closed:
+            return
         self._is_lost = False
         self.main.query_one(TotalsBar).alert = ""
         self._report_connection(f"{self.lifecycle.attached_to}: {message.text}", "information")
