@@ -12,10 +12,8 @@ import (
 	"norouter/agent/internal/agent"
 )
 
-const explanation = `norouter agent is started by norouter itself, on the other end of an exec command;
-it speaks a protocol, not to people. To join hosts, write a manifest and run
-` + "`norouter run MANIFEST`" + ` on your own machine.
-`
+const explanation = "norouter starts `norouter agent` itself, on a host, by an exec command.\n" +
+	"To join hosts, write a manifest and run `norouter run MANIFEST` on your own machine.\n"
 
 func main() {
 	arguments := os.Args[1:]
@@ -23,13 +21,13 @@ func main() {
 		fmt.Fprint(os.Stderr, explanation)
 		os.Exit(2)
 	}
-	// The hub's end decides when we end: by EOF, by bye or by silence. A terminal's interrupt
-	// reaches the whole group, and must not tear the link down before that.
+	// The hub decides when the agent ends: by EOF, bye or silence. A terminal sends Ctrl-C to the
+	// whole process group, which must not end the link before that.
 	signal.Ignore(syscall.SIGINT, sigPipe)
 	raiseDescriptorLimit()
 	in, out, err := moveStdioAside()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "norouter agent: stdin is no pipe to a hub: %v\n", err)
+		fmt.Fprintf(os.Stderr, "norouter agent: stdin is not a pipe to a hub: %v\n", err)
 		os.Exit(1)
 	}
 	os.Exit(agent.Run(in, out))

@@ -168,7 +168,7 @@ func (a *Agent) message(kind string, body wire.Object) *wire.Violation {
 	switch kind {
 	case "event":
 		if name, _ := body.Text("type"); name == "bye" {
-			a.link.end("the hub said goodbye")
+			a.link.end("the hub ended the link")
 		}
 	case "request":
 		return a.request(body)

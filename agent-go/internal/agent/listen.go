@@ -169,7 +169,7 @@ func (a *Agent) unlisten(number int64) {
 	if known := a.listeners[number]; known != nil {
 		delete(a.listeners, number)
 		known.close()
-		a.table.killListener(number, "unpublished", "the port was taken away")
+		a.table.killListener(number, "unpublished", "the port is no longer published")
 	}
 }
 

@@ -12,7 +12,7 @@ func (a *Agent) splice(listener int64, client, target *wire.Stream, accepted fun
 		return &wire.Failure{Code: "gone", Reason: "the stream has ended"}
 	}
 	if a.listeners[listener] == nil {
-		return &wire.Failure{Code: "unpublished", Reason: "the port was taken away"}
+		return &wire.Failure{Code: "unpublished", Reason: "the port is no longer published"}
 	}
 	direct := a.table.add(listener, peerAddress(one.socket.RemoteAddr()))
 	if direct == nil {

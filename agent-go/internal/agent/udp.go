@@ -341,7 +341,7 @@ func (u *udpListener) close() {
 	}
 	u.mu.Unlock()
 	for _, c := range clients {
-		c.fail("unpublished", "the port was taken away")
+		c.fail("unpublished", "the port is no longer published")
 	}
 	_ = u.conn.Close()
 }

@@ -73,7 +73,7 @@ func replaceWhole(path, expanded, text string) (bool, error) {
 	if err == nil && old != nil && *old != "" {
 		first, _, _ := strings.Cut(*old, "\n")
 		if !strings.Contains(strings.ToLower(first), "norouter") {
-			return false, Error(path + ": it is there, and was not written by norouter")
+			return false, Error(path + ": the file exists and was not written by norouter")
 		}
 	}
 	if directory := filepath.Dir(expanded); err == nil {
@@ -144,8 +144,8 @@ func readAll(path string) (content, error) {
 }
 
 // lock keeps other agents that share a file away while it is read and written, and returns what
-// lets them in again. For a moment only: anybody may lock a file that he can read, and must not
-// stop us by it.
+// lets them in again. It gives up after half a second: any reader of a file can lock it,
+// but must not stop us.
 func lock(path string) func() {
 	for attempt := 0; attempt < lockAttempts; attempt++ {
 		file, err := os.Open(path)
