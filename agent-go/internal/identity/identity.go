@@ -73,12 +73,13 @@ func system() string {
 }
 
 var machines = map[string]string{
-	"amd64": "x86_64", "386": "i686", "arm64": "aarch64", "arm": "armv7l",
+	"linux-amd64": "x86_64", "linux-386": "i686", "linux-arm64": "aarch64", "linux-arm": "armv7l",
+	"darwin-amd64": "x86_64",
 }
 
-// machine returns the architecture as Linux's uname has it.
+// machine returns the architecture as uname has it.
 func machine() string {
-	if name, ok := machines[runtime.GOARCH]; ok {
+	if name, ok := machines[runtime.GOOS+"-"+runtime.GOARCH]; ok {
 		return name
 	}
 	return runtime.GOARCH
