@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from benchmarks import ours, report, ssh
@@ -20,6 +21,8 @@ from benchmarks.paths import Direct, Path
 from benchmarks.processes import MIB
 from benchmarks.protocol import LoadError
 from benchmarks.workers import ClientProcess, ServerProcess
+from norouter_core.bootstrap.native_program import NoNativeAgent, native_program
+from norouter_core.bootstrap.native_program import Platform as NativePlatform
 
 PATHS = {
     "direct": "direct",
@@ -27,6 +30,8 @@ PATHS = {
     "ssh-gcm": "ssh -L gcm",
     "ours": "ours",
     "ours-rr": "ours r-r",
+    "native": "native",
+    "native-rr": "native r-r",
 }
 """Names for `--paths`, and the titles of their columns."""
 
@@ -105,7 +110,7 @@ class Stage:
     def _add(self, name: str, start: Any, client: ClientProcess, server: ServerProcess) -> None:
         if name in self._wanted:
             shared = name.removesuffix("-rr")
-            fresh = name not in (*_NOT_FRESH, *(["ours-rr"] if self._quick else []))
+            fresh = name not in (*_NOT_FRESH, *(["ours-rr", "native-rr"] if self._quick else []))
             self.paths.append(Path(name, PATHS[name], client, server, start, shared, fresh))
 
     def _add_direct(self) -> None:
@@ -124,7 +129,7 @@ class Stage:
             self._add(name, start, self._client, self._server)
 
     def _add_ours(self, options: argparse.Namespace) -> None:
-        if not {"ours", "ours-rr"} & set(self._wanted):
+        if not {"ours", "ours-rr", "native", "native-rr"} & set(self._wanted):
             return
         program = ours.find_norouter()
         if program is None:
@@ -133,12 +138,21 @@ class Stage:
         remotes, server = self._remotes()
         extra = _uvloop_words(program, options.uvloop)
         self.mesh = ours.Mesh(program, remotes, server.address, extra)
-        start = functools.partial(ours.mesh_forward, self.mesh, self._client)
-        self._add("ours", start, self._client, server)
-        if "b" in remotes and "ours-rr" in self._wanted:
-            client = self._keep(ClientProcess(remotes["b"]))
-            start = functools.partial(ours.mesh_forward, self.mesh, client)
-            self._add("ours-rr", start, client, server)
+        self._add_mesh("ours", self.mesh, server)
+        try:
+            agent = native_program(NativePlatform.of(platform.system(), platform.machine()))
+        except NoNativeAgent as fault:
+            self.notes.append(f"native: skipped, {fault}")
+        else:
+            self._add_mesh("native", replace(self.mesh, agent=(str(agent),)), server)
+
+    def _add_mesh(self, name: str, mesh: ours.Mesh, server: ServerProcess) -> None:
+        start = functools.partial(ours.mesh_forward, mesh, self._client)
+        self._add(name, start, self._client, server)
+        if "b" in mesh.remotes and f"{name}-rr" in self._wanted:
+            client = self._keep(ClientProcess(mesh.remotes["b"]))
+            start = functools.partial(ours.mesh_forward, mesh, client)
+            self._add(f"{name}-rr", start, client, server)
 
     def _remotes(self) -> tuple[dict[str, tuple[str, ...]], ServerProcess]:
         try:

@@ -22,7 +22,7 @@ from benchmarks.workers import ClientProcess
 
 Proxies = Mapping[str, tuple[Proxy, ...]]
 
-_CLIENTS = {"ours": "local", "ours-rr": "b"}
+_CLIENTS = {"ours": "local", "ours-rr": "b", "native": "local", "native-rr": "b"}
 """The host that has the client of a path."""
 _KEYS = {"connect": "http", "socks5": "socks"}
 _VIPS = {"local": "127.0.42.100", "a": "127.0.42.101", "b": "127.0.42.102"}
@@ -44,6 +44,8 @@ class Mesh:
     remotes: dict[str, tuple[str, ...]]
     target: Address
     options: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    """The installed agent that the commands end in; nothing for the Python agent."""
 
     def argv(
         self, folder: str, port: int, *options: str, proxies: Proxies | None = None
@@ -56,7 +58,7 @@ class Mesh:
         """Writes the manifest into `folder`; its path. JSON is YAML."""
         hosts: dict[str, dict[str, object]] = {"local": {"vip": _VIPS["local"]}}
         for name, enter in self.remotes.items():
-            hosts[name] = {"vip": _VIPS[name], "cmd": list(enter)}
+            hosts[name] = {"vip": _VIPS[name], "cmd": [*enter, *self.agent]}
         for path, served in (proxies or {}).items():
             for proxy in served:
                 hosts[_CLIENTS[path]][_KEYS[proxy.kind]] = {"listen": f"{proxy.host}:{proxy.port}"}

@@ -86,7 +86,11 @@ def split(
 
 
 def is_agent(argv: list[str]) -> bool:
-    """Whether `argv` is a Python that was given its program by `-c`: an agent."""
+    """Return whether `argv` is an agent: a Python that was given its program by `-c`, or the
+    native one.
+    """
+    if argv[1:] == ["agent", "--automated"]:
+        return True
     return bool(argv) and "py" in os.path.basename(argv[0]) and "-c" in argv[1:]
 
 

@@ -15,6 +15,8 @@ _RATIOS = (
     ("ours/ssh", "ours", "ssh"),
     ("ours/gcm", "ours", "ssh-gcm"),
     ("r-r/direct", "ours-rr", "direct"),
+    ("native/ours", "native", "ours"),
+    ("native-rr/ours-rr", "native-rr", "ours-rr"),
 )
 
 

@@ -6,6 +6,8 @@ how it changed the end of that text, so that its removal restores every byte.
 
 from __future__ import annotations
 
+from io import StringIO
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,10 +62,10 @@ def remove_blocks(text: str | None, is_removable: Callable[[str], bool]) -> str 
         kept.append(item)
     if text is None or (note == _NO_FILE and not kept):
         return None
-    last = kept[-1] if kept else ""
-    if note == _NO_NEWLINE and isinstance(last, str) and last.endswith("\n"):
-        kept[-1] = last[:-1]
-    return "".join(x if isinstance(x, str) else "".join(x.lines) for x in kept)
+    rest = "".join(x if isinstance(x, str) else "".join(x.lines) for x in kept)
+    if note == _NO_NEWLINE and rest.endswith("\n"):
+        rest = rest[:-1]
+    return rest
 
 
 def append_block(text: str | None, body: str, owner: str) -> str:
@@ -85,7 +87,7 @@ def _parse(text: str) -> list[str | _Block]:
     """Return the lines outside blocks and the blocks, in order."""
     found: list[str | _Block] = []
     block: list[str] = []
-    for line in text.splitlines(True):
+    for line in StringIO(text, newline="\n"):
         word = line.strip()
         if word == BEGIN:
             found += block

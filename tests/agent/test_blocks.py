@@ -19,7 +19,19 @@ from norouter_core.agent.process_identity import block_owner, boot_id, is_stale
 from tests.agent.agents import ROOT
 
 ME = block_owner("web")
-BEFORE = st.sampled_from([None, "", "a\n", "a", "a\r\n\n", f"{BEGIN}\ncut off\n", f"{END}\n"])
+BEFORE = st.sampled_from(
+    [
+        None,
+        "",
+        "a\n",
+        "a",
+        "a\r\n\n",
+        f"{BEGIN}\ncut off\n",
+        f"{END}\n",
+        f"{BEGIN}\nx\n{END}",
+        "a\fb\rc",
+    ]
+)
 
 
 @given(before=BEFORE, order=st.permutations(["one", "two", "three"]), after=st.booleans())

@@ -81,7 +81,7 @@ func removeBlocks(text content, goes func(owner string) bool) content {
 	var out strings.Builder
 	for i, each := range kept {
 		joined := strings.Join(each.lines, "")
-		if i == len(kept)-1 && note == noNewline && !each.block {
+		if i == len(kept)-1 && note == noNewline {
 			joined = strings.TrimSuffix(joined, "\n")
 		}
 		out.WriteString(joined)
