@@ -15,8 +15,22 @@ import (
 const explanation = "norouter starts `norouter agent` itself, on a host, by an exec command.\n" +
 	"To join hosts, write a manifest and run `norouter run MANIFEST` on your own machine.\n"
 
+// A program that was just sent is run with the test word, to find out whether it can be executed here.
+const (
+	testWord   = "t"
+	testStatus = 42
+)
+
 func main() {
 	arguments := os.Args[1:]
+	if len(arguments) == 1 && arguments[0] == testWord {
+		os.Exit(testStatus)
+	}
+	if len(arguments) == 4 && arguments[2] == "--remove" {
+		// The file that this program was sent as; nothing of it stays on the host.
+		_ = os.Remove(arguments[3])
+		arguments = arguments[:2]
+	}
 	if len(arguments) != 2 || arguments[0] != "agent" || arguments[1] != "--automated" {
 		fmt.Fprint(os.Stderr, explanation)
 		os.Exit(2)

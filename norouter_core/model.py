@@ -36,6 +36,8 @@ class AgentMode(StrEnum):
     """`NOROUTER` if the command's last word is a `norouter` program, else `PYTHON`."""
     PYTHON = "python"
     """Zero install: a bare `sh` and any Python >= 3.8 on the host."""
+    NATIVE = "native"
+    """The native agent is sent to a bare `sh`; the host needs no Python."""
     NOROUTER = "norouter"
     """This project's `norouter` is installed; `agent --automated` is appended to the command."""
 

@@ -4,6 +4,7 @@ A `Bootstrap` (in `base`) turns a command's bare stdio into an agent that has sa
 kind of agent has a file with its own:
 
 - `python_agent` sends the agent over the pipe to any Python that a bare shell finds;
+- `native_agent` sends the native agent to a shell, where there need be no Python;
 - `installed_agent` meets a `norouter agent --automated` that is installed on the host.
 
 To add a kind of agent, write a class with `argv` and `start` in a file of its own. `Exchange`
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from norouter_core.bootstrap.base import Bootstrap
 from norouter_core.bootstrap.installed_agent import InstalledAgent
+from norouter_core.bootstrap.native_agent import NativeAgent
 from norouter_core.bootstrap.python_agent import PythonAgent
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.timing import Timing
@@ -25,4 +27,6 @@ def bootstrap_for(plan: StartPlan, timing: Timing) -> Bootstrap:
     """Return the bootstrap that brings up the agent of a start plan."""
     if plan.installed:
         return InstalledAgent(plan.argv, timing)
+    if plan.native:
+        return NativeAgent(plan.argv, timing)
     return PythonAgent(plan.argv, timing)

@@ -81,12 +81,12 @@ class Exchange:
                 if isinstance(found, Found) and not search.echoed:
                     return found.rest
                 if isinstance(found, NoPython):
-                    raise self._error(stdout=search.noise, report=found.report)
+                    raise self.failed(stdout=search.noise, report=found.report)
                 if not data or search.echoed or search.too_noisy:
-                    raise self._error(
+                    raise self.failed(
                         stdout=search.noise, echoed=search.echoed, noise=search.too_noisy
                     )
-        raise self._error(stdout=search.noise, timed_out=limit)
+        raise self.failed(stdout=search.noise, timed_out=limit)
 
     async def read_hello(self, data: bytes, limit: float) -> tuple[Hello, bytes]:
         """Read the hello of an agent, which begins with `data`; return what followed it as well.
@@ -100,16 +100,17 @@ class Exchange:
                 while (found := reader.feed(data)) is None:
                     data = await self._stdio.receive()
                     if not data:
-                        raise self._error()
+                        raise self.failed()
         except TimeoutError:
-            raise self._error(timed_out=limit) from None
+            raise self.failed(timed_out=limit) from None
         except RemoteProtocolError as violation:
-            raise self._error(violation=str(violation)) from None
+            raise self.failed(violation=str(violation)) from None
         version = found[0].protocol
         if version != PROTOCOL:
             reason = f"the agent speaks version {version} of the protocol, not {PROTOCOL}"
-            raise self._error(violation=reason)
+            raise self.failed(violation=reason)
         return found
 
-    def _error(self, **seen: Any) -> StartFailed:
+    def failed(self, **seen: Any) -> StartFailed:
+        """Return the failure of the present stage, with what else was seen of it."""
         return StartFailed(Evidence(self._argv, self._stage, **seen))

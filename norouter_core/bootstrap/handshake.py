@@ -109,10 +109,19 @@ class MarkerSearch(Search):
 
 
 class HelloSearch(Search):
-    """Waits for the hello frame of an installed agent, which may follow a login banner."""
+    """Waits for the hello frame of an agent, which may follow a login banner.
 
-    def feed(self, data: bytes) -> Found | None:
+    Instead of it, a shell may print the marker with a report of why there is no agent.
+    """
+
+    def __init__(self, marker: bytes = b"") -> None:
+        super().__init__()
+        self._refusal = MarkerSearch(marker, marker) if marker else None
+
+    def feed(self, data: bytes) -> Found | NoPython | None:
         self._add(data)
+        if self._refusal is not None and (refused := self._refusal.feed(data)) is not None:
+            return refused
         at = self._find(_HELLO, len(data))
         if at < HEADER:
             return None

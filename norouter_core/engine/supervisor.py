@@ -235,7 +235,7 @@ class Supervisor:
             waiting.cancel()
 
     def _on_progress(self, stage: Stage) -> None:
-        if stage is Stage.PYTHON:
+        if stage in (Stage.PYTHON, Stage.NATIVE):
             self._set_state(HostState.BOOTSTRAPPING)
 
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:

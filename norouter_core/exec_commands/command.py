@@ -25,6 +25,8 @@ class StartPlan:
 
     argv: tuple[str, ...]
     installed: bool
+    native: bool = False
+    """Whether the bare shell gets the native agent."""
 
 
 def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
@@ -32,7 +34,8 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
 
     A bare `sh` is appended, unless the command ends in a shell, so nothing has to be quoted whether
     the command hands its arguments on or joins them with spaces. A command that ends in `norouter`
-    gets `agent --automated` instead. With `agent: python` the shell replaces that `norouter`.
+    gets `agent --automated` instead. With `agent: python` or `native` the shell replaces that
+    `norouter`.
     """
     last = program_name(argv[-1]) if argv else ""
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
@@ -40,8 +43,8 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
     if last == _NOROUTER:
         argv, last = argv[:-1], ""
     if last in _SHELLS and len(argv) > 1:
-        return StartPlan(argv, installed=False)
-    return StartPlan((*argv, "sh"), installed=False)
+        return StartPlan(argv, installed=False, native=mode is AgentMode.NATIVE)
+    return StartPlan((*argv, "sh"), installed=False, native=mode is AgentMode.NATIVE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ class Stage(StrEnum):
     """The command runs and the stage-0 line is written; no marker has come back."""
     PYTHON = "python"
     """The marker came and the agent was sent; its hello has not come."""
+    NATIVE = "native"
+    """The marker came and the native agent was sent; its hello has not come."""
     HELLO = "hello"
     """An installed `norouter agent --automated` was started; its hello has not come."""
     RUNNING = "running"
@@ -68,6 +70,8 @@ class ProblemKind(StrEnum):
     HOST_KEY = "host-key"
     UNREACHABLE = "unreachable"
     NO_SHELL = "no-shell"
+    NO_NATIVE_AGENT = "no-native-agent"
+    """The native agent cannot run there, or there is none for that machine."""
     NO_PYTHON = "no-python"
     PYTHON_TOO_OLD = "python-too-old"
     PYTHON_INCOMPLETE = "python-incomplete"
@@ -95,6 +99,7 @@ PERMANENT = frozenset(
         ProblemKind.LOGIN_FAILED,
         ProblemKind.HOST_KEY,
         ProblemKind.NO_SHELL,
+        ProblemKind.NO_NATIVE_AGENT,
         ProblemKind.NO_PYTHON,
         ProblemKind.PYTHON_TOO_OLD,
         ProblemKind.PYTHON_INCOMPLETE,

@@ -110,9 +110,18 @@ _TOO_OLD = re.compile(r"^(?P<path>[^:]+): is (?P<version>[^,]+), too old")
 _BROKEN = re.compile(r"^(?P<path>[^:]+): (?!\[errno)(?P<why>.+)", re.IGNORECASE)
 
 
+_NATIVE_NEEDS = (
+    "it needs a directory in which a file can be written and executed: mount one, or set "
+    "`agent: python` where there is a Python"
+)
+
+
 def check_report(context: Context) -> Diagnosis | None:
     """A report names every Python tried; the most promising one counts."""
     report = [line.strip() for line in context.evidence.report.splitlines() if line.strip()]
+    if report and context.evidence.stage is Stage.NATIVE:
+        message = f"the native agent cannot run {context.place}: {'; '.join(report)[:500]}"
+        return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, _NATIVE_NEEDS)
     if found := _search(report, _MISSING):
         message = f"{found['path']} {context.place} lacks the module `{found['module']}`"
         return Diagnosis(ProblemKind.PYTHON_INCOMPLETE, message, _COMPLETE_PYTHON)
@@ -206,6 +215,7 @@ def check_timeout(context: Context) -> Diagnosis | None:
         Stage.SPAWN: "the command did not start",
         Stage.SHELL: f"no shell answered {context.place}",
         Stage.PYTHON: f"Python runs {context.place}, but the agent sent to it did not answer",
+        Stage.NATIVE: f"the native agent sent {context.place} did not answer",
         Stage.HELLO: f"the norouter {context.place} sent no hello",
     }
     message = f"{missing[evidence.stage]} within {waited}{context.last_line}"
@@ -281,6 +291,7 @@ def diagnose_exit(context: Context) -> Diagnosis:
         Stage.SPAWN: "before it started",
         Stage.SHELL: "before a shell answered",
         Stage.PYTHON: "while the agent was starting",
+        Stage.NATIVE: "while the native agent was starting",
         Stage.HELLO: "before norouter answered",
         Stage.RUNNING: "while the link was up",
     }

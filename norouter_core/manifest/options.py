@@ -504,11 +504,12 @@ OPTION_KEYS = (
     ManifestKey(
         "agent",
         AGENT,
-        "How the agent starts. python: sent to a bare sh. norouter: installed; the command gets "
+        "How the agent starts. python: sent to a bare sh that finds a Python. native: sent to a "
+        "bare sh, which needs no Python. norouter: installed; the command gets "
         "`agent --automated`. auto (the default): norouter if the command ends with it, else "
         "python.",
         "agent",
-        "how its agent starts: auto, python or norouter",
+        "how its agent starts: auto, python, native or norouter",
         "HOW",
         "Agent",
     ),

@@ -29,7 +29,7 @@ def offered(line: str) -> set[str]:
         ("hosts --j", {"--json"}),
         ("hosts --json --j", set()),
         ("host add --a", {"--alias", "--agent"}),
-        ("host set x --agent ", {"auto", "python", "norouter", "default"}),
+        ("host set x --agent ", {"auto", "python", "native", "norouter", "default"}),
         ("host set x --agent=p", {"python"}),
         ("proxy http local o", {"off"}),
         ("streams st", {"state:"}),

@@ -19,6 +19,7 @@ from tests.exec_commands.evidence import CORPUS, RecordedFailure
 WITHOUT_RETRY = {
     "command-not-found",
     "not-executable",
+    "no-native-agent",
     "permission-denied",
     "login-failed",
     "host-key",

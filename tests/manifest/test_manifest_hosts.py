@@ -176,7 +176,7 @@ def test_a_used_up_pool_names_the_hosts_left_over() -> None:
         ("{stateDir: {pathOnAgent: ''}}", 34, "is empty", ""),
         ("{stateDir: {pathOnAgent: !!binary aGk=}}", 34, "binary data", ""),
         ("{agent: pyhton}", 17, "unknown agent mode", "did you mean python"),
-        ("{agent: go-version}", 17, "unknown agent mode", "auto, python, norouter"),
+        ("{agent: go-version}", 17, "unknown agent mode", "auto, python, native, norouter"),
         ("[a]", 9, "must be a mapping, not a list", ""),
         ("docker exec -i web", 9, "must be a mapping, not text", ""),
     ],
