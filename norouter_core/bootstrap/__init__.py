@@ -9,8 +9,13 @@ kind of agent has a file with its own:
 
 To add a kind of agent, write a class with `argv` and `start` in a file of its own. `Exchange`
 sends, searches the output and reads the hello; the class decides what is sent and in which order,
-and reports each `Stage` that it reaches. Then let `bootstrap_for` choose it. Everything above the
-hello (requests, streams, heartbeat) stays as it is.
+and reports each `Stage` that it reaches. Then give it a mode (`AgentMode` in
+`norouter_core.model`), let `plan_start` and `bootstrap_for` choose it, and name its stages: `Stage`
+in `norouter_core.exec_commands.problem`, with their texts in `rules`, in the supervisor and in the
+screen's dialog that shows how a host connects. Everything above the hello (requests, streams,
+heartbeat) stays as it is.
+
+`native_program` builds the native agent (`agent-go`), which is not sent yet: install it on a host.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
 
 from anyio import EndOfStream
 
@@ -12,9 +11,6 @@ from norouter_core.errors import NorouterError
 from norouter_core.model import format_address
 from norouter_core.proxy.session import Session
 from norouter_core.proxy.target import TargetError, parse_host
-
-if TYPE_CHECKING:
-    pass
 
 _CONNECT = 1
 _COMMANDS = {2: "BIND", 3: "UDP ASSOCIATE"}
