@@ -47,7 +47,8 @@ def from_json(kind: type[T], value: object) -> T:
     """
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError) as error:
+        # UnicodeError: a key with half of a surrogate pair.
         raise DecodeError(f"{kind.__name__}: {error}") from None
 
 

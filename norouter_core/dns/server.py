@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,9 @@ class _StreamSession:
             self._slots.release()
 
     def _moved(self) -> None:
-        self._limit.reschedule(asyncio.get_running_loop().time() + self._idle)
+        # A limit that expires in this turn of the loop cannot be moved, and need not be.
+        with contextlib.suppress(RuntimeError):
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._idle)
 
 
 def dns_datagram_session(

@@ -229,7 +229,12 @@ def _read(exchange: Exchange, refusal: Refusal) -> Refusal:
     return refusal
 
 
+_USER = re.compile(r"//[^/@]*@")
+
+
 def _first_line(request: h11.Request | None) -> str:
     if request is None:
         return "a request"
-    return f"{request.method.decode('ascii')} {request.target.decode('ascii')[:200]}"
+    # Queries and users of a URL may hold passwords and tokens.
+    target = _USER.sub("//***@", request.target.decode("ascii").partition("?")[0])
+    return f"{request.method.decode('ascii')} {target[:200]}"

@@ -224,7 +224,8 @@ def _absolute(request: h11.Request, address: Address) -> RequestPlan:
     try:
         host, port = parse_authority(authority, 80)
     except TargetError as error:
-        raise Refusal(400, f"{authority!r} {error}") from None
+        # Without the user, whose password the log must not show.
+        raise Refusal(400, f"{authority.rpartition('@')[2]!r} {error}") from None
     if not rest and request.method == b"OPTIONS":
         rest = "*"
     elif not rest.startswith("/"):

@@ -56,6 +56,8 @@ class Session(Workspace):
                 return Outcome(failure=_no_edit(call))
         if not calls:
             return Outcome()
+        if self._ended.is_set():
+            return failed("the session has ended")
         return await self.change(
             step_name(calls), lambda spec: apply_calls(spec, calls), confirmed=True
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -152,7 +153,8 @@ class Workspace:
 
     def document_state(self) -> DocumentState:
         return DocumentState(
-            path=self.document.path,
+            # Absolute, since who is told of it may run in another directory.
+            path=os.path.abspath(path) if (path := self.document.path) else "",
             unsaved=self.unsaved,
             undo=self.history.undo_name,
             redo=self.history.redo_name,
@@ -285,7 +287,13 @@ class Workspace:
                 del self._pending[done]
 
         self._pending[done] = work
-        self._tasks.start_soon(run)
+        try:
+            self._tasks.start_soon(run)
+        except RuntimeError:
+            # The session has just ended.
+            work.close()
+            del self._pending[done]
+            raise
         return await asyncio.shield(done)
 
     async def save_work(self, message: str) -> str:

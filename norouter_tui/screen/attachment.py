@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from norouter_core.commands.call import Call
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome
@@ -156,20 +155,13 @@ class Attachment:
         while True:
             connection = await asyncio.shield(self._connected)
             async for snapshot in connection.session.snapshots(interval):
-                yield self._with_absolute_path(snapshot)
+                yield snapshot
             await connection.is_lost.wait()
 
     async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         """As `Client.events`, without streams, for one reader."""
         async for event in self._events:
             yield event
-
-    def _with_absolute_path(self, snapshot: Snapshot) -> Snapshot:
-        """Return the snapshot with a path that is valid here: the mesh may run elsewhere."""
-        path, manifest = snapshot.document.path, self._mesh.manifest
-        if not path or os.path.isabs(path) or not manifest.endswith(os.path.basename(path)):
-            return snapshot
-        return replace(snapshot, document=replace(snapshot.document, path=manifest))
 
 
 def _is_same(mesh: RunningMesh, wanted: RunningMesh) -> bool:

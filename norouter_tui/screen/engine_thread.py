@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -136,8 +136,10 @@ class EngineThread:
                 snapshots.put(snapshot)
 
         async def follow_to_end() -> None:
-            await self._in_thread(follow, None)
-            snapshots.close()
+            try:
+                await self._in_thread(follow, None)
+            finally:
+                snapshots.close()
 
         following = asyncio.create_task(follow_to_end())
         try:
@@ -160,13 +162,16 @@ class EngineThread:
         """Return what `work` returns in the engine's loop, or `if_ended` if that has ended."""
         try:
             session = await asyncio.shield(asyncio.wrap_future(self._ready))
-            assert self._loop is not None
-            future = asyncio.run_coroutine_threadsafe(work(session), self._loop)
-        except (RuntimeError, CancelledError):
-            return if_ended
-        try:
+            coroutine = work(session)
+            try:
+                assert self._loop is not None
+                future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+            except (AssertionError, RuntimeError):
+                coroutine.close()
+                return if_ended
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
+            # That of the engine's thread, as long as nobody has cancelled this task.
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise

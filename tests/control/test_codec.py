@@ -25,7 +25,8 @@ from norouter_core.commands.results import (
     Unit,
 )
 from norouter_core.control import codec
-from norouter_core.control.codec import LineBuffer, LineTooLong, decode, encode
+from norouter_core.control.codec import DecodeError, LineBuffer, LineTooLong, decode, encode
+from norouter_core.control.remote import SessionHello
 from norouter_core.control.requests import parse_request
 from norouter_core.engine import events
 from norouter_core.engine.status import (
@@ -206,3 +207,8 @@ def test_what_is_not_json(line: bytes) -> None:
 
 def test_half_a_surrogate_pair_goes_through() -> None:
     assert json.loads(encode({"text": "\ud800"})) == {"text": "\ud800"}
+
+
+def test_a_key_with_half_of_a_surrogate_pair_is_no_message() -> None:
+    with pytest.raises(DecodeError):
+        codec.from_json(SessionHello, {"protocol": 1, "pid": 1, "name": "x", "\ud800": 1})
