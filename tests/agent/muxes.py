@@ -76,7 +76,7 @@ class Bare:
         await asyncio.get_running_loop().sock_sendall(self._out, frame)
 
     async def hears(self) -> list[messages.Json]:
-        """The messages that come next; none at the end."""
+        """Return the messages that come next; none at the end."""
         async with asyncio.timeout(15):
             data = await asyncio.get_running_loop().sock_recv(self._in, 1 << 16)
         decoded = list(self._decoder.feed(memoryview(data)))
@@ -84,7 +84,10 @@ class Bare:
 
     async def hears_event(self, name: str) -> messages.Json:
         while True:
-            for message in await self.hears():
+            heard = await self.hears()
+            # A frame may come in pieces; nothing at all is the end.
+            assert heard or not self._decoder.idle, "the link has ended"
+            for message in heard:
                 body: messages.Json = message["body"]
                 if body.get("type") == name:
                     return body
