@@ -4,7 +4,7 @@ A `Bootstrap` (in `base`) turns a command's bare stdio into an agent that has sa
 kind of agent has a file with its own:
 
 - `python_agent` sends the agent over the pipe to any Python that a bare shell finds;
-- `native_agent` sends the native agent to a shell, where there need be no Python;
+- `native_agent` sends the native agent to a shell, which needs no Python;
 - `installed_agent` meets a `norouter agent --automated` that is installed on the host.
 
 To add a kind of agent, write a class with `argv` and `start` in a file of its own. `Exchange`
@@ -15,7 +15,7 @@ in `norouter_core.exec_commands.problem`, with their texts in `rules`, in the su
 screen's dialog that shows how a host connects. Everything above the hello (requests, streams,
 heartbeat) stays as it is.
 
-`native_program` builds the native agent (`agent-go`), which is not sent yet: install it on a host.
+`native_program` finds or builds the program of the native agent (`agent-go`).
 """
 
 from __future__ import annotations
