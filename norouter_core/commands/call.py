@@ -139,17 +139,33 @@ class Call:
         values = value.get("values", {}) if isinstance(value, dict) else None
         if not isinstance(verb, str) or not isinstance(values, dict):
             raise CallError(Failure("a call needs a 'verb' and an object of 'values'"))
+        found = BY_WORDS.get(tuple(verb.split()))
+        texts: dict[str, object] = {}
         for name, each in values.items():
-            for text in each if isinstance(each, list) else [each]:
-                if not isinstance(text, str | int | float | bool):
-                    raise CallError(Failure("a value must be a string or a number", name))
-                if isinstance(text, str) and (bad := unusable_character(text)):
-                    raise CallError(Failure(f"the value contains {bad}", name))
-        call = cls.build(verb, values)
+            parameter = found.parameter(name) if found is not None else None
+            is_flag = parameter is not None and parameter.type is None
+            texts[name] = (
+                [_from_json_value(name, one, is_flag) for one in each]
+                if isinstance(each, list)
+                else _from_json_value(name, each, is_flag)
+            )
+        call = cls.build(verb, texts)
         pasted = isinstance(value, dict) and value.get("pasted") is True
         if pasted and (call.verb.words != ("host", "add") or set(call.values) != {"cmd"}):
             raise CallError(Failure("only an exec command alone can be pasted"))
         return replace(call, pasted=pasted)
+
+
+def _from_json_value(name: str, value: object, is_flag: bool) -> object:
+    """Return a JSON value as a text, which the rule of its argument then checks, or a flag."""
+    if isinstance(value, bool) and is_flag:
+        return value
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise CallError(Failure("a value must be a string or a number", name))
+    text = str(value)
+    if bad := unusable_character(text):
+        raise CallError(Failure(f"the value contains {bad}", name))
+    return text
 
 
 build_call: Callable[..., Call] = Call.build

@@ -148,3 +148,15 @@ def test_no_json_breaks_a_call_and_every_call_is_a_line(verb: Any, values: Any) 
         return
     parsed = parse(made.line())
     assert parsed is not None and parsed.call == made
+
+
+@pytest.mark.parametrize("name", ["state-dir", "dns", "agent", "vip"])
+@pytest.mark.parametrize("value", [0, 1.5, True])
+def test_json_that_is_no_text_breaks_no_option_of_a_host(name: str, value: object) -> None:
+    found = {"verb": "host set", "values": {"host": "a", name: value}}
+    try:
+        call = Call.from_json(found)
+    except CallError as error:
+        assert error.failure.message
+    else:
+        assert parse(call.line()) is not None
