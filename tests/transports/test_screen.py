@@ -92,7 +92,7 @@ def test_a_mesh_of_real_hosts_is_built_watched_saved_and_run_again(
         person.keys("Escape")
         person.shows("● open")
         person.keys("x")
-        person.shows("Both of its ends are reset.")
+        person.shows("This resets both of its ends.")
         person.keys("y")
         assert curl.wait(20) in (18, 56)  # cut off, by one word or the other
         person.shows("No open streams.")
