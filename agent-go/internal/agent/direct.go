@@ -209,8 +209,8 @@ func (t *directTable) scheduleLocked() {
 	}
 }
 
-// send reports what has changed. What has ended is told in full; there may be many open streams,
-// whose counters are told in several messages.
+// send reports what has changed. Ended streams are reported in full; there may be many open streams,
+// whose counters take several messages.
 func (t *directTable) send() {
 	t.mu.Lock()
 	t.timer = nil

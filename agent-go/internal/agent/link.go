@@ -15,7 +15,7 @@ const maxTurns = 4
 
 // link is the I/O of one link: a wire.Conn over two descriptors.
 //
-// Whoever queues a frame calls flush, which writes as much as the descriptor takes and never waits;
+// Code that queues a frame calls flush, which writes as much as the descriptor takes and never waits;
 // what it does not take is written by one goroutine. So reading goes on while writing is blocked,
 // and most frames need no other goroutine to be woken.
 type link struct {
@@ -102,7 +102,7 @@ func (l *link) isDown() bool {
 	}
 }
 
-// end ends the link. Whoever waits for ended resets its streams.
+// end ends the link. The code that waits for ended resets its streams.
 func (l *link) end(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -220,7 +220,7 @@ func (a *Agent) tcpDirect(number int64, conn *net.TCPConn, peer, target wire.Add
 }
 
 // dialFor connects an end to a target, and returns the target's address; nil after a failure, which
-// the other end of the stream has been told.
+// the other end of the stream knows.
 func (a *Agent) dialFor(e *tcpEnd, target wire.Address) *wire.Address {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

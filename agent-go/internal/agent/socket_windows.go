@@ -57,7 +57,7 @@ func (s *socket) tryWrite(data []byte) (int, error) {
 	return 0, nil
 }
 
-// pendingError is not told by Windows without a read.
+// Windows reports no pending error without a read.
 func (s *socket) pendingError() error {
 	return nil
 }

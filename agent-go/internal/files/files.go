@@ -262,7 +262,7 @@ func copyOwner(file *os.File, like string) error {
 	return chownLike(file, status)
 }
 
-// overwrite writes a file in place. It is never emptied first: whoever reads it meanwhile, or is
+// overwrite writes a file in place. It is never emptied first: a program that reads it meanwhile, or is
 // left with it if this process is killed in the middle, finds what is common to the old text and
 // the new one. That is all that a block at the end was put behind.
 func overwrite(path string, data []byte) error {
