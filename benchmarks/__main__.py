@@ -19,7 +19,7 @@ from benchmarks.measures import MEASURES, Bench, Plan
 from benchmarks.namespaces import Namespace
 from benchmarks.paths import Direct, Path
 from benchmarks.processes import MIB
-from benchmarks.protocol import LoadError
+from benchmarks.protocol import LoadError, run_program
 from benchmarks.workers import ClientProcess, ServerProcess
 from norouter_core.bootstrap.native_program import NoNativeAgent, native_program
 from norouter_core.bootstrap.native_program import Platform as NativePlatform
@@ -243,9 +243,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LoadError as fault:
-        sys.exit(f"benchmarks: {fault}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program(main)

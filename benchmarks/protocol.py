@@ -16,7 +16,9 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 ECHO, SOURCE, SINK, TOUCH, STALL = b"e", b"s", b"k", b"t", b"z"
 
@@ -139,3 +141,13 @@ def check_answer(sock: socket.socket, mode: bytes) -> None:
     answer = sock.recv(1)
     if answer != mode:
         raise LoadError(f"asked for {mode!r}, the server answered {answer!r}")
+
+
+def run_program(main: Callable[[], int]) -> NoReturn:
+    """Exit with what `main` returns; a failed load becomes one line."""
+    try:
+        sys.exit(main())
+    except LoadError as fault:
+        sys.exit(f"benchmarks: {fault}")
+    except KeyboardInterrupt:
+        sys.exit(130)

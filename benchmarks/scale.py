@@ -33,7 +33,7 @@ import psutil
 from benchmarks import ours
 from benchmarks.namespaces import Namespace
 from benchmarks.processes import MIB, descendants, end
-from benchmarks.protocol import LoadError
+from benchmarks.protocol import LoadError, run_program
 
 _LIMIT = 600.0
 """Seconds that each step may take."""
@@ -281,9 +281,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LoadError as fault:
-        sys.exit(f"benchmarks: {fault}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program(main)

@@ -20,7 +20,6 @@ import pty
 import statistics
 import struct
 import subprocess
-import sys
 import tempfile
 import termios
 import threading
@@ -35,7 +34,7 @@ from benchmarks import ours
 from benchmarks.namespaces import Namespace
 from benchmarks.paths import START_LIMIT, free_port
 from benchmarks.processes import MIB, end
-from benchmarks.protocol import Address, LoadError
+from benchmarks.protocol import Address, LoadError, run_program
 from benchmarks.results import percentile
 from benchmarks.workers import ClientProcess, ServerProcess
 
@@ -236,9 +235,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LoadError as fault:
-        sys.exit(f"benchmarks: {fault}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_program(main)
