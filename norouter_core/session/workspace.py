@@ -153,7 +153,7 @@ class Workspace:
 
     def document_state(self) -> DocumentState:
         return DocumentState(
-            # Absolute, since who is told of it may run in another directory.
+            # Absolute, since a client may run in another directory.
             path=os.path.abspath(path) if (path := self.document.path) else "",
             unsaved=self.unsaved,
             undo=self.history.undo_name,

@@ -109,7 +109,7 @@ async def revert(session: Workspace, request: Request) -> Outcome:
 
 async def recover(session: Workspace, request: Request) -> Outcome:
     if session.autosave is None:
-        return failed("this session keeps no unsaved work", "`save` writes the manifest")
+        return failed("unsaved work is not kept here", "use `save` to write the manifest")
     found = await asyncio.to_thread(session.autosave.recoverable)
     number = request.call.get("number")
     if number is None:
