@@ -8,7 +8,7 @@ from norouter_core.agent.ends import DatagramEnd, End
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.connection import AGENT, HUB
 from norouter_core.wire.errors import LocalProtocolError, RemoteProtocolError
-from norouter_core.wire.heartbeat import Heartbeat
+from norouter_core.wire.heartbeat import AGENT_TIMEOUT, HUB_TIMEOUT, Heartbeat
 from norouter_core.wire.limits import EARLY_WINDOW, MAX_DATA, QUANTUM
 
 TYPE_CHECKING = False
@@ -92,7 +92,8 @@ class Mux:
 
     def start_heartbeat(self, interval: float) -> None:
         """Begin to send pings, and to expect input, every `interval` seconds."""
-        self.heartbeat = Heartbeat(interval, self._io.loop.time())
+        timeout = HUB_TIMEOUT if self.connection.role == HUB else AGENT_TIMEOUT
+        self.heartbeat = Heartbeat(interval, self._io.loop.time(), timeout)
         self._tick()
 
     def close_gracefully(self, done: Callable[[], None]) -> None:
@@ -149,7 +150,7 @@ class Mux:
         heartbeat = self.heartbeat
         assert heartbeat is not None
         now = self._io.loop.time()
-        if heartbeat.is_silent(now):
+        if heartbeat.check_silence(now):
             self.silence = now - heartbeat.last_heard
             self._end(f"no sign of life for {self.silence:.0f} s", None)
             return

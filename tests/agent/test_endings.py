@@ -46,7 +46,7 @@ def test_ends_when_the_hub_falls_silent(program: Path) -> None:
     with RawAgent(program) as agent:
         agent.greeted()
         agent.attach(0.1)
-        # Nothing more is said, while stdin stays open: 3 intervals of 0.1 s.
+        # Nothing more is said, while stdin stays open: 6 intervals of 0.1 s.
         assert agent.ended() == (0, "")
         assert agent.process.stdin is not None and not agent.process.stdin.closed
 

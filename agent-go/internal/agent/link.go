@@ -149,7 +149,7 @@ func (l *link) beat() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	if _, tooLong := l.heartbeat.Silence(now); tooLong {
+	if l.heartbeat.Silent(now) {
 		l.endLocked("nothing was heard", nil)
 		return 0
 	}

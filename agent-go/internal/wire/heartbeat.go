@@ -1,30 +1,38 @@
 package wire
 
-// silentIntervals is how many intervals without a byte end a link (SPEC.md section 7).
-const silentIntervals = 3
+// silentIntervals is how many intervals without a byte end a link (SPEC.md section 7). The agent sees
+// the end of its hub at once, so it waits longer than the hub for one that stands still.
+const silentIntervals = 6
 
 // Heartbeat is the liveness of a link (SPEC.md section 7), without a clock of its own. All times
 // are in seconds on one monotonic clock.
 type Heartbeat struct {
 	interval  float64
 	lastHeard float64
+	due       float64 // when Silent is to be called next
+	forgiven  bool
 	number    int
 }
 
 // NewHeartbeat returns a heartbeat whose peer was heard just now.
 func NewHeartbeat(interval, now float64) *Heartbeat {
-	return &Heartbeat{interval: interval, lastHeard: now}
+	return &Heartbeat{interval: interval, lastHeard: now, due: now}
 }
 
 // Heard notes that something has come.
 func (h *Heartbeat) Heard(now float64) {
-	h.lastHeard = now
+	h.lastHeard, h.forgiven = now, false
 }
 
-// Silence returns how long nothing has come, and whether that is too long.
-func (h *Heartbeat) Silence(now float64) (float64, bool) {
-	silence := now - h.lastHeard
-	return silence, silence > silentIntervals*h.interval
+// Silent reports whether the peer has been silent for too long; call it when NextDue says so.
+//
+// If the call is late, this process stood still (a suspended machine, SIGSTOP, swapping) and may not
+// have read what the peer sent meanwhile. That restarts the silence, once.
+func (h *Heartbeat) Silent(now float64) bool {
+	if now-h.due > h.interval && !h.forgiven {
+		h.lastHeard, h.forgiven = now, true
+	}
+	return now-h.lastHeard > silentIntervals*h.interval
 }
 
 // NextDue returns how long it is until the next ping is due or the silence has lasted too long.
@@ -37,6 +45,7 @@ func (h *Heartbeat) NextDue(now float64) float64 {
 	if left < 0.001 {
 		left = 0.001
 	}
+	h.due = now + left
 	return left
 }
 
