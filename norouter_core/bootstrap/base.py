@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import anyio
@@ -25,11 +26,37 @@ class Stdio(Protocol):
     async def receive(self) -> bytes: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that has ended."""
+
+    status: int
+    stdout: bytes
+    stderr: tuple[str, ...]
+    """Its lines, without control characters."""
+
+
+Run = Callable[[tuple[str, ...], bytes], Awaitable[Completed]]
+"""Runs a command of this machine, with these bytes as its stdin; 127 if it cannot be started."""
+
+
 class Bootstrap(Protocol):
     """Brings up one kind of agent behind an exec command."""
 
     argv: tuple[str, ...]
     """The command to run."""
+
+    async def prepare(self, run: Run, progress: Progress) -> None:
+        """Do what has to be done before the command runs.
+
+        Raises:
+            StartFailed: it cannot be done.
+        """
+        return  # Most agents need nothing.
+
+    async def clean_up(self) -> None:
+        """Undo `prepare` after a start that failed."""
+        return
 
     async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
         """Bring up the agent; return its hello, and the bytes that followed it.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from norouter_core.bootstrap.base import Exchange, Progress, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
 from norouter_core.bootstrap.handshake import Hello, HelloSearch
 from norouter_core.exec_commands.problem import Stage
 from norouter_core.timing import Timing
 
 
-class InstalledAgent:
+class InstalledAgent(Bootstrap):
     """Waits for an agent that the command itself starts."""
 
     def __init__(self, argv: tuple[str, ...], timing: Timing) -> None:

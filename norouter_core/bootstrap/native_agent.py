@@ -14,7 +14,7 @@ import secrets
 from functools import cache
 from pathlib import Path
 
-from norouter_core.bootstrap.base import Exchange, Progress, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
 from norouter_core.bootstrap.handshake import Hello, HelloSearch, MarkerSearch
 from norouter_core.bootstrap.native_program import NoNativeAgent, Platform, native_program
 from norouter_core.bootstrap.python_agent import marker
@@ -34,7 +34,7 @@ DIRECTORIES = (
 """Where the program may lie while it is started, as the shell's words, in order."""
 
 
-class NativeAgent:
+class NativeAgent(Bootstrap):
     """Sends the native agent to a shell."""
 
     def __init__(

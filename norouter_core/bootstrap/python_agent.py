@@ -13,7 +13,7 @@ import json
 import secrets
 from importlib.resources import files
 
-from norouter_core.bootstrap.base import Exchange, Progress, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
 from norouter_core.bootstrap.bundle import Bundle, bundle
 from norouter_core.bootstrap.handshake import Hello, MarkerSearch
 from norouter_core.exec_commands.problem import Stage
@@ -33,7 +33,7 @@ PYTHONS = (
 _LAUNCH = 'import os;exec(os.environ["NOROUTER_STAGE1"])'
 
 
-class PythonAgent:
+class PythonAgent(Bootstrap):
     """Sends the agent to a shell; the host needs `sh` and any Python 3.8 or newer."""
 
     def __init__(

@@ -19,8 +19,9 @@ from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.status import HostState, HostStatus, check_transition
-from norouter_core.exec_commands.command import plan_start
+from norouter_core.exec_commands.command import StartPlan, plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
+from norouter_core.exec_commands.fallback import next_plan
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
@@ -193,11 +194,20 @@ class Supervisor:
         if self.host.argv is None:
             await self._serve(LocalLink(self, self._context.io, self._context.timing.request))
             return
+        plan: StartPlan | None = plan_start(self.host.argv, self.host.agent)
+        while plan is not None:
+            plan = await self._run_plan(plan)
+            if plan is not None and self._restart_requested.is_set():
+                self._set_state(HostState.STOPPED)
+                return
+
+    async def _run_plan(self, plan: StartPlan) -> StartPlan | None:
+        """Start the host by a plan and run it; return the plan to try next if it does not start."""
         async with anyio.create_task_group() as tasks:
             link = StdioLink(
                 self,
                 self._context.io,
-                bootstrap_for(plan_start(self.host.argv, self.host.agent), self._context.timing),
+                bootstrap_for(plan, self._context.timing),
                 self._context.timing,
                 lambda line: self._context.host_log("info", self.host.name, line),
             )
@@ -206,14 +216,21 @@ class Supervisor:
                 with anyio.CancelScope() as self._starting:
                     await self._start(link, tasks)
             except StartFailed as failure:
-                await self._back_off_or_fail(diagnose(failure.evidence))
-                return
+                problem = diagnose(failure.evidence)
+                following = next_plan(plan, failure.evidence.stage, problem, self.host.agent)
+                if following is None:
+                    await self._back_off_or_fail(problem)
+                else:
+                    text = f"{problem.message}; {following.purpose}"
+                    self._context.host_log("info", self.host.name, text)
+                return following
             if self._starting.cancelled_caught:
                 self._set_state(HostState.STOPPED)
-                return
+                return None
             evidence = await self._serve(link)
             if evidence is not None:
                 await self._back_off_or_fail(diagnose(evidence))
+        return None
 
     async def _wait_paused(self) -> None:
         """Stay stopped until `restart`."""
@@ -235,7 +252,8 @@ class Supervisor:
             waiting.cancel()
 
     def _on_progress(self, stage: Stage) -> None:
-        if stage in (Stage.PYTHON, Stage.NATIVE):
+        agent_follows = stage in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED)
+        if agent_follows and self.state is HostState.STARTING:
             self._set_state(HostState.BOOTSTRAPPING)
 
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:

@@ -20,6 +20,21 @@ ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
 @dataclass(frozen=True, slots=True)
+class EngineContainer:
+    """A container, and how its engine reaches it."""
+
+    engine: tuple[str, ...]
+    """The command up to the engine's verb, as in `sudo -n docker`."""
+    name: str
+    exec: tuple[str, ...]
+    """The command that runs there what is appended to it."""
+    user: str
+    """Who runs it; empty for the user of the image."""
+    reads_tar: bool
+    """Whether the engine's `cp` takes a tar archive on its stdin."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartPlan:
     """What to run: `argv`, and whether an installed agent answers it or a bare shell."""
 
@@ -27,6 +42,10 @@ class StartPlan:
     installed: bool
     native: bool = False
     """Whether the bare shell gets the native agent."""
+    container: EngineContainer | None = None
+    """Where the native agent is copied to, because `argv` has found no shell there."""
+    purpose: str = ""
+    """What a plan does that follows one that failed, as in `copying the native agent`."""
 
 
 def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
@@ -225,6 +244,11 @@ class ExecCommand:
         letter = option.name.lstrip("-")
         whole = word.startswith("--") or set(word[1:]) == {letter}
         return f"remove `{word}`" if whole else f"remove `{letter}` from `{word}`"
+
+
+def is_shell(word: str) -> bool:
+    """Return whether a word names a shell."""
+    return program_name(word) in _SHELLS
 
 
 def _strip_tail(argv: Sequence[str]) -> Sequence[str]:

@@ -17,6 +17,8 @@ class Stage(StrEnum):
     """The marker came and the agent was sent; its hello has not come."""
     NATIVE = "native"
     """The marker came and the native agent was sent; its hello has not come."""
+    COPIED = "copied"
+    """There is no shell; the native agent is copied into the container, and its hello is due."""
     HELLO = "hello"
     """An installed `norouter agent --automated` was started; its hello has not come."""
     RUNNING = "running"

@@ -147,6 +147,23 @@ def _search(report: list[str], pattern: re.Pattern[str]) -> re.Match[str] | None
     return next((found for line in report if (found := pattern.search(line))), None)
 
 
+_UNCHANGEABLE = re.compile(r"(?i)rootfs is marked read-only|read-only file ?system")
+
+
+def check_copied(context: Context) -> Diagnosis | None:
+    """The native agent was to be copied into a container, because it has no shell."""
+    evidence = context.evidence
+    if evidence.stage is not Stage.COPIED or evidence.timed_out is not None:
+        return None
+    why = f"the native agent could not be copied and started there{context.last_line}"
+    if evidence.report:
+        why = f"the native agent cannot be copied there: {evidence.report}"
+    elif any(_UNCHANGEABLE.search(line) for line in context.lines):
+        why = "the native agent cannot be copied there: the root file system is read-only"
+    message = f"`sh` not found {context.place}, and {why}"
+    return Diagnosis(ProblemKind.NO_SHELL, message, NEEDS_SHELL)
+
+
 # --- TTYs, stdin, noise
 
 
@@ -216,6 +233,7 @@ def check_timeout(context: Context) -> Diagnosis | None:
         Stage.SHELL: f"no shell answered {context.place}",
         Stage.PYTHON: f"Python runs {context.place}, but the agent sent to it did not answer",
         Stage.NATIVE: f"the native agent sent {context.place} did not answer",
+        Stage.COPIED: f"the native agent copied {context.place} did not answer",
         Stage.HELLO: f"the norouter {context.place} sent no hello",
     }
     message = f"{missing[evidence.stage]} within {waited}{context.last_line}"
@@ -292,6 +310,7 @@ def diagnose_exit(context: Context) -> Diagnosis:
         Stage.SHELL: "before a shell answered",
         Stage.PYTHON: "while the agent was starting",
         Stage.NATIVE: "while the native agent was starting",
+        Stage.COPIED: "while the copied agent was starting",
         Stage.HELLO: "before norouter answered",
         Stage.RUNNING: "while the link was up",
     }
@@ -337,6 +356,7 @@ RUNNING_RULES: tuple[Rule, ...] = (check_protocol, check_lost_link)
 CERTAIN_RULES: tuple[Rule, ...] = (check_spawn, check_echo, check_report)
 """What the system and our own lines report outweighs every text that others print."""
 FALLBACK_RULES: tuple[Rule, ...] = (
+    check_copied,
     check_noise,
     check_agent_crash,
     check_stdin,

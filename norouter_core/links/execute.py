@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
+from norouter_core.bootstrap.base import Completed
 from norouter_core.links.process import Child, spawn_pumped
+from norouter_core.sanitize import strip_lines
 from norouter_core.timing import Timing
 
 OutputHandler = Callable[[str, bytes], None]
@@ -17,6 +19,9 @@ OutputHandler = Callable[[str, bytes], None]
 _DRAIN_TIMEOUT = 0.5
 """Seconds to read what a command wrote before it ended, while a process that it left behind still
 holds its stderr."""
+
+_MAX_COLLECTED = 4 * 1024 * 1024
+"""Bytes of output that `collect` keeps."""
 
 # The script goes to the stdin of a bare `sh`, as the agent does, so nothing has to be quoted twice,
 # whether the exec command hands its arguments on (docker) or joins them (ssh). To cancel, the hub
@@ -36,21 +41,39 @@ exit $s; }}
 """
 
 
-async def execute(argv: tuple[str, ...], emit: OutputHandler) -> int:
-    """Run a command on this machine; return its exit status as a shell reports it. Stdin is empty.
+async def execute(argv: tuple[str, ...], emit: OutputHandler, stdin: bytes = b"") -> int:
+    """Run a command on this machine; return its exit status as a shell reports it.
+
+    It should print little before it has read its stdin.
 
     Raises:
         OSError: it cannot be started.
     """
     child = _start(argv)
-    child.writing.shutdown(socket.SHUT_WR)
     try:
+        await child.send(stdin)
+        child.writing.shutdown(socket.SHUT_WR)
         return await _run_to_end(child, emit)
     except BaseException:
         child.terminate()
         raise
     finally:
         await child.end()
+
+
+async def collect(argv: tuple[str, ...], stdin: bytes) -> Completed:
+    """Run a command on this machine, as `execute` does, and return all that it prints."""
+    output = {"stdout": bytearray(), "stderr": bytearray()}
+
+    def keep(name: str, data: bytes) -> None:
+        output[name] += data[: _MAX_COLLECTED - len(output[name])]
+
+    try:
+        status = await execute(argv, keep, stdin)
+    except OSError as error:
+        return Completed(127, b"", (str(error),))
+    stderr = strip_lines(output["stderr"].decode("utf-8", "replace"))
+    return Completed(status, bytes(output["stdout"]), tuple(stderr.splitlines()))
 
 
 async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: OutputHandler) -> int:

@@ -23,6 +23,7 @@ from norouter_core.bootstrap.handshake import Hello
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.links.agent_client import AgentClient, Requests
 from norouter_core.links.base import Hub, OperationError
+from norouter_core.links.execute import collect
 from norouter_core.links.process import Child, spawn
 from norouter_core.sanitize import strip_line
 from norouter_core.timing import Timing
@@ -98,6 +99,15 @@ class StdioLink:
         Raises:
             StartFailed: with all that was seen; the command has ended.
         """
+        try:
+            await self._bootstrap.prepare(collect, progress)
+            await self._start(tasks, progress)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._bootstrap.clean_up()
+            raise
+
+    async def _start(self, tasks: anyio.abc.TaskGroup, progress: Progress) -> None:
         child = self._child = await self._spawn()
         tasks.start_soon(self._read_stderr, child)
         tasks.start_soon(child.hang_up)

@@ -1,0 +1,152 @@
+"""The native agent, copied into a container that has no shell, by the container engine itself.
+
+`docker cp` takes a tar archive on its stdin and needs nothing in the container, and `docker exec`
+then runs the agent. Its file is of root in the root directory, the only one that every image has.
+An agent of root removes the file at once; for any other user, a second exec as root does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import secrets
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from norouter_core.bootstrap.base import (
+    Bootstrap,
+    Completed,
+    Exchange,
+    Progress,
+    Run,
+    StartFailed,
+    Stdio,
+)
+from norouter_core.bootstrap.handshake import Hello, HelloSearch
+from norouter_core.bootstrap.native_program import (
+    PLATFORMS,
+    NoNativeAgent,
+    Platform,
+    native_program,
+)
+from norouter_core.exec_commands.command import EngineContainer
+from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.sanitize import strip_line
+from norouter_core.timing import Timing
+
+_log = logging.getLogger(__name__)
+
+_ROOT = frozenset({"", "0", "root"})
+
+
+class CopiedAgent(Bootstrap):
+    """Copies the native agent into a container, and starts it there.
+
+    `shell_argv` is the command that found no shell; a failure names it.
+    """
+
+    def __init__(
+        self, shell_argv: tuple[str, ...], container: EngineContainer, timing: Timing
+    ) -> None:
+        self._shell_argv = shell_argv
+        self._container = container
+        self._timing = timing
+        self._path = f"/.norouter-{secrets.token_hex(8)}"
+        self._agent = (self._path, "agent", "--automated", "--remove", self._path)
+        self.argv = (*container.exec, *self._agent)
+        self._run: Run | None = None
+        """What removes the copy; None while there is none."""
+        self._is_root = False
+
+    async def prepare(self, run: Run, progress: Progress) -> None:
+        """Copy the agent that fits the container's image."""
+        progress(Stage.COPIED)
+        container = await self._inspect(run, "container", self._container.name)
+        user = self._container.user or container.get("Config", {}).get("User", "")
+        self._is_root = user.partition(":")[0] in _ROOT
+        image = await self._inspect(run, "image", str(container.get("Image")))
+        platform = Platform(str(image.get("Os")), str(image.get("Architecture")))
+        try:
+            if platform not in PLATFORMS:
+                raise NoNativeAgent(f"there is no native agent for {platform}")
+            program = await asyncio.to_thread(native_program, platform)
+        except NoNativeAgent as error:
+            raise self._failed(report=str(error)) from None
+        self._run = run
+        await self._copy(run, program)
+
+    async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
+        """Bring up the agent, as `Bootstrap.start` does."""
+        exchange = Exchange(self._shell_argv, stdio, progress)
+        exchange.enter(Stage.COPIED)
+        first = await exchange.search(HelloSearch(), self._timing.installed)
+        found = await exchange.read_hello(first, self._timing.hello)
+        if self._is_root:
+            self._run = None
+        await self.clean_up()
+        return found
+
+    async def clean_up(self) -> None:
+        """Remove the copy, if it is still there: root runs it once more, without a hub."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        words = (*self._container.engine, "exec", "-i", "-u", "0", self._container.name)
+        removed = await run((*words, *self._agent), b"")
+        output = removed.stdout.decode("utf-8", "replace") + "\n".join(removed.stderr)
+        # It is gone if a start that was cancelled came so far.
+        if removed.status != 0 and "no such file" not in output.lower():
+            name = f"{self._container.name}:{self._path}"
+            _log.warning("cannot remove %s: %s", name, strip_line(output[-200:]))
+
+    async def _inspect(self, run: Run, kind: str, name: str) -> dict[str, Any]:
+        done = await self._engine(run, kind, "inspect", name)
+        try:
+            found: dict[str, Any] = json.loads(done.stdout)[0]
+        except (ValueError, LookupError):
+            raise self._failed(report=f"`{kind} inspect` printed no JSON") from None
+        return found
+
+    async def _copy(self, run: Run, program: Path) -> None:
+        target = f"{self._container.name}:"
+        if self._container.reads_tar:
+            tar = await asyncio.to_thread(_tar, self._path, program)
+            await self._engine(run, "cp", "-", f"{target}/", stdin=tar)
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            copy = f"{directory}/norouter"
+            await asyncio.to_thread(shutil.copy, program, copy)
+            await self._engine(run, "cp", copy, f"{target}{self._path}")
+
+    async def _engine(self, run: Run, *words: str, stdin: bytes = b"") -> Completed:
+        """Run a command of the engine.
+
+        Raises:
+            StartFailed: it fails, or does not end in time.
+        """
+        try:
+            async with asyncio.timeout(self._timing.shell):
+                done = await run((*self._container.engine, *words), stdin)
+        except TimeoutError:
+            raise self._failed(timed_out=self._timing.shell) from None
+        if done.status != 0:
+            raise self._failed(exit_status=done.status, stderr=done.stderr)
+        return done
+
+    def _failed(self, **seen: Any) -> StartFailed:
+        return StartFailed(Evidence(self._shell_argv, Stage.COPIED, **seen))
+
+
+def _tar(path: str, program: Path) -> bytes:
+    """Return an archive with the program, which every user may execute."""
+    packed, data = io.BytesIO(), program.read_bytes()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        entry = tarfile.TarInfo(path.lstrip("/"))
+        entry.size, entry.mode = len(data), 0o755
+        archive.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()

@@ -1,0 +1,153 @@
+"""The agent is copied by an engine's own commands, here those of a small stand-in for docker.
+
+`tests/transports/test_without_shell.py` does the same with real engines.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from norouter_core.bootstrap.base import StartFailed
+from norouter_core.bootstrap.copied_agent import CopiedAgent
+from norouter_core.bootstrap.native_program import Platform
+from norouter_core.exec_commands.diagnosis import diagnose
+from norouter_core.exec_commands.fallback import engine_container
+from norouter_core.exec_commands.problem import HostProblem, ProblemKind
+from tests.agent.agents import TIMING, agent
+from tests.engine.meshes import forward, local, mesh, relayed
+from tests.native import native_agent
+from tests.servers import connect, echoing
+
+pytestmark = pytest.mark.anyio
+
+DOCKER = """\
+#!/bin/sh
+echo "$*" >>"$LOG"
+case "$*" in
+"container inspect web") echo '[{{"Image": "sha256:1", "Config": {{"User": "{user}"}}}}]';;
+"image inspect sha256:1") echo '[{{"Os": "linux", "Architecture": "{machine}"}}]';;
+"cp - web:/") {copy};;
+"exec -i web sh") echo 'OCI runtime exec failed: exec: "sh": not found'; exit 126;;
+"exec -i web "*) {exec};;
+"exec -i -u 0 web "*) shift 5; rm -f "$ROOT$1";;
+esac
+"""
+# The stand-in has no root directory of its own, so the paths in it get a directory in front.
+EXEC = 'shift 3; {start} "$ROOT$1" agent --automated --remove "{remove}$1"'
+
+
+@dataclass(frozen=True)
+class Docker:
+    """A `docker` with one container, whose root directory is `root`."""
+
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "root"
+
+    @property
+    def cmd(self) -> tuple[str, ...]:
+        return (str(self.folder / "docker"), "exec", "-i", "web")
+
+    def write(
+        self,
+        *,
+        user: str = "",
+        machine: str = "",
+        copy: str = "tar -x -C $ROOT",
+        remove: str = "$ROOT",
+        start: str = "exec",
+    ) -> None:
+        machine = machine or Platform.of(platform.system(), platform.machine()).architecture
+        run = EXEC.format(start=start, remove=remove)
+        text = DOCKER.format(user=user, machine=machine, copy=copy, exec=run)
+        program = self.folder / "docker"
+        program.write_text(text)
+        program.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        return (self.folder / "log").read_text().splitlines()
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    if platform.system() != "Linux":
+        pytest.skip("containers run Linux, and so has this machine to")
+    made = Docker(tmp_path)
+    made.root.mkdir()
+    monkeypatch.setenv("ROOT", str(made.root))
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("user", "remove", "removed_by_root"),
+    [("", "$ROOT", False), ("root:root", "$ROOT", False), ("12345", "/none", True)],
+    ids=["image's root", "root", "nameless"],
+)
+async def test_a_host_of_a_mesh_without_a_shell(
+    docker: Docker, user: str, remove: str, removed_by_root: bool
+) -> None:
+    native_agent()
+    docker.write(user=user, remove=remove)
+    web = relayed("web", cmd=docker.cmd)
+    async with echoing() as port:
+        web = replace(web, options=replace(web.options, ports=(forward(port),)))
+        async with mesh(local(), web) as made:
+            assert made.host("web").agent.startswith("Go ")
+            assert list(docker.root.iterdir()) == []
+            with await connect(made.address("web")) as client:
+                assert await client.says(b"hello")
+    assert any("-u 0" in call for call in docker.calls) is removed_by_root
+
+
+async def failure(docker: Docker) -> HostProblem:
+    """Return why the copied agent does not come up."""
+    container = engine_container((*docker.cmd, "sh"))
+    assert container is not None
+    bootstrap = CopiedAgent((*docker.cmd, "sh"), container, TIMING)
+    with pytest.raises(ExceptionGroup) as failed:
+        async with agent(bootstrap):
+            pass
+    (error,) = failed.value.exceptions
+    assert isinstance(error, StartFailed)
+    assert list(docker.root.iterdir()) == []
+    return diagnose(error.evidence)
+
+
+@pytest.mark.parametrize(
+    ("copy", "message"),
+    [
+        ("echo 'Error: container rootfs is marked read-only' >&2; exit 1", "is read-only"),
+        ("echo 'Error: no space left on device' >&2; exit 1", "no space left on device"),
+    ],
+)
+async def test_the_engine_cannot_copy(docker: Docker, copy: str, message: str) -> None:
+    native_agent()
+    docker.write(copy=f"cat >/dev/null; {copy}")
+    problem = await failure(docker)
+    assert problem.kind == ProblemKind.NO_SHELL
+    assert problem.message.startswith("`sh` not found in the container `web`, and ")
+    assert message in problem.message
+
+
+async def test_no_agent_for_that_machine(docker: Docker) -> None:
+    docker.write(machine="mips64")
+    problem = await failure(docker)
+    assert "there is no native agent for linux-mips64" in problem.message
+    assert problem.permanent
+
+
+async def test_what_was_copied_and_does_not_start_is_removed(docker: Docker) -> None:
+    """As with a container that is stopped in between."""
+    native_agent()
+    docker.write(start="exit 137;")
+    problem = await failure(docker)
+    assert problem.kind == ProblemKind.NO_SHELL
+    assert docker.calls[-1].startswith("exec -i -u 0 web /.norouter-")

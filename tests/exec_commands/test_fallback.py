@@ -1,0 +1,96 @@
+"""What follows a plan that found no shell."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from norouter_core.exec_commands.command import EngineContainer, plan_start
+from norouter_core.exec_commands.diagnosis import diagnose
+from norouter_core.exec_commands.fallback import next_plan
+from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.model import AgentMode
+
+NO_SH = b'OCI runtime exec failed: exec failed: exec: "%s": executable file not found in $PATH'
+
+
+def after_no_shell(
+    text: str, mode: AgentMode = AgentMode.AUTO, status: int = 126
+) -> EngineContainer | None:
+    plan = plan_start(tuple(shlex.split(text)), mode)
+    output = NO_SH % plan.argv[-1].encode()
+    problem = diagnose(Evidence(plan.argv, Stage.SHELL, status, stdout=output))
+    following = next_plan(plan, Stage.SHELL, problem, mode)
+    return following.container if following else None
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "start"),
+    [
+        ("docker exec -i web", "docker", "docker exec -i web"),
+        ("docker exec -i web bash", "docker", "docker exec -i web"),
+        ("docker container exec -i web", "docker", "docker container exec -i web"),
+        (
+            "docker -H tcp://build:2375 exec -i -w /srv web",
+            "docker -H tcp://build:2375",
+            "docker -H tcp://build:2375 exec -i -w /srv web",
+        ),
+        ("docker --context build exec -i web sh", "docker --context build", ""),
+        ("sudo -n podman --remote exec -i web", "sudo -n podman --remote", ""),
+        ("env DOCKER_HOST=x docker exec -i web", "env DOCKER_HOST=x docker", ""),
+        ("ssh build docker exec -i web", "ssh build docker", "ssh build docker exec -i web"),
+    ],
+)
+def test_the_engine_copies_into_its_container(text: str, engine: str, start: str) -> None:
+    found = after_no_shell(text)
+    assert found is not None
+    assert found.name == "web"
+    assert shlex.join(found.engine) == engine
+    assert found.reads_tar
+    assert not start or shlex.join(found.exec) == start
+
+
+def test_words_that_ssh_joins_are_quoted() -> None:
+    found = after_no_shell("ssh build docker -H '\"a b\"' exec -i web")
+    assert found is not None
+    assert found.engine == ("ssh", "build", "docker", "-H", "'a b'")
+
+
+@pytest.mark.parametrize("option", ["-u 12345", "--user 12345", "--user=12345"])
+def test_the_user_of_the_command(option: str) -> None:
+    found = after_no_shell(f"docker exec -i {option} web")
+    assert found is not None
+    assert found.user == "12345"
+
+
+def test_nerdctl_copies_a_file_of_this_machine() -> None:
+    found = after_no_shell("nerdctl exec -i web", status=1)
+    assert found is None
+    found = after_no_shell("nerdctl exec -i web", status=127)
+    assert found is not None
+    assert not found.reads_tar
+    assert after_no_shell("ssh build nerdctl exec -i web") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("docker run -i image", "kubectl exec -i web --", "docker compose exec -T web"),
+        *("docker exec -i web env A=b sh", "docker exec -i web nice", "ssh web", "wrapper"),
+    ],
+)
+def test_nothing_follows_where_no_engine_copies(text: str) -> None:
+    assert after_no_shell(text) is None
+
+
+def test_nothing_follows_for_agents_that_need_a_shell_or_an_installation() -> None:
+    assert after_no_shell("docker exec -i web", AgentMode.NATIVE) is not None
+    assert after_no_shell("docker exec -i web", AgentMode.PYTHON) is None
+
+
+def test_nothing_follows_a_missing_container() -> None:
+    plan = plan_start(("docker", "exec", "-i", "web"), AgentMode.AUTO)
+    missing = ("Error response from daemon: No such container: web",)
+    problem = diagnose(Evidence(plan.argv, Stage.SHELL, 1, stderr=missing))
+    assert next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO) is None
