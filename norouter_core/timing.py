@@ -15,6 +15,8 @@ class Timing:
     """From that answer to the agent's hello."""
     installed: float = 20.0
     """How long an installed agent may stay silent."""
+    tentative: float = 2.5
+    """How long it may stay silent if there is another way to start the host."""
     heartbeat: float = 2.0
     """The interval of SPEC.md section 7."""
     request: float = 10.0

@@ -33,7 +33,7 @@ from norouter_core.timing import Timing
 def bootstrap_for(plan: StartPlan, timing: Timing) -> Bootstrap:
     """Return the bootstrap that brings up the agent of a start plan."""
     if plan.installed:
-        return InstalledAgent(plan.argv, timing)
+        return InstalledAgent(plan.argv, timing, tentative=plan.tentative)
     if plan.container is not None:
         return CopiedAgent(plan.argv, plan.container, timing)
     if plan.native:

@@ -134,8 +134,7 @@ class Exchange:
             raise self.failed(violation=str(violation)) from None
         version = found[0].protocol
         if version != PROTOCOL:
-            reason = f"the agent speaks version {version} of the protocol, not {PROTOCOL}"
-            raise self.failed(violation=reason)
+            raise self.failed(version=f"speaks version {version} of the protocol, not {PROTOCOL}")
         return found
 
     def failed(self, **seen: Any) -> StartFailed:

@@ -74,6 +74,10 @@ class Supervisor:
         self._scope = anyio.CancelScope()
         self._starting = anyio.CancelScope()
         self._stdio: StdioLink | None = None
+        self._plan: StartPlan | None = None
+        """How the host came up last, so that the next start does not try again what failed."""
+        self._sending_problem: HostProblem | None = None
+        """Why no agent could be sent, while an installed one has its second chance."""
         self._paused = asyncio.Event()
         self._ended = asyncio.Event()
         self.paused = False
@@ -124,6 +128,7 @@ class Supervisor:
     def command_changed(self) -> None:
         """Restart the host by a new command, which may be wrong."""
         self._ever_ready = False
+        self._plan = None
         if not self.paused:
             self.restart()
 
@@ -194,7 +199,8 @@ class Supervisor:
         if self.host.argv is None:
             await self._serve(LocalLink(self, self._context.io, self._context.timing.request))
             return
-        plan: StartPlan | None = plan_start(self.host.argv, self.host.agent)
+        plan: StartPlan | None = self._plan or plan_start(self.host.argv, self.host.agent)
+        self._plan, self._sending_problem = None, None
         while plan is not None:
             plan = await self._run_plan(plan)
             if plan is not None and self._restart_requested.is_set():
@@ -216,20 +222,29 @@ class Supervisor:
                 with anyio.CancelScope() as self._starting:
                     await self._start(link, tasks)
             except StartFailed as failure:
-                problem = diagnose(failure.evidence)
-                following = next_plan(plan, failure.evidence.stage, problem, self.host.agent)
-                if following is None:
-                    await self._back_off_or_fail(problem)
-                else:
-                    text = f"{problem.message}; {following.purpose}"
-                    self._context.host_log("info", self.host.name, text)
-                return following
+                return await self._next_plan(plan, failure.evidence)
             if self._starting.cancelled_caught:
                 self._set_state(HostState.STOPPED)
                 return None
+            self._plan = plan
             evidence = await self._serve(link)
             if evidence is not None:
                 await self._back_off_or_fail(diagnose(evidence))
+        return None
+
+    async def _next_plan(self, plan: StartPlan, evidence: Evidence) -> StartPlan | None:
+        """Return the plan to try after one that failed; without one, wait for the next start."""
+        problem = diagnose(evidence)
+        following = next_plan(plan, evidence.stage, problem, self.host.agent)
+        if following is not None:
+            text = f"{problem.message}; {following.purpose}"
+            level = "warning" if plan.tentative else "info"
+            self._context.host_log(level, self.host.name, text)
+            if not plan.installed:
+                self._sending_problem = problem
+            return following
+        # Where an agent could not be sent either, that is the problem.
+        await self._back_off_or_fail(self._sending_problem or problem)
         return None
 
     async def _wait_paused(self) -> None:

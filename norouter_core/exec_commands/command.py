@@ -42,10 +42,15 @@ class StartPlan:
     installed: bool
     native: bool = False
     """Whether the bare shell gets the native agent."""
+    tentative: bool = False
+    """Whether to wait only briefly for the installed agent, and to insist on a current one, since
+    `norouter_core.exec_commands.fallback` has another plan."""
     container: EngineContainer | None = None
     """Where the native agent is copied to, because `argv` has found no shell there."""
     purpose: str = ""
     """What a plan does that follows one that failed, as in `copying the native agent`."""
+    otherwise: StartPlan | None = None
+    """The plan to follow if this one, and every other way, fails as well."""
 
 
 def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
@@ -53,17 +58,23 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
 
     A bare `sh` is appended, unless the command ends in a shell, so nothing has to be quoted whether
     the command hands its arguments on or joins them with spaces. A command that ends in `norouter`
-    gets `agent --automated` instead. With `agent: python` or `native` the shell replaces that
-    `norouter`.
+    gets `agent --automated` instead, and the plan is tentative. With `agent: python` or `native`
+    the shell replaces that `norouter`.
     """
     last = program_name(argv[-1]) if argv else ""
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
-        return StartPlan((*argv, *_AGENT_TAIL), installed=True)
+        tentative = mode is AgentMode.AUTO
+        return StartPlan((*argv, *_AGENT_TAIL), installed=True, tentative=tentative)
     if last == _NOROUTER:
         argv, last = argv[:-1], ""
     if last in _SHELLS and len(argv) > 1:
         return StartPlan(argv, installed=False, native=mode is AgentMode.NATIVE)
     return StartPlan((*argv, "sh"), installed=False, native=mode is AgentMode.NATIVE)
+
+
+def plan_shell_instead(installed: StartPlan) -> StartPlan:
+    """Return the plan of an installed agent with a bare shell in place of its `norouter`."""
+    return plan_start(installed.argv[: -1 - len(_AGENT_TAIL)], AgentMode.AUTO)
 
 
 @dataclass(frozen=True, slots=True)

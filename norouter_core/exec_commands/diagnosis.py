@@ -12,8 +12,14 @@ from __future__ import annotations
 import shlex
 
 from norouter_core.exec_commands import rules
-from norouter_core.exec_commands.command import ExecCommand
-from norouter_core.exec_commands.problem import PERMANENT, Evidence, HostProblem, Stage
+from norouter_core.exec_commands.command import ExecCommand, program_name
+from norouter_core.exec_commands.problem import (
+    PERMANENT,
+    Evidence,
+    HostProblem,
+    ProblemKind,
+    Stage,
+)
 from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
 from norouter_core.exec_commands.stderr_patterns import find_match
 from norouter_core.exec_commands.templates import shorten, strip_echo, template_values
@@ -74,7 +80,10 @@ def _match_stderr(context: Context) -> Diagnosis | None:
     layer = command.innermost(frozenset((row.about or row.printed_by).split()))
     values = template_values(command, layer, match.groupdict())
     values["line"] = shorten(match.string.strip())
-    return Diagnosis(row.kind, row.message.format_map(values), row.hint.format_map(values))
+    message = row.message.format_map(values)
+    if evidence.stage is Stage.HELLO and program_name(values["missing"]) == "norouter":
+        return Diagnosis(ProblemKind.NOROUTER_MISSING, message, values["without_norouter"])
+    return Diagnosis(row.kind, message, row.hint.format_map(values))
 
 
 def _lines(stdout: bytes) -> tuple[str, ...]:

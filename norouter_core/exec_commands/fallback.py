@@ -1,8 +1,15 @@
-"""How a host is started when its first plan has failed: what else may work there."""
+"""How a host is started when its first plan has failed: what else may work there.
+
+A manifest of NoRouter names a `norouter` on every host. If there is none, an old one or NoRouter's
+own, a bare shell in its place gets an agent of this version. A container without a shell gets a
+copy. If all of this fails, an installed agent that was only slow, or of another version, gets a
+second chance.
+"""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 from norouter_core.exec_commands.command import (
     EngineContainer,
@@ -10,6 +17,7 @@ from norouter_core.exec_commands.command import (
     Layer,
     StartPlan,
     is_shell,
+    plan_shell_instead,
 )
 from norouter_core.exec_commands.problem import HostProblem, ProblemKind, Stage
 from norouter_core.model import AgentMode
@@ -18,10 +26,55 @@ _COPYING = ("docker", "podman", "nerdctl")
 _NOT_FOUND = (126, 127)
 
 
+_NO_AGENT = frozenset(
+    {
+        ProblemKind.NOROUTER_MISSING,
+        ProblemKind.NOROUTER_REFUSED,
+        ProblemKind.NOROUTER_GO,
+        ProblemKind.NOROUTER_VERSION,
+        ProblemKind.NOT_EXECUTABLE,
+        ProblemKind.PROTOCOL,
+        ProblemKind.TIMEOUT,
+    }
+)
+"""What goes wrong with an installed agent and not with the command that leads to it."""
+
+_SECOND_CHANCE = frozenset(
+    {ProblemKind.NOROUTER_GO, ProblemKind.NOROUTER_VERSION, ProblemKind.TIMEOUT}
+)
+"""The problems of a tentative start that a longer wait, or less insistence, may avoid: a slow
+login, an agent that lacks something on a host that has no shell."""
+
+_LOST_CONNECTION = 255
+"""The exit status of an ssh that did not reach its host, or lost it."""
+
+
 def next_plan(
     plan: StartPlan, stage: Stage, problem: HostProblem, mode: AgentMode
 ) -> StartPlan | None:
     """Return the plan to try after a plan that failed in `stage`; None if there is no other."""
+    if plan.tentative:
+        return _without_norouter(plan, stage, problem)
+    return _copying(plan, stage, problem, mode) or plan.otherwise
+
+
+def _without_norouter(plan: StartPlan, stage: Stage, problem: HostProblem) -> StartPlan | None:
+    if stage is not Stage.HELLO or problem.kind not in _NO_AGENT:
+        return None
+    if problem.exit_status == _LOST_CONNECTION:
+        return None
+    again = replace(plan, tentative=False, purpose="waiting longer for the installed norouter")
+    instead = plan_shell_instead(plan)
+    return replace(
+        instead,
+        otherwise=again if problem.kind in _SECOND_CHANCE else None,
+        purpose=f"sending an agent instead: {shlex.join(instead.argv)}",
+    )
+
+
+def _copying(
+    plan: StartPlan, stage: Stage, problem: HostProblem, mode: AgentMode
+) -> StartPlan | None:
     if mode not in (AgentMode.AUTO, AgentMode.NATIVE) or stage is not Stage.SHELL:
         return None
     missing = problem.kind in (ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND)
@@ -30,8 +83,13 @@ def next_plan(
     container = engine_container(plan.argv)
     if container is None:
         return None
-    purpose = "copying the native agent into the container"
-    return StartPlan(plan.argv, installed=False, container=container, purpose=purpose)
+    return StartPlan(
+        plan.argv,
+        installed=False,
+        container=container,
+        purpose="copying the native agent into the container",
+        otherwise=plan.otherwise,
+    )
 
 
 def engine_container(argv: tuple[str, ...]) -> EngineContainer | None:

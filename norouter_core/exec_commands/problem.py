@@ -49,6 +49,8 @@ class Evidence:
     """After how many seconds the hub gave up."""
     violation: str = ""
     """How the agent broke the protocol."""
+    version: str = ""
+    """How the version of an installed agent differs from this program's."""
 
 
 class ProblemKind(StrEnum):
@@ -84,6 +86,8 @@ class ProblemKind(StrEnum):
     NOROUTER_GO = "norouter-go"
     NOROUTER_MISSING = "norouter-missing"
     NOROUTER_REFUSED = "norouter-refused"
+    NOROUTER_VERSION = "norouter-version"
+    """An installed agent of another version, which this hub cannot use."""
     AGENT_DIED = "agent-died"
     PROTOCOL = "protocol"
     LINK_LOST = "link-lost"
@@ -109,6 +113,7 @@ PERMANENT = frozenset(
         ProblemKind.STDIN_NOT_ATTACHED,
         ProblemKind.NOROUTER_GO,
         ProblemKind.NOROUTER_MISSING,
+        ProblemKind.NOROUTER_VERSION,
     }
 )
 """The kinds that another start cannot fix: the user has to change something first."""

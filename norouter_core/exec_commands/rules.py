@@ -224,8 +224,8 @@ def check_timeout(context: Context) -> Diagnosis | None:
     waited = format_seconds(evidence.timed_out)
     if evidence.stage is Stage.HELLO and not evidence.stdout:
         message = (
-            f"the norouter {context.place} sent nothing within {waited}; NoRouter's own (Go) agent "
-            "is silent too, and is not supported"
+            f"the norouter {context.place} sent nothing within {waited}, like the agent of "
+            "NoRouter itself (Go), which is not supported"
         )
         return Diagnosis(ProblemKind.NOROUTER_GO, message, context.values["without_norouter"])
     missing = {
@@ -259,6 +259,13 @@ def check_agent_crash(context: Context) -> Diagnosis | None:
     message = f"the agent crashed {context.place}{context.last_line}"
     hint = "this is a bug, or a damaged Python: please report it with the lines shown"
     return Diagnosis(ProblemKind.AGENT_DIED, message, hint)
+
+
+def check_version(context: Context) -> Diagnosis | None:
+    if not context.evidence.version:
+        return None
+    message = f"the norouter {context.place} is of another version: it {context.evidence.version}"
+    return Diagnosis(ProblemKind.NOROUTER_VERSION, message, context.values["replace_norouter"])
 
 
 def check_installed_agent(context: Context) -> Diagnosis | None:
@@ -362,6 +369,7 @@ FALLBACK_RULES: tuple[Rule, ...] = (
     check_stdin,
     check_waiting_tty,
     check_protocol,
+    check_version,
     check_timeout,
     check_installed_agent,
     check_shell_tail,

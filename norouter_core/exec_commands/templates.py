@@ -39,14 +39,15 @@ def template_values(
     front. `program`, `noun`, `target` and `place` (`in the container web`) describe the layer,
     `base` is the command up to its verb; `list`, `start`, `resume` are command lines that help.
     `ssh` is the command up to the host, `interactive` also without options that keep ssh from
-    prompting. `remove_tty` and `without_norouter` are hints, `elevator` is sudo or doas. The
-    pattern's own groups come last.
+    prompting. `remove_tty`, `without_norouter` and `replace_norouter` are hints, `elevator` is sudo
+    or doas. The pattern's own groups come last.
     """
     words = defaultdict(str, plain=shlex.join(command.words), place="on the remote side")
     words["run"] = shlex.join(command.argv)
     words["sudo"] = f"sudo -n {words['plain']}"
     words["remove_tty"] = command.without_tty() or _FIND_TTY
     words["without_norouter"] = _without_norouter(command)
+    words["replace_norouter"] = _replace_norouter(command)
     elevators = [x.program for x in command.layers if x.program in _ELEVATORS]
     words["elevator"] = (elevators or ["sudo"])[0]
     words["program"] = words["target"] = words["base"] = command.words[0] if command.words else ""
@@ -75,11 +76,19 @@ def _add_layer(words: defaultdict[str, str], command: ExecCommand, layer: Layer)
 
 
 def _without_norouter(command: ExecCommand) -> str:
-    words = command.words[:-1] if command.ends_in_norouter else command.words
     return (
-        f"set `agent: python` for the host, with the command `{shlex.join(words)}` (it needs no "
-        "norouter there), or install this norouter there"
+        "remove `agent: norouter`, so that norouter sends its own agent, or install this norouter "
+        f"there: {_install(command)}"
     )
+
+
+def _replace_norouter(command: ExecCommand) -> str:
+    return f"install this version there ({_install(command)}), or remove `agent: norouter`"
+
+
+def _install(command: ExecCommand) -> str:
+    words = command.words[:-1] if command.ends_in_norouter else command.words
+    return f"norouter show-installer | {shlex.join((*words, 'sh'))}"
 
 
 def last_meaningful_line(lines: tuple[str, ...]) -> str:

@@ -31,7 +31,8 @@ from norouter_core.engine.status import (
     ListenerStatus,
     StreamStatus,
 )
-from norouter_core.model import DnsSpec, Forward, HostOptions, HostSpec, MeshSpec
+from norouter_core.exec_commands.command import program_name
+from norouter_core.model import AgentMode, DnsSpec, Forward, HostOptions, HostSpec, MeshSpec
 from tests.servers import Address, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ NO_DNS = DnsSpec(disable=True)
 
 
 @cache
-def _plain_path() -> str:
+def plain_path() -> str:
     """A PATH with the Python that runs the tests first: no shim that is slow."""
     folder = tempfile.mkdtemp(prefix="norouter-path-")
     atexit.register(shutil.rmtree, folder)
@@ -62,7 +63,7 @@ native_program: Path | None = None
 def exec_command(*words: str) -> tuple[str, ...]:
     if native_program is not None:
         words = (*words[: len(words) - (words[-1:] == ("sh",))], str(native_program))
-    return ("env", f"PATH={_plain_path()}", *words)
+    return ("env", f"PATH={plain_path()}", *words)
 
 
 def start_states() -> list[HostState]:
@@ -93,15 +94,20 @@ def local(name: str = "hub", *ports: Forward) -> HostSpec:
 
 
 def host(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
-    """A host behind an exec command, which serves its own VIP."""
-    options = HostOptions(ports=ports, dns=NO_DNS)
-    return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
+    """A host behind an exec command, which serves its own VIP.
+
+    A command that ends in `norouter` insists on that agent.
+    """
+    cmd = cmd or exec_command()
+    agent = AgentMode.NOROUTER if program_name(cmd[-1]) == "norouter" else None
+    options = HostOptions(ports=ports, dns=NO_DNS, agent=agent)
+    return HostSpec(name, vip(), cmd=cmd, options=options)
 
 
 def relayed(name: str, *ports: Forward, cmd: tuple[str, ...] | None = None) -> HostSpec:
     """A host that is reached over the hub only."""
-    options = HostOptions(ports=ports, dns=NO_DNS, loopback=False)
-    return HostSpec(name, vip(), cmd=cmd or exec_command(), options=options)
+    spec = host(name, *ports, cmd=cmd)
+    return replace(spec, options=replace(spec.options, loopback=False))
 
 
 def forward(port: int, target: str = "127.0.0.1", listen: int = PORT) -> Forward:

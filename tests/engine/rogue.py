@@ -205,6 +205,11 @@ def wrong_hello(rogue: Rogue) -> None:
     rogue.serve()
 
 
+def older_protocol(rogue: Rogue) -> None:
+    rogue.hello(protocol=0)
+    rogue.serve()
+
+
 def other_protocol(rogue: Rogue) -> None:
     rogue.hello(protocol=99)
     rogue.serve()

@@ -176,7 +176,6 @@ VIOLATIONS = {
     "deaf": "unread",
     "wrong_hello": "'python'",
     "huge_hello": "",
-    "other_protocol": "version 99",
 }
 
 
@@ -188,6 +187,14 @@ async def test_a_violation_ends_that_link_alone(action: str) -> None:
         # What it could make the hub keep is bounded, and gone with it.
         assert psutil.Process().memory_info().rss - before < 100 << 20
         assert not [stream for stream in made.streams if stream.from_host == "rogue"]
+
+
+async def test_another_version_of_the_protocol() -> None:
+    async with beside("other_protocol") as (made, _):
+        await made.in_state("rogue", HostState.FAILED)
+        problem = made.host("rogue").problem
+        assert problem is not None and problem.kind == "norouter-version"
+        assert "version 99" in problem.message
 
 
 async def test_data_beyond_its_window() -> None:

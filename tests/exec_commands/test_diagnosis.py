@@ -31,6 +31,7 @@ WITHOUT_RETRY = {
     "stdin-not-attached",
     "norouter-go",
     "norouter-missing",
+    "norouter-version",
     "sudo-password",
     "usage",
 }

@@ -211,8 +211,15 @@ def test_the_go_agent_is_known_by_its_silence() -> None:
     problem = diagnose_command(INSTALLED, Stage.HELLO, timed_out=5.0)
     assert problem.kind == ProblemKind.NOROUTER_GO
     assert problem.permanent
-    assert "`agent: python`" in problem.hint
-    assert "`docker exec -i web`" in problem.hint
+    assert "`agent: norouter`" in problem.hint
+    assert "norouter show-installer | docker exec -i web sh" in problem.hint
+
+
+def test_an_installed_agent_of_another_version() -> None:
+    problem = diagnose_command(INSTALLED, Stage.HELLO, version="lacks udp")
+    assert (problem.kind, problem.permanent) == (ProblemKind.NOROUTER_VERSION, True)
+    assert problem.message.endswith("is of another version: it lacks udp")
+    assert "norouter show-installer | docker exec -i web sh" in problem.hint
 
 
 def test_an_installed_agent_that_prints_something_else() -> None:

@@ -49,6 +49,7 @@ class Progress:
         if status.state is HostState.STARTING and status.since != self.began:
             self.began, self.answered, self.ended = status.since, None, None
         elif status.state is HostState.BOOTSTRAPPING:
+            self.installed = False  # an agent is sent in place of the installed one
             self.began = self.began or status.since
             self.answered = status.since
         elif status.state is not HostState.STARTING:
