@@ -8,7 +8,7 @@ import socket
 
 from norouter_core.agent.io import error_text, reset_code
 from norouter_core.agent.resolve import failure_code, literal
-from norouter_core.agent.tcp import TcpEnd, abort, set_options
+from norouter_core.agent.tcp import TcpEnd, reset_on_close, set_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Dial:
         self._end = None
         for sock in self._sockets:
             # The target may have accepted already, and must see its client's reset.
-            abort(sock)
+            reset_on_close(sock)
         self._clean_up()
 
     def _resolved(self, addresses: list[str], error: str) -> None:

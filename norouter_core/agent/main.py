@@ -48,6 +48,11 @@ class Agent:
         self._mux.message(messages.event("hello", process_identity.hello()))
         self._loop.call_later(_ATTACH_TIMEOUT, self._check_attached)
 
+    def terminate(self, number: int) -> None:
+        """End as by a signal, but in order: with resets, and without blocks left in files."""
+        self.exit_status = 128 + number
+        self._mux.close("the agent was terminated")
+
     def _check_attached(self) -> None:
         if not self._attached:
             self._mux.close("the hub did not attach")
@@ -212,6 +217,7 @@ def run(read_fd: int, write_fd: int) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     loop = Loop()
     agent = Agent(loop, read_fd, write_fd)
+    _handle_signals(loop, agent)
     try:
         agent.start()
     except OSError as error:
@@ -220,3 +226,14 @@ def run(read_fd: int, write_fd: int) -> int:
         return 1
     loop.run()
     return agent.exit_status
+
+
+def _handle_signals(loop: Loop, agent: Agent) -> None:
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # `nohup` ignores SIGHUP on behalf of what it starts.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(
+                number,
+                lambda number, frame: loop.call_soon_threadsafe(agent.terminate, number),
+            )

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from norouter_core.agent.io import Io
     from norouter_core.wire.codes import Address
 
-# SO_LINGER with a time of 0: close() sends a RST, so that a reset stays a reset.
-_ABORT = struct.pack("ii", 1, 0)
+# SO_LINGER with a time of 0: the close of a socket sends a RST, the one by the death of the process
+# included. So a reset stays a reset, and nobody takes a truncated stream for a whole one.
+_LINGER_RESET = struct.pack("ii", 1, 0)
+_LINGER_OFF = struct.pack("ii", 0, 0)
 
 
 class TcpEnd(End):
@@ -28,6 +30,7 @@ class TcpEnd(End):
     """
 
     __slots__ = (
+        "_bytes_at_check",
         "_eof_requested",
         "_io",
         "_out",
@@ -54,6 +57,7 @@ class TcpEnd(End):
         self._sent_eof = False
         self.closed = False
         self._send_error: OSError | None = None
+        self._bytes_at_check = -1
         self.dialling: Cancellable | None = None
         """What to cancel if the end is reset before it has a socket."""
         self.socket: socket.socket | None = None
@@ -89,6 +93,7 @@ class TcpEnd(End):
 
     def _use_socket(self, sock: socket.socket) -> None:
         sock.setblocking(False)
+        reset_on_close(sock)
         self.socket = sock
 
     # -- called by the other end -----------------------------------------------------------
@@ -125,10 +130,6 @@ class TcpEnd(End):
             self._send_eof_if_due()
 
     def reset(self, code: str, reason: str) -> None:
-        if self.closed:
-            return
-        if self.socket is not None:
-            abort(self.socket)
         self._close(code, reason)
 
     def room(self) -> int:
@@ -208,11 +209,28 @@ class TcpEnd(End):
         """
         if self.closed or self.socket is None or (self._reading and not self._received_eof):
             return False
-        status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if status == 0:
-            return True
-        self._receive_failed(OSError(status, os.strerror(status)))
-        return False
+        if self._send_error is None:
+            status = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if status == 0:
+                return True
+            error = OSError(status, os.strerror(status))
+            if self._received_eof or not self._has_unread_bytes():
+                self._receive_failed(error)
+                return False
+            self._send_failed(error, self._out.size)
+        elif self.bytes_in == self._bytes_at_check:
+            self._receive_failed(self._send_error)
+            return False
+        # Bytes that came before the reset go on as the other end has room; a stalled one never has.
+        self._bytes_at_check = self.bytes_in
+        return True
+
+    def _has_unread_bytes(self) -> bool:
+        assert self.socket is not None
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
 
     def _receive_failed(self, error: OSError) -> None:
         self.failed(reset_code(error), error_text(error))
@@ -294,6 +312,8 @@ class TcpEnd(End):
             if self._writing:
                 self._writing = False
                 self._io.loop.remove_writer(self.socket.fileno())
+            if code == "closed":
+                _set_linger(self.socket, _LINGER_OFF)
             self.socket.close()
         if self.observer:
             self.observer.end_closed(self, code, reason)
@@ -330,9 +350,13 @@ def set_options(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
-def abort(sock: socket.socket) -> None:
-    """Make the following close of a socket reset it."""
+def reset_on_close(sock: socket.socket) -> None:
+    """Make every close of a socket reset it."""
+    _set_linger(sock, _LINGER_RESET)
+
+
+def _set_linger(sock: socket.socket, value: bytes) -> None:
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value)
     except OSError:
         pass  # it has been reset already

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"norouter/agent/internal/files"
@@ -33,6 +35,9 @@ type Agent struct {
 	listeners map[int64]*listener
 	blocks    map[block]bool
 	attached  chan struct{}
+
+	signals chan os.Signal
+	status  int // the exit status, of a signal
 }
 
 // block is a block that this agent has put into a file, for a host of the mesh.
@@ -49,6 +54,7 @@ func Run(in, out *os.File) int {
 		listeners: make(map[int64]*listener),
 		blocks:    make(map[block]bool),
 		attached:  make(chan struct{}),
+		signals:   make(chan os.Signal, 1),
 		ends:      endSet{all: make(map[*tcpEnd]struct{})},
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -56,6 +62,10 @@ func Run(in, out *os.File) int {
 	a.context = ctx
 	a.table = newDirectTable(a.reportDirect)
 	a.link.message(wire.EncodeEvent("hello", identity.Hello()), wire.Own)
+	signal.Notify(a.signals, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it for what it starts
+		signal.Notify(a.signals, syscall.SIGHUP)
+	}
 	go a.watch()
 	a.link.run(a)
 	return a.close()
@@ -73,6 +83,12 @@ func (a *Agent) watch() {
 		case <-a.link.ended:
 			a.link.in.Close() // its reader waits no longer
 			return
+		case number := <-a.signals:
+			a.status = 128
+			if known, ok := number.(syscall.Signal); ok {
+				a.status += int(known)
+			}
+			a.link.end("the agent was terminated")
 		case <-attached:
 			attach.Stop()
 			attached = nil
@@ -98,7 +114,7 @@ func (a *Agent) close() int {
 		a.unlisten(number)
 	}
 	for _, e := range a.ends.list() {
-		e.close("gone", a.link.reason, true)
+		e.close("gone", a.link.reason)
 	}
 	for each := range a.blocks {
 		_, _, _ = files.Write(each.path, "", "remove-block", identity.BlockOwner(each.name))
@@ -107,7 +123,7 @@ func (a *Agent) close() int {
 		fmt.Fprintf(os.Stderr, "norouter agent: the hub broke the protocol: %v\n", violation)
 		return 1
 	}
-	return 0
+	return a.status
 }
 
 func (a *Agent) dropStreams() []*wire.Stream {

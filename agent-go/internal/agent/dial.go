@@ -105,24 +105,18 @@ func tryOne(ctx context.Context, address, port string, outcomes chan<- attempt) 
 	case outcomes <- attempt{conn, err}:
 	case <-ctx.Done():
 		if conn != nil {
-			abort(conn)
+			_ = conn.Close()
 		}
 	}
 }
 
 func connect(ctx context.Context, address, port string) (*net.TCPConn, error) {
-	// A dial that is given up may have been accepted already: the target is to see a reset then.
 	dialer := net.Dialer{KeepAlive: -1, Control: closeByReset}
 	made, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, port))
 	if err != nil {
 		return nil, err
 	}
-	conn := made.(*net.TCPConn)
-	if err := conn.SetLinger(-1); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return conn, nil
+	return made.(*net.TCPConn), nil
 }
 
 // interleave returns IPv6 and IPv4 addresses in turn, the resolver's first choice first (RFC 8305

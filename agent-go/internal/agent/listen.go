@@ -64,7 +64,7 @@ func family(host netip.Addr) string {
 // listenTCP binds an address and gives each client to accepted.
 func listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*listener, error) {
 	var bound *net.TCPListener
-	config := net.ListenConfig{KeepAlive: -1}
+	config := net.ListenConfig{KeepAlive: -1, Control: closeByReset}
 	fallback, err := bindOrFallBack(wanted, func(family, address string) error {
 		made, err := config.Listen(context.Background(), "tcp"+family, address)
 		if err == nil {
@@ -184,7 +184,7 @@ func (a *Agent) tcpArrived(number int64, l *listener, conn *net.TCPConn) {
 	link.mu.Lock()
 	if link.isDown() || link.conn.Full() {
 		link.mu.Unlock()
-		abort(conn)
+		_ = conn.Close()
 		return
 	}
 	s := link.conn.Offer(number, peer, false)
@@ -203,7 +203,7 @@ func (a *Agent) tcpArrived(number int64, l *listener, conn *net.TCPConn) {
 func (a *Agent) tcpDirect(number int64, conn *net.TCPConn, peer, target wire.Address) {
 	direct := a.table.add(number, peer)
 	if direct == nil {
-		abort(conn)
+		_ = conn.Close()
 		return
 	}
 	client, far := a.newTCPEnd(conn, nil), a.newTCPEnd(nil, nil)

@@ -121,7 +121,19 @@ func (s *socket) pendingError() error {
 	return syscall.Errno(number)
 }
 
-// closeByReset has a socket that is being dialled closed by a reset.
+// hasUnread reports whether bytes wait to be read.
+func (s *socket) hasUnread() bool {
+	var one [1]byte
+	size := 0
+	_ = s.raw.Control(func(fd uintptr) {
+		size, _, _ = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return size > 0
+}
+
+// closeByReset has every close of a socket reset it, before it is bound or connected; sockets that are
+// accepted have that of the listening one. So the death of this process is a reset, a dial that is
+// given up is one for the target that has accepted it, and tcpEnd takes it off for an orderly close.
 func closeByReset(_, _ string, raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,

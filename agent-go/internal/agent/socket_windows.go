@@ -62,7 +62,13 @@ func (s *socket) pendingError() error {
 	return nil
 }
 
-// closeByReset has a socket that is being dialled closed by a reset.
+func (s *socket) hasUnread() bool {
+	return false
+}
+
+// closeByReset has every close of a socket reset it, before it is bound or connected; sockets that are
+// accepted have that of the listening one. So the death of this process is a reset, a dial that is
+// given up is one for the target that has accepted it, and tcpEnd takes it off for an orderly close.
 func closeByReset(_, _ string, raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,

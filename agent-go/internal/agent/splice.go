@@ -97,7 +97,7 @@ func (e *tcpEnd) handOver() {
 // abandon resets both sockets, and what is left of their streams.
 func (e *tcpEnd) abandon(code, reason string) {
 	for _, each := range []*tcpEnd{e, e.twin} {
-		each.close(code, reason, true)
+		each.close(code, reason)
 		if each.stream != nil {
 			e.agent.link.resetStream(each.stream, code, reason, wire.Own)
 		}

@@ -8,6 +8,9 @@ import (
 	"norouter/agent/internal/wire"
 )
 
+// inOrder is the code of a stream that both sides have ended.
+const inOrder = "closed"
+
 // tcpEnd is a TCP socket as one end of a stream: of one of the link, or of a direct one, or of one
 // that was spliced and is changing from the former to the latter.
 //
@@ -22,6 +25,8 @@ type tcpEnd struct {
 	bytesIn atomic.Int64 // what came in by the socket
 	stalled atomic.Bool  // nothing is read now, so that a reset would not be seen
 	spliced atomic.Bool  // nothing is read for the stream any more
+
+	bytesAtCheck int64 // bytesIn when checkForReset knew of a reset; -1 before that
 
 	// readMu is held from a read until its bytes have been queued on the stream, so that a splice
 	// comes before or after both.
@@ -46,7 +51,7 @@ type tcpEnd struct {
 }
 
 func (a *Agent) newTCPEnd(conn *net.TCPConn, s *wire.Stream) *tcpEnd {
-	e := &tcpEnd{agent: a, stream: s, done: make(chan struct{})}
+	e := &tcpEnd{agent: a, stream: s, done: make(chan struct{}), bytesAtCheck: -1}
 	if s != nil {
 		e.roomCond = sync.NewCond(&a.link.mu)
 	}
@@ -64,7 +69,7 @@ func (e *tcpEnd) useSocket(conn *net.TCPConn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil || e.closed {
-		abort(conn)
+		_ = conn.Close()
 		return false
 	}
 	e.socket, e.cancel = socket, nil
@@ -220,7 +225,7 @@ func (e *tcpEnd) reset(code, reason string) {
 		e.abandon(code, reason)
 		return
 	}
-	e.close(code, reason, true)
+	e.close(code, reason)
 }
 
 // -- the end
@@ -235,7 +240,7 @@ func (e *tcpEnd) failWith(code, reason string) {
 		e.abandon(code, reason)
 		return
 	}
-	e.close(code, reason, false)
+	e.close(code, reason)
 	e.agent.link.resetStream(e.stream, code, reason, wire.Own)
 }
 
@@ -245,12 +250,12 @@ func (e *tcpEnd) closeIfDone() {
 	done := e.gotEOF && e.sentEOF
 	e.mu.Unlock()
 	if done {
-		e.close("closed", "", false)
+		e.close(inOrder, "")
 	}
 }
 
-// close ends the socket; with aborts its peer sees a reset.
-func (e *tcpEnd) close(code, reason string, aborts bool) {
+// close ends the socket. Its peer sees a reset unless the code is inOrder.
+func (e *tcpEnd) close(code, reason string) {
 	e.mu.Lock()
 	if e.closed {
 		e.mu.Unlock()
@@ -264,9 +269,10 @@ func (e *tcpEnd) close(code, reason string, aborts bool) {
 	if cancel != nil {
 		cancel()
 	}
-	if socket != nil && aborts {
-		abort(socket.TCPConn)
-	} else if socket != nil {
+	if socket != nil {
+		if code == inOrder {
+			_ = socket.SetLinger(-1)
+		}
 		_ = socket.Close()
 	}
 	e.agent.ends.remove(e)
@@ -287,14 +293,8 @@ func (e *tcpEnd) isClosed() bool {
 	}
 }
 
-// setOptions asks for a sign of life from peers that have vanished. No delay for small writes is
-// what package net sets by itself.
+// setOptions asks for a sign of life from peers that have vanished. Package net sets no delay for
+// small writes by itself, and closeByReset has been set before the socket was connected.
 func setOptions(conn *net.TCPConn) {
 	_ = conn.SetKeepAlive(true)
-}
-
-// abort closes a socket by a reset.
-func abort(conn *net.TCPConn) {
-	_ = conn.SetLinger(0)
-	_ = conn.Close()
 }

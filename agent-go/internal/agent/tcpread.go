@@ -148,12 +148,36 @@ func (e *tcpEnd) readFailed(err error) {
 // checkForReset looks for a reset that no read would see, because nothing is read now.
 func (e *tcpEnd) checkForReset() {
 	e.mu.Lock()
-	socket := e.socket
+	socket, ended, known := e.socket, e.gotEOF, e.sendErr
 	e.mu.Unlock()
 	if socket == nil || !e.stalled.Load() || e.isClosed() {
 		return
 	}
-	if err := socket.pendingError(); err != nil {
-		e.fail(err)
+	bytes := e.bytesIn.Load()
+	if known != nil {
+		if e.bytesAtCheck == bytes {
+			e.fail(known)
+		}
+		e.bytesAtCheck = bytes
+		return
 	}
+	err := socket.pendingError()
+	switch {
+	case err == nil:
+	case ended || !socket.hasUnread():
+		e.fail(err)
+	default:
+		// What came before the reset goes on as there is room; a stalled stream never has any.
+		e.bytesAtCheck = bytes
+		e.resetWhileStalled(err)
+	}
+}
+
+func (e *tcpEnd) resetWhileStalled(err error) {
+	e.mu.Lock()
+	unsent := e.out.Size()
+	e.out.Clear()
+	e.sendErr = err
+	e.mu.Unlock()
+	e.sendFailed(err, unsent, wire.Own)
 }
