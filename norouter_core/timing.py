@@ -11,8 +11,12 @@ class Timing:
 
     shell: float = 45.0
     """From the start of a command to the first answer of its shell; a login may be slow."""
+    max_shell: float = 360.0
+    """The same after starts that came to nothing: each may take twice as long as the one before."""
+    transfer: float = 30.0
+    """How long a host may receive nothing of an agent that is being sent."""
     hello: float = 20.0
-    """From that answer to the agent's hello."""
+    """From the last byte of an agent to its hello."""
     installed: float = 20.0
     """How long an installed agent may stay silent."""
     tentative: float = 2.5

@@ -10,13 +10,27 @@ from typing import Any, Protocol
 import anyio
 
 from norouter_core.agent.process_identity import PROTOCOL
-from norouter_core.bootstrap.handshake import Found, Hello, HelloReader, NoPython, Search
+from norouter_core.bootstrap.handshake import ACK, Found, Hello, HelloReader, NoPython, Search
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.wire.errors import RemoteProtocolError
 
-Progress = Callable[[Stage], None]
-"""Called with each stage that a start reaches."""
+_PIECE = 64 * 1024
+"""Bytes that are written to a command at a time, each of which is a step of the progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a start has come: its stage, and how much of an agent the host has received."""
+
+    stage: Stage
+    received: int = 0
+    size: int = 0
+    """The bytes of the agent; 0 unless one is being sent."""
+
+
+Progress = Callable[[Step], None]
+"""Called with each step of a start."""
 
 
 class Stdio(Protocol):
@@ -85,24 +99,27 @@ class Exchange:
         self._argv = argv
         self._stdio = stdio
         self._progress = progress
-        self._stage = Stage.SPAWN
+        self._step = Step(Stage.SPAWN)
 
     def enter(self, stage: Stage) -> None:
         """Note how far the start has come; an error from now on names this stage."""
-        self._stage = stage
-        self._progress(stage)
+        self._take(Step(stage))
 
-    async def search(self, search: Search, limit: float) -> bytes:
+    def _take(self, step: Step) -> None:
+        self._step = step
+        self._progress(step)
+
+    async def search(self, search: Search, limit: float, data: bytes = b"") -> bytes:
         """Read until a search finds what it looks for; return what followed it.
 
-        `limit` is in seconds, here and below.
+        `data` has been read before. `limit` is in seconds, here and below.
 
         Raises:
             StartFailed: it does not come.
         """
         with anyio.move_on_after(limit):
             while True:
-                data = await self._stdio.receive()
+                data = data or await self._stdio.receive()
                 found = search.feed(data) if data else None
                 # The echo of a TTY may come together with the marker.
                 if isinstance(found, Found) and not search.echoed:
@@ -113,7 +130,48 @@ class Exchange:
                     raise self.failed(
                         stdout=search.noise, echoed=search.echoed, noise=search.too_noisy
                     )
+                data = b""
         raise self.failed(stdout=search.noise, timed_out=limit)
+
+    async def send_whole(self, data: bytes, block: int, limit: float) -> bytes:
+        """Send an agent to a host that answers each block with an `ACK`; return what follows.
+
+        The answers alone show what has arrived: the command, a TCP connection and the far side
+        all buffer more than a slow link carries within any time limit. `limit` is for each block.
+
+        Raises:
+            StartFailed: the host receives nothing for so long.
+        """
+        size, received, rest = len(data), 0, b""
+        self._take(Step(self._step.stage, 0, size))
+        await self._write(data, limit)
+        while received < size and not rest:
+            answer = await self._receive(limit)
+            rest = answer.lstrip(ACK)
+            received = min(size, received + block * (len(answer) - len(rest)))
+            self._take(Step(self._step.stage, received, size))
+        return rest
+
+    async def _write(self, data: bytes, limit: float) -> None:
+        """Write to the command, which must take each piece within the limit."""
+        for at in range(0, len(data), _PIECE):
+            with anyio.move_on_after(limit) as scope:
+                await self._stdio.send(data[at : at + _PIECE])
+            if scope.cancelled_caught:
+                raise self.failed(timed_out=limit)
+
+    async def _receive(self, limit: float) -> bytes:
+        """Return the next bytes.
+
+        Raises:
+            StartFailed: none come within the limit, or ever.
+        """
+        data = b""
+        with anyio.move_on_after(limit) as scope:
+            data = await self._stdio.receive()
+        if not data:
+            raise self.failed(timed_out=limit if scope.cancelled_caught else None)
+        return data
 
     async def read_hello(self, data: bytes, limit: float) -> tuple[Hello, bytes]:
         """Read the hello of an agent, which begins with `data`; return what followed it as well.
@@ -139,4 +197,6 @@ class Exchange:
 
     def failed(self, **seen: Any) -> StartFailed:
         """Return the failure of the present stage, with what else was seen of it."""
-        return StartFailed(Evidence(self._argv, self._stage, **seen))
+        step = self._step
+        evidence = Evidence(self._argv, step.stage, received=step.received, size=step.size, **seen)
+        return StartFailed(evidence)

@@ -26,6 +26,7 @@ from norouter_core.bootstrap.base import (
     Run,
     StartFailed,
     Stdio,
+    Step,
 )
 from norouter_core.bootstrap.handshake import Hello, HelloSearch
 from norouter_core.bootstrap.native_program import (
@@ -65,7 +66,7 @@ class CopiedAgent(Bootstrap):
 
     async def prepare(self, run: Run, progress: Progress) -> None:
         """Copy the agent that fits the container's image."""
-        progress(Stage.COPIED)
+        progress(Step(Stage.COPIED))
         container = await self._inspect(run, "container", self._container.name)
         user = self._container.user or container.get("Config", {}).get("User", "")
         self._is_root = user.partition(":")[0] in _ROOT

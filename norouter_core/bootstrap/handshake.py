@@ -12,6 +12,8 @@ from norouter_core.wire.limits import HEADER
 
 MAX_NOISE = 256 * 1024
 """The number of bytes that may precede a marker: more than any login banner."""
+ACK = b"."
+"""The first stage's answer to each block of an agent that it has received."""
 _KEPT_NOISE = 8 * 1024
 _MAX_REPORT = 4 * 1024
 """The bytes of a report that are read, in at most `_MAX_REPORT_LINES` lines of `_MAX_REPORT_LINE`

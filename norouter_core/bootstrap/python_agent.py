@@ -15,7 +15,7 @@ from importlib.resources import files
 
 from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
 from norouter_core.bootstrap.bundle import Bundle, bundle
-from norouter_core.bootstrap.handshake import Hello, MarkerSearch
+from norouter_core.bootstrap.handshake import ACK, Hello, MarkerSearch
 from norouter_core.exec_commands.problem import Stage
 from norouter_core.timing import Timing
 
@@ -29,6 +29,9 @@ PYTHONS = (
     "/opt/homebrew/bin/python3",
 )
 """What stage 0 looks for, in order."""
+
+BLOCK = 4 * 1024
+"""Bytes of the agent that stage 1 answers with an `ACK`: a few seconds on the slowest links."""
 
 _LAUNCH = 'import os;exec(os.environ["NOROUTER_STAGE1"])'
 
@@ -50,9 +53,9 @@ class PythonAgent(Bootstrap):
         line = stage0(nonce, agent, self._pythons)
         exchange.enter(Stage.SHELL)
         await stdio.send(line)
-        first = await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
+        await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
         exchange.enter(Stage.PYTHON)
-        await stdio.send(payload(agent))
+        first = await exchange.send_whole(payload(agent), BLOCK, self._timing.transfer)
         return await exchange.read_hello(first, self._timing.hello)
 
 
@@ -68,6 +71,7 @@ def stage0(nonce: str, bundle: Bundle, pythons: tuple[str, ...] = PYTHONS) -> by
     """Return the line for the shell, with its newline; `nonce` is of letters and digits."""
     text = files(__package__).joinpath("stage1.py.txt").read_text("utf-8")
     text = text.replace("MODULES", ", ".join(bundle.stdlib)).replace("LAUNCH", json.dumps(_LAUNCH))
+    text = text.replace("BLOCK", str(BLOCK)).replace("ACK", json.dumps(ACK.decode()))
     # A double-quoted JSON string is also a Python string, and keeps the line one line.
     stage1 = f"exec({json.dumps(text)})"
     assert "'" not in stage1, "stage 1 travels between single quotes"
@@ -81,5 +85,8 @@ def stage0(nonce: str, bundle: Bundle, pythons: tuple[str, ...] = PYTHONS) -> by
 
 
 def payload(bundle: Bundle) -> bytes:
-    """Return what follows the marker: the length as 8 hex digits, then the program."""
+    """Return what follows the marker: the length as 8 hex digits, then the program.
+
+    Stage 1 answers each `BLOCK` of it with an `ACK`, and the last one, which may be shorter.
+    """
     return b"%08x" % len(bundle.program) + bundle.program

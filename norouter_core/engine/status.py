@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from norouter_core.exec_commands.problem import HostProblem
+from norouter_core.exec_commands.templates import format_share
 
 
 class HostState(StrEnum):
@@ -14,7 +15,7 @@ class HostState(StrEnum):
     STARTING = "starting"
     """The exec command has been started and has not answered yet."""
     BOOTSTRAPPING = "bootstrapping"
-    """A Python has answered; the agent has been sent, and its hello is due."""
+    """The host has answered; the agent is being sent, or its hello is due."""
     READY = "ready"
     LOST = "lost"
     """The link has failed; its streams have been reset."""
@@ -93,6 +94,18 @@ class HostStatus:
     """Payload bytes sent to this host's ends of streams."""
     streams: int
     """The number of open streams with an end on this host."""
+    agent_received: int = 0
+    """How many bytes of the agent that is being sent the host has received."""
+    agent_size: int = 0
+    """The size of that agent; 0 if none is being sent."""
+
+    @property
+    def sending(self) -> str:
+        """What a host that is bootstrapping does, with figures once they are known; else empty."""
+        if self.state is not HostState.BOOTSTRAPPING:
+            return ""
+        share = format_share(self.agent_received, self.agent_size)
+        return f"sending the agent: {share}" if self.agent_size else "sending the agent"
 
 
 @dataclass(frozen=True, slots=True)

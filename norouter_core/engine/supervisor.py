@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shlex
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -14,7 +15,7 @@ from anyio.abc import TaskGroup
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.bootstrap import bootstrap_for
-from norouter_core.bootstrap.base import StartFailed
+from norouter_core.bootstrap.base import StartFailed, Step
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.names_files import NamesFiles
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
 _log = logging.getLogger(__name__)
+
+_PROGRESS_INTERVAL = 0.25
+"""Seconds between two events that show how much of an agent has arrived, at least."""
 
 
 class SupervisorContext(Protocol):
@@ -68,6 +72,10 @@ class Supervisor:
         self._attempt = 0
         self._retry_at: float | None = None
         self._agent = ""
+        self._step = Step(Stage.SPAWN)
+        self._shown_at = 0.0
+        """When the step was last shown, by the monotonic clock."""
+        self._shell_timeout = context.timing.shell
         self._back_off = BackOff(context.timing)
         self._ever_ready = False
         self._restart_requested = asyncio.Event()
@@ -168,6 +176,8 @@ class Supervisor:
             bytes_in=traffic[0],
             bytes_out=traffic[1],
             streams=traffic[2],
+            agent_received=self._step.received,
+            agent_size=self._step.size,
         )
 
     # -- one life after the other ----------------------------------------------------------
@@ -209,12 +219,13 @@ class Supervisor:
 
     async def _run_plan(self, plan: StartPlan) -> StartPlan | None:
         """Start the host by a plan and run it; return the plan to try next if it does not start."""
+        timing = replace(self._context.timing, shell=self._shell_timeout)
         async with anyio.create_task_group() as tasks:
             link = StdioLink(
                 self,
                 self._context.io,
-                bootstrap_for(plan, self._context.timing),
-                self._context.timing,
+                bootstrap_for(plan, timing),
+                timing,
                 lambda line: self._context.host_log("info", self.host.name, line),
             )
             self._stdio = link
@@ -243,6 +254,10 @@ class Supervisor:
             if not plan.installed:
                 self._sending_problem = problem
             return following
+        if evidence.stage is Stage.SHELL and evidence.timed_out:
+            # The command was alive: it may just need longer.
+            timing = self._context.timing
+            self._shell_timeout = min(2 * self._shell_timeout, timing.max_shell)
         # Where an agent could not be sent either, that is the problem.
         await self._back_off_or_fail(self._sending_problem or problem)
         return None
@@ -266,10 +281,14 @@ class Supervisor:
         finally:
             waiting.cancel()
 
-    def _on_progress(self, stage: Stage) -> None:
-        agent_follows = stage in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED)
-        if agent_follows and self.state is HostState.STARTING:
+    def _on_progress(self, step: Step) -> None:
+        self._step = step
+        if step.stage not in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED):
+            return
+        if self.state is HostState.STARTING:
             self._set_state(HostState.BOOTSTRAPPING)
+        elif time.monotonic() - self._shown_at >= _PROGRESS_INTERVAL:
+            self._changed()
 
     async def _serve(self, link: LocalLink | StdioLink) -> Evidence | None:
         """Run a host that is ready; return the evidence if it is lost, None to restart it."""
@@ -339,6 +358,9 @@ class Supervisor:
         self._retry_at = None
 
     def _log_slow_start(self) -> None:
+        step = self._step
+        if step.received < step.size:
+            return  # The front ends show the progress.
         what = "the agent behind" if self.state is HostState.BOOTSTRAPPING else "an answer from"
         text = f"still waiting for {what}: {self.command}"
         self._context.host_log("warning", self.host.name, text)
@@ -346,6 +368,12 @@ class Supervisor:
     def _set_state(self, state: HostState) -> None:
         self.state = check_transition(self.state, state)
         self._since = time.time()
+        if state is not HostState.BOOTSTRAPPING:
+            self._step = Step(Stage.SPAWN)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._shown_at = time.monotonic()
         self._context.host_changed(self)
 
     # -- from the link ---------------------------------------------------------------------

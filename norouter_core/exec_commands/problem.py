@@ -51,6 +51,10 @@ class Evidence:
     """How the agent broke the protocol."""
     version: str = ""
     """How the version of an installed agent differs from this program's."""
+    received: int = 0
+    """How many bytes of an agent the host is known to have received."""
+    size: int = 0
+    """The size of that agent; 0 if the start had not come so far."""
 
 
 class ProblemKind(StrEnum):

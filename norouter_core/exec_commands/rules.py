@@ -23,6 +23,7 @@ from norouter_core.exec_commands.templates import (
     TTY_MESSAGE,
     describe_exit,
     format_seconds,
+    format_share,
     last_meaningful_line,
     template_values,
 )
@@ -34,6 +35,7 @@ _USE_EXEC_COMMAND = (
     "`docker exec -i web` or `ssh web`"
 )
 _RESTARTS = "norouter restarts it"
+_SLOW_LINK = "the connection has stalled, or carries less than 2 kbit/s; norouter tries again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,12 @@ def check_timeout(context: Context) -> Diagnosis | None:
             "NoRouter itself (Go), which is not supported"
         )
         return Diagnosis(ProblemKind.NOROUTER_GO, message, context.values["without_norouter"])
+    if evidence.received < evidence.size:
+        share = format_share(evidence.received, evidence.size)
+        message = (
+            f"the agent did not arrive {context.place} in time: {share}, then nothing for {waited}"
+        )
+        return Diagnosis(ProblemKind.TIMEOUT, message, _SLOW_LINK)
     missing = {
         Stage.SPAWN: "the command did not start",
         Stage.SHELL: f"no shell answered {context.place}",
@@ -321,6 +329,9 @@ def diagnose_exit(context: Context) -> Diagnosis:
         Stage.HELLO: "before norouter answered",
         Stage.RUNNING: "while the link was up",
     }
+    if evidence.received < evidence.size:
+        share = format_share(evidence.received, evidence.size)
+        doing[evidence.stage] = f"while the agent was being sent ({share} had arrived)"
     how = describe_exit(evidence.exit_status)
     message = f"the command {how} {doing[evidence.stage]}{context.last_line}"
     hint = TRY_IT.format_map(context.values)

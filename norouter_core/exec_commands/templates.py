@@ -132,3 +132,8 @@ def _signal(number: int) -> str:
 def format_seconds(value: float) -> str:
     """Return a time span as in `1.5 s`."""
     return f"{round(value, 1):g} s"
+
+
+def format_share(part: int, whole: int) -> str:
+    """Return how much of something has come, as in `12 of 30 KiB (40 %)`."""
+    return f"{part // 1024} of {-(-whole // 1024)} KiB ({part * 100 // max(1, whole)} %)"

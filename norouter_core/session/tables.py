@@ -98,7 +98,7 @@ HOSTS: tuple[TableColumn[HostRow], ...] = (
     TableColumn("rate", "Rate", lambda r: _measured(r.rate), Unit.RATE, 3),
     TableColumn("streams", "Streams", lambda r: r.status.streams, Unit.NUMBER, 5),
     TableColumn("command", "Command", lambda r: r.status.command, rank=6),
-    TableColumn("note", "Note", lambda r: _problem(r, "message", ""), rank=1),
+    TableColumn("note", "Note", lambda r: _problem(r, "message", r.status.sending), rank=1),
     TableColumn("hint", "Hint", lambda r: _problem(r, "hint", ""), rank=JSON_ONLY),
     TableColumn("stderr", "Stderr", lambda r: list(_problem(r, "stderr", ())), rank=JSON_ONLY),
     TableColumn("agent", "Agent", lambda r: r.status.agent, rank=JSON_ONLY),

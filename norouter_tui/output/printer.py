@@ -74,6 +74,8 @@ class Printer:
         self._tally = _Tally()
         self._published: list[str] = []
         self._logged: dict[str, deque[str]] = {}
+        self._progress_at: dict[str, float] = {}
+        """When the next line on the progress of each host is due."""
         self._hinted = ("", "")
         """The host and the reason of the port that failed last."""
         self._has_printed_up = False
@@ -91,7 +93,7 @@ class Printer:
         """Print the lines for `event`, if there are any."""
         match event:
             case HostChanged(host=host):
-                self._host(host)
+                self._host(host, event.at)
                 self._up_in_part()
             case ListenerChanged(listener=listener):
                 self._listener(listener)
@@ -136,8 +138,10 @@ class Printer:
         self._tally.listener(key[0], was, now)
         return before
 
-    def _host(self, host: HostStatus) -> None:
+    def _host(self, host: HostStatus, at: float) -> None:
         before = self._know_host(host.name, host)
+        if host.state == HostState.BOOTSTRAPPING:
+            self._progress(host, at)
         if before is not None and before.state == host.state and before.attempt == host.attempt:
             return
         if before is None and host.state == HostState.READY and host.since < self._since:
@@ -150,6 +154,13 @@ class Printer:
         elif self._debug:
             # A loss is printed with its reason, which is known once the command has ended.
             self._err(Text.assemble(_named(host.name), f" {host.state.value}"))
+
+    def _progress(self, host: HostStatus, at: float) -> None:
+        """Print how much of an agent has arrived, if that takes a while."""
+        due = max(host.since + _FIRST_PROGRESS, self._progress_at.get(host.name, 0.0))
+        if at >= due and host.agent_received < host.agent_size:
+            self._progress_at[host.name] = at + _PROGRESS_INTERVAL
+            self._err(Text.assemble(_named(host.name), f": {host.sending}"))
 
     def _trouble(self, host: HostStatus, before: HostStatus | None) -> None:
         assert host.problem is not None
@@ -244,6 +255,7 @@ class Printer:
 
     def _forget(self, name: str) -> None:
         self._know_host(name, None)
+        self._progress_at.pop(name, None)
         self._has_changed = True
         self._err(Text.assemble(_named(name), " removed"))
 
@@ -290,6 +302,10 @@ class _Tally:
                 self.pending_on_ready += step if on_host in self._ready else 0
 
 
+_FIRST_PROGRESS = 2.0
+"""Seconds for which an agent is sent before a line says how much of it has arrived."""
+_PROGRESS_INTERVAL = 5.0
+"""Seconds between two such lines on one host."""
 _REMEMBERED = 64
 """Log lines of a host that are remembered, so that its problem does not repeat them."""
 _SERVED = (ListenerState.BOUND, ListenerState.SHARED)

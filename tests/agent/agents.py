@@ -18,7 +18,7 @@ from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.bootstrap import bootstrap_for
-from norouter_core.bootstrap.base import Bootstrap
+from norouter_core.bootstrap.base import Bootstrap, Progress
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.agent_client import AgentClient
 from norouter_core.links.stdio import StdioLink
@@ -139,7 +139,11 @@ def shell_plan(path: str, *words: str, **variables: str) -> StartPlan:
 
 
 @asynccontextmanager
-async def agent(start: StartPlan | Bootstrap, timing: Timing = TIMING) -> AsyncIterator[Agent]:
+async def agent(
+    start: StartPlan | Bootstrap,
+    timing: Timing = TIMING,
+    progress: Progress = lambda step: None,
+) -> AsyncIterator[Agent]:
     """Brings an agent up, and ends it; no process of it is left.
 
     Raises:
@@ -151,7 +155,7 @@ async def agent(start: StartPlan | Bootstrap, timing: Timing = TIMING) -> AsyncI
     bootstrap = bootstrap_for(start, timing) if isinstance(start, StartPlan) else start
     link = StdioLink(hub, io, bootstrap, timing, stderr.append)
     async with anyio.create_task_group() as tasks:
-        await link.start(tasks, lambda stage: None)
+        await link.start(tasks, progress)
         try:
             yield Agent(io, hub, link, stderr)
         finally:

@@ -69,6 +69,17 @@ async def test_a_command_that_dies_is_started_again_and_again() -> None:
         assert states == {HostState.STARTING, HostState.BACKING_OFF}
 
 
+async def test_a_command_that_stays_silent_gets_more_time_at_each_start_within_a_bound() -> None:
+    timing = replace(QUICK_RETRY, shell=0.1, max_shell=0.3, max_retry=0.1)
+    silent = ("sh", "-c", "cat >/dev/null", "sh")
+    async with mesh(local(), relayed("web", cmd=silent), wait=False, timing=timing) as made:
+        await eventually(lambda: made.host("web").attempt >= 5, "five attempts")
+        seen = [event.host for event in made.events() if isinstance(event, HostChanged)]
+        waits = [host.problem for host in seen if host.state is HostState.BACKING_OFF]
+        told = [problem.message.partition(" within ")[2] for problem in waits if problem]
+        assert told[:4] == ["0.1 s", "0.2 s", "0.3 s", "0.3 s"]
+
+
 async def test_restarted_by_hand_while_backing_off(tmp_path: Path) -> None:
     """A person who has mended the cause does not wait."""
     mended = tmp_path / "mended"

@@ -67,6 +67,27 @@ def test_a_mesh_comes_up() -> None:
     assert screen.err == []
 
 
+def test_an_agent_that_takes_long_to_arrive_is_a_line_now_and_then() -> None:
+    steps = [(0.5, 0), (1.9, 40), (2.0, 64), (3.0, 128), (6.9, 256), (7.0, 300), (9.0, 512)]
+    sending = [
+        HostChanged(
+            at=100 + at,
+            host=host(
+                state=HostState.BOOTSTRAPPING,
+                since=100.0,
+                agent_received=received * 1024,
+                agent_size=512 * 1024,
+            ),
+        )
+        for at, received in steps
+    ]
+    screen = Screen().show(*sending, HostChanged(host=host()))
+    assert screen.err == [
+        "host web: sending the agent: 64 of 512 KiB (12 %)",
+        "host web: sending the agent: 300 of 512 KiB (58 %)",
+    ]
+
+
 def test_the_address_to_use_is_where_this_machine_really_listens() -> None:
     screen = Screen().show(
         HostChanged(host=host()),

@@ -162,7 +162,7 @@ def starting() -> Snapshot:
 
 
 def sending() -> Snapshot:
-    return coming(HostState.BOOTSTRAPPING, 0.4)
+    return coming(HostState.BOOTSTRAPPING, 0.4, agent_received=1_310_720, agent_size=1_887_437)
 
 
 def ready() -> Snapshot:

@@ -20,7 +20,7 @@ from norouter_core.exec_commands.command import plan_start
 from norouter_core.model import AgentMode
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Snapshot
-from norouter_tui.output.units import seconds
+from norouter_tui.output.units import seconds, size
 from norouter_tui.screen.messages import RunCall
 from norouter_tui.screen.widgets.cells import fit, to_content, wrap
 from norouter_tui.screen.widgets.keybar import KeyBar
@@ -78,13 +78,28 @@ class Progress:
         last = (f"ready: {agent}" if agent else "ready", ready)
         if self.installed:
             return [("start the command", began), ("reach norouter on the host", ready), last]
+        send = "send and start the agent"
+        if self.status is not None and self.status.agent_size:
+            received, whole = self.status.agent_received, self.status.agent_size
+            send = "start the agent"
+            if received < whole:
+                send = f"send the agent: {size(received)} of {size(whole)}"
         return [
             ("start the command", began),
             ("reach a shell", answered),
             ("find Python", answered),
-            ("send and start the agent", ready),
+            (send, ready),
             last,
         ]
+
+    @property
+    def share(self) -> float:
+        """The share of the steps that is done; an agent that is being sent counts in part."""
+        steps = self.steps()
+        done = float(sum(at is not None for _, at in steps))
+        if self.status is not None and self.status.agent_size:
+            done += self.status.agent_received / self.status.agent_size
+        return min(1.0, done / len(steps))
 
     def elapsed(self, now: float) -> float:
         """Return the seconds since the start, or until the end of the attempt."""
@@ -217,9 +232,8 @@ def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterat
     steps = progress.steps()
     yield from _steps(steps, progress, now, width)
     yield Text("")
-    done = sum(at is not None for _, at in steps)
     wide = _wide(width) + 2
-    full = wide * done // len(steps)
+    full = int(wide * progress.share)
     took = _took(progress.elapsed(now))
     style = "bad" if progress.failed else "good" if progress.is_ready else "spark"
     yield Text.assemble(("━" * full, style), ("─" * (wide - full), "faint"), f" {took:>7}")

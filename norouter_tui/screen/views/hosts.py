@@ -134,14 +134,13 @@ def _traffic_line(row: HostRow, width: int) -> list[Cell]:
 
 def _problem_line(host: HostStatus, width: int) -> list[Cell]:
     if host.problem is None:
-        return _indented(_STEPS.get(host.state, ""), "muted", width)
+        return _indented(host.sending or _STEPS.get(host.state, ""), "muted", width)
     attempt = f"attempt {host.attempt}: " if host.attempt > 1 else ""
     return _indented(attempt + escape_line(host.problem.message), "bad", width)
 
 
 _STEPS = {
     HostState.STARTING: "waiting for the command",
-    HostState.BOOTSTRAPPING: "sending the agent",
     HostState.STOPPED: "stopped by a command; :host start NAME starts it",
 }
 
