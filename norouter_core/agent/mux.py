@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from norouter_core.agent.ends import DatagramEnd, End
+from norouter_core.agent.turns import Allowance, run_turn
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.connection import AGENT, HUB
 from norouter_core.wire.errors import LocalProtocolError, RemoteProtocolError
@@ -13,7 +14,7 @@ from norouter_core.wire.limits import EARLY_WINDOW, MAX_DATA, QUANTUM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, Protocol
 
     from norouter_core.agent.channel import Channel
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     class LinkHandler(Protocol):
         """What a `Mux` calls: the agent's main object, or the hub's link."""
 
-        def link_message(self, kind: str, body: Json) -> None:
+        def link_message(self, kind: str, body: Json) -> Iterator[None] | None:
             """Handle a request, a result, or an event other than the heartbeat's.
+
+            Return the steps that are left to take before the next frame, if any.
 
             Raises:
                 RemoteProtocolError: it is malformed, which ends the link.
@@ -53,6 +56,8 @@ _MAX_BUFFERS = 512
 """Buffers in one write; IOV_MAX is larger on every system."""
 _MAX_TURNS = 32
 """Turns of streams before the rest of the loop runs."""
+_MESSAGE_RATE = 1024 * 1024
+"""Bytes of JSON that the hub reads of an agent in a second: a message is decoded in one go."""
 _CLOSE_TIMEOUT = 2.0
 """Seconds in which an orderly end must have written what is queued."""
 
@@ -61,7 +66,8 @@ class Mux:
     """Reads, dispatches and writes one link, and keeps its heartbeat.
 
     Nothing here blocks: reading goes on while writing cannot, and a link that takes nothing delays
-    only its own streams.
+    only its own streams. What the peer sends is handled in turns of about 2 ms, and nothing more is
+    read between them, so that a peer that causes much work delays nobody else.
     """
 
     def __init__(
@@ -78,6 +84,13 @@ class Mux:
         self._channel = channel
         self._handler = handler
         self._buffer = memoryview(bytearray(MAX_DATA))
+        self._input: Iterator[object] = iter(())
+        self._reading_paused = False
+        self._messages = (
+            Allowance(_MESSAGE_RATE, io.loop.time()) if connection.role == HUB else None
+        )
+        self._rest = 0.0
+        """Seconds to wait before more input is handled."""
         self._flush_scheduled = False
         self._watching_writes = False
         self._down = False
@@ -339,29 +352,56 @@ class Mux:
                 self._dispatch(event)
             self._end("the other side closed the link", None)
             return
+        self._input = self._handle(data)
+        self._take_turn()
+
+    def _take_turn(self) -> None:
+        """Handle input for a turn; read on when all of it is handled."""
+        if self._down:
+            return
+        loop = self._io.loop
         if self.heartbeat is not None:
-            self.heartbeat.heard(self._io.loop.time())
+            self.heartbeat.heard(loop.time())
         cause = self._io.cause
         cause.source = self.connection.outbox.source
         try:
-            for event in self.connection.receive(data):
-                if self._down:
-                    return
-                try:
-                    self._dispatch(event)
-                except RemoteProtocolError as error:
-                    self._end(str(error), error)
-                except LocalProtocolError as error:
-                    self._report_fault(getattr(event, "stream", None), error)
+            more = run_turn(self._input)
         finally:
             cause.source = None
         if self._watching_writes:
             self._check_backlog()
         elif not self.connection.outbox.idle:
             self._flush()
+        if self._down:
+            return
+        if more:
+            if not self._reading_paused:
+                self._reading_paused = True
+                loop.remove_reader(self._channel.read_fd)
+            rest, self._rest = self._rest, 0.0
+            loop.call_later(rest, self._take_turn) if rest else loop.call_soon(self._take_turn)
+        elif self._reading_paused:
+            self._reading_paused = False
+            self.start()
 
-    def _dispatch(self, event: Event) -> None:
-        _DISPATCH[type(event)](self, event)
+    def _handle(self, data: memoryview) -> Iterator[object]:
+        """Handle what the peer has sent, in steps; one is true if a rest is due."""
+        for event in self.connection.receive(data):
+            if self._down:
+                return
+            if event is not None:
+                try:
+                    left = self._dispatch(event)
+                    if left is not None:
+                        yield from left
+                except RemoteProtocolError as error:
+                    self._end(str(error), error)
+                except LocalProtocolError as error:
+                    self._report_fault(getattr(event, "stream", None), error)
+            yield self._rest
+
+    def _dispatch(self, event: Event) -> Iterator[None] | None:
+        return _DISPATCH[type(event)](self, event)
 
     def _data(self, event: events.Data) -> None:
         end: WireEnd = event.stream.owner
@@ -396,7 +436,9 @@ class Mux:
             end.observer.end_opened(end, messages.address(event.detail.get("peer")))
         end.on_writable()
 
-    def _message(self, event: events.Message) -> None:
+    def _message(self, event: events.Message) -> Iterator[None] | None:
+        if self._messages is not None:
+            self._rest = self._messages.take(event.size, self._io.loop.time())
         body = event.body
         name = body.get("type") if event.kind == "event" else None
         if name == "ping":
@@ -413,7 +455,8 @@ class Mux:
                 if self.connection.role == HUB:
                     self._set_round_trip(self.heartbeat.round_trip)
         else:
-            self._handler.link_message(event.kind, body)
+            return self._handler.link_message(event.kind, body)
+        return None
 
     def _set_round_trip(self, seconds: float | None) -> None:
         if seconds is not None:
@@ -421,7 +464,7 @@ class Mux:
             self.connection.round_trip = min(max(0.0, seconds), 5.0)
 
 
-_DISPATCH: dict[type, Callable[..., None]] = {
+_DISPATCH: dict[type, Callable[..., Iterator[None] | None]] = {
     events.Data: Mux._data,
     events.Datagram: Mux._datagram,
     events.Message: Mux._message,

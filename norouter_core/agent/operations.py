@@ -44,7 +44,7 @@ if TYPE_CHECKING:
             ...
 
 
-MAX_READ = 128 * 1024
+MAX_READ = 32 * 1024
 """Bytes read of a file: in JSON one byte may take six, and a message has a limit."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,7 +32,7 @@ from norouter_core.engine.publications import (
 )
 from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
 from norouter_core.engine.status import HostState, ListenerStatus, Status
-from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_rows
+from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
 from norouter_core.errors import NorouterError
@@ -555,8 +555,8 @@ class Engine:
         self._services.add(task)
         task.add_done_callback(self._services.discard)
 
-    def on_direct_report(self, supervisor: Supervisor, rows: list[list[Any]]) -> None:
-        for row in check_direct_rows(rows):
+    def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]:
+        for row in map(check_direct_row, rows):
             wanted = supervisor.listeners.spec_of(row[1])
             publication = (
                 wanted.publication
@@ -565,6 +565,7 @@ class Engine:
             )
             if publication is not None:
                 self._streams.report(supervisor.host.name, publication, row)
+            yield
 
     # -- to the bus ------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from norouter_core.model import Host
 from norouter_core.names.files import FileWrite, NamesPlan, plan_files
 
 _HOSTALIASES = "${HOSTALIASES}"
-_MAX_ALIASES = 64 * 1024
+_MAX_ALIASES = 32 * 1024
 """Bytes copied from the user's own file of aliases."""
 _UNDO_TIMEOUT = 2.0
 """Seconds in which the files of a host that ends must be restored."""

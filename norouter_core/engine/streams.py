@@ -245,7 +245,7 @@ class Streams:
         return stream
 
     def report(self, host: str, publication: Publication, row: list[Any]) -> None:
-        """Apply one row of a host's `direct` report, which `check_direct_rows` has checked.
+        """Apply one row of a host's `direct` report, which `check_direct_row` has checked.
 
         Raises:
             RemoteProtocolError: code `json`: there are too many streams.
@@ -439,24 +439,23 @@ def stream_status(stream: RelayedStream | ReportedStream) -> StreamStatus:
     )
 
 
-_TYPES = (int, int, str, int, int, int, str, str)
+_TYPES = [int, int, str, int, int, int, str, str]
 _MAX_NUMBER = 2**63 - 1
 """Of ids and counters: they must stay small enough to add up and to convert to float."""
 _STATES = frozenset({"opening", "open", "half-closed", "closed"})
 
 
-def check_direct_rows(rows: list[Any]) -> list[list[Any]]:
-    """Return the rows of a `direct` event (SPEC.md section 3), sanitized.
+def check_direct_row(row: Any) -> list[Any]:
+    """Return a row of a `direct` event (SPEC.md section 3), sanitized.
 
     Raises:
-        RemoteProtocolError: code `json`: a row is malformed.
+        RemoteProtocolError: code `json`: it is malformed.
     """
-    for row in rows:
-        if not isinstance(row, list) or [type(item) for item in row] != list(_TYPES):
-            raise RemoteProtocolError("json", "a malformed report of a direct stream")
-        counted = all(0 <= number <= _MAX_NUMBER for number in (row[0], row[4], row[5]))
-        if row[6] not in _STATES or not counted or not 0 <= row[3] <= 65535:
-            raise RemoteProtocolError(
-                "json", f"an impossible direct stream, in state {strip_line(row[6])!r}"
-            )
-    return [[*row[:2], strip_line(row[2]), *row[3:7], strip_line(row[7])] for row in rows]
+    if not isinstance(row, list) or [type(item) for item in row] != _TYPES:
+        raise RemoteProtocolError("json", "a malformed report of a direct stream")
+    counted = all(0 <= number <= _MAX_NUMBER for number in (row[0], row[4], row[5]))
+    if row[6] not in _STATES or not counted or not 0 <= row[3] <= 65535:
+        raise RemoteProtocolError(
+            "json", f"an impossible direct stream, in state {strip_line(row[6])!r}"
+        )
+    return [*row[:2], strip_line(row[2]), *row[3:7], strip_line(row[7])]

@@ -31,6 +31,8 @@ from norouter_core.model import Host
 from norouter_core.timing import Timing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from norouter_core.wire.codes import Address
 
 _log = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ class SupervisorContext(Protocol):
 
     def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None: ...
 
-    def on_direct_report(self, supervisor: Supervisor, rows: list[list[Any]]) -> None: ...
+    def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]: ...
 
 
 class Supervisor:
@@ -381,8 +383,8 @@ class Supervisor:
     def offer(self, listener: int, peer: Address, end: End) -> None:
         self._context.on_client(self, listener, peer, end)
 
-    def report(self, rows: list[list[Any]]) -> None:
-        self._context.on_direct_report(self, rows)
+    def report(self, rows: list[Any]) -> Iterator[None]:
+        return self._context.on_direct_report(self, rows)
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -10,7 +10,7 @@ from norouter_core.bootstrap.handshake import Hello
 from norouter_core.wire.codes import TCP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from norouter_core.agent.ends import Observer
     from norouter_core.wire.codes import Address
@@ -29,8 +29,12 @@ class Hub(Protocol):
         """A client has connected at `listener`: join `end`, or reset it."""
         ...
 
-    def report(self, rows: list[list[Any]]) -> None:
-        """Direct streams have changed (SPEC.md section 3)."""
+    def report(self, rows: list[Any]) -> Iterator[None]:
+        """Take a report of direct streams (SPEC.md section 3), a row for each step.
+
+        Raises:
+            RemoteProtocolError: code `json`: a row is malformed, or there are too many streams.
+        """
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -13,6 +13,7 @@ from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import resolve_error_code
+from norouter_core.agent.turns import TurnQueue
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub
 from norouter_core.wire.codes import TCP
 
@@ -32,7 +33,9 @@ class LocalLink:
 
     def __init__(self, hub: Hub, io: Io, timeout: float) -> None:
         self._timeout = timeout
-        self._operations = Operations(io, hub)
+        self._hub = hub
+        self._reports = TurnQueue(io.loop)
+        self._operations = Operations(io, self)
         self.hello = Hello.parse(process_identity.hello())
 
     async def listen(
@@ -40,6 +43,12 @@ class LocalLink:
     ) -> tuple[str, int, bool]:
         bound = self._operations.listen(number, host, port, direct, proto)
         return bound["host"], bound["port"], bound["fallback"]
+
+    def offer(self, listener: int, peer: Address, end: End) -> None:
+        self._hub.offer(listener, peer, end)
+
+    def report(self, rows: list[list[Any]]) -> None:
+        self._reports.add(self._hub.report(rows))
 
     async def unlisten(self, number: int) -> None:
         self._operations.unlisten(number)
@@ -103,3 +112,4 @@ class LocalLink:
     async def close(self) -> None:
         """Close every listener and stream."""
         self._operations.close()
+        self._reports.clear()

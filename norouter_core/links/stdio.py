@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 import anyio.abc
@@ -45,17 +45,18 @@ class LinkHandler:
         """Whether the agent has answered `attach`; it may offer nothing before that."""
         self._hub = hub
 
-    def link_message(self, kind: str, body: messages.Json) -> None:
+    def link_message(self, kind: str, body: messages.Json) -> Iterator[None] | None:
         if kind == "result":
             self.requests.take(body)
         elif kind == "event":
             name, data = messages.field(body, "type", str), messages.field(body, "data", dict)
             if name == "direct" and self.attached:
-                self._hub.report(messages.field(data, "streams", list))
+                return self._hub.report(messages.field(data, "streams", list))
         else:
             # An agent has nothing to ask of the hub, whatever it sends.
             number = messages.field(body, "id", int)
             self.mux.message(messages.failure(number, "unknown-op", "the hub takes no requests"))
+        return None
 
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         if not self.attached:

@@ -14,8 +14,10 @@ from norouter_core.wire.errors import RemoteProtocolError
 from norouter_core.wire.limits import (
     EARLY_WINDOW,
     LINK_BUDGET,
+    MAX_AGENT_JSON,
     MAX_DATA,
     MAX_DATAGRAM_SIZE,
+    MAX_JSON,
     MAX_STREAMS,
 )
 from norouter_core.wire.outbox import Outbox
@@ -50,7 +52,7 @@ class Connection:
         self._peer_parity = 0 if role == HUB else 1
         self._max_streams = max_streams
         self._budget = Budget(budget)
-        self._decoder = frames.Decoder()
+        self._decoder = frames.Decoder(MAX_AGENT_JSON if role == HUB else MAX_JSON)
         self._broken = False
 
     # -- sending ---------------------------------------------------------------------------
@@ -173,8 +175,8 @@ class Connection:
 
     # -- receiving -------------------------------------------------------------------------
 
-    def receive(self, data: memoryview) -> Iterator[Event]:
-        """Yield the events that the next bytes cause.
+    def receive(self, data: memoryview) -> Iterator[Event | None]:
+        """Yield the events that the next bytes cause, and None for each frame that is ignored.
 
         Handle each event before you ask for the next: the state changes with them. A violation
         is not raised, but yielded as the last event, `Broken`. `Data` views are valid until the
@@ -184,9 +186,7 @@ class Connection:
             return
         try:
             for kind, number, payload in self._decoder.feed(data):
-                event = self._frame(kind, number, payload)
-                if event is not None:
-                    yield event
+                yield self._frame(kind, number, payload)
         except RemoteProtocolError as violation:
             self._broken = True
             yield events.Broken(violation)
@@ -307,4 +307,4 @@ def _message(payload: Buffer) -> Event:
     kind = messages.field(value, "type", str)
     if kind not in ("request", "result", "event"):
         raise RemoteProtocolError("json", f"a message of type {kind[:100]!r}")
-    return events.Message(kind, messages.field(value, "body", dict))
+    return events.Message(kind, messages.field(value, "body", dict), len(payload))

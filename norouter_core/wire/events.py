@@ -10,13 +10,14 @@ if TYPE_CHECKING:
 
 
 class Message:
-    """A JSON message: `kind` is request, result or event."""
+    """A JSON message of `size` bytes: `kind` is request, result or event."""
 
-    __slots__ = ("body", "kind")
+    __slots__ = ("body", "kind", "size")
 
-    def __init__(self, kind: str, body: Json) -> None:
+    def __init__(self, kind: str, body: Json, size: int) -> None:
         self.kind = kind
         self.body = body
+        self.size = size
 
 
 class Opened:

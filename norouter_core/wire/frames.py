@@ -94,9 +94,10 @@ class Decoder:
     until the caller reuses it. Every other payload is complete and a copy. The stream of JSON is 0.
     """
 
-    __slots__ = ("_body", "_head", "_kind", "_left", "_stream")
+    __slots__ = ("_body", "_head", "_kind", "_left", "_max_json", "_stream")
 
-    def __init__(self) -> None:
+    def __init__(self, max_json: int = MAX_JSON) -> None:
+        self._max_json = max_json
         self._head = bytearray()
         self._body = bytearray()
         self._kind = 0
@@ -169,6 +170,8 @@ class Decoder:
         if reserved:
             raise RemoteProtocolError("frame", f"reserved field of {NAMES[kind]} is 0x{reserved:x}")
         least, most = _SIZES[kind]
+        if kind == JSON:
+            most = self._max_json
         size = (word & 0xFFFFFF) - (4 if kind == JSON else 8)
         if not least <= size <= most:
             raise RemoteProtocolError(

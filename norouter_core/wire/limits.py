@@ -8,6 +8,8 @@ STREAM_HEADER = 12
 
 MAX_DATA = 256 * 1024
 MAX_JSON = 1024 * 1024
+MAX_AGENT_JSON = 256 * 1024
+"""Of a message of an agent: the hub decodes it in one go, while every other link waits."""
 MAX_STREAM_JSON = 16 * 1024
 """Of the JSON object in OPEN, OPENED and RESET."""
 MAX_DATAGRAM_SIZE = 65507

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +61,10 @@ class RecordingHub:
         join(end, TcpEnd(self._io, inner.socket))
         self.offers.put_nowait(Offer(listener, peer, outer))
 
-    def report(self, rows: list[list[Any]]) -> None:
-        self.rows += rows
+    def report(self, rows: list[Any]) -> Iterator[None]:
+        for row in rows:
+            self.rows.append(row)
+            yield
 
     async def next_offer(self) -> Offer:
         async with asyncio.timeout(TIMEOUT):

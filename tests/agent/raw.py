@@ -87,7 +87,7 @@ class RawAgent:
                 return found
             data = self._read(deadline)
             assert data, f"the agent ended; it had said {len(self.heard)} things"
-            self.heard += self.connection.receive(memoryview(data))
+            self.heard += filter(None, self.connection.receive(memoryview(data)))
 
     def _read(self, deadline: float) -> bytes:
         assert self.process.stdout is not None

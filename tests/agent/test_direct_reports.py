@@ -11,7 +11,7 @@ from norouter_core.agent.direct import DirectStream, DirectTable
 from norouter_core.agent.ends import End
 from norouter_core.agent.io import Io
 from norouter_core.engine.publications import ListenAddress, publications
-from norouter_core.engine.streams import Streams, check_direct_rows
+from norouter_core.engine.streams import Streams, check_direct_row
 from norouter_core.model import Forward, Host
 from norouter_core.wire import messages
 from norouter_core.wire.limits import MAX_STREAMS
@@ -56,7 +56,7 @@ class Reporter:
         self.reports += 1
         encoded = messages.encode(messages.event("direct", {"streams": rows}))
         self.largest = max(self.largest, len(encoded))
-        for row in check_direct_rows(messages.decode(encoded)["body"]["data"]["streams"]):
+        for row in map(check_direct_row, messages.decode(encoded)["body"]["data"]["streams"]):
             self.hub.report("web", PUBLICATION, row)
 
     def add(self) -> DirectStream:

@@ -38,7 +38,7 @@ from norouter_core.engine.status import (
     StreamStatus,
     check_transition,
 )
-from norouter_core.engine.streams import check_direct_rows
+from norouter_core.engine.streams import check_direct_row
 from norouter_core.model import DnsSpec, Forward, Host, ProxySpec
 from norouter_core.timing import Timing
 from norouter_core.wire.errors import RemoteProtocolError
@@ -241,29 +241,28 @@ ROW: list[object] = [1, 2, "127.0.0.1", 4711, 5, 6, "open", ""]
 
 
 def test_a_row_is_passed_on_clean() -> None:
-    assert check_direct_rows([ROW]) == [ROW]
+    assert check_direct_row(ROW) == ROW
     coloured = [*ROW[:2], "\x1b[31m::1", *ROW[3:7], "a\x07b"]
-    assert check_direct_rows([coloured]) == [[*ROW[:2], "::1", *ROW[3:7], "ab"]]
+    assert check_direct_row(coloured) == [*ROW[:2], "::1", *ROW[3:7], "ab"]
 
 
 @given(st.integers(0, 7), st.sampled_from([None, True, 1.5, "x", -1, 2**63, 10**4000, [], {}]))
 def test_a_row_of_another_form_is_a_violation(index: int, value: object) -> None:
     row = [*ROW[:index], value, *ROW[index + 1 :]]
     if index in (2, 7) and isinstance(value, str):
-        assert check_direct_rows([row]) == [row]
+        assert check_direct_row(row) == row
     elif index == 1 and type(value) is int:
-        assert check_direct_rows([row]) == [
-            row
-        ]  # a number that no listener has is looked up, and not found
+        # A number that no listener has is looked up, and not found.
+        assert check_direct_row(row) == row
     else:
         with pytest.raises(RemoteProtocolError):
-            check_direct_rows([row])
+            check_direct_row(row)
 
 
-@pytest.mark.parametrize("rows", [[None], ["x"], [[]], [ROW[:-1]], [[*ROW, ""]], [ROW, {}]])
-def test_rows_of_another_form_are_a_violation(rows: list[object]) -> None:
+@pytest.mark.parametrize("row", [None, "x", [], ROW[:-1], [*ROW, ""], {}])
+def test_a_row_that_is_no_list_of_eight_is_a_violation(row: object) -> None:
     with pytest.raises(RemoteProtocolError):
-        check_direct_rows(rows)
+        check_direct_row(row)
 
 
 # -- the bus

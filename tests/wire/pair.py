@@ -49,6 +49,8 @@ class Side:
     def receive(self, pieces: Iterable[bytes]) -> None:
         for piece in pieces:
             for event in self.connection.receive(memoryview(piece)):
+                if event is None:
+                    continue
                 self._take(event)
 
     def _take(self, event: events.Event) -> None:

@@ -68,7 +68,8 @@ class End:
         data = bytes(self.on_the_way[:size])
         del self.on_the_way[:size]
         for event in other.connection.receive(memoryview(data)):
-            other.take(event)
+            if event is not None:
+                other.take(event)
 
     def take(self, event: events.Event) -> None:
         assert not isinstance(event, events.Broken), event.error

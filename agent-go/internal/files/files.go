@@ -17,7 +17,7 @@ import (
 
 const (
 	backupSuffix = ".bak.norouter"
-	maxRead      = 128 << 10 // of a file: as JSON, where one byte may take six, still a message
+	maxRead      = 32 << 10 // of a file: as JSON, where one byte may take six, still a message
 
 	// A file that another agent has locked is tried so often, after so long.
 	lockAttempts   = 25
