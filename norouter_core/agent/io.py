@@ -39,7 +39,7 @@ class Io:
         self._watching = False
 
     def watch_for_reset(self, end: ResetCheck) -> None:
-        """Call `end.check_watched` called once a second until it returns False."""
+        """Call `end.check_for_reset` once a second until it returns False."""
         self._watched.add(end)
         if not self._watching:
             self._watching = True

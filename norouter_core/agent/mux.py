@@ -197,7 +197,12 @@ class Mux:
         connection, stream = self.connection, end.stream
         if self._down or self._write_ended or stream.closed or stream.ending:
             return
-        header = connection.begin_direct_write(stream, len(data), self.turn is end)
+        on_turn = self.turn is end
+        if on_turn:
+            # A turn is one piece. A source that has more waits in the ring for its next turn,
+            # without asking the loop whether it is readable.
+            self.turn = None
+        header = connection.begin_direct_write(stream, len(data), on_turn)
         if header is None:
             connection.send(stream, data)
             self.schedule_flush()

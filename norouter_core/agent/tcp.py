@@ -175,11 +175,12 @@ class TcpEnd(End):
             self._io.watch_for_reset(self)
         elif self._send_error is not None:
             self._read_soon()
-        elif status := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            # A reset followed these bytes, and there may be more of them.
-            self._send_failed(OSError(status, os.strerror(status)), self._out.size)
-        else:
+        elif not self._reading:
             self._watch_reading(True)
+        elif status := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            # A reset followed these bytes, and there may be more of them. uvloop has stopped
+            # watching then: see `_read_soon`.
+            self._send_failed(OSError(status, os.strerror(status)), self._out.size)
 
     def _read_soon(self) -> None:
         """Read a socket that has failed to its end, without waiting until it is readable.
