@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from norouter_core.exec_commands.programs import GRAMMARS, ProgramGrammar
 from norouter_core.model import AgentMode
 
+ELEVATORS = frozenset({"sudo", "doas"})
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
+_POD_KINDS = frozenset({"", "pod", "pods", "po"})
 _NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
@@ -169,12 +171,18 @@ class ExecCommand:
         return shlex.join(self.words[: len(self.words) - len(self.shell_tail)])
 
     def layer_without_dashes(self) -> Layer | None:
-        """Return a `kubectl exec` that lacks the `--` between the pod and what runs there."""
+        """Return a `kubectl exec` or `debug` that lacks the `--` before what runs in the pod."""
         for layer in self.layers:
             words = self.words[layer.at : layer.end]
-            if layer.grammar.needs_dashes and "exec" in words and "--" not in words:
+            runs = self.words[layer.verb_at] in ("exec", "debug")
+            if layer.grammar.needs_dashes and runs and "--" not in words:
                 return layer
         return None
+
+    @property
+    def adds_containers(self) -> bool:
+        """Whether each start leaves another container behind, as `kubectl debug` does."""
+        return any(self.words[layer.verb_at] == "debug" for layer in self.layers)
 
     def interactive(self, layer: Layer) -> str:
         """Return the command up to the layer's target, without what keeps ssh from prompting."""
@@ -204,6 +212,31 @@ class ExecCommand:
         if layer.grammar.noun == "pod":
             kept += self._namespace(layer, end)
         return shlex.join(kept)
+
+    def with_sudo(self, layer: Layer | None) -> str:
+        """Return the command with `sudo -n` in front of the layer, or of the whole command without
+        one; empty if sudo or doas is there.
+        """
+        at = layer.at if layer is not None else 0
+        machine = [x for x in self.layers if x.at < at]
+        while machine and machine[-1].program not in ELEVATORS | {"ssh"}:
+            machine.pop()
+        if machine and machine[-1].program in ELEVATORS:
+            return ""
+        return shlex.join((*self.words[:at], "sudo", "-n", *self.words[at:]))
+
+    def beside(self, layer: Layer) -> str:
+        """Return a command that leads to a new container in the network of the layer's target;
+        empty if there is none.
+        """
+        template, kind = layer.grammar.beside, layer.target.rpartition("/")[0]
+        if not template or self.words[layer.verb_at] != "exec" or kind not in _POD_KINDS:
+            return ""
+        target = shlex.quote(layer.target)
+        containers = layer.given(("-c", "--container"))
+        container = f" --target={shlex.quote(containers[-1].value)}" if containers else ""
+        words = template.format(target=target, container=container)
+        return f"{self.prefix(layer)} {words}"
 
     def _namespace(self, layer: Layer, end: int) -> Iterator[str]:
         for option in layer.given(("-n", "--namespace", "--context", "--kubeconfig")):

@@ -52,7 +52,8 @@ def diagnose(evidence: Evidence) -> HostProblem:
         command=shlex.join(evidence.argv),
         exit_status=evidence.exit_status,
         stderr=tuple(map(shorten, shown[-SHOWN_LINES:])),
-        permanent=diagnosis.kind in PERMANENT,
+        permanent=diagnosis.kind in PERMANENT or context.command.adds_containers,
+        instead=_one_line(diagnosis.instead),
     )
 
 
@@ -83,7 +84,8 @@ def _match_stderr(context: Context) -> Diagnosis | None:
     message = row.message.format_map(values)
     if evidence.stage is Stage.HELLO and program_name(values["missing"]) == "norouter":
         return Diagnosis(ProblemKind.NOROUTER_MISSING, message, values["without_norouter"])
-    return Diagnosis(row.kind, message, row.hint.format_map(values))
+    texts = (text.format_map(values) for text in (row.hint, row.instead))
+    return Diagnosis(row.kind, message, *texts)
 
 
 def _lines(stdout: bytes) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ from norouter_core.exec_commands.problem import HostProblem, ProblemKind, Stage
 from norouter_core.model import AgentMode
 
 _COPYING = ("docker", "podman", "nerdctl")
-_NOT_FOUND = (126, 127)
 
 
 _NO_AGENT = frozenset(
@@ -78,7 +77,7 @@ def _copying(
     if mode not in (AgentMode.AUTO, AgentMode.NATIVE) or stage is not Stage.SHELL:
         return None
     missing = problem.kind in (ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND)
-    if not missing or problem.exit_status not in _NOT_FOUND:
+    if not missing or problem.exit_status is None:
         return None
     container = engine_container(plan.argv)
     if container is None:

@@ -8,7 +8,7 @@ from norouter_core.exec_commands.rules import Diagnosis, explain_shell_tail
 from norouter_core.exec_commands.templates import STDIN_MESSAGE, TTY_MESSAGE
 from norouter_core.model import AgentMode
 
-_RUNS = frozenset({"exec", "run"})
+_RUNS = frozenset({"exec", "run", "debug"})
 
 
 def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[Diagnosis]:
@@ -32,5 +32,5 @@ def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[Diagno
         message = f"{layer.program} needs `--` between the {layer.grammar.noun} and what runs there"
         found.append(Diagnosis(ProblemKind.USAGE, message, f"add `--`: {command.corrected()}"))
     if command.shell_tail and not planned.installed:
-        found.append(Diagnosis(ProblemKind.USAGE, *explain_shell_tail(command)))
+        found.append(explain_shell_tail(command))
     return found

@@ -14,7 +14,7 @@ from norouter_core.exec_commands.programs import GRAMMARS
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
 _MAX_NAME = 63
-_LEADING = frozenset({"exec", "run"})
+_LEADING = frozenset({"exec", "run", "debug"})
 """The verbs that lead to a target."""
 
 

@@ -141,3 +141,5 @@ class HostProblem:
     """The last lines, without control characters."""
     permanent: bool = False
     """Whether another start cannot help."""
+    instead: str = ""
+    """A command that is likely to work instead, quoted for a shell; the hint contains it."""

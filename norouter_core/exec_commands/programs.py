@@ -50,6 +50,10 @@ class ProgramGrammar:
     """The command line that starts a target, or shows why it does not run."""
     resume: str = ""
     """The command line that lets a paused target continue."""
+    beside: str = ""
+    """What, after the program and its options, leads to another container in the network of a
+    target, with `{target}` and, for Kubernetes, `{container}`.
+    """
     names: tuple[str, ...] = ()
     """Arguments that print a target and a few words about it on each line, for discovery."""
 
@@ -75,6 +79,7 @@ _ENGINE = ProgramGrammar(
     list="{base} ps -a",
     start="{base} start {target}",
     resume="{base} unpause {target}",
+    beside="run -i --rm --network container:{target} busybox",
     names=("ps", "--format", "{{.Names}}\t{{.Image}}"),
 )
 
@@ -101,9 +106,10 @@ _KUBE = ProgramGrammar(
         "-n --namespace --context --cluster --user --kubeconfig -s --server --token --as "
         "--as-group --as-uid --certificate-authority --client-certificate --client-key "
         "--request-timeout --tls-server-name --username --password --cache-dir -v -c --container "
-        "-f --filename --pod-running-timeout --profile --profile-output --image"
+        "-f --filename --pod-running-timeout --profile --profile-output --image "
+        "--target --env --copy-to"
     ),
-    verbs=_words("exec"),
+    verbs=_words("exec debug"),
     targets=1,
     tty_options=_words("-t --tty"),
     stdin_options=("-i", "--stdin"),
@@ -112,6 +118,7 @@ _KUBE = ProgramGrammar(
     list="{base} get pods",
     start="{base} describe pod {target}",
     resume="{base} describe pod {target}",
+    beside="debug -i -q {target} --image=busybox{container} --",
     names=("get", "pods", "--no-headers", "-o", _POD_COLUMNS),
 )
 

@@ -10,14 +10,14 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from norouter_core.exec_commands.command import ExecCommand
 from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
     MAKE_EXECUTABLE,
-    NEEDS_SHELL,
+    NO_SHELL_HINT,
     STDIN_MESSAGE,
     TRY_IT,
     TTY_MESSAGE,
@@ -75,6 +75,8 @@ class Diagnosis:
     kind: ProblemKind
     message: str
     hint: str
+    instead: str = ""
+    """A command to use instead, if there is one; the hint contains it."""
 
 
 # --- the command could not be started
@@ -140,9 +142,8 @@ def check_report(context: Context) -> Diagnosis | None:
     message = f"Python not found {context.place}"
     if report != ["no python"]:
         message = f"no usable Python {context.place}: {'; '.join(report)[:200]}"
-    return Diagnosis(
-        ProblemKind.NO_PYTHON, message, f"{_NEEDS_PYTHON}: install it, or use an image that has it"
-    )
+    hint = f"{_NEEDS_PYTHON}: install it, or use an image that has it"
+    return Diagnosis(ProblemKind.NO_PYTHON, message, hint)
 
 
 def _search(report: list[str], pattern: re.Pattern[str]) -> re.Match[str] | None:
@@ -163,7 +164,7 @@ def check_copied(context: Context) -> Diagnosis | None:
     elif any(_UNCHANGEABLE.search(line) for line in context.lines):
         why = "the native agent cannot be copied there: the root file system is read-only"
     message = f"`sh` not found {context.place}, and {why}"
-    return Diagnosis(ProblemKind.NO_SHELL, message, NEEDS_SHELL)
+    return no_shell(context, message)
 
 
 # --- TTYs, stdin, noise
@@ -173,7 +174,12 @@ def check_echo(context: Context) -> Diagnosis | None:
     if not context.evidence.echoed:
         return None
     message = f"the command allocates a TTY {context.place}; norouter needs a raw pipe"
-    return Diagnosis(ProblemKind.TTY, message, context.values["remove_tty"])
+    return _remove_tty(context, message)
+
+
+def _remove_tty(context: Context, message: str) -> Diagnosis:
+    values = context.values
+    return Diagnosis(ProblemKind.TTY, message, values["remove_tty"], values["corrected"])
 
 
 def check_stdin(context: Context) -> Diagnosis | None:
@@ -184,14 +190,16 @@ def check_stdin(context: Context) -> Diagnosis | None:
     quiet_end = evidence.exit_status == 0 or evidence.stage is Stage.HELLO
     if not correction or not (silent_ssh or (quiet_end and evidence.timed_out is None)):
         return None
-    return Diagnosis(ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, correction)
+    return Diagnosis(
+        ProblemKind.STDIN_NOT_ATTACHED, STDIN_MESSAGE, correction, context.values["corrected"]
+    )
 
 
 def check_waiting_tty(context: Context) -> Diagnosis | None:
     """`docker exec -t` without `-i` waits at a prompt for ever."""
     if context.evidence.timed_out is None or not any(x.makes_tty for x in context.command.layers):
         return None
-    return Diagnosis(ProblemKind.TTY, TTY_MESSAGE, context.values["remove_tty"])
+    return _remove_tty(context, TTY_MESSAGE)
 
 
 def check_noise(context: Context) -> Diagnosis | None:
@@ -215,7 +223,8 @@ def _timeout_hint(context: Context) -> str:
     if any(x.program == "ssh" for x in context.command.layers):
         layer = context.command.innermost(frozenset({"ssh"}))
         values = template_values(context.command, layer, {})
-        return f"check that `{values['ssh']} true` works in a shell, at once and without a prompt"
+        command = f"{values['until_target']} true"
+        return f"check that `{command}` works in a shell, at once and without a prompt"
     return TRY_IT.format_map(context.values)
 
 
@@ -295,17 +304,18 @@ def check_shell_tail(context: Context) -> Diagnosis | None:
     failed = context.evidence.exit_status in (1, 2, 126, 127)
     if not tail or not failed or context.evidence.stage is not Stage.SHELL:
         return None
-    message, hint = explain_shell_tail(context.command)
-    return Diagnosis(ProblemKind.USAGE, f"{message}{context.last_line}", hint)
+    found = explain_shell_tail(context.command)
+    return replace(found, message=f"{found.message}{context.last_line}")
 
 
-def explain_shell_tail(command: ExecCommand) -> tuple[str, str]:
-    """Return what is wrong with a command that has a `shell_tail`, and what to do."""
+def explain_shell_tail(command: ExecCommand) -> Diagnosis:
+    """Return what is wrong with a command that has a `shell_tail`."""
     tail, before = shlex.join(command.shell_tail), command.before_shell()
     message = f"the command ends in `{tail}`, which takes the appended `sh` for a script"
     if not before:
-        return message, _USE_EXEC_COMMAND
-    return message, f"end the command before the shell: {before}"
+        return Diagnosis(ProblemKind.USAGE, message, _USE_EXEC_COMMAND)
+    hint = f"end the command before the shell: {before}"
+    return Diagnosis(ProblemKind.USAGE, message, hint, before)
 
 
 def check_shell(context: Context) -> Diagnosis | None:
@@ -314,8 +324,14 @@ def check_shell(context: Context) -> Diagnosis | None:
         return None
     if evidence.exit_status == 126 and context.last_line:
         return None
-    message = f"no working `sh` {context.place}{context.last_line}"
-    return Diagnosis(ProblemKind.NO_SHELL, message, NEEDS_SHELL)
+    return no_shell(context, f"no working `sh` {context.place}{context.last_line}")
+
+
+def no_shell(context: Context, message: str) -> Diagnosis:
+    """Return that there is no shell, and how else the host's network is reached."""
+    values = context.values
+    hint = NO_SHELL_HINT.format_map(values)
+    return Diagnosis(ProblemKind.NO_SHELL, message, hint, values["beside"])
 
 
 def diagnose_exit(context: Context) -> Diagnosis:

@@ -11,7 +11,7 @@ from norouter_core.exec_commands.problem import ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
     MAKE_EXECUTABLE,
-    NEEDS_SHELL,
+    NO_SHELL_HINT,
     TRY_IT,
     TTY_MESSAGE,
 )
@@ -25,13 +25,14 @@ _STARTER_LINE = (
     r"^(?:env|nice|ionice|nohup|setsid|timeout|stdbuf): .*?"
     r"(?<![\w./+-])(?P<missing>[\w./+-]+)[’'\"“»]?: "
 )
-_BY_HAND = "make `{ssh} true` work in a shell without a prompt, for example with a key in ssh-agent"
+_BY_HAND = (
+    "make `{until_target} true` work in a shell without a prompt, for example with a key in "
+    "ssh-agent"
+)
 _REACH_DOCKER = (
-    "give your user access to that socket (join the group that owns it and log in again), "
-    "or prefix the command with `sudo -n`: {sudo}"
+    "give your user access to that socket (join the group that owns it and log in again){or_sudo}"
 )
 _START_ENGINE = "start the engine, or check which address the command uses (`{base} version`)"
-_LIST = "list what exists with `{list}`, then correct the name in the command"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class StderrPattern:
     """A template over the pattern's named groups and `templates.template_values`."""
     hint: str
     """A template as well."""
+    instead: str = ""
+    """A template of a command to use instead."""
     printed_by: str = ""
     """The programs that print it, separated by spaces; empty if the text is unmistakable."""
     about: str = ""
@@ -236,14 +239,15 @@ STDERR_PATTERNS = (
         ProblemKind.NO_SHELL,
         r"""exec: [\\"]*(?P<missing>(?:[^\s\\"]*/)?sh)[\\"]*: """,
         "`sh` not found {place}",
-        f"{NEEDS_SHELL}: use an image that has them, or another container in the same network "
-        "(a sidecar)",
+        NO_SHELL_HINT,
+        instead="{beside}",
     ),
     StderrPattern(
         ProblemKind.NO_SHELL,
         r"^Error: Command not found",
         "`sh` not found {place}",
-        NEEDS_SHELL,
+        NO_SHELL_HINT,
+        instead="{beside}",
         printed_by=_LXD,
         stages=(Stage.SHELL,),
     ),
@@ -252,7 +256,8 @@ STDERR_PATTERNS = (
         r"""exec: [\\"]*(?P<missing>[^\s"\\]+)[\\"]*: """
         r".{0,300}(?:not found in \$PATH|no such file)",
         "`{missing}` not found {place}",
-        "end the command after the {noun}; norouter appends `sh` to it: {base} ...",
+        "end the command after the {noun}; norouter appends `sh` to it: {until_target}",
+        instead="{until_target}",
     ),
     StderrPattern(
         ProblemKind.USAGE,
@@ -272,18 +277,21 @@ STDERR_PATTERNS = (
         r"permission denied while trying to connect to .{0,100} at (?:unix://)?(?P<socket>[^\s:]+)",
         "your user may not access the container engine at {socket}",
         _REACH_DOCKER,
+        instead="{sudo}",
     ),
     StderrPattern(
         ProblemKind.PERMISSION_DENIED,
         r"dial unix (?P<socket>\S+): connect: permission denied",
         "your user may not access the engine at {socket}",
         _REACH_DOCKER,
+        instead="{sudo}",
     ),
     StderrPattern(
         ProblemKind.PERMISSION_DENIED,
         r"cannot access containerd socket \"(?P<socket>[^\"]+)\".{0,200}permission denied",
         "your user may not access the container engine at {socket}",
         _REACH_DOCKER,
+        instead="{sudo}",
     ),
     StderrPattern(
         ProblemKind.PERMISSION_DENIED,
@@ -297,26 +305,26 @@ STDERR_PATTERNS = (
         ProblemKind.NO_SUCH_CONTAINER,
         r"(?i)no such container: (?P<name>\S+)",
         "the container `{name}` does not exist",
-        _LIST,
+        "{find}",
     ),
     StderrPattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"no container with name or ID \"?(?P<name>[^\s\"]+)\"? found",
         "the container `{name}` does not exist",
-        _LIST,
+        "{find}",
     ),
     StderrPattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"no such service: (?P<name>\S+)",
         "the compose project has no service `{name}`",
-        _LIST,
+        "{find}",
         printed_by=_ENGINES,
     ),
     StderrPattern(
         ProblemKind.NO_SUCH_CONTAINER,
         r"\(NotFound\): (?P<what>\S+?)s? \"(?P<name>[^\"]+)\" not found",
         "the cluster has no {what} `{name}` in this namespace",
-        "list what exists with `{list}`; select another namespace with `-n NAMESPACE`",
+        "{find}; select another namespace with `-n NAMESPACE`",
     ),
     StderrPattern(
         ProblemKind.NO_SUCH_CONTAINER,
@@ -329,7 +337,7 @@ STDERR_PATTERNS = (
         ProblemKind.NO_SUCH_CONTAINER,
         r"^Error: (?:Failed to fetch instance .*|Instance not found|not found)",
         "the instance `{target}` does not exist",
-        _LIST,
+        "{find}",
         printed_by=_LXD,
     ),
     StderrPattern(
@@ -344,7 +352,7 @@ STDERR_PATTERNS = (
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"(?i)\bcontainer \S+ is paused|instance is frozen|in a paused state",
         "the {noun} `{target}` is paused",
-        "resume it: {resume}",
+        "{resume_it}",
     ),
     StderrPattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
@@ -356,14 +364,14 @@ STDERR_PATTERNS = (
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"container state improper",
         "the {noun} `{target}` is stopped or paused",
-        "start it ({start}) or resume it ({resume})",
+        "{start_it}; if it is paused, {resume_it}",
     ),
     StderrPattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
         r"(?i)^error.*\b(?:container|instance) (?:\S+ )?is not running|no running task found"
         r"|in a stopped state|service \"[^\"]+\" is not running",
         "the {noun} `{target}` is not running",
-        "start it: {start}",
+        "{start_it}",
     ),
     StderrPattern(
         ProblemKind.CONTAINER_NOT_RUNNING,
@@ -450,14 +458,16 @@ STDERR_PATTERNS = (
         ProblemKind.NO_SHELL,
         r"^nsenter: failed to execute (?:\S*/)?sh\b|^chroot: .*\Wsh\W+: ",
         "`sh` not found {place}",
-        NEEDS_SHELL,
+        NO_SHELL_HINT,
+        instead="{beside}",
     ),
     StderrPattern(
         ProblemKind.PERMISSION_DENIED,
         r"^(?:nsenter|ip|unshare|chroot|setpriv): .*(?:Operation not permitted|Permission denied)"
         r"|^mount of /sys failed: Operation not permitted|^setting the network namespace ",
         "your user may not enter that namespace or root directory: {line}",
-        "this needs root; prefix the command with `sudo -n`: {sudo}",
+        "this needs root on that machine{or_sudo}",
+        instead="{sudo}",
     ),
     StderrPattern(
         ProblemKind.NO_SUCH_CONTAINER,
@@ -508,7 +518,8 @@ STDERR_PATTERNS = (
         ProblemKind.NO_SHELL,
         r"(?:^|[\s:'\"/])sh: (?:command )?not found$",
         "`sh` not found {place}",
-        NEEDS_SHELL,
+        NO_SHELL_HINT,
+        instead="{beside}",
         stages=(Stage.SHELL,),
         statuses=(127,),
     ),
@@ -526,7 +537,8 @@ STDERR_PATTERNS = (
         ProblemKind.USAGE,
         r"is not supported anymore\. Use exec \[POD\] -- \[COMMAND\]",
         "{program} needs `--` between the pod and what runs there",
-        "end the command with `--`: {plain} --",
+        "add `--`: {corrected}",
+        instead="{corrected}",
         printed_by=_KUBE,
     ),
     StderrPattern(
@@ -556,6 +568,7 @@ STDERR_PATTERNS = (
         r"|provided file is not a console",
         TTY_MESSAGE,
         "{remove_tty}",
+        instead="{corrected}",
     ),
 )
 """Every pattern in the order in which they are tried: a cause before its consequences."""

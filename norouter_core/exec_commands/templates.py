@@ -8,9 +8,8 @@ import signal
 from collections import defaultdict
 from collections.abc import Mapping
 
-from norouter_core.exec_commands.command import ExecCommand, Layer
+from norouter_core.exec_commands.command import ELEVATORS, ExecCommand, Layer
 
-_ELEVATORS = frozenset({"sudo", "doas"})
 _CHATTER = re.compile(
     r"^\s*$|^Warning: Permanently added|^Pseudo-terminal will not|^Defaulted container|^\w\d{4} "
     r"|^Connection to \S+ closed|^command terminated with|^WARNING: Error loading config file"
@@ -19,7 +18,7 @@ _CHATTER = re.compile(
 
 TTY_MESSAGE = "the command allocates a TTY; norouter needs a raw pipe"
 STDIN_MESSAGE = "the command does not pass stdin on, so norouter cannot send anything there"
-NEEDS_SHELL = "norouter needs a POSIX `sh` and Python there"
+NO_SHELL_HINT = "norouter needs a POSIX `sh` there{or_beside}"
 INSTALL_IT = "install it, correct its name in the command, or give its full path"
 MAKE_EXECUTABLE = "make it executable (chmod +x), or put the program that runs it in front"
 TRY_IT = "try it in a shell: {run}"
@@ -35,23 +34,31 @@ def template_values(
 ) -> defaultdict[str, str]:
     """Return what templates may name; a value that is missing is empty.
 
-    `run` is the command as it ran, `plain` without what was appended, `sudo` with `sudo -n` in
-    front. `program`, `noun`, `target` and `place` (`in the container web`) describe the layer,
-    `base` is the command up to its verb; `list`, `start`, `resume` are command lines that help.
-    `ssh` is the command up to the host, `interactive` also without options that keep ssh from
-    prompting. `remove_tty`, `without_norouter` and `replace_norouter` are hints, `elevator` is sudo
-    or doas. The pattern's own groups come last.
+    `run` is the command as it ran, `plain` without what was appended, `corrected` with its stdin,
+    TTY and `--` as they should be (empty if they are), `sudo` with `sudo -n` where it is missing.
+    `program`, `noun`, `target` and `place` (`in the container web`) describe the layer, `base` is
+    the command up to its verb, `until_target` the command up to its target, `interactive` also
+    without options that keep ssh from prompting; `list`, `start` and `resume` are command lines
+    that help. `beside` is a command that leads to a container beside the target, in its network.
+    `remove_tty`, `without_norouter`, `replace_norouter`, `find`, `start_it`, `or_sudo` and
+    `or_beside` are hints or parts of them, `elevator` is sudo or doas. The pattern's own groups
+    come last.
     """
     words = defaultdict(str, plain=shlex.join(command.words), place="on the remote side")
     words["run"] = shlex.join(command.argv)
-    words["sudo"] = f"sudo -n {words['plain']}"
+    corrected = command.corrected()
+    words["corrected"] = corrected if corrected != words["plain"] else ""
+    words["sudo"] = command.with_sudo(layer)
+    words["or_sudo"] = f", or run it with `sudo -n`: {words['sudo']}" if words["sudo"] else ""
     words["remove_tty"] = command.without_tty() or _FIND_TTY
     words["without_norouter"] = _without_norouter(command)
     words["replace_norouter"] = _replace_norouter(command)
-    elevators = [x.program for x in command.layers if x.program in _ELEVATORS]
+    elevators = [x.program for x in command.layers if x.program in ELEVATORS]
     words["elevator"] = (elevators or ["sudo"])[0]
     words["program"] = words["target"] = words["base"] = command.words[0] if command.words else ""
-    words["ssh"] = words["interactive"] = words["plain"]
+    words["until_target"] = words["interactive"] = words["plain"]
+    words["find"], words["start_it"] = "correct the name in the command", "start it"
+    words["resume_it"] = "resume it"
     if layer is not None:
         _add_layer(words, command, layer)
     words.update({name: value or "" for name, value in groups.items()})
@@ -64,7 +71,7 @@ def _add_layer(words: defaultdict[str, str], command: ExecCommand, layer: Layer)
     words["noun"] = layer.grammar.noun or "host"
     words["target"] = layer.target or layer.program
     words["base"] = command.prefix(layer)
-    words["ssh"] = shlex.join(command.words[: layer.end])
+    words["until_target"] = shlex.join(command.words[: layer.end])
     words["interactive"] = command.interactive(layer)
     if layer.target:
         where = "on" if words["noun"] == "host" else "in"
@@ -73,6 +80,12 @@ def _add_layer(words: defaultdict[str, str], command: ExecCommand, layer: Layer)
     for name in ("list", "start", "resume"):
         template: str = getattr(layer.grammar, name)
         words[name] = template.format_map(quoted) or words["plain"]
+    words["find"] = f"list what exists with `{words['list']}`, then {words['find']}"
+    words["start_it"] = f"start it: {words['start']}"
+    words["resume_it"] = f"resume it: {words['resume']}"
+    words["beside"] = command.beside(layer)
+    if words["beside"]:
+        words["or_beside"] = f"; a container with one, in the same network: {words['beside']}"
 
 
 def _without_norouter(command: ExecCommand) -> str:

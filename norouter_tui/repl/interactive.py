@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 import time
@@ -23,7 +24,10 @@ from rich.text import Text
 from norouter_core.commands.call import Call
 from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Failure, Outcome
+from norouter_core.commands.tokenizer import join
 from norouter_core.control import ControlLost
+from norouter_core.engine.events import HostChanged
+from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client, Summary
 from norouter_core.session.session import Session
@@ -79,6 +83,8 @@ class Repl:
         self._running: anyio.CancelScope | None = None
         self._typed = ""
         """The text of the next prompt."""
+        self._suggested: dict[str, str] = {}
+        """For each host that has failed, the command that is likely to work instead."""
         self._over: int | None = None
         """The exit status, once the session ends."""
 
@@ -113,7 +119,7 @@ class Repl:
     # -- reading ---------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        typed, self._typed = self._typed, ""
+        typed, self._typed = self._typed or self._suggestion(), ""
         try:
             text = await self._prompt.prompt_async(
                 default=typed, set_exception_handler=False, handle_sigint=False
@@ -126,6 +132,13 @@ class Repl:
                 await self._step(ScriptStep("quit", 1, 1, 0))
         else:
             await self._run_text(text)
+
+    def _suggestion(self) -> str:
+        """Return the command that changes a failed host as its hint says; each is offered once."""
+        for name in list(self._suggested):
+            command = shlex.split(self._suggested.pop(name))
+            return join(("host", "set", name, "--", *command))
+        return ""
 
     async def _run_text(self, text: str) -> None:
         """Run what was typed or pasted. After a failure, the rest is put at the next prompt."""
@@ -217,8 +230,21 @@ class Repl:
             printer.know(self._client.engine.status())
         async for event in self._client.events():
             printer.show(event)
+            if isinstance(event, HostChanged):
+                self._suggest(event.host)
         if self._over is None:
             self._gone()
+
+    def _suggest(self, host: HostStatus) -> None:
+        """Note what the next prompt begins with. What is being typed now is left alone."""
+        suggested = host.problem.instead if host.problem is not None else ""
+        if host.state is HostState.FAILED and suggested:
+            self._suggested[host.name] = suggested
+            if self._prompt.app.is_running:
+                text = "  press Enter to have that command at the prompt"
+                self._notices.put(Text(text, style="dim"))
+        else:
+            self._suggested.pop(host.name, None)
 
     def _gone(self) -> None:
         """End the REPL after the session has ended by itself."""

@@ -27,13 +27,15 @@ class RecordedFailure:
     title: str
     kind: str
     says: str
+    instead: str | None
+    """The command that the problem suggests; None if any will do."""
     evidence: Evidence
 
 
 def _parse_entry(file: str, entry: dict[str, Any]) -> RecordedFailure:
     unknown = entry.keys() - {
         *("seen", "from", "command", "kind", "stage", "status", "errno", "stderr"),
-        *("stdout", "echoed", "timed_out", "says"),
+        *("stdout", "echoed", "timed_out", "says", "instead"),
     }
     assert not unknown, (entry["seen"], unknown)
     number = entry.get("errno")
@@ -48,7 +50,11 @@ def _parse_entry(file: str, entry: dict[str, Any]) -> RecordedFailure:
         timed_out=entry.get("timed_out"),
     )
     return RecordedFailure(
-        f"{file}: {entry['seen']}", entry["kind"], entry.get("says", ""), evidence
+        f"{file}: {entry['seen']}",
+        entry["kind"],
+        entry.get("says", ""),
+        entry.get("instead"),
+        evidence,
     )
 
 

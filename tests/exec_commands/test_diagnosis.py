@@ -46,6 +46,7 @@ def check_readable(problem: HostProblem, evidence: Evidence) -> None:
         assert text.isprintable()
         # An empty word of a template would leave such traces.
         assert not re.search(r"``|  | ,|: $|\(\)", text), text
+    assert problem.instead in problem.hint
     for line in problem.stderr:
         assert re.fullmatch(r"[^\x00-\x08\x0b-\x1f\x7f]*", line)
 
@@ -55,6 +56,8 @@ def test_the_corpus(seen: RecordedFailure) -> None:
     problem = diagnose(seen.evidence)
     assert problem.kind == seen.kind, problem
     assert seen.says in f"{problem.message}\n{problem.hint}", problem
+    if seen.instead is not None:
+        assert problem.instead == seen.instead
     check_readable(problem, seen.evidence)
 
 

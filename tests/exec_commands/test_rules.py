@@ -299,7 +299,8 @@ def test_the_message_names_the_shell_of_the_command() -> None:
     )
     assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
     assert problem.message == "`bash` not found in the container `web`"
-    assert problem.hint.endswith("appends `sh` to it: docker ...")
+    assert problem.hint.endswith("appends `sh` to it: docker exec -i web")
+    assert problem.instead == "docker exec -i web"
 
 
 def test_escape_sequences_are_stripped() -> None:
@@ -308,3 +309,50 @@ def test_escape_sequences_are_stripped() -> None:
     assert problem.stderr == ("boom now",)
     assert problem.message.endswith(": boom now")
     assert "\x1b" not in problem.message + problem.hint
+
+
+@pytest.mark.parametrize(
+    ("command", "permanent"),
+    [
+        ("kubectl debug -i -q web --image=busybox --target=app -- sh", True),
+        ("kubectl exec -i web -- sh", False),
+    ],
+)
+def test_what_leaves_a_container_behind_is_not_retried(command: str, permanent: bool) -> None:
+    stderr = ('Error from server (NotFound): pods "web" not found',)
+    problem = diagnose_command(command, Stage.SHELL, exit_status=1, stderr=stderr)
+    assert problem.kind == ProblemKind.NO_SUCH_CONTAINER
+    assert problem.permanent is permanent
+
+
+@pytest.mark.parametrize(
+    ("command", "suggested"),
+    [
+        ("ssh u@h nsenter -t 1 -n", "ssh u@h sudo -n nsenter -t 1 -n"),
+        ("nsenter -t 1 -n", "sudo -n nsenter -t 1 -n"),
+        ("ssh u@h sudo -n nsenter -t 1 -n", ""),
+        ("sudo -n env A=b nsenter -t 1 -n", ""),
+    ],
+)
+def test_sudo_goes_in_front_of_what_needs_it(command: str, suggested: str) -> None:
+    stderr = ("nsenter: reassociate to namespace 'ns/net' failed: Operation not permitted",)
+    problem = diagnose_command(f"{command} sh", Stage.SHELL, exit_status=1, stderr=stderr)
+    assert problem.kind == ProblemKind.PERMISSION_DENIED
+    assert problem.instead == suggested
+    assert ("sudo" in problem.hint) is bool(suggested)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Error response from daemon: No such container: web",
+        'Error from server (NotFound): pods "web" not found',
+        "Error response from daemon: Container web is paused, unpause the container before exec",
+        "Error: container web is not running",
+    ],
+)
+def test_behind_an_unknown_program_no_hint_has_a_gap(line: str) -> None:
+    problem = diagnose_command("./enter.sh web sh", Stage.SHELL, exit_status=1, stderr=(line,))
+    assert problem.kind in (ProblemKind.NO_SUCH_CONTAINER, ProblemKind.CONTAINER_NOT_RUNNING)
+    assert "``" not in problem.hint
+    assert not problem.hint.endswith((":", ": "))

@@ -55,6 +55,17 @@ async def test_a_mistake_is_pointed_at_and_costs_nothing() -> None:
         assert names(at) == ["local"]
 
 
+async def test_a_command_that_works_instead_is_put_at_the_prompt() -> None:
+    async with drive_repl() as at:
+        shell = join(exec_command()[:-1])
+        at.type(f"host add web --vip {vip()} --wait -- {shell} bash -l{ENTER}")
+        await at.shows("end the command before the shell")
+        await at.shows("norouter> host set web -- env")
+        at.type(ENTER)
+        await at.shows("host web ready")
+        await at.says("", "norouter> ")
+
+
 async def test_ctrl_c_clears_a_line_and_says_how_to_quit_on_an_empty_one() -> None:
     async with drive_repl() as at:
         at.type("host rm local" + CTRL_C)

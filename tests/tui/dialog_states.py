@@ -183,6 +183,17 @@ def failed() -> Snapshot:
     return coming(HostState.FAILED, 0.2, problem=problem)
 
 
+def suggesting() -> Snapshot:
+    command = "docker run -i --rm --network container:shop busybox"
+    problem = replace(
+        snapshots.DENIED,
+        message="`sh` not found in the container `shop`",
+        hint=f"norouter needs a POSIX `sh` there; {command}",
+        instead=command,
+    )
+    return coming(HostState.FAILED, 0.2, problem=problem)
+
+
 ADDED: Keys = ("a", "=docker exec -it shop bash", "enter")
 SCENES = (
     Scene("dialog-add-host", ("a",)),

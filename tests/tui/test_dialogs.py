@@ -158,6 +158,23 @@ def test_a_host_that_comes_up_is_shown_step_by_step() -> None:
     play_dialog(play, scenes.ADDED)
 
 
+def test_a_command_that_works_instead_is_one_key_away() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await _take(app, pilot, scenes.starting(), scenes.failed())
+        assert "Use the suggested command" not in shown(app)
+        await press(pilot, "u")
+        await _take(app, pilot, scenes.starting(), scenes.suggesting())
+        assert "Use the suggested command" in shown(app)
+        await press(pilot, "u")
+        line = "host set shop -- docker run -i --rm --network container:shop busybox"
+        await until(pilot, lambda: line in client.ran)
+        assert isinstance(app.screen, Connecting)
+        await _take(app, pilot, scenes.starting())
+        assert "Use the suggested command" not in shown(app)
+
+    play_dialog(play, scenes.ADDED)
+
+
 def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await _take(app, pilot, scenes.starting(), scenes.failed())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -66,6 +67,12 @@ class Progress:
         status = self.status
         return status is not None and status.problem is not None and not self.is_ready
 
+    @property
+    def instead(self) -> str:
+        """The command to use instead of one that failed; empty if there is none."""
+        problem = self.status.problem if self.status is not None else None
+        return problem.instead if problem is not None else ""
+
     def steps(self) -> list[tuple[str, float | None]]:
         """Return the steps, each with the seconds from the start until it was done, or None."""
         began = 0.0 if self.status is not None else None
@@ -117,6 +124,7 @@ class Connecting(ModalScreen[str]):
         Binding("up", "scroll(-1)", "Up", show=False, id="connecting-up"),
         Binding("down", "scroll(1)", "Down", show=False, id="connecting-down"),
         Binding("r", "retry", "Retry", id="connecting-retry"),
+        Binding("u", "use", "Use the suggested command", id="connecting-use"),
         Binding("e", "edit", "Edit", id="connecting-edit"),
         Binding("d", "remove", "Remove", id="connecting-remove"),
         Binding("k,enter,escape", "keep", "Keep anyway", key_display="k", id="connecting-keep"),
@@ -168,6 +176,8 @@ class Connecting(ModalScreen[str]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether an action applies to the state of the host."""
         progress = self._progress
+        if action == "use":
+            return progress.failed and bool(progress.instead)
         if action in ("retry", "edit", "remove", "keep"):
             return progress.failed
         if action in ("close", "port"):
@@ -189,6 +199,11 @@ class Connecting(ModalScreen[str]):
     def action_retry(self) -> None:
         """Start the host again."""
         self.post_message(RunCall(build_call("host restart", host=self.host)))
+
+    def action_use(self) -> None:
+        """Change the host to the command that the hint suggests, which starts it again."""
+        words = shlex.split(self._progress.instead)
+        self.post_message(RunCall(build_call("host set", host=self.host, cmd=words)))
 
     def action_edit(self) -> None:
         """Close the dialog to change the host."""
