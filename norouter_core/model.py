@@ -6,6 +6,7 @@ reads and writes it as YAML, and `norouter_core.engine` applies it.
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
@@ -27,6 +28,16 @@ def format_address(address: tuple[str, int]) -> str:
     """Return `HOST:PORT`, with an IPv6 host in brackets."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a target's host is the machine that dials it."""
+    if host.casefold().removesuffix(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class AgentMode(StrEnum):

@@ -15,7 +15,9 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command line or the manifest is wrong; nothing was started."""
     NOT_READY = 3
-    """Some host or port was not ready within `--wait-ready SECONDS`."""
+    """Some host or port was not ready within `--wait-ready SECONDS`, or never can be."""
+    ALREADY_RUNS = 4
+    """The mesh of this manifest is running already; nothing was started."""
     INTERNAL = 70
     """A bug in this program (`EX_SOFTWARE`); a message names the file with the traceback."""
     CANNOT_WRITE = 74
@@ -30,6 +32,7 @@ class ExitCode(IntEnum):
 
 EPILOG = (
     "Exit status: 0 ended as asked (SIGINT and SIGTERM included); 1 the mesh failed; "
-    "2 wrong usage or invalid manifest; 3 not ready in time; 70 internal error; "
+    "2 wrong usage or invalid manifest; 3 not ready in time; 4 the manifest already runs; "
+    "70 internal error; "
     "74 cannot write to stdout; 130 interrupted before the work was done, or twice."
 )

@@ -200,8 +200,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[int]:
-    """A server on a free port of 127.0.0.1, which is yielded; nothing of it is left after."""
+async def serving(handler: Handler, address: str = "127.0.0.1") -> AsyncIterator[int]:
+    """A server on a free port, which is yielded; nothing of it is left after."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -216,7 +216,7 @@ async def serving(handler: Handler) -> AsyncIterator[int]:
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, address, 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -235,9 +235,9 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def echoing() -> AsyncIterator[int]:
+async def echoing(address: str = "127.0.0.1") -> AsyncIterator[int]:
     """An echo server's port; it half-closes when its client has."""
-    async with serving(_echo) as port:
+    async with serving(_echo, address) as port:
         yield port
 
 

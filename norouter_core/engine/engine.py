@@ -62,6 +62,17 @@ class MeshFailed(NorouterError):
         self.problems = problems
 
 
+class PortsFailed(NorouterError):
+    """Ports cannot be served on this machine, and waiting does not change that.
+
+    `listeners` are those of this machine that have failed.
+    """
+
+    def __init__(self, listeners: Sequence[ListenerStatus]) -> None:
+        super().__init__(", ".join(f"{each.listen}: {each.note}" for each in listeners))
+        self.listeners = tuple(listeners)
+
+
 class Engine:
     """An async context manager; nothing that it started is left after its end.
 
@@ -175,14 +186,16 @@ class Engine:
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
         """Return when the mesh is ready.
 
-        That is, every host is ready except for those that the user has stopped, every listener is
-        bound or shared, and every names file has been written or refused.
+        That is, every host is ready except for those that the user has stopped, this machine serves
+        every port, all other listeners have been tried, and every names file has been written or
+        refused. DNS may fail anywhere.
 
         Args:
             hosts: wait only for these, and for what they publish.
 
         Raises:
             MeshFailed: a host has failed permanently.
+            PortsFailed: this machine cannot serve a port.
         """
         hosts = None if hosts is None else frozenset(hosts)
         while not self._is_ready(hosts):
@@ -196,6 +209,9 @@ class Engine:
             }
             if failed:
                 raise MeshFailed(failed)
+            hopeless = [x for s in self._active_supervisors() for x in s.listeners.hopeless(hosts)]
+            if hopeless:
+                raise PortsFailed(hopeless)
             self._progress.clear()
             await self._progress.wait()
 
@@ -255,6 +271,7 @@ class Engine:
             def log(level: str, text: str) -> None:
                 self.host_log(level, host.name, text)
 
+            listeners.set_here(host.is_local)
             names = NamesFiles(log, self._on_progress, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
@@ -263,6 +280,7 @@ class Engine:
         restart = is_restarted(known.host, host)
         changed = known.host != host
         known.host = host
+        known.listeners.set_here(host.is_local)
         if restart:
             known.command_changed()
         elif changed:

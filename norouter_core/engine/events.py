@@ -70,7 +70,7 @@ class Log(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready(Event):
-    """Every host is ready, and every listener is bound or shared."""
+    """Every host is ready, and this machine serves every port; see `Engine.wait_ready`."""
 
     kind = "ready"
     hosts: int

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import zlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +13,8 @@ import anyio
 
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
-from norouter_core.engine.publications import ListenAddress, ListenerSpec
+from norouter_core.engine.probe import answers
+from norouter_core.engine.publications import ListenAddress, ListenerSpec, Service
 from norouter_core.engine.status import ListenerState, ListenerStatus
 from norouter_core.links.base import UNSUPPORTED, Link, OperationError
 
@@ -28,6 +31,15 @@ _RETRY = 0.5
 At first soon, since another host of the namespace may be about to release or to report it; then
 less often, since a lost agent holds it until it notices that its hub is gone."""
 
+_HOPELESS_ATTEMPTS = _QUICK_ATTEMPTS + 3
+"""The attempts after which an address in use counts as taken for good by another program."""
+
+_FALLBACK_PORTS = range(20_000, 30_000)
+"""Below the ports that systems give to clients."""
+_FALLBACK_ATTEMPTS = 4
+
+_SETTLED = frozenset((ListenerState.BOUND, ListenerState.SHARED, ListenerState.SERVED))
+
 
 @dataclass(slots=True, eq=False)
 class _Listener:
@@ -43,12 +55,14 @@ class _Listener:
     """How often in a row the address was in use."""
     unsupported: bool = False
     """Whether the agent does not support such a listener, so that a retry is useless."""
+    is_hopeless: bool = False
+    """Whether it has failed for a reason that time does not change."""
     status: ListenerStatus | None = None
     """The status shown last, until it changes."""
 
     @property
     def settled(self) -> bool:
-        return self.unsupported or self.state in (ListenerState.BOUND, ListenerState.SHARED)
+        return self.unsupported or self.state in _SETTLED
 
 
 class HostListeners:
@@ -77,8 +91,12 @@ class HostListeners:
         self._on_settled = on_settled
         self._listeners: dict[ListenAddress, _Listener] = {}
         self._unsettled: dict[ListenAddress, _Listener] = {}
+        """Those that `run` has to work on."""
+        self._missing: dict[ListenAddress, _Listener] = {}
+        """Those of them that the mesh is not ready without."""
         self._failed: dict[str, int] = {}
-        """The number of unsettled listeners that have failed, by the publishing host."""
+        """The number of missing listeners that have failed, by the publishing host."""
+        self._is_here = False
         self._shared: dict[str, set[ListenAddress]] = {}
         """The shared addresses, by the host that serves them."""
         self._neighbour_changes: list[tuple[str, Sequence[ListenAddress]]] = []
@@ -90,6 +108,19 @@ class HostListeners:
 
     def __len__(self) -> int:
         return len(self._listeners)
+
+    def set_here(self, is_here: bool) -> None:
+        """Set whether the host is this machine, where every port has to be served.
+
+        On other hosts a listener that fails does not keep the mesh from being ready.
+        """
+        if is_here == self._is_here:
+            return
+        for address, listener in self._listeners.items():
+            self._count(address, listener, -1)
+        self._is_here = is_here
+        for address, listener in self._listeners.items():
+            self._count(address, listener, 1)
 
     def update(self, wanted: Mapping[ListenAddress, ListenerSpec]) -> None:
         """Set where this host should listen; `run` does the work."""
@@ -122,9 +153,8 @@ class HostListeners:
         self._by_number.clear()
         self._shared.clear()
         for address, listener in self._listeners.items():
-            if listener.granted is not None:
-                listener.granted = None
-                self._neighbours.release(self._namespace, address, self._host)
+            listener.granted = None
+            self._neighbours.release(self._namespace, address, self._host)
             self._move(address, listener, ListenerState.PENDING)
 
     def spec_of(self, number: int) -> ListenerSpec | None:
@@ -137,16 +167,32 @@ class HostListeners:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every listener is bound, here or by a host in the same namespace."""
-        return not self._unsettled and not self._neighbour_changes
+        """Whether the mesh can be ready.
+
+        That is, every listener is served, or has been tried and may fail.
+        """
+        return not self._missing and not self._neighbour_changes
 
     def is_settled_for(self, hosts: Collection[str]) -> bool:
         """Return `is_settled` for what these hosts publish; all others have at least been tried."""
         if self.is_settled:
             return True
-        if self._neighbour_changes or len(self._unsettled) > sum(self._failed.values()):
+        if self._neighbour_changes or len(self._missing) > sum(self._failed.values()):
             return False
         return not any(self._failed.get(host) for host in hosts)
+
+    def hopeless(self, hosts: Collection[str] | None = None) -> list[ListenerStatus]:
+        """Return the listeners that keep the mesh from being ready, whatever time passes.
+
+        Args:
+            hosts: only those for what these hosts publish.
+        """
+        return [
+            listener.status or self._status(listener)
+            for listener in self._missing.values()
+            if listener.is_hopeless
+            and (hosts is None or listener.spec.publication.to_host in hosts)
+        ]
 
     def statuses(self) -> list[ListenerStatus]:
         return [listener.status or self._status(listener) for listener in self._listeners.values()]
@@ -221,18 +267,19 @@ class HostListeners:
                 number, *address.host_port, direct, address.proto
             )
         except OperationError as error:
-            self._on_refused(address, listener, number, wanted, error)
+            await self._on_refused(link, address, listener, number, wanted, error)
             return
         if self._listeners.get(address) is not listener:
             self._by_number.pop(number, None)
             await _ignore_errors(link.unlisten(number))
             return
         listener.granted = (number, direct)
-        self._neighbours.hold(self._namespace, address, self._host)
+        bound = address.text((host, port))
+        self._neighbours.hold(self._namespace, address, self._host, bound)
         listener.attempts = 0
         if self._is_still_wanted(listener, wanted):
             note = _fallback_hint(address.host) if fallback else ""
-            self._move(address, listener, ListenerState.BOUND, address.text((host, port)), note)
+            self._move(address, listener, ListenerState.BOUND, bound, note)
 
     def _is_still_wanted(self, listener: _Listener, wanted: ListenerSpec) -> bool:
         """Return whether this host should still listen as it has asked to."""
@@ -253,12 +300,15 @@ class HostListeners:
             self._share(address, listener, owner)
             return
         listener.attempts += 1
-        if self._neighbours.is_refused(self._namespace, address):
-            note = f"{owner} shares this namespace and cannot listen"
-            self._move(address, listener, ListenerState.FAILED, note=note)
+        why = self._neighbours.refusal(self._namespace, address)
+        if why:
+            note = f"{owner} shares this namespace and cannot listen: {why}"
+            is_hopeless = listener.attempts >= _HOPELESS_ATTEMPTS
+            self._fail(address, listener, note, is_hopeless=is_hopeless)
 
-    def _on_refused(
+    async def _on_refused(
         self,
+        link: Link,
         address: ListenAddress,
         listener: _Listener,
         number: int,
@@ -280,15 +330,94 @@ class HostListeners:
                 self._share(address, listener, holder)
         elif error.code == UNSUPPORTED:
             self._move(address, listener, ListenerState.FAILED, note=error.reason, given_up=True)
-        elif error.code != "in-use" or listener.attempts > _QUICK_ATTEMPTS:
-            self._move(address, listener, ListenerState.FAILED, note=error.reason)
+        elif error.code != "in-use":
+            self._fail(address, listener, error.reason, is_hopeless=error.code == "not-allowed")
+        elif listener.attempts > _QUICK_ATTEMPTS:
+            await self._on_taken(link, address, listener, number, error.reason)
+
+    async def _on_taken(
+        self, link: Link, address: ListenAddress, listener: _Listener, number: int, reason: str
+    ) -> None:
+        """Handle an address that a program outside the mesh holds."""
+        wanted = listener.spec
+        state, bound, note = ListenerState.FAILED, "", reason
+        if wanted.publication.service is Service.PORT:
+            if wanted.is_service_at_address and await self._is_served(link, wanted):
+                state, bound = ListenerState.SERVED, address.text()
+                note = f"{self._host} itself answers there"
+            elif await self._is_taken_everywhere(link, address):
+                bound = await self._fall_back(link, address, listener, number)
+                state = ListenerState.BOUND if bound else state
+                note = _taken_hint(address) if bound else reason
+        if self._listeners.get(address) is not listener or not self._is_still_wanted(
+            listener, wanted
+        ):
+            if state is ListenerState.BOUND:
+                self._by_number.pop(number, None)
+                await _ignore_errors(link.unlisten(number))
+            return
+        if state is ListenerState.FAILED:
+            is_hopeless = listener.attempts >= _HOPELESS_ATTEMPTS
+            self._fail(address, listener, reason, is_hopeless=is_hopeless)
+            return
+        if state is ListenerState.BOUND:
+            direct = wanted.publication.target if wanted.direct else None
+            listener.granted = (number, direct)
+        listener.attempts = 0
+        self._neighbours.hold(self._namespace, address, self._host, bound)
+        self._move(address, listener, state, bound, note)
+
+    async def _is_served(self, link: Link, wanted: ListenerSpec) -> bool:
+        """Return whether the service answers at the published address as at its own."""
+        published = wanted.publication
+        return await answers(link, published.target) and await answers(link, published.address)
+
+    async def _is_taken_everywhere(self, link: Link, address: ListenAddress) -> bool:
+        """Return whether a port is taken at every loopback address of the host.
+
+        That is so if a program listens at 0.0.0.0 or [::], and hardly otherwise.
+        """
+        other = f"127.{random.randrange(128, 255)}.{random.randrange(255)}.1"
+        number = self._number_of(ListenAddress("127.0.0.0", address.port, address.proto))
+        try:
+            await link.listen(number, other, address.port, None, address.proto)
+        except OperationError as error:
+            return error.code == "in-use"
+        await _ignore_errors(link.unlisten(number))
+        return False
+
+    async def _fall_back(
+        self, link: Link, address: ListenAddress, listener: _Listener, number: int
+    ) -> str:
+        """Listen at a port of 127.0.0.1 instead; return that address, empty if there is none.
+
+        The port depends on the address alone, so it usually is the same at the next start.
+        """
+        direct = listener.spec.publication.target if listener.spec.direct else None
+        first = zlib.crc32(address.text().encode())
+        self._by_number[number] = listener
+        for attempt in range(_FALLBACK_ATTEMPTS):
+            port = _FALLBACK_PORTS[(first + attempt) % len(_FALLBACK_PORTS)]
+            try:
+                host, port, _ = await link.listen(number, "127.0.0.1", port, direct, address.proto)
+            except OperationError:
+                continue
+            return address.text((host, port))
+        self._by_number.pop(number, None)
+        return ""
+
+    def _fail(
+        self, address: ListenAddress, listener: _Listener, note: str, *, is_hopeless: bool
+    ) -> None:
+        self._move(address, listener, ListenerState.FAILED, note=note, is_hopeless=is_hopeless)
 
     def _share(self, address: ListenAddress, listener: _Listener, holder: str) -> None:
         listener.holder = holder
         listener.attempts = 0
         self._shared.setdefault(holder, set()).add(address)
         note = f"served by {holder}, which shares this network namespace"
-        self._move(address, listener, ListenerState.SHARED, address.text(), note)
+        bound = self._neighbours.bound(self._namespace, address, holder)
+        self._move(address, listener, ListenerState.SHARED, bound, note)
 
     def _drop(self, address: ListenAddress) -> None:
         listener = self._listeners.pop(address)
@@ -296,9 +425,9 @@ class HostListeners:
         self._set_refused(address, listener, False)
         number = self._number_of(address)
         self._by_number.pop(number, None)
+        self._neighbours.release(self._namespace, address, self._host)
         if listener.granted is not None:
             self._stale.append(number)
-            self._neighbours.release(self._namespace, address, self._host)
         self._on_removed(self._host, address.text())
 
     # -- all changes of a listener's state ------------------------------------------------
@@ -307,6 +436,8 @@ class HostListeners:
         """Settle a listener again, by a new spec."""
         self._count(address, listener, -1)
         self._set_refused(address, listener, False)
+        if listener.state is ListenerState.SERVED:
+            self._neighbours.release(self._namespace, address, self._host)
         listener.spec = spec
         listener.status = None
         listener.attempts = 0
@@ -322,13 +453,18 @@ class HostListeners:
         note: str = "",
         *,
         given_up: bool = False,
+        is_hopeless: bool = False,
     ) -> None:
         now = (state, bound, note, given_up)
         if (listener.state, listener.bound, listener.note, listener.unsupported) == now:
+            if is_hopeless and not listener.is_hopeless:
+                listener.is_hopeless = True
+                self._on_settled()
             return
         self._count(address, listener, -1)
         self._set_refused(address, listener, False)
         listener.state, listener.bound, listener.note, listener.unsupported = now
+        listener.is_hopeless = is_hopeless
         self._set_refused(address, listener, True)
         self._count(address, listener, 1)
         self._publish(listener)
@@ -336,7 +472,8 @@ class HostListeners:
     def _set_refused(self, address: ListenAddress, listener: _Listener, refused: bool) -> None:
         """Note for the neighbours whether this host cannot serve its own address."""
         if listener.state is ListenerState.FAILED and self._is_own(listener):
-            self._neighbours.set_refused(self._namespace, address, refused)
+            why = listener.note.removeprefix(f"{address.text()}: ") if refused else ""
+            self._neighbours.set_refused(self._namespace, address, why)
 
     def _is_own(self, listener: _Listener) -> bool:
         """Return whether it is at this host's own VIP, for which others in the namespace yield."""
@@ -351,9 +488,20 @@ class HostListeners:
             self._unsettled[address] = listener
         else:
             del self._unsettled[address]
-        if listener.state is ListenerState.FAILED:
+        is_failed = listener.state is ListenerState.FAILED
+        if is_failed and not self._is_required(listener):
+            return
+        if step > 0:
+            self._missing[address] = listener
+        else:
+            del self._missing[address]
+        if is_failed:
             owner = listener.spec.publication.to_host
             self._failed[owner] = self._failed.get(owner, 0) + step
+
+    def _is_required(self, listener: _Listener) -> bool:
+        """Return whether the mesh is not ready if it fails. DNS is an extra."""
+        return self._is_here and listener.spec.publication.service is not Service.DNS
 
     def _publish(self, listener: _Listener) -> None:
         self._on_changed(self._status(listener))
@@ -379,6 +527,10 @@ async def _ignore_errors(request: Awaitable[object]) -> None:
         await request
     except OperationError:
         pass
+
+
+def _taken_hint(address: ListenAddress) -> str:
+    return f"another program of that host listens at port {address.port} of all addresses"
 
 
 def _fallback_hint(vip: str) -> str:

@@ -19,8 +19,9 @@ class Neighbours:
         self._homes: dict[str, tuple[object, bool]] = {}
         """The namespace of each host that is up, and whether it listens for ports there."""
         self._members: dict[object, set[str]] = {}
-        self._holders: dict[tuple[object, ListenAddress], set[str]] = {}
-        self._refused: set[tuple[object, ListenAddress]] = set()
+        self._holders: dict[tuple[object, ListenAddress], dict[str, str]] = {}
+        """Where each host that serves an address has bound it."""
+        self._refusals: dict[tuple[object, ListenAddress], str] = {}
 
     def update(self, host: str, namespace: object | None, listens: bool) -> Collection[str]:
         """Note the namespace of a host (None: it is down), and whether it listens for ports.
@@ -54,31 +55,38 @@ class Neighbours:
         namespace, listens = other
         return listens and namespace == home[0]
 
-    def hold(self, namespace: object, address: ListenAddress, host: str) -> None:
-        """Note that a host listens at an address."""
-        self._holders.setdefault((namespace, address), set()).add(host)
+    def hold(self, namespace: object, address: ListenAddress, host: str, bound: str) -> None:
+        """Note that a host serves an address, and where it has bound it."""
+        self._holders.setdefault((namespace, address), {})[host] = bound
 
     def release(self, namespace: object, address: ListenAddress, host: str) -> None:
-        """Note that a host no longer listens at an address."""
+        """Note that a host no longer serves an address."""
         holders = self._holders.get((namespace, address))
         if holders is not None:
-            holders.discard(host)
+            holders.pop(host, None)
             if not holders:
                 del self._holders[namespace, address]
 
     def holds(self, namespace: object, address: ListenAddress, host: str) -> bool:
-        """Return whether that host listens at an address."""
+        """Return whether that host serves an address."""
         return host in self._holders.get((namespace, address), ())
 
+    def bound(self, namespace: object, address: ListenAddress, host: str) -> str:
+        """Return where a host that serves an address has bound it."""
+        return self._holders[namespace, address][host]
+
     def holder(self, namespace: object, address: ListenAddress, host: str) -> str:
-        """Return a host other than `host` that listens at an address; empty if none does."""
+        """Return a host other than `host` that serves an address; empty if none does."""
         holders = self._holders.get((namespace, address), ())
         return next((name for name in holders if name != host), "")
 
-    def set_refused(self, namespace: object, address: ListenAddress, refused: bool) -> None:
-        """Note whether the owner of an address failed to listen there."""
-        (self._refused.add if refused else self._refused.discard)((namespace, address))
+    def set_refused(self, namespace: object, address: ListenAddress, why: str) -> None:
+        """Note why the owner of an address failed to listen there; empty if it has not failed."""
+        if why:
+            self._refusals[namespace, address] = why
+        else:
+            self._refusals.pop((namespace, address), None)
 
-    def is_refused(self, namespace: object, address: ListenAddress) -> bool:
-        """Return whether the owner of an address failed to listen there."""
-        return (namespace, address) in self._refused
+    def refusal(self, namespace: object, address: ListenAddress) -> str:
+        """Return why the owner of an address failed to listen there; empty if it has not failed."""
+        return self._refusals.get((namespace, address), "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from norouter_core.model import Host, format_address
+from norouter_core.model import Host, format_address, is_loopback
 from norouter_core.wire.codes import PROTOCOLS, TCP
 
 if TYPE_CHECKING:
@@ -87,6 +87,16 @@ class ListenerSpec:
 
     publication: Publication
     direct: bool
+
+    @property
+    def is_service_at_address(self) -> bool:
+        """Whether the published service may itself listen at the published address.
+
+        If it listens on all addresses of its host, it does.
+        """
+        (vip, listen), (host, port) = self.publication.address, self.publication.target
+        is_same = port == listen and (host == vip or is_loopback(host))
+        return self.direct and self.publication.proto == TCP and is_same
 
 
 _NOWHERE: Address = ("", 0)

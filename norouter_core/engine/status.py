@@ -58,6 +58,8 @@ class ListenerState(StrEnum):
     BOUND = "bound"
     SHARED = "shared"
     """Another host of this mesh in the same network namespace serves it."""
+    SERVED = "served"
+    """The published service itself answers at the address, on the host that publishes it."""
     FAILED = "failed"
     """The address cannot be bound; retried while the spec has it."""
 

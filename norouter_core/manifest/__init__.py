@@ -6,6 +6,7 @@ no environment variable.
 
 from __future__ import annotations
 
+from norouter_core.manifest.checks import VipChoice
 from norouter_core.manifest.load import Loaded, load_file, load_text
 from norouter_core.manifest.problems import ManifestError, Problem, render
 from norouter_core.manifest.values import allocate_vip, parse_forward
@@ -15,6 +16,7 @@ __all__ = [
     "Loaded",
     "ManifestError",
     "Problem",
+    "VipChoice",
     "allocate_vip",
     "dump",
     "load_file",

@@ -6,7 +6,7 @@ The allocation of VIPs is here too, since it needs to know all of them.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from yaml.nodes import Node
 
 from norouter_core.manifest.compose import is_plain
 from norouter_core.manifest.problems import Report, ValidationError
-from norouter_core.manifest.values import LOCAL_VIP, allocate_vip
+from norouter_core.manifest.values import allocate_vip
 from norouter_core.model import Host, HostOptions, HostSpec, MeshSpec, format_address
 from norouter_core.sanitize import quote
 
@@ -87,23 +87,39 @@ def _report_duplicate(
     report.error(place, f"duplicate {what}, first at {report.place(first)}", hint)
 
 
-def allocate_vips(drafts: list[HostDraft], report: Report) -> None:
-    """Give every host without a VIP one that no host sets, in the manifest's order."""
-    taken = {draft.vip for draft in drafts if draft.vip}
-    waiting = [draft for draft in drafts if "vip" not in draft.nodes]
-    local = next((draft for draft in waiting if draft.is_local), None)
-    if local is not None and LOCAL_VIP not in taken:
-        local.vip = LOCAL_VIP
-        taken.add(LOCAL_VIP)
-    missing = [draft for draft in waiting if not draft.vip]
+@dataclass(frozen=True, slots=True)
+class VipChoice:
+    """What to consider when hosts without a VIP get one.
+
+    Attributes:
+        known: The VIPs that hosts of these names have had; they keep them if they can.
+        in_use: Addresses of this machine that others use.
+    """
+
+    known: Mapping[str, str] = field(default_factory=dict)
+    in_use: Collection[str] = ()
+
+
+def allocate_vips(drafts: list[HostDraft], choice: VipChoice, report: Report) -> None:
+    """Give every host without a VIP one that no host sets, this machine first."""
+    taken = {draft.vip: None for draft in drafts if draft.vip}
+    missing = [draft for draft in drafts if "vip" not in draft.nodes]
+    for draft in missing:
+        known = choice.known.get(draft.name, "")
+        if known and known not in taken:
+            draft.vip = known
+            taken[known] = None
+    local = next((draft for draft in missing if draft.is_local), None)
+    missing = [draft for draft in missing if not draft.vip]
+    missing.sort(key=lambda draft: draft is not local)
     for done, draft in enumerate(missing):
         try:
-            draft.vip = allocate_vip(taken)
+            draft.vip = allocate_vip(taken, choice.in_use, is_local=draft is local)
         except ValidationError as error:
             left = f"{len(missing) - done} hosts from {quote(draft.name)} on have no vip"
             report.invalid(draft.key, error, left)
             return
-        taken.add(draft.vip)
+        taken[draft.vip] = None
 
 
 def check_listeners(

@@ -12,6 +12,7 @@ from yaml.nodes import Node, ScalarNode
 
 from norouter_core.manifest.checks import (
     HostDraft,
+    VipChoice,
     allocate_vips,
     check_listeners,
     check_names,
@@ -37,6 +38,9 @@ from norouter_core.manifest.values import closest, parse_target, strip_dot
 from norouter_core.model import HostOptions, MeshSpec, Route
 from norouter_core.sanitize import quote
 
+DEFAULT_VIPS = VipChoice()
+"""The choice that depends on nothing but the manifest."""
+
 STDIN = "<stdin>"
 """The name of standard input in problems."""
 
@@ -59,14 +63,17 @@ class Loaded:
     data: bytes | None = None
 
 
-def load_file(path: str | os.PathLike[str]) -> Loaded:
+def load_file(path: str | os.PathLike[str], choice: VipChoice = DEFAULT_VIPS) -> Loaded:
     """Return the manifest in a file; `-` is standard input.
+
+    Args:
+        choice: How hosts without a VIP get theirs.
 
     Raises:
         ManifestError: The file cannot be read, or does not contain a valid manifest.
     """
     data, name = read_data(path)
-    return replace(load_text(data, name), data=data)
+    return replace(load_text(data, name, choice), data=data)
 
 
 def read_data(path: str | os.PathLike[str]) -> tuple[bytes, str]:
@@ -90,11 +97,12 @@ def read_data(path: str | os.PathLike[str]) -> tuple[bytes, str]:
         raise unreadable(name, error) from None
 
 
-def load_text(text: str | bytes, name: str) -> Loaded:
+def load_text(text: str | bytes, name: str, choice: VipChoice = DEFAULT_VIPS) -> Loaded:
     """Return the manifest in a text, or in bytes in UTF-8 (or UTF-16 with its mark).
 
     Args:
         name: The name of the file in problems.
+        choice: How hosts without a VIP get theirs.
 
     Raises:
         ManifestError: The text is not a valid manifest; it holds all errors at once.
@@ -105,12 +113,12 @@ def load_text(text: str | bytes, name: str) -> Loaded:
     if root is None or is_null(root):
         report.warn_at(0, "the manifest is empty: a mesh without hosts", _HOSTS_HINT)
         return Loaded(MeshSpec(), report.warnings(), name)
-    spec = _read_mesh(root, report)
+    spec = _read_mesh(root, choice, report)
     report.raise_errors()
     return Loaded(spec, report.warnings(), name)
 
 
-def _read_mesh(root: Node, report: Report) -> MeshSpec:
+def _read_mesh(root: Node, choice: VipChoice, report: Report) -> MeshSpec:
     """Return the spec; an empty one, which nobody sees, if there are errors."""
     if isinstance(root, ScalarNode):
         message = f"not a manifest but a single text: {quote(root.value)}"
@@ -130,7 +138,7 @@ def _read_mesh(root: Node, report: Report) -> MeshSpec:
         report.warn(root, "the manifest has no hosts", _HOSTS_HINT)
     names = check_names(drafts, report)
     check_vips(drafts, report)
-    allocate_vips(drafts, report)
+    allocate_vips(drafts, choice, report)
     vias = dict.fromkeys([*names, *(draft.vip for draft in drafts if draft.vip)])
     routes = _read_routes(entries["routes"].value, vias, report) if "routes" in entries else ()
     if report.has_errors:

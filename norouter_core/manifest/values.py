@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 from itertools import islice
 
@@ -34,10 +35,13 @@ _TARGET_FORM = "write a network such as 10.0.0.0/8, or a name such as *.example.
 
 _POOL = ipaddress.IPv4Network(VIP_POOL)
 LOCAL_VIP = str(_POOL[100])
-"""The VIP of this machine, if it is free."""
+"""The VIP of this machine in a mesh of the default network, if it is free."""
+_POOLS = 100
+"""How many networks, from the default one on, are looked at for one that is not in use."""
+_LOCAL_NUMBER = 100
 # The low numbers come last, so that the usual manifest reads as NoRouter's own examples do.
-_VIPS = tuple(str(_POOL[n]) for n in (*range(101, 255), *range(1, 101)))
-_VIP_HINT = f"write one such as {_VIPS[0]}, or leave vip out"
+_NUMBERS = (*range(101, 255), *range(1, 101))
+_VIP_HINT = f"write one such as {_POOL[101]}, or leave vip out"
 
 
 def closest(name: str, names: Iterable[str]) -> str:
@@ -162,12 +166,47 @@ def parse_vip(text: str) -> ipaddress.IPv4Address:
     return address
 
 
-def allocate_vip(taken: Collection[str]) -> str:
-    """Return the first VIP of the pool 127.0.42.0/24, .101 to .254 and .1 to .100, not taken."""
-    for vip in _VIPS:
-        if vip not in taken:
+def mesh_network(vips: Iterable[str], in_use: Iterable[str] = ()) -> ipaddress.IPv4Network:
+    """Return the /24 from which a mesh takes its VIPs.
+
+    That is the loopback network of most of its VIPs; for a mesh without any, the first of
+    127.0.42.0/24, 127.0.43.0/24 ... of which no address is in use.
+
+    Args:
+        vips: of the mesh.
+        in_use: addresses of this machine that others use.
+    """
+    networks = Counter(_prefix(vip) for vip in vips if vip.startswith("127."))
+    if networks:
+        return ipaddress.IPv4Network(f"{networks.most_common(1)[0][0]}.0/24")
+    used = {_prefix(address) for address in in_use}
+    first, size = int(_POOL.network_address), _POOL.num_addresses
+    pools = (ipaddress.IPv4Network((first + size * n, 24)) for n in range(_POOLS))
+    return next((pool for pool in pools if _prefix(str(pool[0])) not in used), _POOL)
+
+
+def _prefix(address: str) -> str:
+    return address.rpartition(".")[0]
+
+
+def allocate_vip(
+    taken: Collection[str], in_use: Collection[str] = (), *, is_local: bool = False
+) -> str:
+    """Return a free VIP of the mesh's network: the first of .101 to .254 and .1 to .100.
+
+    Args:
+        taken: the VIPs of the mesh.
+        in_use: addresses of this machine that others use.
+        is_local: whether it is for this machine, which gets .100 if that is free.
+    """
+    network = mesh_network(taken, in_use)
+    numbers = (_LOCAL_NUMBER, *_NUMBERS) if is_local else _NUMBERS
+    for number in numbers:
+        vip = str(network[number])
+        if vip not in taken and vip not in in_use:
             return vip
-    raise ValidationError(f"no free VIP in {VIP_POOL}", "set vip yourself, such as 127.0.43.1")
+    other = ipaddress.IPv4Address(int(network.network_address) + network.num_addresses + 1)
+    raise ValidationError(f"no free VIP in {network}", f"set vip yourself, such as {other}")
 
 
 # Port forwards

@@ -14,8 +14,9 @@ from typing import Any
 
 from yaml import YAMLError
 
+from norouter_core.manifest.checks import VipChoice
 from norouter_core.manifest.editing import EditConflict, Editor, spell_out
-from norouter_core.manifest.load import load_text
+from norouter_core.manifest.load import DEFAULT_VIPS, load_text
 from norouter_core.manifest.options import HOST_ONLY_KEYS, OPTION_KEYS, write_values
 from norouter_core.manifest.problems import ManifestError
 from norouter_core.manifest.syntax_tree import parse_tree
@@ -36,8 +37,10 @@ def dump(spec: MeshSpec) -> str:
     return block(to_tree(spec))
 
 
-def rewrite(text: str, spec: MeshSpec) -> str:
+def rewrite(text: str, spec: MeshSpec, choice: VipChoice = DEFAULT_VIPS) -> str:
     """Return the text of a valid manifest, changed so that it holds `spec`, a valid one too.
+
+    Hosts without a VIP in the text have one by `choice`.
 
     If the text cannot be edited in place (a host moved above the one that holds its anchor),
     aliases are spelled out first. If that fails too (for most unusual YAML), the result is a new
@@ -45,20 +48,20 @@ def rewrite(text: str, spec: MeshSpec) -> str:
     """
     for prepare in (str, spell_out):
         try:
-            return rewrite_in_place(prepare(text), spec)
+            return rewrite_in_place(prepare(text), spec, choice)
         except (ManifestError, EditConflict, YAMLError):
             continue
     return _top_comments(text) + dump(spec)
 
 
-def rewrite_in_place(text: str, spec: MeshSpec) -> str:
+def rewrite_in_place(text: str, spec: MeshSpec, choice: VipChoice = DEFAULT_VIPS) -> str:
     """Return what `rewrite` does, without its fallbacks.
 
     Raises:
         ManifestError, EditConflict, YAMLError: This text cannot be edited in place.
     """
     for _ in range(_MAX_PASSES):
-        current = load_text(text, "manifest").spec
+        current = load_text(text, "manifest", choice).spec
         if current == spec:
             return text
         text = _edit_once(text, current, spec)

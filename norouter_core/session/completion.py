@@ -91,7 +91,7 @@ def _ports(session: Workspace, name: str) -> Iterator[Word]:
 
 def _free_vip(session: Workspace) -> Iterator[Word]:
     try:
-        yield allocate_vip({host.vip for host in session.spec.hosts}), "free"
+        yield allocate_vip([host.vip for host in session.spec.hosts]), "free"
     except ValueError:
         return
 

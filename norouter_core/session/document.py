@@ -9,8 +9,8 @@ from pathlib import Path
 
 from norouter_core.agent.files import replace
 from norouter_core.errors import NorouterError
-from norouter_core.manifest import Loaded, ManifestError, Problem, dump, load_text
-from norouter_core.manifest.load import STDIN, read_data
+from norouter_core.manifest import Loaded, ManifestError, Problem, VipChoice, dump, load_text
+from norouter_core.manifest.load import DEFAULT_VIPS, STDIN, read_data
 from norouter_core.manifest.problems import read_source
 from norouter_core.manifest.schema import modeline
 from norouter_core.manifest.write import rewrite
@@ -68,14 +68,17 @@ class Document:
         return cls("", spec or MeshSpec(), None)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Document:
+    def load(cls, path: str | os.PathLike[str], choice: VipChoice = DEFAULT_VIPS) -> Document:
         """Return the document of a file. `-` is standard input, and cannot be saved to.
+
+        Args:
+            choice: How hosts without a VIP get theirs.
 
         Raises:
             ManifestError: The file cannot be read, or is not a valid manifest.
         """
         data, name = read_data(path)
-        loaded = load_text(data, name)
+        loaded = load_text(data, name, choice)
         given = os.fspath(path)
         return cls("" if given == "-" else given, loaded.spec, data, loaded.warnings)
 
@@ -84,6 +87,11 @@ class Document:
         """Return the document of a loaded manifest. Standard input cannot be saved to."""
         path = "" if loaded.name == STDIN else loaded.name
         return cls(path, loaded.spec, loaded.data, loaded.warnings)
+
+    @property
+    def _choice(self) -> VipChoice:
+        """What gives the hosts without a VIP in the file those that they have in the mesh."""
+        return VipChoice({host.name: host.vip for host in self.spec.hosts})
 
     def is_current(self) -> bool:
         """Return whether the file is as it was loaded or saved last. False if it cannot be read."""
@@ -101,7 +109,7 @@ class Document:
         """Return the text that saving `spec` would write."""
         if self._data is None:
             return modeline() + dump(spec)
-        return rewrite(self.text, spec)
+        return rewrite(self.text, spec, self._choice)
 
     def diff(self, spec: MeshSpec) -> str:
         """Return what saving would change, as a unified diff; empty if nothing."""
@@ -151,7 +159,7 @@ class Document:
     def _encode(self, spec: MeshSpec) -> bytes:
         text = self.render(spec) if self.unsaved(spec) or self._data is None else self.text
         try:
-            sound = load_text(text, "manifest").spec == spec
+            sound = load_text(text, "manifest", self._choice).spec == spec
         except ManifestError as error:
             raise SaveFailed(
                 f"the saved mesh could not be loaded: {error.problems[0].message}",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 from norouter_core.commands.call import Call
-from norouter_core.commands.edits import EDITS, Edit
+from norouter_core.commands.edits import EDITS, Edit, make_edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome, failed
 from norouter_core.engine import Subscription
@@ -48,7 +48,7 @@ class Session(Workspace):
             return Outcome(failure=Failure(f"internal error: {error!r}", hint=hint))
 
     async def preview(self, calls: Sequence[Call]) -> Preview:
-        return preview(self.spec, calls, self.engine.cuts)
+        return preview(self.spec, calls, self.engine.cuts, await self.addresses_in_use(*calls))
 
     async def apply(self, calls: Sequence[Call]) -> Outcome:
         for call in calls:
@@ -58,8 +58,9 @@ class Session(Workspace):
             return Outcome()
         if self._ended.is_set():
             return failed("the session has ended")
+        in_use = await self.addresses_in_use(*calls)
         return await self.change(
-            step_name(calls), lambda spec: apply_calls(spec, calls), confirmed=True
+            step_name(calls), lambda spec: apply_calls(spec, calls, in_use), confirmed=True
         )
 
     async def complete(self, text: str, cursor: int) -> Sequence[Completion]:
@@ -88,12 +89,16 @@ class Session(Workspace):
 
 
 def preview(
-    spec: MeshSpec, calls: Sequence[Call], cuts: Callable[[MeshSpec], tuple[int, ...]]
+    spec: MeshSpec,
+    calls: Sequence[Call],
+    cuts: Callable[[MeshSpec], tuple[int, ...]],
+    in_use: Collection[str] = (),
 ) -> Preview:
     """Return what calls would make of a spec.
 
     Args:
         cuts: Returns the streams that end when a spec is applied.
+        in_use: See `make_edit`.
     """
     made = Edit(spec, "")
     messages: list[str] = []
@@ -102,7 +107,7 @@ def preview(
         if call.verb.name not in EDITS:
             return Preview(failure=_no_edit(call), at=at)
         try:
-            made = EDITS[call.verb.name](made.spec, call)
+            made = make_edit(made.spec, call, in_use)
         except ValidationError as error:
             return Preview(failure=failure_of(error), at=at)
         messages.append(made.message)
@@ -110,15 +115,18 @@ def preview(
     return Preview(tuple(messages), cuts(made.spec), made.spec != spec, data)
 
 
-def apply_calls(spec: MeshSpec, calls: Sequence[Call]) -> Edit:
+def apply_calls(spec: MeshSpec, calls: Sequence[Call], in_use: Collection[str] = ()) -> Edit:
     """Return what calls, one after the other, make of a spec, as one edit.
+
+    Args:
+        in_use: See `make_edit`.
 
     Raises:
         ValidationError: One of them is not possible.
     """
     edits: list[Edit] = []
     for call in calls:
-        edits.append(EDITS[call.verb.name](edits[-1].spec if edits else spec, call))
+        edits.append(make_edit(edits[-1].spec if edits else spec, call, in_use))
     hosts = dict.fromkeys(host for edit in edits for host in edit.hosts)
     data = {key: value for edit in edits for key, value in edit.data.items()}
     return Edit(edits[-1].spec, "; ".join(edit.message for edit in edits), tuple(hosts), data)

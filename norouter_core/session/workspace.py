@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,10 +14,11 @@ from weakref import WeakSet
 
 import anyio
 
+from norouter_core.commands.call import Call
 from norouter_core.commands.edits import Edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Outcome, Question, failed
-from norouter_core.engine import Engine, MeshFailed, Subscription
+from norouter_core.engine import Engine, MeshFailed, PortsFailed, Subscription
 from norouter_core.engine.events import Event, Log
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.discovery import Discovery
@@ -59,6 +60,7 @@ class Workspace:
         engine: A running engine that nobody else changes.
         document: The file, or what is to become one: see `norouter_core.commands.edits.new_mesh`.
         autosave: Keeps unsaved work; with None, nothing is kept.
+        find_in_use: Returns the addresses of this machine that others use.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Workspace:
         *,
         autosave: Autosave | None = None,
         timing: SessionTiming | None = None,
+        find_in_use: Callable[[], Collection[str]] = frozenset,
     ) -> None:
         self.engine = engine
         self.document = document
@@ -75,6 +78,7 @@ class Workspace:
         self.timing = timing or SessionTiming()
         self.history = History(document.spec)
         self.log: deque[Log] = deque(maxlen=LOG_LINES)
+        self._find_in_use = find_in_use
         self.discovery = Discovery()
         self.latest = LatestSnapshot(engine, self.document_state)
         self.keeps_work = True
@@ -103,7 +107,7 @@ class Workspace:
     async def _settle(self) -> None:
         """Wait a moment for this machine, so that the first command finds it ready."""
         here = [host.name for host in self.spec.hosts if host.cmd is None]
-        with contextlib.suppress(TimeoutError, MeshFailed):
+        with contextlib.suppress(TimeoutError, MeshFailed, PortsFailed):
             async with asyncio.timeout(self.timing.settle):
                 await self.engine.wait_ready(here)
 
@@ -174,6 +178,12 @@ class Workspace:
     def unsubscribe(self, subscription: Subscription) -> None:
         self._subscriptions.discard(subscription)
         subscription.close()
+
+    async def addresses_in_use(self, *calls: Call) -> Collection[str]:
+        """Return the addresses of this machine that are in use, if one of the calls needs them."""
+        if any(call.verb.name in ("host add", "load") and "vip" not in call for call in calls):
+            return await asyncio.to_thread(self._find_in_use)
+        return ()
 
     # -- changes ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from norouter_core.engine import Engine, MeshFailed
+from norouter_core.engine import Engine, MeshFailed, PortsFailed
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_tui.demo.checks import TIMEOUT, Watch, fetch, must_fail, push
@@ -132,6 +132,8 @@ async def _bring_up(show: Show, watch: Watch, hosts: list[SimulatedHost]) -> Non
                 await watch.engine.wait_ready()
         except MeshFailed as failed:
             raise CheckFailed(*_problems(failed.problems)) from None
+        except PortsFailed as failed:
+            raise CheckFailed(f"the ports: {failed}") from None
         except TimeoutError:
             raise CheckFailed(f"the ports: not all bound within {TIMEOUT:.0f} s") from None
         found(f"{count(len(hosts), 'port')} published, listening on this machine")

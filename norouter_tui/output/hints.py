@@ -25,7 +25,7 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
     host, port, proto = _parts(listener.listen)
     linux = "Linux" in agent or not agent
     if listener.bound not in ("", listener.listen):
-        return _fallback(host, linux)
+        return "" if "another program" in listener.note else _fallback(host, linux)
     if listener.state is not ListenerState.FAILED:
         return ""
     if "Permission denied" in listener.note and port < 1024:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rich.text import Text
@@ -72,6 +72,8 @@ class Printer:
         self._hosts: dict[str, HostStatus] = {}
         self._listeners: dict[tuple[str, str], ListenerStatus] = {}
         self._tally = _Tally()
+        self._dns_failures: dict[tuple[str, str], ListenerStatus] = {}
+        self._printed_dns_failures = 0
         self._published: list[str] = []
         self._logged: dict[str, deque[str]] = {}
         self._progress_at: dict[str, float] = {}
@@ -134,6 +136,12 @@ class Printer:
             self._listeners[key] = listener
         elif before is not None:
             del self._listeners[key]
+        either = listener or before
+        if either is not None and either.service == _DNS:
+            self._dns_failures.pop(key, None)
+            if listener is not None and listener.state == ListenerState.FAILED:
+                self._dns_failures[key] = listener
+            return before
         was, now = (each.state if each else None for each in (before, listener))
         self._tally.listener(key[0], was, now)
         return before
@@ -188,6 +196,8 @@ class Printer:
         before = self._know_listener(key, listener)
         if before is not None and _visible(before) == _visible(listener):
             return
+        if listener.service == _DNS and not self._debug:
+            return  # an extra, which has a line of its own: see `_print_dns_failures`
         failed = before is not None and before.state == ListenerState.FAILED
         elsewhere = listener.bound not in ("", listener.listen)
         if not (failed or elsewhere or self._debug or listener.state == ListenerState.FAILED):
@@ -223,9 +233,22 @@ class Printer:
         self._has_printed_up = True
         text = f": {ready} of {count(hosts, 'host')} ready"
         self._out(Text.assemble(("up in part", "bold yellow"), text))
+        self._print_dns_failures()
         self._print_ports(published(list(self._hosts.values()), list(self._listeners.values())))
 
+    def _print_dns_failures(self) -> None:
+        """Print one line for all addresses at which DNS is not served, if it has become more."""
+        failures = list(self._dns_failures.values())
+        if len(failures) > self._printed_dns_failures:
+            first, more = failures[0], len(failures) - 1
+            line = Text("warning: ", style="yellow")
+            where = f"{escape(first.listen)} on {escape(first.on_host)}"
+            where += f" and in {count(more, 'more place')}" if more else ""
+            self._err(line.append(f"DNS is not served at {where}: {hints.reason(first)}", "none"))
+        self._printed_dns_failures = len(failures)
+
     def _ready(self, event: Ready) -> None:
+        self._print_dns_failures()
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
         if not self._has_changed and lines == self._published:
             return  # a change that stopped and started nothing
@@ -308,11 +331,13 @@ _PROGRESS_INTERVAL = 5.0
 """Seconds between two such lines on one host."""
 _REMEMBERED = 64
 """Log lines of a host that are remembered, so that its problem does not repeat them."""
-_SERVED = (ListenerState.BOUND, ListenerState.SHARED)
+_DNS = "dns"
+_SERVED = (ListenerState.BOUND, ListenerState.SHARED, ListenerState.SERVED)
 _TROUBLE = frozenset({HostState.LOST, HostState.BACKING_OFF, HostState.FAILED})
 _LISTENER_STYLES = {
     ListenerState.BOUND: "green",
     ListenerState.SHARED: "green",
+    ListenerState.SERVED: "green",
     ListenerState.PENDING: "dim",
     ListenerState.FAILED: "bold red",
 }
@@ -340,7 +365,25 @@ def not_ready_lines(status: Status, waited: float) -> list[Text]:
             why = f": {escape(host.problem.message)}" if host.problem else ""
             lines.append(Text.assemble("  ", _named(host.name), f" {host.state.value}{why}"))
     unserved = (ListenerState.PENDING, ListenerState.FAILED)
-    return lines + [_missing(x) for x in status.listeners if x.state in unserved]
+    missing = [x for x in status.listeners if x.state in unserved and x.service != _DNS]
+    return lines + [_missing(x) for x in missing]
+
+
+def ports_failed_lines(
+    listeners: Sequence[ListenerStatus], holders: Mapping[str, str]
+) -> list[Text]:
+    """Return why this machine cannot serve ports of the mesh.
+
+    Args:
+        holders: who holds an address, by `listen`.
+    """
+    lines = [Text("not ready, and waiting does not change that:", style="bold red")]
+    for listener in listeners:
+        line = _missing(listener)
+        if holder := holders.get(listener.listen):
+            line.append(f" by {holder}")
+        lines.append(line)
+    return lines
 
 
 def _missing(listener: ListenerStatus) -> Text:
@@ -358,7 +401,7 @@ def published(hosts: list[HostStatus], listeners: list[ListenerStatus]) -> list[
     here = {host.name for host in hosts if not host.command}
     ports: dict[str, list[ListenerStatus]] = {}
     for listener in listeners:
-        if listener.service == "dns":
+        if listener.service == _DNS:
             continue  # every VIP serves DNS
         ports.setdefault(listener.listen, []).append(listener)
     down = {host.name: host.state for host in hosts if host.state != HostState.READY}
@@ -373,8 +416,9 @@ def _published(
     listeners: list[ListenerStatus], here: set[str], down: Mapping[str, HostState]
 ) -> str:
     """Return the line of a published port, from its listeners on all hosts."""
-    bound = [x for x in listeners if x.state == ListenerState.BOUND]
-    # A shared listener stands for a bound one; if that failed, nothing listens.
+    own = (ListenerState.BOUND, ListenerState.SERVED)
+    bound = [x for x in listeners if x.state in own]
+    # A shared listener stands for another one; if that failed, nothing listens.
     serving = [x for x in listeners if bound and x.state in _SERVED]
     local = next((x for x in serving if x.on_host in here), None)
     one = local or (serving or listeners)[0]

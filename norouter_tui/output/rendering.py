@@ -31,7 +31,7 @@ MAX_ROWS = 500
 
 _RIGHT = frozenset({Unit.NUMBER, Unit.BYTES, Unit.RATE, Unit.SECONDS})
 _STATE_STYLES = {
-    **dict.fromkeys(("ready", "bound", "shared", "open"), "green"),
+    **dict.fromkeys(("ready", "bound", "shared", "served", "open"), "green"),
     **dict.fromkeys(("starting", "bootstrapping", "backing off", "pending", "opening"), "yellow"),
     **dict.fromkeys(("lost", "failed"), "bold red"),
     **dict.fromkeys(("stopped", "closed", "half-closed"), "dim"),

@@ -16,7 +16,7 @@ from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import line_printer
 from norouter_tui.repl.script import ScriptRun, lines_from, lines_in
 from norouter_tui.run.documents import notes_of, open_document, problem_lines
-from norouter_tui.run.meshes import choose
+from norouter_tui.run.meshes import already_runs, choose
 from norouter_tui.run.process import run_async
 from norouter_tui.run.remote_session import RemoteSession, run_on_mesh
 from norouter_tui.run.session_host import SessionHost
@@ -36,6 +36,9 @@ def run_repl(
         script: The file of `-f`; given only without `commands`.
     """
     say = line_printer(sys.stderr)
+    if file is not None and (running := already_runs(file)):
+        say(running)
+        return ExitCode.ALREADY_RUNS
     try:
         document = open_document(file)
         notes = notes_of(document)

@@ -13,11 +13,13 @@ from norouter_core import manifest
 from norouter_core.commands.edits.hosts import new_mesh
 from norouter_core.exec_commands.lint import lint
 from norouter_core.manifest import ManifestError, Problem
+from norouter_core.manifest.load import DEFAULT_VIPS
 from norouter_core.model import MeshSpec
 from norouter_core.sanitize import escape
 from norouter_core.session.document import Document
 from norouter_tui.output.units import count
 from norouter_tui.output.writers import PrintLine
+from norouter_tui.run.local_ports import addresses_in_use
 
 _LOCAL_HINT = (
     "a host without `cmd`, such as `local:`, is this machine; the mesh then listens here as well"
@@ -29,14 +31,20 @@ def example() -> str:
     return files(__package__).joinpath("example.yaml").read_text("utf-8")
 
 
-def load_manifest(file: str, say: PrintLine) -> manifest.Loaded | None:
+def load_manifest(
+    file: str, say: PrintLine, *, runs: bool = False, adds_local: bool = False
+) -> manifest.Loaded | None:
     """Load a manifest ('-' is stdin) and print its problems and warnings.
+
+    Args:
+        runs: whether its mesh is to run here, so that its hosts get VIPs that are not in use.
+        adds_local: whether this machine will be added as a host, so that its lack is no mistake.
 
     Returns:
         The manifest, with advice about the mesh among its warnings; None if it has problems.
     """
     try:
-        loaded = manifest.load_file(file)
+        loaded = manifest.load_file(file, _vip_choice() if runs else DEFAULT_VIPS)
     except ManifestError as error:
         lines = problem_lines(error.warnings, warnings=True) + problem_lines(error.problems)
         name = escape(error.problems[0].file)
@@ -44,10 +52,14 @@ def load_manifest(file: str, say: PrintLine) -> manifest.Loaded | None:
         for line in lines:
             say(line)
         return None
-    loaded = replace(loaded, warnings=(*loaded.warnings, *advise(loaded.spec, loaded.name)))
+    loaded = replace(loaded, warnings=(*loaded.warnings, *_notes(loaded, adds_local)))
     for line in problem_lines(loaded.warnings, warnings=True):
         say(line)
     return loaded
+
+
+def _notes(loaded: manifest.Loaded, adds_local: bool) -> tuple[Problem, ...]:
+    return advise(loaded.spec, loaded.name, needs_local=not adds_local)
 
 
 def open_document(file: str | None) -> Document:
@@ -57,13 +69,17 @@ def open_document(file: str | None) -> Document:
         ManifestError: the file cannot be read, or is not a valid manifest.
     """
     if file is None:
-        return Document.empty(new_mesh())
+        return Document.empty(new_mesh(addresses_in_use()))
     if os.path.lexists(file):
-        return Document.load(file)
+        return Document.load(file, _vip_choice())
     if not os.path.isdir(os.path.dirname(file) or "."):
         hint = "create the directory first"
         raise ManifestError((Problem(file, 0, 0, "no such file or directory", hint),))
-    return Document(file, new_mesh(), None)
+    return Document(file, new_mesh(addresses_in_use()), None)
+
+
+def _vip_choice() -> manifest.VipChoice:
+    return manifest.VipChoice(in_use=addresses_in_use())
 
 
 def notes_of(document: Document) -> list[Text]:
@@ -88,18 +104,19 @@ def problem_lines(problems: Iterable[Problem], *, warnings: bool = False) -> lis
     return lines
 
 
-def advise(spec: MeshSpec, name: str) -> tuple[Problem, ...]:
+def advise(spec: MeshSpec, name: str, *, needs_local: bool = True) -> tuple[Problem, ...]:
     """Return warnings about what is valid in a mesh but most likely a mistake. Runs nothing.
 
     Args:
         name: of the manifest.
+        needs_local: whether to warn that no host is this machine.
     """
-    return tuple(_advise(spec, escape(name)))
+    return tuple(_advise(spec, escape(name), needs_local))
 
 
-def _advise(spec: MeshSpec, name: str) -> Iterator[Problem]:
+def _advise(spec: MeshSpec, name: str, needs_local: bool) -> Iterator[Problem]:
     hosts = list(spec.effective())
-    if hosts and not any(host.is_local for host in hosts):
+    if needs_local and hosts and not any(host.is_local for host in hosts):
         message = "no host is this machine, so no port of the mesh listens here"
         yield Problem(name, 0, 0, message, _LOCAL_HINT)
     for host in hosts:

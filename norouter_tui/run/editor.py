@@ -96,7 +96,7 @@ class _EditLoop:
             if text == before:
                 return ExitCode.OK
             before = b""
-            status, again = self._run_once(load_manifest(str(self._path), self._say))
+            status, again = self._run_once(load_manifest(str(self._path), self._say, runs=True))
             if not again:
                 return status
 

@@ -20,6 +20,7 @@ from norouter_core.engine.status import ListenerState, ListenerStatus, Status
 from norouter_core.manifest import allocate_vip
 from norouter_core.model import Host, HostSpec, MeshSpec, ProxySpec
 from norouter_core.names.files import hostaliases_text
+from norouter_tui.run.local_ports import addresses_in_use
 
 _NO_PROXY = "localhost,127.0.0.1,::1"
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
@@ -38,7 +39,8 @@ def with_proxy(spec: MeshSpec) -> MeshSpec:
     local = next((host for host in spec.hosts if host.cmd is None), None)
     if local is None:
         try:
-            vip = allocate_vip({host.vip for host in spec.hosts})
+            vips = [host.vip for host in spec.hosts]
+            vip = allocate_vip(vips, addresses_in_use(), is_local=True)
         except ValueError:
             return spec
         local = HostSpec(_free_name(spec), vip)
@@ -109,7 +111,7 @@ def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, st
 
 
 def _is_up(listener: ListenerStatus) -> bool:
-    return listener.state in (ListenerState.BOUND, ListenerState.SHARED)
+    return listener.state not in (ListenerState.PENDING, ListenerState.FAILED)
 
 
 def _address(listener: ListenerStatus) -> str:

@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 from rich.text import Text
 
-from norouter_core.engine import Engine, MeshFailed
+from norouter_core.engine import Engine, MeshFailed, PortsFailed
 from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
 from norouter_core.engine.status import HostState
 from norouter_core.manifest import Loaded
@@ -25,12 +25,14 @@ from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.json_lines import JsonLines
-from norouter_tui.output.printer import Printer, not_ready_lines
+from norouter_tui.output.printer import Printer, not_ready_lines, ports_failed_lines
 from norouter_tui.output.writers import PrintLine, line_printer
 from norouter_tui.run.child_command import READY_TIMEOUT, ChildCommand, check_runnable
 from norouter_tui.run.detach import DetachError, StartReport, run_detached
 from norouter_tui.run.documents import load_manifest
 from norouter_tui.run.environment import with_proxy
+from norouter_tui.run.local_ports import describe_holders
+from norouter_tui.run.meshes import already_runs
 from norouter_tui.run.process import STOPPING, run_async
 from norouter_tui.run.readiness import ForeignFile, Readiness
 from norouter_tui.run.reload import Reloading
@@ -88,13 +90,16 @@ def run_file(file: str, options: RunOptions) -> int:
         if status is not ExitCode.OK:
             say(Text(f"norouter: {reason}; nothing was started", style="bold red"))
             return status
-    loaded = load_manifest(file, say)
+    loaded = load_manifest(file, say, runs=True, adds_local=bool(options.command))
     if loaded is None:
         return ExitCode.USAGE
     if not loaded.spec.hosts:
         text = f"{escape(loaded.name)}: no hosts to bring up; see the warning above"
         say(Text(text, style="bold red"))
         return ExitCode.USAGE
+    if running := already_runs(file):
+        say(running)
+        return ExitCode.ALREADY_RUNS
     readiness = Readiness("" if file == "-" else file, options.ready_file)
     try:
         readiness.prepare()
@@ -266,6 +271,11 @@ class HeadlessRun:
             names = ", ".join(escape(name) for name in failed.problems)
             self._diagnose(Text(f"not ready: {names} failed for good", style="bold red"))
             return ExitCode.MESH_FAILED
+        except PortsFailed as ports:
+            holders = await describe_holders(ports.listeners)
+            for line in ports_failed_lines(ports.listeners, holders):
+                self._diagnose(line)
+            return ExitCode.NOT_READY
         return None if self._command is None else await self._command.run(engine)
 
     async def _show(
@@ -297,7 +307,7 @@ class HeadlessRun:
     def _announce_ready(self, readiness: Readiness, engine: Engine) -> None:
         try:
             readiness.ready(engine)
-        except OSError as error:
+        except (OSError, ForeignFile) as error:
             text = f"cannot write the ready file: {escape(str(error))}"
             self._diagnose(Text(text, style="bold red"))
 

@@ -89,9 +89,23 @@ def is_named(mesh: RunningMesh, wanted: str) -> bool:
     """Return whether `wanted` is the process id, the manifest or the name of a mesh."""
     if wanted.isdecimal() and mesh.pid == int(wanted):
         return True
-    if mesh.manifest and os.path.realpath(wanted) == os.path.realpath(mesh.manifest):
+    if mesh.manifest and _is_file_of(mesh, wanted):
         return True
     return wanted.casefold() == mesh.name.casefold()
+
+
+def already_runs(file: str) -> Text | None:
+    """Return what to tell the user if the mesh of a manifest runs already, else None."""
+    meshes = [mesh for mesh in anyio.run(discover) if mesh.manifest and _is_file_of(mesh, file)]
+    if not meshes:
+        return None
+    pid = meshes[0].pid
+    text = f"norouter: {escape(file)} already runs (pid {pid}): "
+    return Text(f"{text}norouter attach {pid}, or norouter stop {pid}", style="bold red")
+
+
+def _is_file_of(mesh: RunningMesh, file: str) -> bool:
+    return os.path.realpath(file) == os.path.realpath(mesh.manifest)
 
 
 def mesh_lines(meshes: Sequence[RunningMesh]) -> str:

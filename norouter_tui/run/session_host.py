@@ -21,6 +21,7 @@ from norouter_core.session.document import Document
 from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import PrintLine
+from norouter_tui.run.local_ports import addresses_in_use
 from norouter_tui.run.process import watch_signals
 
 _EXPLAIN_AFTER = 1.0
@@ -141,7 +142,9 @@ class SessionHost:
 
     async def _run_session(self, engine: Engine) -> None:
         has_finished = False
-        async with Session(engine, self._document, autosave=self._autosave) as session:
+        async with Session(
+            engine, self._document, autosave=self._autosave, find_in_use=addresses_in_use
+        ) as session:
             session.keeps_work = self._front_end.keeps_work
             async with AsyncExitStack() as stack:
                 if self._control:

@@ -21,7 +21,7 @@ from norouter_tui.output.writers import line_printer
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.documents import notes_of, open_document, problem_lines
 from norouter_tui.run.history import LineHistory, history_path
-from norouter_tui.run.meshes import choose
+from norouter_tui.run.meshes import already_runs, choose
 from norouter_tui.screen.app import NorouterApp, Opening
 from norouter_tui.screen.attachment import Attachment
 from norouter_tui.screen.engine_thread import EngineThread
@@ -40,6 +40,9 @@ def run_screen(manifest: str | None) -> int:
         click.UsageError: there is no terminal.
     """
     _require_terminal()
+    if manifest is not None and (running := already_runs(manifest)):
+        line_printer(sys.stderr)(running)
+        return ExitCode.ALREADY_RUNS
     try:
         document = open_document(manifest)
     except ManifestError as error:

@@ -206,12 +206,13 @@ def test_who_is_concerned_by_a_host_that_comes_goes_and_moves() -> None:
 
 def test_places_are_held_per_namespace() -> None:
     neighbours, place = Neighbours(), ListenAddress("127.0.42.1", 80)
-    neighbours.hold("one", place, "a")
+    neighbours.hold("one", place, "a", "127.0.0.1:80")
     assert neighbours.holds("one", place, "a")
+    assert neighbours.bound("one", place, "a") == "127.0.0.1:80"
     assert neighbours.holder("one", place, "b") == "a"
     assert neighbours.holder("one", place, "a") == ""
     assert neighbours.holder("two", place, "b") == ""
-    neighbours.hold("one", place, "liar")
+    neighbours.hold("one", place, "liar", "127.0.42.1:80")
     assert neighbours.holder("one", place, "a") == "liar"
     neighbours.release("one", place, "a")
     neighbours.release("one", place, "a")

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from norouter_core.manifest import VipChoice, load_text
 from norouter_core.model import AgentMode, DnsSpec, Forward, HostOptions, ProxySpec, StateDir
 from tests.manifest.manifests import load, load_error, places
 
@@ -110,6 +111,18 @@ def test_vips_are_allocated_around_set_ones() -> None:
 def test_this_machine_takes_another_vip_when_100_is_stated() -> None:
     spec = load("hosts: {local: , web: {cmd: x, vip: 127.0.42.100}}").spec
     assert [host.vip for host in spec.hosts] == ["127.0.42.101", "127.0.42.100"]
+
+
+def test_a_mesh_without_vips_takes_a_network_that_is_not_in_use() -> None:
+    choice = VipChoice({"web": "127.0.50.7", "db": "127.0.50.8"}, {"127.0.42.101"})
+    text = "hosts: {local: , web: {cmd: x}, db: {cmd: x, vip: 127.0.50.9}, new: {cmd: x}}"
+    vips = [host.vip for host in load_text(text, "m", choice).spec.hosts]
+    assert vips == ["127.0.50.100", "127.0.50.7", "127.0.50.9", "127.0.50.101"]
+    vips = [h.vip for h in load_text(text, "m", VipChoice(in_use=choice.in_use)).spec.hosts]
+    assert vips == ["127.0.50.100", "127.0.50.101", "127.0.50.9", "127.0.50.102"]
+    text = "hosts: {local: , web: {cmd: x}}"
+    vips = [h.vip for h in load_text(text, "m", VipChoice(in_use=choice.in_use)).spec.hosts]
+    assert vips == ["127.0.43.100", "127.0.43.101"]
 
 
 def test_a_used_up_pool_names_the_hosts_left_over() -> None:

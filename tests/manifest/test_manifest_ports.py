@@ -161,3 +161,14 @@ def test_allocated_vips_go_up_from_101_then_fill_the_low_numbers() -> None:
     assert allocate_vip(every - {"127.0.42.100"}) == "127.0.42.100"
     with pytest.raises(ValueError, match=r"no free VIP in 127\.0\.42\.0/24"):
         allocate_vip(every)
+
+
+def test_vips_come_from_the_network_of_the_mesh_and_avoid_addresses_in_use() -> None:
+    vips = ["10.0.0.1", "127.0.54.101", "127.0.54.7", "127.0.60.1"]
+    assert allocate_vip(vips) == "127.0.54.102"
+    assert allocate_vip(vips, is_local=True) == "127.0.54.100"
+    assert allocate_vip(vips, {"127.0.54.100", "127.0.54.102"}, is_local=True) == "127.0.54.103"
+    assert allocate_vip(["10.0.0.1"]) == "127.0.42.101"
+    in_use = {"127.0.42.9", "127.0.43.254", "127.0.1.1"}
+    assert allocate_vip((), in_use) == "127.0.44.101"
+    assert allocate_vip((), in_use, is_local=True) == "127.0.44.100"

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -104,7 +105,7 @@ def test_a_port_that_is_taken_keeps_the_mesh_from_being_ready_and_is_named(
     start: Start, tmp_path: Path, vip: str
 ) -> None:
     with socket.create_server((f"{vip}.1", 18080)):
-        process = start("run", _mesh(tmp_path, vip, "env"))
+        process = start("run", _mesh(tmp_path, vip, "env", None))
         out = _until(process.stdout, "(not reachable: no host listens: Address already in use)")
         process.send_signal(signal.SIGTERM)
         _, err = _end(process)
@@ -112,6 +113,22 @@ def test_a_port_that_is_taken_keeps_the_mesh_from_being_ready_and_is_named(
     assert not any(line.startswith("ready: ") for line in out)
     assert f"port {vip}.1:18080 on h0 failed: Address already in use" in err
     assert "`ss -ltnp`" in err
+
+
+def test_wait_ready_ends_soon_with_3_and_names_who_has_a_port(
+    start: Start, tmp_path: Path, vip: str
+) -> None:
+    with socket.create_server((f"{vip}.1", 18080)):
+        process = start("run", _mesh(tmp_path, vip, "env", None), "--wait-ready", "45")
+        _, err = _end(process)
+    assert process.returncode == 3
+    assert "waiting does not change that" in err
+    if sys.platform == "linux":
+        assert f"Address already in use by {_own_name()} (pid {os.getpid()})" in err
+
+
+def _own_name() -> str:
+    return Path("/proc/self/comm").read_text().strip()
 
 
 def test_the_run_ends_with_1_only_when_every_command_has_failed(

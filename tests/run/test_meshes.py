@@ -39,6 +39,55 @@ def test_a_mesh_in_the_background_is_stopped_by_name(
             process.kill()
 
 
+def test_a_manifest_that_runs_already_is_not_started_again(
+    norouter: Program, start: Start, tmp_path: Path, vip: str
+) -> None:
+    path = mesh(tmp_path, vip)
+    first = start("run", path)
+    assert first.stdout is not None
+    assert any(line.startswith("ready: ") for line in first.stdout)
+    known = f"already runs (pid {first.pid}): norouter attach {first.pid}, or norouter stop"
+    for words in (("run",), ("run", "--detach"), ("repl", "-c", "hosts")):
+        again = norouter(
+            *words, os.path.relpath(path), *(("--", "true") if words == ("run",) else ())
+        )
+        assert (again.returncode, again.stdout) == (4, "")
+        assert again.stderr == f"norouter: {os.path.relpath(path)} {known} {first.pid}\n"
+    first.terminate()
+
+
+def test_a_port_of_another_mesh_is_named_with_that_mesh(
+    norouter: Program, start: Start, tmp_path: Path, vip: str
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    first = start("run", mesh(tmp_path, vip))
+    assert first.stdout is not None
+    assert any(line.startswith("ready: ") for line in first.stdout)
+    done = norouter("run", mesh(other, vip), "--", "true")
+    assert done.returncode == 3
+    assert f"by the mesh mesh (pid {first.pid}); norouter attach {first.pid}, or" in done.stderr
+    first.terminate()
+
+
+def test_an_empty_manifest_never_empties_a_running_mesh(
+    norouter: Program, start: Start, tmp_path: Path, vip: str
+) -> None:
+    path = Path(mesh(tmp_path, vip))
+    run = start("run", str(path))
+    assert run.stdout is not None and run.stderr is not None
+    assert any(line.startswith("ready: ") for line in run.stdout)
+    for text in ("", "hosts: {}\n", "hosts: [\n"):
+        path.write_text(text)
+        run.send_signal(signal.SIGHUP)
+        assert any("the mesh stays as it is" in line for line in run.stderr)
+    loaded = norouter("ctl", "--mesh", str(run.pid), "--yes", "load", str(path))
+    assert loaded.returncode == 1
+    hosts = norouter("ctl", "--mesh", str(run.pid), "hosts").stdout
+    assert "web-1" in hosts
+    run.terminate()
+
+
 def _offers(norouter: Program, words: str, cword: int) -> list[str]:
     """What bash would be offered in the place of word `cword`."""
     env = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from norouter_core.manifest import ManifestError, load_file
+from norouter_core.manifest import ManifestError, VipChoice, load_file
 from norouter_core.manifest.schema import modeline
 from norouter_core.model import HostOptions, HostSpec, MeshSpec, ProxySpec
 from norouter_core.session.document import Document, SaveFailed
@@ -53,6 +53,16 @@ def test_a_new_document(tmp_path: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o666 & ~umask
+
+
+def test_hosts_without_a_vip_in_the_file_keep_the_one_that_they_got(tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text("hosts:\n  local:\n  web:\n    cmd: x\n")
+    document = Document.load(file, VipChoice(in_use={"127.0.42.1"}))
+    web = HostSpec("web", "127.0.43.101", "x", aliases=("www",))
+    assert document.save(document.spec.with_host(web)) == str(file)
+    assert file.read_text() == 'hosts:\n  local:\n  web:\n    cmd: x\n    aliases: ["www"]\n'
+    assert document.diff(document.spec.with_host(web)) == ""
 
 
 def test_a_session_may_begin_with_hosts_and_nothing_to_save() -> None:

@@ -98,7 +98,7 @@ async def test_a_port_that_cannot_be_bound_ends_the_wait() -> None:
         outcome = await say("port add hub 28081 --wait")
         assert outcome.changed
         assert outcome.failure is not None
-        assert f"port {hub.vip}:28081 on hub is not bound" in outcome.failure.message
+        assert f"port {hub.vip}:28081 on hub cannot be served" in outcome.failure.message
         assert "norouter ps" in outcome.failure.hint
 
 

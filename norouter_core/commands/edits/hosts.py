@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from norouter_core.exec_commands.lint import lint
 from norouter_core.exec_commands.pasted import infer_name, normalize
 from norouter_core.manifest.options import OPTION_KEYS
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.values import LOCAL_VIP, allocate_vip
+from norouter_core.manifest.values import allocate_vip
 from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec
 from norouter_core.sanitize import quote
 
@@ -33,12 +33,21 @@ LOCAL = "local"
 """The default name of this machine."""
 
 
-def new_mesh() -> MeshSpec:
-    """Return the mesh of a session without a manifest: this machine."""
-    return MeshSpec((HostSpec(LOCAL, LOCAL_VIP),))
+def new_mesh(in_use: Collection[str] = ()) -> MeshSpec:
+    """Return the mesh of a session without a manifest: this machine.
+
+    Args:
+        in_use: Addresses of this machine that others use.
+    """
+    return MeshSpec((HostSpec(LOCAL, allocate_vip((), in_use, is_local=True)),))
 
 
-def add_host(spec: MeshSpec, call: Call) -> Edit:
+def add_host(spec: MeshSpec, call: Call, in_use: Collection[str] = ()) -> Edit:
+    """Add a host.
+
+    Args:
+        in_use: Addresses of this machine that others use. The host gets one only by `--vip`.
+    """
     words = call.all("cmd")
     if call.pasted:
         words = normalize(words)
@@ -48,7 +57,7 @@ def add_host(spec: MeshSpec, call: Call) -> Edit:
     for number, alias in enumerate(aliases):
         check_name(spec, alias, "alias", number)
     _check_unique((name, *aliases), "alias")
-    vip = _vip(spec, call, here=not words)
+    vip = _vip(spec, call, in_use, is_local=not words)
     options = _options(call, HostOptions(ports=add_forwards((), call.all("port"), name, "port")))
     host = HostSpec(name, vip, _cmd(words), aliases, options)
     data = {"host": name, "vip": vip, "cmd": join(words)}
@@ -146,16 +155,14 @@ def _infer_name(spec: MeshSpec, words: Sequence[str]) -> str:
     return LOCAL
 
 
-def _vip(spec: MeshSpec, call: Call, here: bool) -> str:
+def _vip(spec: MeshSpec, call: Call, in_use: Collection[str], *, is_local: bool) -> str:
     vip: str | None = call.get("vip")
     if vip is not None:
         check_vip(spec, vip)
         return vip
-    taken = {host.vip for host in spec.hosts}
-    if here and LOCAL_VIP not in taken:
-        return LOCAL_VIP
+    taken = dict.fromkeys(host.vip for host in spec.hosts)
     try:
-        return allocate_vip(taken)
+        return allocate_vip(taken, in_use, is_local=is_local)
     except ValidationError as error:
         raise EditError(error.message, error.hint, "vip") from None
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import host_of
 from norouter_core.commands.results import Emit, Failure, Outcome
-from norouter_core.engine import Engine, MeshFailed
-from norouter_core.engine.status import HostState, HostStatus, ListenerState
+from norouter_core.engine import Engine, MeshFailed, PortsFailed
+from norouter_core.engine.status import HostState, HostStatus, ListenerState, ListenerStatus
 from norouter_core.model import HostSpec
 from norouter_core.session.workspace import Workspace
 
@@ -65,6 +65,8 @@ async def until_ready(
         except MeshFailed as error:
             name, problem = next(iter(error.problems.items()))
             return Failure(f"{name}: {problem.message}", hint=problem.hint)
+        except PortsFailed as ports:
+            return _port_failed(ports.listeners[0])
         except TimeoutError:
             waited_for += step
             if waited_for >= seconds or _only_ports_fail(engine, hosts):
@@ -95,11 +97,15 @@ def _not_ready(engine: Engine, hosts: Collection[str] | None, seconds: float) ->
             return _host_not_ready(host, after)
     for port in status.listeners:
         if port.state is ListenerState.FAILED and (hosts is None or port.to_host in hosts):
-            why = port.note.removeprefix(f"{port.listen}: ")
-            message = f"port {port.listen} on {port.on_host} is not bound {after}: {why}"
-            return Failure(message.rstrip(": "), hint=_PORT_IN_USE if "in use" in why else "")
+            return _port_failed(port)
     names = f": {', '.join(host.name for host in down)}" if down else ""
     return Failure(f"not ready {after}{names}", hint="wait longer: --timeout 5m")
+
+
+def _port_failed(port: ListenerStatus) -> Failure:
+    why = port.note.removeprefix(f"{port.listen}: ")
+    message = f"port {port.listen} on {port.on_host} cannot be served: {why}"
+    return Failure(message.rstrip(": "), hint=_PORT_IN_USE if "in use" in why else "")
 
 
 def _host_not_ready(host: HostStatus, after: str) -> Failure:

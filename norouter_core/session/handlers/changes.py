@@ -6,9 +6,10 @@ import asyncio
 import os
 from functools import partial
 
-from norouter_core.commands.edits import EDITS, Edit
+from norouter_core.commands.call import Call
+from norouter_core.commands.edits import EDITS, Edit, make_edit
 from norouter_core.commands.results import Outcome, Question, failed
-from norouter_core.manifest import ManifestError
+from norouter_core.manifest import ManifestError, VipChoice
 from norouter_core.model import MeshSpec
 from norouter_core.session import tables
 from norouter_core.session.autosave import Recovery
@@ -23,10 +24,10 @@ _QUIT = "the session has unsaved changes: quit anyway? (`save` writes them to a 
 
 
 async def edit(session: Workspace, request: Request) -> Outcome:
-    make = EDITS[request.call.verb.name]
+    in_use = await session.addresses_in_use(request.call)
     outcome = await session.change(
         step_name([request.call]),
-        lambda spec: make(spec, request.call),
+        lambda spec: make_edit(spec, request.call, in_use),
         confirmed=request.confirmed,
     )
     return await wait_if_asked(session, request, outcome)
@@ -58,13 +59,18 @@ async def load(session: Workspace, request: Request) -> Outcome:
         return failed("a session cannot read a manifest from its input", "name a file", "file")
     path = await asyncio.to_thread(os.path.expanduser, request.call.get("file"))
     try:
-        document = await asyncio.to_thread(Document.load, path)
+        choice = await _vip_choice(session, request.call)
+        document = await asyncio.to_thread(Document.load, path, choice)
     except ManifestError as error:
         problem, more = error.problems[0], len(error.problems) - 1
         message = str(problem)
         if more:
             message += f" (and {more} more: `norouter check` lists them)"
         return failed(message, problem.hint, "file")
+
+    if session.spec.hosts and not document.spec.hosts:
+        hint = "to empty the mesh, run `host rm` for each host"
+        return failed(f"{path} has no hosts; the mesh stays as it is", hint, "file")
 
     def adopt() -> None:
         session.document = document
@@ -83,6 +89,12 @@ async def load(session: Workspace, request: Request) -> Outcome:
         ask=None if keep else partial(_ask, session, _LOAD),
     )
     return await wait_if_asked(session, request, outcome)
+
+
+async def _vip_choice(session: Workspace, call: Call) -> VipChoice:
+    """Return how a manifest that replaces the mesh gets its VIPs: hosts that stay keep theirs."""
+    known = {host.name: host.vip for host in session.spec.hosts}
+    return VipChoice(known, await session.addresses_in_use(call))
 
 
 def _nothing() -> None:
@@ -129,7 +141,8 @@ async def _bring_back(session: Workspace, request: Request, recovery: Recovery) 
     document, warning = session.document, ""
     if recovery.path:
         try:
-            document = await asyncio.to_thread(Document.load, recovery.path)
+            choice = VipChoice({host.name: host.vip for host in recovery.spec.hosts})
+            document = await asyncio.to_thread(Document.load, recovery.path, choice)
         except ManifestError as error:
             warning = f"; its file cannot be read, save it elsewhere: {error.problems[0]}"
 

@@ -123,6 +123,7 @@ LISTENER_STYLES = {
     ListenerState.PENDING: StateStyle("◌", "pending", "busy"),
     ListenerState.BOUND: StateStyle("●", "bound", "good"),
     ListenerState.SHARED: StateStyle("◍", "shared", "good"),
+    ListenerState.SERVED: StateStyle("◍", "served", "good"),
     ListenerState.FAILED: StateStyle("✗", "failed", "bad"),
 }
 STREAM_STYLES = {
