@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from norouter_core.agent.files import replace
 from norouter_core.engine import Engine
 from norouter_core.errors import NorouterError
 from norouter_tui.output.units import count
 from norouter_tui.run.environment import exports, variables
 
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 _MARK = "# written by norouter while its mesh is up\n"
 
 
@@ -46,11 +49,21 @@ class Readiness:
             ForeignFile: norouter did not write the file at that path.
             OSError: the file cannot be read.
         """
-        if not self._path or not os.path.lexists(self._path):
-            return
-        if not os.path.isfile(self._path) or not _is_ours(Path(self._path)):
+        if self._path and self._check_path():
+            Path(self._path).unlink()
+
+    def _check_path(self) -> bool:
+        """Return whether there is a file at the path.
+
+        Raises:
+            ForeignFile: norouter did not write it.
+            OSError: it cannot be read.
+        """
+        if not os.path.lexists(self._path):
+            return False
+        if not _is_ours(self._path):
             raise ForeignFile(f"{self._path} exists, and norouter did not write it")
-        Path(self._path).unlink()
+        return True
 
     def end(self) -> None:
         """Announce the end of the mesh, and remove the file."""
@@ -62,6 +75,7 @@ class Readiness:
         """Announce that the mesh is ready.
 
         Raises:
+            ForeignFile: there is a file at that path now that norouter did not write.
             OSError: the ready file cannot be written.
         """
         hosts = list(engine.spec.effective())
@@ -70,8 +84,8 @@ class Readiness:
             lines = exports(variables(hosts, engine.status(), self._manifest))
             text = _MARK + "".join(f"{line}\n" for line in lines)
             data = text.encode("utf-8", "surrogateescape")
-            # The variables may contain the password of a proxy.
-            replace(self._path, data, like="", mode=0o600)
+            self._check_path()
+            _replace_name(self._path, data)
         if self.on_ready is not None:
             self.settle()
             self.on_ready()
@@ -86,6 +100,30 @@ class Readiness:
             sock.sendto(state.encode(), f"\0{name[1:]}" if name.startswith("@") else name)
 
 
-def _is_ours(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(len(_MARK)) == _MARK.encode()
+def _is_ours(path: str) -> bool:
+    """Return whether norouter wrote the file of that very name; a symbolic link is not it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            return False
+        raise
+    with open(fd, "rb") as file:
+        is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return is_regular and file.read(len(_MARK)) == _MARK.encode()
+
+
+def _replace_name(path: str, data: bytes) -> None:
+    """Replace what is at a path, not what a link there leads to.
+
+    The file is for this user alone: the variables may contain the password of a proxy.
+    """
+    number, name = tempfile.mkstemp(prefix=".norouter-", dir=os.path.dirname(path))
+    try:
+        with open(number, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_tui.run.readiness import Readiness
+from norouter_core.engine import Engine
+from norouter_tui.run.readiness import ForeignFile, Readiness
 from tests.programs import Program, Start, await_end
 from tests.run.test_child_command import GONE, SILENT, mesh
 
@@ -41,6 +42,25 @@ def _await(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "fifo"])
+def test_a_file_that_somebody_planted_meanwhile_stays_as_it_is(tmp_path: Path, kind: str) -> None:
+    file, victim = tmp_path / "ready", tmp_path / "victim"
+    victim.write_text("precious")
+    readiness = Readiness("", str(file))
+    readiness.prepare()
+    if kind == "link":
+        file.symlink_to(victim)
+    elif kind == "file":
+        file.write_text("not ours")
+    else:
+        os.mkfifo(file)
+    with pytest.raises(ForeignFile, match="did not write it"):
+        readiness.ready(Engine())
+    readiness.end()
+    assert os.path.lexists(file) and victim.read_text() == "precious"
+    assert not list(tmp_path.glob(".norouter-*"))
 
 
 def test_a_ready_file_that_an_earlier_run_left_means_nothing(
