@@ -44,8 +44,8 @@ class AgentMode(StrEnum):
     """How the agent starts on a host."""
 
     AUTO = "auto"
-    """`NOROUTER` if the command's last word is a `norouter` that starts a current agent, else
-    `PYTHON`."""
+    """`NOROUTER` if the command's last word is a `norouter` that starts a current agent; else
+    `PYTHON`, and `NATIVE` where no Python works."""
     PYTHON = "python"
     """Zero install: a bare `sh` and any Python >= 3.8 on the host."""
     NATIVE = "native"

@@ -15,6 +15,8 @@ class Timing:
     """The same after starts that came to nothing: each may take twice as long as the one before."""
     transfer: float = 30.0
     """How long a host may receive nothing of an agent that is being sent."""
+    probe: float = 10.0
+    """How long a Python may take to show that it works; the search then goes on to the next."""
     hello: float = 20.0
     """From the last byte of an agent to its hello."""
     installed: float = 20.0

@@ -5,6 +5,7 @@ kind of agent has a file with its own:
 
 - `python_agent` sends the agent over the pipe to any Python that a bare shell finds;
 - `native_agent` sends the native agent to a shell, which needs no Python;
+- `auto_agent` takes the first of these two that the host can run;
 - `copied_agent` has a container engine copy the native agent into a container without a shell;
 - `installed_agent` meets a `norouter agent --automated` that is installed on the host.
 
@@ -21,21 +22,25 @@ heartbeat) stays as it is.
 
 from __future__ import annotations
 
+from norouter_core.bootstrap.auto_agent import AutoAgent
 from norouter_core.bootstrap.base import Bootstrap
 from norouter_core.bootstrap.copied_agent import CopiedAgent
 from norouter_core.bootstrap.installed_agent import InstalledAgent
 from norouter_core.bootstrap.native_agent import NativeAgent
 from norouter_core.bootstrap.python_agent import PythonAgent
 from norouter_core.exec_commands.command import StartPlan
+from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
 
 
 def bootstrap_for(plan: StartPlan, timing: Timing) -> Bootstrap:
     """Return the bootstrap that brings up the agent of a start plan."""
-    if plan.installed:
-        return InstalledAgent(plan.argv, timing, tentative=plan.tentative)
     if plan.container is not None:
         return CopiedAgent(plan.argv, plan.container, timing)
-    if plan.native:
+    if plan.mode is AgentMode.NOROUTER:
+        return InstalledAgent(plan.argv, timing, tentative=plan.tentative)
+    if plan.mode is AgentMode.NATIVE:
         return NativeAgent(plan.argv, timing)
-    return PythonAgent(plan.argv, timing)
+    if plan.mode is AgentMode.PYTHON:
+        return PythonAgent(plan.argv, timing)
+    return AutoAgent(plan.argv, timing)

@@ -1,59 +1,111 @@
 """An agent that travels: sent over the pipe to a Python that a bare shell finds.
 
-Stage 0 is one line of POSIX shell. It collects the Pythons that the host has and becomes the
-first of them. Stage 1 is a few lines of Python (2.7 and newer, so that an old one can report that
-it is too old). It checks version and modules, and either execs the next Python or prints a marker
-with the nonce and waits for the agent. The hub sends the agent only after the marker, because a
-shell that reads ahead would swallow it.
+Stage 0 is one line of POSIX shell. It looks for Pythons, runs stage 1 in each one as a probe, and
+becomes the first one that passes. It reports the others with their exit statuses. Stage 1 is a few
+lines of Python, old Python included. It checks version and modules. Unless this is a probe, it then
+prints a marker with the nonce and waits for the agent. The hub sends the agent only after the
+marker, because a shell that reads ahead would swallow it.
+
+Every Python runs isolated (`-I -S`): `PYTHON*` variables, modules of the working directory or of a
+user, and `sitecustomize` have no effect on the agent.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from importlib.resources import files
 
-from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, StartFailed, Stdio
 from norouter_core.bootstrap.bundle import Bundle, bundle
 from norouter_core.bootstrap.handshake import ACK, Hello, MarkerSearch
 from norouter_core.exec_commands.problem import Stage
 from norouter_core.timing import Timing
 
-PYTHONS = (
+NAMES = (
     "python3",
     *(f"python3.{minor}" for minor in range(14, 7, -1)),
     "python",
     "pypy3",
-    "/usr/local/bin/python3",
-    "/usr/bin/python3",
-    "/opt/homebrew/bin/python3",
+    "platform-python",
 )
-"""What stage 0 looks for, in order."""
+"""What a Python may be called, in the order in which each directory is searched."""
+
+DIRECTORIES = (
+    "$PATH",
+    "${VIRTUAL_ENV:-}/bin",
+    "/usr/local/bin",
+    "/usr/bin",
+    "/opt/*/bin",
+    "/venv/bin",
+    "/app/.venv/bin",
+    "/usr/libexec",
+    "/run/current-system/sw/bin",
+    "/usr/pkg/bin",
+    *(
+        f"${{HOME:-}}/{directory}"
+        for directory in (
+            ".local/bin",
+            ".nix-profile/bin",
+            "miniconda3/bin",
+            "anaconda3/bin",
+            ".pyenv/versions/*/bin",
+            ".pyenv/shims",
+            ".asdf/shims",
+        )
+    ),
+)
+"""Where stage 0 looks, in order, as the shell expands it. Directories that end in `/shims` come
+last: their programs are slow, and only choose among Pythons in other directories."""
 
 BLOCK = 4 * 1024
 """Bytes of the agent that stage 1 answers with an `ACK`: a few seconds on the slowest links."""
 
 _LAUNCH = 'import os;exec(os.environ["NOROUTER_STAGE1"])'
+_OLD, _MISSING = 80, 90
+"""The exit statuses of a probe: too old, plus the minor version; and a missing module, plus its
+index. They lie between those that programs use and those of shells (126 and up)."""
+_STATUSES = {
+    2: "does not know the option -I, as Python 2 (exit status 2)",
+    126: "cannot be executed (exit status 126)",
+    127: "does not run: a program or library that it needs is missing (exit status 127)",
+}
 
 
 class PythonAgent(Bootstrap):
-    """Sends the agent to a shell; the host needs `sh` and any Python 3.8 or newer."""
+    """Sends the agent to a shell; the host needs `sh` and any Python 3.8 or newer.
+
+    If no Python works, the shell ends, or, with `stays`, goes on reading its stdin.
+    """
 
     def __init__(
-        self, argv: tuple[str, ...], timing: Timing, pythons: tuple[str, ...] = PYTHONS
+        self,
+        argv: tuple[str, ...],
+        timing: Timing,
+        directories: tuple[str, ...] = DIRECTORIES,
+        *,
+        stays: bool = False,
     ) -> None:
         self.argv = argv
         self._timing = timing
-        self._pythons = pythons
+        self._directories = directories
+        self._stays = stays
 
     async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
         """Bring up the agent, as `Bootstrap.start` does."""
         exchange = Exchange(self.argv, stdio, progress)
         agent, nonce = bundle(), secrets.token_hex(8)
-        line = stage0(nonce, agent, self._pythons)
+        line = stage0(nonce, agent, self._timing.probe, self._directories, self._stays)
         exchange.enter(Stage.SHELL)
         await stdio.send(line)
-        await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
+        try:
+            await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
+        except StartFailed as failure:
+            if not failure.evidence.report:
+                raise
+            report = _explain(failure.evidence.report, agent, self._timing.probe)
+            raise StartFailed(replace(failure.evidence, report=report)) from None
         exchange.enter(Stage.PYTHON)
         first = await exchange.send_whole(payload(agent), BLOCK, self._timing.transfer)
         return await exchange.read_hello(first, self._timing.hello)
@@ -67,21 +119,74 @@ def marker(nonce: str) -> bytes:
     return f"NOROUTER:{nonce}:".encode()
 
 
-def stage0(nonce: str, bundle: Bundle, pythons: tuple[str, ...] = PYTHONS) -> bytes:
-    """Return the line for the shell, with its newline; `nonce` is of letters and digits."""
-    text = files(__package__).joinpath("stage1.py.txt").read_text("utf-8")
-    text = text.replace("MODULES", ", ".join(bundle.stdlib)).replace("LAUNCH", json.dumps(_LAUNCH))
-    text = text.replace("BLOCK", str(BLOCK)).replace("ACK", json.dumps(ACK.decode()))
+def stage0(
+    nonce: str,
+    bundle: Bundle,
+    limit: float,
+    directories: tuple[str, ...] = DIRECTORIES,
+    stays: bool = False,
+) -> bytes:
+    """Return the line for the shell, with its newline; `nonce` is of letters and digits.
+
+    A Python that takes more than `limit` seconds for a probe is passed over.
+    """
+    line = _fill(
+        "stage0.sh.txt",
+        launch=_LAUNCH,
+        stage1=_stage1(bundle),
+        names=" ".join(NAMES),
+        directories=":".join(directories),
+        seconds=f"{limit:g}",
+        nonce=nonce,
+        exit="" if stays else "exit 3",
+    )
+    return (line.replace("\n", " ").strip() + "\n").encode()
+
+
+def _stage1(bundle: Bundle) -> str:
+    text = _fill(
+        "stage1.py.txt",
+        old=_OLD,
+        missing=_MISSING,
+        modules=" ".join(_modules(bundle)),
+        block=BLOCK,
+        ack=json.dumps(ACK.decode()),
+    )
     # A double-quoted JSON string is also a Python string, and keeps the line one line.
     stage1 = f"exec({json.dumps(text)})"
     assert "'" not in stage1, "stage 1 travels between single quotes"
-    line = (
-        f'for p in {" ".join(pythons)}; do q=$(command -v $p) && set -- "$@" "$q"; done; '
-        f"if [ $# -gt 0 ]; then NOROUTER_STAGE1='{stage1}'; export NOROUTER_STAGE1; "
-        f"exec \"$1\" -c '{_LAUNCH}' norouter-agent {nonce} '' \"$@\"; "
-        f"else printf 'NOROUTER:%s:%s\\n' {nonce} 'none:no python'; fi; exit 3\n"
-    )
-    return line.encode()
+    return stage1
+
+
+def _modules(bundle: Bundle) -> tuple[str, ...]:
+    return ("zlib", *bundle.stdlib)
+
+
+def _fill(template: str, **values: object) -> str:
+    text = files(__package__).joinpath(template).read_text("utf-8")
+    for name, value in values.items():
+        text = text.replace(f"@{name.upper()}@", str(value))
+    return text
+
+
+def _explain(report: str, bundle: Bundle, limit: float) -> str:
+    """Return a report of stage 0, `PATH STATUS` per line, as `PATH: REASON` per line."""
+    lines = []
+    for line in report.splitlines():
+        path, _, status = line.rpartition(" ")
+        lines.append(f"{path}: {_reason(int(status), bundle, limit)}" if status.isdigit() else line)
+    return "\n".join(lines)
+
+
+def _reason(status: int, bundle: Bundle, limit: float) -> str:
+    modules = _modules(bundle)
+    if _OLD <= status < _OLD + 8:
+        return f"is Python 3.{status - _OLD}, too old"
+    if _MISSING <= status < _MISSING + len(modules):
+        return f"no module named '{modules[status - _MISSING]}'"
+    if status == 137:
+        return f"did not answer within {limit:g} s, or was killed (exit status 137)"
+    return _STATUSES.get(status, f"is no working Python (exit status {status})")
 
 
 def payload(bundle: Bundle) -> bytes:

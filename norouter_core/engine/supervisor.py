@@ -27,7 +27,7 @@ from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
 from norouter_core.links.stdio import StdioLink
-from norouter_core.model import Host
+from norouter_core.model import AgentMode, Host
 from norouter_core.timing import Timing
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class Supervisor:
             text = f"{problem.message}; {following.purpose}"
             level = "warning" if plan.tentative else "info"
             self._context.host_log(level, self.host.name, text)
-            if not plan.installed:
+            if plan.mode is not AgentMode.NOROUTER:
                 self._sending_problem = problem
             return following
         if evidence.stage is Stage.SHELL and evidence.timed_out:

@@ -38,12 +38,13 @@ class EngineContainer:
 
 @dataclass(frozen=True, slots=True)
 class StartPlan:
-    """What to run: `argv`, and whether an installed agent answers it or a bare shell."""
+    """What to run, and which agent comes up behind it.
+
+    With `AgentMode.NOROUTER` an installed agent answers `argv`, else a bare shell does.
+    """
 
     argv: tuple[str, ...]
-    installed: bool
-    native: bool = False
-    """Whether the bare shell gets the native agent."""
+    mode: AgentMode
     tentative: bool = False
     """Whether to wait only briefly for the installed agent, and to insist on a current one, since
     `norouter_core.exec_commands.fallback` has another plan."""
@@ -66,12 +67,12 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
     last = program_name(argv[-1]) if argv else ""
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
         tentative = mode is AgentMode.AUTO
-        return StartPlan((*argv, *_AGENT_TAIL), installed=True, tentative=tentative)
+        return StartPlan((*argv, *_AGENT_TAIL), AgentMode.NOROUTER, tentative=tentative)
     if last == _NOROUTER:
         argv, last = argv[:-1], ""
     if last in _SHELLS and len(argv) > 1:
-        return StartPlan(argv, installed=False, native=mode is AgentMode.NATIVE)
-    return StartPlan((*argv, "sh"), installed=False, native=mode is AgentMode.NATIVE)
+        return StartPlan(argv, mode)
+    return StartPlan((*argv, "sh"), mode)
 
 
 def plan_shell_instead(installed: StartPlan) -> StartPlan:

@@ -84,7 +84,7 @@ def _copying(
         return None
     return StartPlan(
         plan.argv,
-        installed=False,
+        AgentMode.NATIVE,
         container=container,
         purpose="copying the native agent into the container",
         otherwise=plan.otherwise,

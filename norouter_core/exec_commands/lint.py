@@ -31,6 +31,6 @@ def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[Diagno
     if layer is not None:
         message = f"{layer.program} needs `--` between the {layer.grammar.noun} and what runs there"
         found.append(Diagnosis(ProblemKind.USAGE, message, f"add `--`: {command.corrected()}"))
-    if command.shell_tail and not planned.installed:
+    if command.shell_tail and planned.mode is not AgentMode.NOROUTER:
         found.append(explain_shell_tail(command))
     return found

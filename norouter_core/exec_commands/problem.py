@@ -40,7 +40,10 @@ class Evidence:
     stderr: tuple[str, ...] = ()
     """The last lines, decoded, without control characters."""
     report: str = ""
-    """What stage 0 or 1 reported of the Pythons it tried, one `PATH: REASON` per line."""
+    """Why each Python that stage 0 found, or each directory for the native agent, does not do, one
+    `PATH: REASON` per line."""
+    pythons: str = ""
+    """The report of the Pythons, if the native agent was tried after them."""
     echoed: bool = False
     """The hub's own line came back, as from a TTY."""
     noise: bool = False

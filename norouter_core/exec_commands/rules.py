@@ -106,26 +106,25 @@ def check_spawn(context: Context) -> Diagnosis | None:
     return Diagnosis(ProblemKind.NOT_STARTED, message, hint)
 
 
-# --- what stage 0 or 1 reported
+# --- what a shell reported of the agents it tried
 
 
 _MISSING = re.compile(r"^(?P<path>[^:]+): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
 _TOO_OLD = re.compile(r"^(?P<path>[^:]+): is (?P<version>[^,]+), too old")
-_BROKEN = re.compile(r"^(?P<path>[^:]+): (?!\[errno)(?P<why>.+)", re.IGNORECASE)
-
+_BROKEN = re.compile(r"^(?P<path>[^:]+): (?P<why>.+)")
+_NO_PYTHON = "no python"
 
 _NATIVE_NEEDS = (
-    "it needs a directory in which a file can be written and executed: mount one, or set "
-    "`agent: python` where there is a Python"
+    "it needs a directory in which a file can be written and executed: mount one, or install a "
+    "Python 3.8 or newer there"
 )
 
 
 def check_report(context: Context) -> Diagnosis | None:
     """A report names every Python tried; the most promising one counts."""
-    report = [line.strip() for line in context.evidence.report.splitlines() if line.strip()]
+    report = _report_lines(context.evidence.report)
     if report and context.evidence.stage is Stage.NATIVE:
-        message = f"the native agent cannot run {context.place}: {'; '.join(report)[:500]}"
-        return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, _NATIVE_NEEDS)
+        return _explain_native(context, "; ".join(report)[:500])
     if found := _search(report, _MISSING):
         message = f"{found['path']} {context.place} lacks the module `{found['module']}`"
         return Diagnosis(ProblemKind.PYTHON_INCOMPLETE, message, _COMPLETE_PYTHON)
@@ -140,10 +139,24 @@ def check_report(context: Context) -> Diagnosis | None:
     if not report:
         return None
     message = f"Python not found {context.place}"
-    if report != ["no python"]:
+    if report != [_NO_PYTHON]:
         message = f"no usable Python {context.place}: {'; '.join(report)[:200]}"
     hint = f"{_NEEDS_PYTHON}: install it, or use an image that has it"
     return Diagnosis(ProblemKind.NO_PYTHON, message, hint)
+
+
+def _explain_native(context: Context, report: str) -> Diagnosis:
+    pythons = _report_lines(context.evidence.pythons)
+    message = f"the native agent cannot run {context.place}: {report}"
+    if pythons == [_NO_PYTHON]:
+        message = f"no Python {context.place}, and {message}"
+    elif pythons:
+        message = f"no usable Python {context.place} ({'; '.join(pythons)[:300]}), and {message}"
+    return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, _NATIVE_NEEDS)
+
+
+def _report_lines(report: str) -> list[str]:
+    return [line.strip() for line in report.splitlines() if line.strip()]
 
 
 def _search(report: list[str], pattern: re.Pattern[str]) -> re.Match[str] | None:

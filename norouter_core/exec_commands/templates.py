@@ -24,8 +24,8 @@ MAKE_EXECUTABLE = "make it executable (chmod +x), or put the program that runs i
 TRY_IT = "try it in a shell: {run}"
 _FIND_TTY = "find what allocates the TTY (`-t`, ssh's RequestTTY, a wrapper) and remove it"
 
-_ECHO_BEGINS = "for p in python3 "
-_ECHO_ENDS = "exit 3"
+_ECHO_BEGINS = "then emulate sh; fi; c="
+_ECHO_ENDS = "exit 3", 'no python}";'
 """How the line of stage 0 begins and ends (see `norouter_core.bootstrap.python_agent`)."""
 
 

@@ -507,7 +507,7 @@ OPTION_KEYS = (
         "How the agent starts. python: sent to a bare sh that finds a Python. native: sent to a "
         "bare sh, which needs no Python. norouter: installed; the command gets "
         "`agent --automated`. auto (the default): norouter if the command ends with it, else "
-        "python.",
+        "python, else native.",
         "agent",
         "how its agent starts: auto, python, native or norouter",
         "HOW",

@@ -15,9 +15,10 @@ import zlib
 from importlib.resources import files
 
 from norouter_core.bootstrap.bundle import bundle
-from norouter_core.bootstrap.python_agent import PYTHONS
+from norouter_core.bootstrap.python_agent import NAMES
 from norouter_tui import __version__
 
+_PYTHONS = (*NAMES, "/usr/local/bin/python3", "/usr/bin/python3", "/usr/libexec/platform-python")
 _ENTRY = "run(*LINK)", "main(ARGS)"
 """How the bundle starts the agent on a given link, and how an installed agent starts."""
 
@@ -48,7 +49,7 @@ def _filled(name: str, **more: str) -> str:
     text = files(__package__).joinpath(name).read_text("utf-8")
     modules = ", ".join(sorted({"sys", "base64", "zlib", *bundle().stdlib}))
     check = f"import sys; sys.version_info >= (3, 8) or sys.exit(1); import {modules}"
-    values = {"VERSION": __version__, "PYTHONS": " ".join(PYTHONS), "CHECK": check, **more}
+    values = {"VERSION": __version__, "PYTHONS": " ".join(_PYTHONS), "CHECK": check, **more}
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text

@@ -22,6 +22,7 @@ from norouter_core.bootstrap.base import Bootstrap, Progress
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.agent_client import AgentClient
 from norouter_core.links.stdio import StdioLink
+from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
 from tests.datagrams import Played
 from tests.servers import TIMEOUT, Peer, tcp_pair
@@ -137,7 +138,7 @@ def plain_path(folder: Path) -> str:
 def shell_plan(path: str, *words: str, **variables: str) -> StartPlan:
     """The exec command `env PATH=... WORDS sh`: a host that shares this machine."""
     settings = [f"{name}={value}" for name, value in variables.items()]
-    return StartPlan(("env", f"PATH={path}", *settings, *words, "sh"), installed=False)
+    return StartPlan(("env", f"PATH={path}", *settings, *words, "sh"), AgentMode.PYTHON)
 
 
 @asynccontextmanager

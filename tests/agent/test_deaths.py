@@ -15,6 +15,7 @@ from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
 from norouter_core.exec_commands.command import StartPlan
+from norouter_core.model import AgentMode
 from tests.agent.agents import Agent, agent, plain_path, shell_plan
 from tests.agent.test_last_frames import Source
 from tests.loops import on_each_loop
@@ -30,7 +31,7 @@ SIZE = 4 << 20
 @pytest.fixture(params=["python", "native"])
 def plan(request: pytest.FixtureRequest, tmp_path: Path) -> StartPlan:
     if request.param == "native":
-        return StartPlan((str(native_agent()), "agent", "--automated"), installed=True)
+        return StartPlan((str(native_agent()), "agent", "--automated"), AgentMode.NOROUTER)
     return shell_plan(plain_path(tmp_path / "bin"))
 
 

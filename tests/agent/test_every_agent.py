@@ -12,6 +12,7 @@ import pytest
 from norouter_core.agent import process_identity
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.base import OperationError
+from norouter_core.model import AgentMode
 from tests.agent.agents import Agent, Watcher, agent, python_on_path, shell_plan
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
 from tests.native import native_agent
@@ -35,7 +36,7 @@ def _find(wanted: str) -> Python:
 def plan(request: pytest.FixtureRequest, tmp_path: Path) -> StartPlan:
     """How an agent comes up: on each Python, or as the native program."""
     if request.param == NATIVE:
-        return StartPlan((str(native_agent()), "agent", "--automated"), installed=True)
+        return StartPlan((str(native_agent()), "agent", "--automated"), AgentMode.NOROUTER)
     return shell_plan(python_on_path(tmp_path / "bin", _find(request.param).path))
 
 
@@ -50,7 +51,9 @@ async def test_what_a_python_says_about_itself(wanted: str, tmp_path: Path) -> N
 
 
 async def test_what_the_native_agent_says_about_itself() -> None:
-    async with agent(StartPlan((str(native_agent()), "agent", "--automated"), True)) as host:
+    async with agent(
+        StartPlan((str(native_agent()), "agent", "--automated"), AgentMode.NOROUTER)
+    ) as host:
         hello, here = host.link.hello, process_identity.hello()
         assert str(hello).startswith("Go 1.")
         for key in ("protocol", "system", "machine", "hostname", "boot_id", "netns"):

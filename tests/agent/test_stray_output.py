@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.agent.agents import agent, plain_path, shell_plan
+from norouter_core.exec_commands.command import StartPlan
+from tests.agent.agents import agent, shell_plan
 from tests.servers import echoing
 
 pytestmark = pytest.mark.anyio
 
+# Isolated as it is, the agent's Python runs nothing before the agent. These programs do: a script
+# that is called like a Python, and starts one with them.
+_PYTHON = """#!/bin/sh
+exec {python} -c '
+import os, sys
+sys.argv = sys.argv[:1] + sys.argv[5:]
+{before}
+exec(os.environ["NOROUTER_STAGE1"])
+' "$@"
+"""
+
 _CHATTY = """
-import os, sys, threading, time
+import threading, time
 
 def chat():
     while True:
@@ -21,21 +35,21 @@ def chat():
         sys.stdout.flush()
         time.sleep(0.001)
 
-if sys.argv[-1:] != ["-S"]:
-    threading.Thread(target=chat, daemon=True).start()
+threading.Thread(target=chat, daemon=True).start()
 """
 
-_READING = """
-import sys
-sys.stdin = None
-"""
+
+def _python(directory: Path, before: str) -> StartPlan:
+    directory.mkdir()
+    python = os.path.realpath(sys.executable)
+    (directory / "python3").write_text(_PYTHON.format(python=python, before=before))
+    (directory / "python3").chmod(0o755)
+    return shell_plan(f"{directory}:/usr/bin:/bin")
 
 
 @pytest.mark.parametrize("round", range(3))
 async def test_a_thread_that_prints_all_the_time(tmp_path: Path, round: int) -> None:
-    (tmp_path / "sitecustomize.py").write_text(_CHATTY)
-    plan = shell_plan(plain_path(tmp_path / "bin"), PYTHONPATH=str(tmp_path))
-    async with agent(plan) as host, echoing() as port:
+    async with agent(_python(tmp_path / "bin", _CHATTY)) as host, echoing() as port:
         assert await host.link.resolve("localhost")
         async with host.dialled("127.0.0.1", port) as (client, _):
             assert await client.says(b"z" * 500_000)
@@ -45,7 +59,5 @@ async def test_a_thread_that_prints_all_the_time(tmp_path: Path, round: int) -> 
 
 
 async def test_a_process_without_a_python_stdin(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(_READING)
-    plan = shell_plan(plain_path(tmp_path / "bin"), PYTHONPATH=str(tmp_path))
-    async with agent(plan) as host:
+    async with agent(_python(tmp_path / "bin", "sys.stdin = None")) as host:
         assert await host.link.resolve("localhost")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,9 @@ from norouter_core.bootstrap.python_agent import PythonAgent
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
+from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
-from tests.agent.agents import ROOT, agent, plain_path, python_on_path, shell_plan
+from tests.agent.agents import ROOT, agent, children, plain_path, python_on_path, shell_plan
 
 pytestmark = pytest.mark.anyio
 
@@ -32,9 +35,10 @@ def pyenv(version: str) -> Path:
 TIMING = Timing(shell=15, hello=15)
 
 
-def python_agent(path: str, pythons: tuple[str, ...], **variables: str) -> PythonAgent:
-    """One that looks for these Pythons only."""
-    return PythonAgent(shell_plan(path, **variables).argv, TIMING, pythons)
+def python_agent(directory: Path, timing: Timing = TIMING, **variables: str) -> PythonAgent:
+    """One that looks for Pythons in this directory only."""
+    argv = shell_plan("/usr/bin:/bin", **variables).argv
+    return PythonAgent(argv, timing, (str(directory),))
 
 
 async def failure(start: StartPlan | Bootstrap) -> Evidence:
@@ -56,12 +60,17 @@ SHELLS = {
 }
 
 
-@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
-async def test_every_shell_runs_the_line(shell: tuple[str, ...], tmp_path: Path) -> None:
+def installed(shell: tuple[str, ...]) -> tuple[str, ...]:
     if shutil.which(shell[0]) is None:
         pytest.skip(f"{shell[0]} is not on this machine")
+    return shell
+
+
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+async def test_every_shell_runs_the_line(shell: tuple[str, ...], tmp_path: Path) -> None:
     path = plain_path(tmp_path / "bin")
-    async with agent(StartPlan(("env", f"PATH={path}", *shell), installed=False)) as host:
+    argv = ("env", f"PATH={path}", *installed(shell))
+    async with agent(StartPlan(argv, AgentMode.PYTHON)) as host:
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
         assert host.stderr == []
 
@@ -76,86 +85,125 @@ async def test_a_chatty_profile_is_skipped(tmp_path: Path) -> None:
 async def test_goes_on_from_old_pythons_to_a_good_one(tmp_path: Path) -> None:
     python_on_path(tmp_path / "bin", pyenv("2.7"))
     python_on_path(tmp_path / "bin", pyenv("3.6"), "python3.12")
-    path = python_on_path(tmp_path / "bin", Path(os.path.realpath(sys.executable)), "python")
-    async with agent(shell_plan(path)) as host:
-        # `python3` is 2.7, `python3.12` is 3.6; whichever comes next is a real one.
-        assert tuple(map(int, host.link.hello.python.split("."))) >= (3, 8)
+    python_on_path(tmp_path / "bin", pyenv("3.7"), "python3.11")
+    python_on_path(tmp_path / "bin", Path(os.path.realpath(sys.executable)), "python")
+    async with agent(python_agent(tmp_path / "bin")) as host:
+        assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
+        assert host.stderr == []
 
 
 async def test_only_old_pythons_are_named(tmp_path: Path) -> None:
-    python_on_path(tmp_path / "bin", pyenv("2.7"), "python")
-    path = python_on_path(tmp_path / "bin", pyenv("3.6"))
-    evidence = await failure(python_agent(path, ("python3", "python")))
-    lines = evidence.report.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [
-        str(tmp_path / "bin" / name) for name in ("python3", "python")
+    for version, name in (("3.6", "python3"), ("3.7", "python3.14"), ("2.7", "python")):
+        python_on_path(tmp_path / "bin", pyenv(version), name)
+    evidence = await failure(python_agent(tmp_path / "bin"))
+    assert evidence.report.splitlines() == [
+        f"{tmp_path}/bin/python3: is Python 3.6, too old",
+        f"{tmp_path}/bin/python3.14: is Python 3.7, too old",
+        f"{tmp_path}/bin/python: does not know the option -I, as Python 2 (exit status 2)",
     ]
-    assert "is Python 3.6." in lines[0] and "is Python 2.7." in lines[1]
     assert (evidence.stage, evidence.exit_status) == (Stage.SHELL, 3)
     assert diagnose(evidence).kind == ProblemKind.PYTHON_TOO_OLD
 
 
 async def test_no_python_at_all(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
-    pythons = "python3", "/no/such/python3"
-    evidence = await failure(python_agent(f"{tmp_path}/bin", pythons))
+    evidence = await failure(python_agent(tmp_path))
     assert evidence.report == "no python"
     problem = diagnose(evidence)
     assert problem.kind == ProblemKind.NO_PYTHON and problem.permanent
 
 
-_WITHOUT_JSON = """
-import sys
+def _broken(directory: Path) -> None:
+    """Things that are called like a Python."""
+    directory.mkdir()
+    scripts = {
+        "python3": "echo 'pyenv: python3: command not found' >&2; exit 127",
+        "python3.14": "echo I am not; exit 9",
+        "python3.11": "kill -SEGV $$",
+    }
+    for name, text in scripts.items():
+        (directory / name).write_text(f"#!/bin/sh\n{text}\n")
+        (directory / name).chmod(0o755)
+    (directory / "python3.13").mkdir()
+    (directory / "python3.12").symlink_to(directory / "gone")
+    (directory / "python3.10").write_bytes(b"\x7fELF\x02\x01\x01" + bytes(57))
+    (directory / "python3.10").chmod(0o755)
+    (directory / "python3.9").write_text("")
+    # The same file by another name is not tried again.
+    (directory / "python3.8").symlink_to(directory / "python3")
 
-class Without:
-    def find_spec(self, name, path=None, target=None):
-        if name == "json":
-            raise ModuleNotFoundError(f"No module named {name!r}")
 
-sys.meta_path.insert(0, Without())
-"""
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+async def test_what_does_not_work_is_passed_over(shell: tuple[str, ...], tmp_path: Path) -> None:
+    directory = tmp_path / "bin"
+    _broken(directory)
+    argv = ("env", "PATH=/usr/bin:/bin", *installed(shell))
+    evidence = await failure(PythonAgent(argv, TIMING, (str(directory),)))
+    reports = dict(line.split(": ", 1) for line in evidence.report.splitlines())
+    statuses = {
+        name: int(reports.pop(f"{directory}/{name}").rpartition("exit status ")[2].rstrip(")"))
+        for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
+    }
+    assert statuses == {
+        "python3": 127,
+        "python3.14": 9,
+        "python3.13": 126,
+        "python3.12": 127,
+        "python3.11": 128 + signal.SIGSEGV,
+    }
+    # Shells differ in what they make of a file that is no program.
+    assert sorted(reports) == [f"{directory}/python3.10", f"{directory}/python3.9"]
+    assert evidence.stderr == ()
+    (directory / "pypy3").symlink_to(os.path.realpath(sys.executable))
+    async with agent(PythonAgent(argv, TIMING, (str(directory),))) as host:
+        assert host.stderr == []
+
+
+async def test_shims_come_last(tmp_path: Path) -> None:
+    shims = tmp_path / "shims"
+    _broken(shims)
+    (shims / "python3").write_text(f'#!/bin/sh\ntouch {tmp_path}/ran\nexec {sys.executable} "$@"')
+    good = python_on_path(tmp_path / "bin", Path(os.path.realpath(sys.executable)))
+    directories = str(shims), f"{tmp_path}/bin"
+    argv = shell_plan(good).argv
+    async with agent(PythonAgent(argv, TIMING, directories)):
+        assert not (tmp_path / "ran").exists()
+    async with agent(PythonAgent(argv, TIMING, directories[:1])):
+        assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
+async def test_a_python_that_hangs_is_killed(shell: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "python3").write_text("#!/bin/sh\nexec sleep 600\n")
+    (tmp_path / "python3").chmod(0o755)
+    argv = ("env", "PATH=/usr/bin:/bin", *installed(shell))
+    timing = replace(TIMING, probe=0.1)
+    evidence = await failure(PythonAgent(argv, timing, (str(tmp_path),)))
+    assert evidence.report.startswith(f"{tmp_path}/python3: did not answer within 0.1 s")
+    assert children() == []
+
+
+def _without_json(home: Path) -> Path:
+    """This interpreter, with a standard library of its own, which lacks a module."""
+    (home / "bin").mkdir(parents=True)
+    shutil.copy(os.path.realpath(sys.executable), home / "bin" / "python3")
+    original = Path(os.__file__).parent
+    library = home / "lib" / original.name
+    library.mkdir(parents=True)
+    for entry in original.iterdir():
+        if entry.name != "json":
+            (library / entry.name).symlink_to(entry)
+    return home / "bin" / "python3"
 
 
 async def test_a_python_without_a_module_is_named(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(_WITHOUT_JSON)
-    path = plain_path(tmp_path / "bin")
-    evidence = await failure(python_agent(path, ("python3",), PYTHONPATH=str(tmp_path)))
-    assert evidence.report == f"{tmp_path}/bin/python3: no module named 'json'"
+    python = _without_json(tmp_path / "home")
+    evidence = await failure(python_agent(python.parent))
+    assert evidence.report == f"{python}: no module named 'json'"
     problem = diagnose(evidence)
     assert problem.kind == ProblemKind.PYTHON_INCOMPLETE and "`json`" in problem.message
-
-
-async def test_a_crippled_python_gives_way_to_a_whole_one(tmp_path: Path) -> None:
-    only_old = _WITHOUT_JSON.replace('== "json"', '== "json" and sys.version_info < (3, 9)')
-    (tmp_path / "sitecustomize.py").write_text(only_old)
-    python_on_path(tmp_path / "bin", Path(os.path.realpath(sys.executable)), "python3.14")
-    path = python_on_path(tmp_path / "bin", pyenv("3.8"))
-    async with agent(shell_plan(path, PYTHONPATH=str(tmp_path))) as host:
+    python_on_path(python.parent, Path(os.path.realpath(sys.executable)), "python3.14")
+    async with agent(python_agent(python.parent)) as host:
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
-
-
-async def test_scripts_that_start_a_python_are_each_tried_once(tmp_path: Path) -> None:
-    """Such as pyenv's: what runs is not the file that was found."""
-    pythons = "python3", "python"
-    (tmp_path / "bin").mkdir()
-    for name in pythons:
-        shim = tmp_path / "bin" / name
-        shim.write_text(f'#!/bin/sh\nexec {pyenv("3.6")} "$@"\n')
-        shim.chmod(0o755)
-    evidence = await failure(python_agent(f"{tmp_path}/bin:/usr/bin:/bin", pythons))
-    assert [line.split(": is Python 3.6.")[0] for line in evidence.report.splitlines()] == [
-        str(tmp_path / "bin" / name) for name in pythons
-    ]
-
-
-async def test_something_that_only_calls_itself_python(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    impostor = tmp_path / "bin" / "python3"
-    impostor.write_text("#!/bin/sh\necho I am not >&2\nexit 9\n")
-    impostor.chmod(0o755)
-    evidence = await failure(shell_plan(f"{tmp_path}/bin:/usr/bin:/bin"))
-    assert evidence.exit_status == 9 and evidence.stderr == ("I am not",)
 
 
 PTY = {
@@ -169,7 +217,7 @@ async def test_a_terminal_is_known_by_its_echo(words: tuple[str, ...]) -> None:
     if shutil.which(words[0]) is None:
         pytest.skip(f"{words[0]} is not on this machine")
     argv = words if words[0] == "script" else (*words, "sh")
-    evidence = await failure(StartPlan(argv, installed=False))
+    evidence = await failure(StartPlan(argv, AgentMode.PYTHON))
     assert evidence.echoed and evidence.stage is Stage.SHELL
     assert diagnose(evidence).kind == ProblemKind.TTY
 
@@ -184,27 +232,27 @@ os.read(0, 1)
 
 
 async def test_an_echo_is_known_when_the_marker_comes_with_it() -> None:
-    evidence = await failure(StartPlan((sys.executable, "-c", _ECHO_AND_GO), installed=False))
+    evidence = await failure(StartPlan((sys.executable, "-c", _ECHO_AND_GO), AgentMode.PYTHON))
     assert evidence.echoed
 
 
 async def test_an_installed_agent_answers_too() -> None:
     code = "import sys; from norouter_core.agent.main import main; sys.exit(main(sys.argv[2:]))"
     words = ("env", f"PYTHONPATH={ROOT}", sys.executable, "-c", code)
-    async with agent(StartPlan((*words, "agent", "--automated"), installed=True)) as host:
+    async with agent(StartPlan((*words, "agent", "--automated"), AgentMode.NOROUTER)) as host:
         assert host.link.hello.protocol == 1
 
 
 async def test_noise_without_end_is_given_up() -> None:
     evidence = await failure(
-        StartPlan(("sh", "-c", "yes login banner; exec sh", "sh"), installed=False)
+        StartPlan(("sh", "-c", "yes login banner; exec sh", "sh"), AgentMode.PYTHON)
     )
     assert evidence.noise
     assert diagnose(evidence).kind == ProblemKind.NOISE
 
 
 async def test_a_command_that_keeps_silent_is_given_up() -> None:
-    plan = StartPlan(("sleep", "60"), installed=False)
+    plan = StartPlan(("sleep", "60"), AgentMode.PYTHON)
     with pytest.RaisesGroup(StartFailed) as failed:
         async with agent(plan, Timing(shell=0.3)):
             pass

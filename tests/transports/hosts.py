@@ -15,13 +15,14 @@ from tests.transports.sshd import Ssh
 class Hosts:
     """Makes hosts with VIPs from 127.0.42.101 on, and keeps them in order."""
 
-    def __init__(self, netns: Callable[[str], Namespace]) -> None:
+    def __init__(self, netns: Callable[[str], Namespace], agent: str = "auto") -> None:
+        self._agent = agent
         self.made: list[MeshHost] = []
         self._netns = netns
         self._numbers = count(101)
 
     def _add(self, name: str, place: Namespace | Container, cmd: Sequence[str]) -> MeshHost:
-        made = MeshHost(name, f"127.0.42.{next(self._numbers)}", place, cmd)
+        made = MeshHost(name, f"127.0.42.{next(self._numbers)}", place, cmd, agent=self._agent)
         self.made.append(made)
         return made
 

@@ -59,6 +59,7 @@ class MeshHost:
     place: Place
     cmd: Sequence[str]
     ports: tuple[str, ...] = (f"{PAGE_PORT}:127.0.0.1:{PAGE_PORT}",)
+    agent: str = "auto"
 
     @property
     def url(self) -> str:
@@ -66,7 +67,8 @@ class MeshHost:
 
     def entry(self) -> dict[str, Any]:
         """The host as a manifest says it."""
-        return {"vip": self.vip, "cmd": list(self.cmd), "ports": list(self.ports)}
+        ports = list(self.ports)
+        return {"vip": self.vip, "cmd": list(self.cmd), "ports": ports, "agent": self.agent}
 
 
 def remote_script(place: Place, script: str, *words: str) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_every_host_fetches_every_page(
     hosts.ssh_port("sshport", ssh, hub, 20022)
     py = hosts.docker(container("py", "python"))
     up = list(hosts.made)
-    bare = hosts.docker(container("bare", "busybox"))
+    bare = replace(hosts.docker(container("bare", "busybox")), agent="python")
+    hosts.made[-1] = bare
     for host in up:
         evidence.serve_pages(host)
     with ssh.daemon(hub, 20022):

@@ -53,7 +53,7 @@ def check_crippled(problem: dict[str, object]) -> None:
 def test_a_crippled_and_a_missing_python_in_a_chroot(
     netns: Callable[[str], Namespace], mesh: Callable[..., Mesh]
 ) -> None:
-    hosts = Hosts(netns)
+    hosts = Hosts(netns, "python")
     hosts.nsenter("crippled", "chroot", str(image("minimal")))
     hosts.nsenter("bare", "chroot", str(image("busybox")))
     hosts.nsenter("whole", "chroot", str(image("python")))
@@ -71,7 +71,7 @@ def test_docker_that_cannot(
     container: Callable[[str, str], Container],
     mesh: Callable[..., Mesh],
 ) -> None:
-    hosts = Hosts(netns)
+    hosts = Hosts(netns, "python")
     hosts.docker(container("crippled", "minimal"))
     hosts.command("absent", "docker", "exec", "-i", "no-such-container")
     hosts.nsenter("whole")
@@ -117,7 +117,7 @@ def test_podman_lxc_and_kubectl_that_cannot(
     podman.load(image("busybox"), "busybox")
     lxd.load(image("busybox"), "busybox")
     kubectl = ("kubectl", "--context=some-context", "exec", "-i")
-    hosts = Hosts(netns)
+    hosts = Hosts(netns, "python")
     with podman.container("bare", "busybox"), lxd.instance("bare", "busybox"):
         hosts.command("podman-bare", "podman", "exec", "-i", "bare")
         hosts.command("podman-absent", "podman", "exec", "-i", "no-such-container")

@@ -226,10 +226,9 @@ class Connecting(ModalScreen[str]):
 
 def _is_installed(snapshot: Snapshot, name: str) -> bool:
     host = next((h for h in snapshot.spec.effective() if h.name == name), None)
-    return (
-        host is not None
-        and plan_start(host.argv or ("sh",), host.agent or AgentMode.AUTO).installed
-    )
+    if host is None:
+        return False
+    return plan_start(host.argv or ("sh",), host.agent).mode is AgentMode.NOROUTER
 
 
 def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterator[Text]:
