@@ -180,8 +180,6 @@ def _explain(report: str, bundle: Bundle, limit: float) -> str:
 
 def _reason(status: int, bundle: Bundle, limit: float) -> str:
     modules = _modules(bundle)
-    if status > 256:
-        status -= 128  # ksh adds 256 to the number of a signal.
     if _OLD <= status < _OLD + 8:
         return f"is Python 3.{status - _OLD}, too old"
     if _MISSING <= status < _MISSING + len(modules):
