@@ -143,6 +143,9 @@ class Agent:
         host, port = messages.address(detail.get("target"))
         self._operations.dial(end, host, port, _AcceptOnOpen(end))
 
+    def link_refused(self, reason: str) -> None:
+        """Do nothing: the hub learns it from the RESET, and reports it."""
+
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         if violation is not None:
             sys.stderr.write(f"norouter agent: the hub broke the protocol: {violation}\n")

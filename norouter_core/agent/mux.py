@@ -47,6 +47,10 @@ if TYPE_CHECKING:
             """
             ...
 
+        def link_refused(self, reason: str) -> None:
+            """Note that a stream of the peer was refused, since there are too many."""
+            ...
+
         def link_down(self, reason: str, error: RemoteProtocolError | None) -> None:
             """Note that the link has ended and its streams have been reset; called once."""
             ...
@@ -423,6 +427,9 @@ class Mux:
     def _writable(self, event: events.Writable) -> None:
         event.stream.owner.on_writable()
 
+    def _refused(self, event: events.Refused) -> None:
+        self._handler.link_refused(event.reason)
+
     def _ended(self, event: events.Ended) -> None:
         event.stream.owner.on_eof()
 
@@ -474,6 +481,7 @@ _DISPATCH: dict[type, Callable[..., Iterator[None] | None]] = {
     events.Datagram: Mux._datagram,
     events.Message: Mux._message,
     events.Opened: Mux._opened,
+    events.Refused: Mux._refused,
     events.Writable: Mux._writable,
     events.Ended: Mux._ended,
     events.Reset: Mux._reset,

@@ -14,6 +14,7 @@ import anyio
 from norouter_core.agent.ends import End, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.engine import events
+from norouter_core.engine.attribution import Attributed
 from norouter_core.engine.bus import Bus, Subscription
 from norouter_core.engine.cuts import cuts, is_restarted
 from norouter_core.engine.dns_service import DnsService
@@ -567,11 +568,20 @@ class Engine:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a look-up, or the session of a client, as a task of the engine.
 
-        Not in the task group, since anyio's overhead for a task equals that of a proxy's handshake.
+        What it does counts for the link whose frame is being handled now. It does not run in the
+        task group, since anyio's overhead for a task equals that of a proxy's handshake.
         """
+        if self.io.cause.source is not None:
+            work = Attributed(work, self.io.cause)
         task = asyncio.create_task(work)
         self._services.add(task)
         task.add_done_callback(self._services.discard)
+
+    def on_refused(self, supervisor: Supervisor, reason: str) -> None:
+        name = supervisor.host.name
+        text = self._log_throttle.too_many(name, reason, self.io.loop.time())
+        if text:
+            self.host_log("warning", name, text)
 
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]:
         for row in map(check_direct_row, rows):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from norouter_core.engine.publications import ListenAddress, Publication
+from norouter_core.engine.publications import Publication
 from norouter_core.model import format_address
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ NOT_REACHED = frozenset(
 
 INTERVAL = 10.0
 """Seconds between two lines about one subject."""
+TOO_MANY_INTERVAL = 60.0
+"""Seconds between two lines about one subject that has too many streams."""
 _MAX_SUBJECTS = 256
 
 
@@ -25,13 +28,14 @@ class LogThrottle:
     """Limits the lines about each subject; remembers the latest 256 subjects."""
 
     def __init__(self) -> None:
-        self._last: OrderedDict[ListenAddress | str, tuple[float, int]] = OrderedDict()
+        self._last: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def unreached(
         self, publication: Publication, from_host: str, peer: Address, reason: str, now: float
     ) -> str | None:
         """Return a line about a port that was not reached; None soon after the last one."""
-        more = self._suffix(publication.listen_address, now)
+        interval = TOO_MANY_INTERVAL if reason.startswith("too-many") else INTERVAL
+        more = self._suffix(publication.listen_address, now, interval)
         if more is None:
             return None
         return (
@@ -49,10 +53,17 @@ class LogThrottle:
             f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published{more}"
         )
 
-    def _suffix(self, subject: ListenAddress | str, now: float) -> str | None:
+    def too_many(self, host: str, reason: str, now: float) -> str | None:
+        """Return a line about a client of a host whose link has too many streams; None soon after
+        one.
+        """
+        more = self._suffix(("too many", host), now, TOO_MANY_INTERVAL)
+        return None if more is None else f"refused a client: {reason}{more}"
+
+    def _suffix(self, subject: Hashable, now: float, interval: float = INTERVAL) -> str | None:
         """Return the end of a line, which counts those left out; None to leave it out, too."""
-        last, omitted = self._last.get(subject, (-INTERVAL, 0))
-        if now - last < INTERVAL:
+        last, omitted = self._last.get(subject, (-interval, 0))
+        if now - last < interval:
             self._last[subject] = (last, omitted + 1)
             return None
         self._last[subject] = (now, 0)

@@ -54,6 +54,8 @@ class SupervisorContext(Protocol):
 
     def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None: ...
 
+    def on_refused(self, supervisor: Supervisor, reason: str) -> None: ...
+
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]: ...
 
 
@@ -382,6 +384,9 @@ class Supervisor:
 
     def offer(self, listener: int, peer: Address, end: End) -> None:
         self._context.on_client(self, listener, peer, end)
+
+    def refused(self, reason: str) -> None:
+        self._context.on_refused(self, reason)
 
     def report(self, rows: list[Any]) -> Iterator[None]:
         return self._context.on_direct_report(self, rows)

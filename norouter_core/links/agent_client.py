@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +32,8 @@ _Parsed = TypeVar("_Parsed")
 MAX_REQUESTS = 4096
 """Requests that may be open on one link. The clients of an agent that answers nothing can make the
 hub ask ever more of it."""
+MAX_SHARED_REQUESTS = MAX_REQUESTS // 4
+"""Of those, the requests that clients of one host have caused."""
 
 _MAX_ADDRESSES = 64
 """The addresses of one name that are used: more than any name has."""
@@ -61,8 +64,8 @@ class AgentClient:
         if other.datagrams and UDP not in self.hello.features:
             other.reset("not-allowed", NO_UDP)
             return NullEnd()
-        if self._mux.connection.outbox.crowded:
-            other.reset("too-many", NOT_READING)
+        if refusal := self._mux.connection.refusal():
+            other.reset("too-many", refusal)
             return NullEnd()
         end = self._mux.open({"target": [host, port], "proto": protocol_of(other)})
         end.observer = observer
@@ -136,7 +139,7 @@ class AgentClient:
     ) -> _Parsed:
         if self._mux.connection.outbox.full:
             raise OperationError("too-many", NOT_READING)
-        number, answer = self._requests.begin(parse)
+        number, answer = self._requests.begin(parse, self._mux.connection.outbox.cause.source)
         try:
             self._mux.message(messages.request(number, op, args))
             async with asyncio.timeout(limit):
@@ -151,12 +154,17 @@ class Requests:
     """The open requests of one link, by number."""
 
     def __init__(self) -> None:
-        self._open: dict[int, tuple[asyncio.Future[Any], Callable[[Json], Any]]] = {}
+        self._open: dict[int, tuple[asyncio.Future[Any], Callable[[Json], Any], object]] = {}
+        self._opened_for: Counter[object] = Counter()
         self._last = 0
         self._lost = ""
 
-    def begin(self, parse: Callable[[Json], _Parsed]) -> tuple[int, asyncio.Future[_Parsed]]:
+    def begin(
+        self, parse: Callable[[Json], _Parsed], source: object = None
+    ) -> tuple[int, asyncio.Future[_Parsed]]:
         """Return the number of a new request and its answer to wait for; `end` has to follow.
+
+        `source` is that of the link whose client has caused it, as in `Cause`.
 
         `parse` reads the answer as it comes: a malformed one is a violation on the link, as with
         any other frame, and not the fault of the caller.
@@ -168,14 +176,21 @@ class Requests:
             raise OperationError("gone", self._lost)
         if len(self._open) >= MAX_REQUESTS:
             raise OperationError("too-many", f"{MAX_REQUESTS} requests wait for the agent's answer")
+        if source is not None and self._opened_for[source] >= MAX_SHARED_REQUESTS:
+            reason = f"{MAX_SHARED_REQUESTS} requests of one host's clients wait for the answer"
+            raise OperationError("too-many", reason)
         self._last += 1
         answer: asyncio.Future[_Parsed] = asyncio.get_running_loop().create_future()
-        self._open[self._last] = answer, parse
+        self._open[self._last] = answer, parse, source
+        self._opened_for[source] += 1
         return self._last, answer
 
     def end(self, number: int) -> None:
         """Forget a request."""
-        self._open.pop(number, None)
+        _, _, source = self._open.pop(number)
+        self._opened_for[source] -= 1
+        if not self._opened_for[source]:
+            del self._opened_for[source]
 
     def take(self, body: Json) -> None:
         """Take a result; one that nobody waits for is ignored.
@@ -186,7 +201,7 @@ class Requests:
         number = messages.field(body, "request_id", int)
         if number not in self._open:
             return
-        answer, parse = self._open[number]
+        answer, parse, _ = self._open[number]
         if answer.done():
             return
         error = body.get("error")
@@ -201,7 +216,7 @@ class Requests:
     def close(self, reason: str) -> None:
         """Fail every request, now and later: the link has ended."""
         self._lost = f"the link was lost: {reason}"
-        for answer, _ in self._open.values():
+        for answer, _, _ in self._open.values():
             if not answer.done():
                 answer.set_exception(OperationError("gone", self._lost))
 

@@ -29,6 +29,10 @@ class Hub(Protocol):
         """A client has connected at `listener`: join `end`, or reset it."""
         ...
 
+    def refused(self, reason: str) -> None:
+        """A client was refused, since the link has too many streams."""
+        ...
+
     def report(self, rows: list[Any]) -> Iterator[None]:
         """Take a report of direct streams (SPEC.md section 3), a row for each step.
 

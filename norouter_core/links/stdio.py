@@ -65,6 +65,9 @@ class LinkHandler:
         host, port = messages.address(detail.get("peer"))
         self._hub.offer(listener, (strip_line(host), port), end)
 
+    def link_refused(self, reason: str) -> None:
+        self._hub.refused(reason)
+
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         if violation is not None:
             self.violation = str(violation)

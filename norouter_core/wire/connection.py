@@ -54,6 +54,8 @@ class Connection:
         self._budget = Budget(budget)
         self._decoder = frames.Decoder(MAX_AGENT_JSON if role == HUB else MAX_JSON)
         self._broken = False
+        self._opened_for: dict[object, int] = {}
+        """How many streams are open on behalf of each link, by its `source`."""
 
     # -- sending ---------------------------------------------------------------------------
 
@@ -79,8 +81,24 @@ class Connection:
             detail = {**detail, "window": window.size}
         self._next += 2
         self.streams[stream.id] = stream
+        source = stream.source = self.outbox.cause.source
+        self._opened_for[source] = self._opened_for.get(source, 0) + 1
         self._put(frames.OPEN, stream.id, detail)
         return stream
+
+    def refusal(self) -> str:
+        """Return why the link whose frame is being handled may open no stream here; empty if it
+        may.
+
+        It may have as many streams here as are left for all others.
+        """
+        if self.outbox.crowded:
+            return NOT_READING
+        taken = self._opened_for.get(self.outbox.cause.source, 0)
+        left = min(self._max_streams - len(self.streams), self._budget.room)
+        if taken < left:
+            return ""
+        return f"{taken} streams to the host are open for these clients, and {left} more may be"
 
     def _datagram_stream(self, number: int, state: str) -> Stream:
         return Stream(number, state, ReceiveWindow(self._budget, 0), 0, DatagramQueue())
@@ -172,6 +190,10 @@ class Connection:
         self.outbox.forget(stream)
         if self.streams.pop(stream.id, None) is not None:
             stream.receiving.close()
+            if stream.id % 2 != self._peer_parity:
+                self._opened_for[stream.source] -= 1
+                if not self._opened_for[stream.source]:
+                    del self._opened_for[stream.source]
 
     # -- receiving -------------------------------------------------------------------------
 
@@ -219,10 +241,10 @@ class Connection:
         datagrams = messages.protocol(detail) == UDP
         window = 0 if datagrams else check_window(messages.field(detail, "window", int))
         full = self.outbox.full
-        if full or len(self.streams) >= self._max_streams or self._budget.exhausted:
+        if full or len(self.streams) >= self._max_streams or not self._budget.room:
             reason = NOT_READING if full else f"{len(self.streams)} streams are open on this link"
             self._put(frames.RESET, number, reset_detail("too-many", reason))
-            return None
+            return events.Refused(reason)
         if datagrams:
             stream = self._datagram_stream(number, states.OFFERED)
         else:

@@ -34,6 +34,15 @@ class Opened:
         self.offered = offered
 
 
+class Refused:
+    """A stream of the peer was reset, since there are too many; `reason` has the figures."""
+
+    __slots__ = ("reason",)
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
 class Data:
     """Bytes of a stream; `view` is valid until the receive buffer is used again."""
 
@@ -93,4 +102,4 @@ class Broken:
 
 
 if TYPE_CHECKING:
-    Event = Message | Opened | Data | Datagram | Writable | Ended | Reset | Broken
+    Event = Message | Opened | Refused | Data | Datagram | Writable | Ended | Reset | Broken

@@ -28,6 +28,7 @@ class Stream:
         "queued",
         "receiving",
         "sending",
+        "source",
         "state",
         "wants_turn",
     )
@@ -55,6 +56,8 @@ class Stream:
         self.ending = False
         """EOF is due once `pending` is empty."""
         self.owner: Any = None
+        self.source: object = None
+        """The link on whose behalf the stream was opened, as in `Cause`."""
 
     @property
     def room(self) -> int:

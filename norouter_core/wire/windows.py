@@ -40,9 +40,9 @@ class Budget:
         return self.spent > self.total * 7 // 8
 
     @property
-    def exhausted(self) -> bool:
-        """Whether twice the budget is spent, by minimal windows: no stream is accepted then."""
-        return self.spent >= 2 * self.total
+    def room(self) -> int:
+        """How many streams of minimal windows are left until three times the budget is spent."""
+        return max(0, 3 * self.total - self.spent) // EARLY_WINDOW
 
 
 class ReceiveWindow:

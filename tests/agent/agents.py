@@ -62,6 +62,9 @@ class RecordingHub:
         join(end, TcpEnd(self._io, inner.socket))
         self.offers.put_nowait(Offer(listener, peer, outer))
 
+    def refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def report(self, rows: list[Any]) -> Iterator[None]:
         for row in rows:
             self.rows.append(row)

@@ -38,6 +38,9 @@ class Behind:
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         self._operations.dial(end, *messages.address(detail["target"]), _Answer(end))
 
+    def link_refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         self.down.append((reason, violation))
         self._operations.close()

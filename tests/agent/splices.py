@@ -46,6 +46,9 @@ class _Side:
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         raise NotImplementedError
 
+    def link_refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         assert violation is None, violation
         self.down.append(reason)

@@ -76,6 +76,9 @@ class Slow:
         join(self.sink, end)
         end.accept(("127.0.0.1", 1))
 
+    def link_refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def link_down(self, reason: str, error: RemoteProtocolError | None) -> None:
         self.down.append(reason)
 

@@ -102,6 +102,9 @@ class _Side:
     def link_offer(self, end: End, detail: Json) -> None:
         self._server.serve(end)
 
+    def link_refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         assert violation is None, violation
 

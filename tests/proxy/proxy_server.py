@@ -150,6 +150,9 @@ class _Side:
         assert self._offered is not None
         self._offered(end, detail)
 
+    def link_refused(self, reason: str) -> None:
+        raise AssertionError(reason)
+
     def link_down(self, reason: str, violation: RemoteProtocolError | None) -> None:
         assert violation is None, violation
 

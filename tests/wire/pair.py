@@ -71,6 +71,8 @@ class Side:
             self.log.append(("ended", event.stream.id))
         elif isinstance(event, events.Reset):
             self.log.append(("reset", event.stream.id, event.code, event.reason))
+        elif isinstance(event, events.Refused):
+            self.log.append(("refused", event.reason))
         elif isinstance(event, events.Broken):
             self.violation = event.error.code
             self.log.append(("broken", event.error.code))

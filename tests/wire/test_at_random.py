@@ -73,7 +73,7 @@ class End:
 
     def take(self, event: events.Event) -> None:
         assert not isinstance(event, events.Broken), event.error
-        assert not isinstance(event, (events.Message, events.Datagram))
+        assert not isinstance(event, (events.Message, events.Datagram, events.Refused))
         stream = event.stream
         if isinstance(event, events.Opened) and event.offered:
             self.streams.append(stream)

@@ -162,21 +162,51 @@ def offer(number: int) -> bytes:
     return frame(frames.OPEN, number, json.dumps(detail).encode())
 
 
-def test_more_streams_than_twice_the_budget_are_refused() -> None:
+def test_more_streams_than_three_times_the_budget_are_refused() -> None:
     hub = Connection(HUB, budget=64 * EARLY_WINDOW)
-    taken: list[events.Event] = []
+    taken: list[events.Event | None] = []
     for number in range(2, 2 * 300 + 2, 2):
-        taken += filter(None, hub.receive(memoryview(offer(number))))
-    assert len(taken) == len(hub.streams) == 128
+        taken += hub.receive(memoryview(offer(number)))
+    opened = [event for event in taken if isinstance(event, events.Opened)]
+    assert len(opened) == len(hub.streams) == 192
+    refused = [event for event in taken if isinstance(event, events.Refused)]
+    assert {event.reason for event in refused} == {"192 streams are open on this link"}
     kinds = [
         (kind, number, json.loads(bytes(payload)))
         for kind, number, payload in frames.Decoder().feed(memoryview(output(hub)))
     ]
-    assert len(kinds) == 300 - 128
+    assert len(kinds) == len(refused) == 300 - 192
     assert {(kind, detail["code"]) for kind, _, detail in kinds} == {(frames.RESET, "too-many")}
     # All of them together may hold no more than that.
-    assert sum(stream.receiving.size for stream in hub.streams.values()) == 128 * EARLY_WINDOW
+    assert sum(stream.receiving.size for stream in hub.streams.values()) == 192 * EARLY_WINDOW
     (first, *_) = hub.streams.values()
     hub.reset(first, "killed", "")
     (event,) = hub.receive(memoryview(offer(602)))
     assert isinstance(event, events.Opened), "there is room again, and it is not taken"
+
+
+def test_no_host_takes_all_streams_to_another() -> None:
+    hub = Connection(HUB)
+    cause = hub.outbox.cause
+    target = {"target": ["127.0.0.1", 1]}
+
+    def fill(source: object) -> list[Stream]:
+        cause.source = source
+        opened = []
+        while not hub.refusal():
+            opened.append(hub.open(target))
+            hub.outbox.fill([])
+        return opened
+
+    one = fill("one")
+    assert 4_000 < len(one) < 5_000, "SPEC.md has other figures"
+    assert hub.refusal().startswith(f"{len(one)} streams to the host are open for these clients")
+    # Others get theirs, the local machine too; and so on.
+    two, local = fill("two"), fill(None)
+    assert len(one) / 2 <= len(two) + 1 and len(two) / 2 <= len(local) + 1
+    cause.source = "three"
+    assert not hub.refusal()
+    # What has ended counts no more.
+    for stream in one:
+        hub.reset(stream, "killed", "")
+    assert len(fill("one")) > 1000

@@ -24,9 +24,9 @@ func (b *budget) tight() bool {
 	return b.spent > b.total/8*7
 }
 
-// exhausted reports whether twice the budget is spent: no stream is taken then.
+// exhausted reports whether three times the budget is spent: no stream is taken then.
 func (b *budget) exhausted() bool {
-	return b.spent >= 2*b.total
+	return b.spent > 3*b.total-EarlyWindow
 }
 
 // receiveWindow is how much the peer may send on one stream, and when it may send more.
