@@ -14,9 +14,11 @@ from norouter_core.model import AgentMode
 
 ELEVATORS = frozenset({"sudo", "doas"})
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
+_SWITCHERS = frozenset({"su", "runuser"})
 _POD_KINDS = frozenset({"", "pod", "pods", "po"})
 _NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
+_COMMAND_TAIL = ("-c", "sh")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
@@ -64,6 +66,7 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
     gets `agent --automated` instead, and the plan is tentative. With `agent: python` or `native`
     the shell replaces that `norouter`.
     """
+    argv = as_run(argv)
     last = program_name(argv[-1]) if argv else ""
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
         tentative = mode is AgentMode.AUTO
@@ -72,7 +75,38 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
         argv, last = argv[:-1], ""
     if last in _SHELLS and len(argv) > 1:
         return StartPlan(argv, mode)
-    return StartPlan((*argv, "sh"), mode)
+    tail = _COMMAND_TAIL if _needs_command_option(argv) else ("sh",)
+    return StartPlan((*argv, *tail), mode)
+
+
+def as_run(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command with `env` for variables in front of it, and with the last word of a remote
+    command in quotes (`ssh host 'docker exec -i web sh'`) as a word of its own.
+    """
+    argv = with_env(argv)
+    head, _, last = argv[-1].rstrip().rpartition(" ") if argv else ("", "", "")
+    is_value = len(argv) > 1 and argv[-2].startswith("-") and argv[-2] != "--"
+    if head and not is_value and program_name(last) in _SHELLS | {_NOROUTER}:
+        layers = ExecCommand.parse(argv[:-1]).layers
+        if layers and layers[-1].grammar.joins_words:
+            return (*argv[:-1], head, last)
+    return argv
+
+
+def with_env(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the words of a command with `env` in front, if they begin with `NAME=VALUE`."""
+    return ("env", *words) if words and ASSIGNMENT.match(words[0]) else tuple(words)
+
+
+def _needs_command_option(argv: tuple[str, ...]) -> bool:
+    """Return whether a command ends in a program such as `su`, for which what follows it are
+    arguments of a shell.
+    """
+    command = ExecCommand.parse(argv)
+    layer = command.layers[-1] if command.layers else None
+    if layer is None or not layer.grammar.shell_options or layer.end < len(command.words):
+        return False
+    return not layer.given(layer.grammar.shell_options)
 
 
 def plan_shell_instead(installed: StartPlan) -> StartPlan:
@@ -299,6 +333,8 @@ def is_shell(word: str) -> bool:
 def _strip_tail(argv: Sequence[str]) -> Sequence[str]:
     if tuple(argv[-2:]) == _AGENT_TAIL:
         return argv[:-2]
+    if tuple(argv[-2:]) == _COMMAND_TAIL and any(program_name(x) in _SWITCHERS for x in argv):
+        return argv[:-2]
     return argv[:-1] if argv and argv[-1] == "sh" else argv
 
 
@@ -338,7 +374,7 @@ def _read_layer(words: Sequence[str], at: int, program: str) -> tuple[Layer, int
         elif word.startswith("-") and word != "-" and not literal:
             found, index = _read_options(words, index, grammar)
             options += found
-        elif grammar.assignments and ASSIGNMENT.match(word):
+        elif _is_skipped(word, grammar):
             index += 1
         elif not targets and word in grammar.subprograms:
             program = grammar.subprograms[word]
@@ -354,6 +390,12 @@ def _read_layer(words: Sequence[str], at: int, program: str) -> tuple[Layer, int
             break
     target = targets[0] if targets else _optional_target(grammar, options)
     return Layer(program, grammar, at, verb_at, index, target, tuple(options)), index
+
+
+def _is_skipped(word: str, grammar: ProgramGrammar) -> bool:
+    """Return whether a word is neither an option nor a target: a variable, or the `-` of su."""
+    is_variable = grammar.assignments and ASSIGNMENT.match(word)
+    return bool(is_variable or (word == "-" and grammar.shell_options))
 
 
 def _read_options(

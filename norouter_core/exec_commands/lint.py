@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from norouter_core.exec_commands.command import ExecCommand, plan_start
 from norouter_core.exec_commands.problem import ProblemKind
-from norouter_core.exec_commands.rules import Diagnosis, explain_shell_tail
+from norouter_core.exec_commands.rules import Diagnosis, explain_shell_syntax, explain_shell_tail
 from norouter_core.exec_commands.templates import STDIN_MESSAGE, TTY_MESSAGE
 from norouter_core.model import AgentMode
 
@@ -20,6 +20,8 @@ def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[Diagno
     planned = plan_start(argv, mode)
     command = ExecCommand.parse(planned.argv)
     found = []
+    if syntax := explain_shell_syntax(command):
+        found.append(syntax)
     # `docker ps` runs no command, so what it does with stdio does not matter.
     layers = [x for x in command.layers if not x.grammar.verbs or command.words[x.verb_at] in _RUNS]
     if any(layer.lacks_stdin for layer in layers):

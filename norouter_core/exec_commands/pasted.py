@@ -8,7 +8,12 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 
-from norouter_core.exec_commands.command import ASSIGNMENT, ExecCommand, program_name
+from norouter_core.exec_commands.command import (
+    ASSIGNMENT,
+    ExecCommand,
+    program_name,
+    with_env,
+)
 from norouter_core.exec_commands.programs import GRAMMARS
 
 _UNFIT = re.compile(r"[^a-z0-9-]+")
@@ -24,7 +29,7 @@ def is_exec_command(words: Sequence[str]) -> bool:
     """
     if not begins_with_program(words):
         return False
-    command = ExecCommand.parse(_with_env(words))
+    command = ExecCommand.parse(with_env(words))
     layer = command.innermost()
     if layer is None:
         return not command.opaque
@@ -42,7 +47,7 @@ def normalize(words: Sequence[str]) -> tuple[str, ...]:
     """Return a pasted command as a host needs it: with stdin passed on, without a TTY, without an
     interactive shell at its end, and with variables in front of it set by `env`.
     """
-    words = _with_env(words)
+    words = with_env(words)
     command = ExecCommand.parse(words)
     if command.shell_tail and command.layers:
         command = ExecCommand.parse(shlex.split(command.before_shell()))
@@ -80,10 +85,6 @@ def _label(target: str) -> str:
     head, colon, last = rest.partition(":")
     name = head if last.isdecimal() or not colon else last
     return _UNFIT.sub("-", name.partition(".")[0].lower()).strip("-")[:_MAX_NAME].strip("-")
-
-
-def _with_env(words: Sequence[str]) -> tuple[str, ...]:
-    return ("env", *words) if _assignments(words) else tuple(words)
 
 
 def _assignments(words: Sequence[str]) -> Sequence[str]:

@@ -36,6 +36,10 @@ class ProgramGrammar:
     """For a program that does not pass stdin on by default: options that make it."""
     no_stdin_options: frozenset[str] = frozenset()
     """Options that cut stdin off."""
+    shell_options: frozenset[str] = frozenset()
+    """For a program that passes what follows its target to a shell: the options that name a command
+    or another mode.
+    """
     interspersed: bool = False
     """Options may follow the target."""
     joins_words: bool = False
@@ -147,6 +151,17 @@ _SSH = ProgramGrammar(
     joins_words=True,
 )
 
+_SU = ProgramGrammar(
+    value_options=_words(
+        "-c --command --session-command -g --group -G --supp-group -s --shell -u --user "
+        "-w --whitelist-environment"
+    ),
+    targets=1,
+    tty_options=_words("-P --pty"),
+    shell_options=_words("-c --command --session-command"),
+    interspersed=True,
+)
+
 GRAMMARS: dict[str, ProgramGrammar] = {
     "docker": _ENGINE,
     "podman": _ENGINE,
@@ -180,6 +195,8 @@ GRAMMARS: dict[str, ProgramGrammar] = {
         ),
         assignments=True,
     ),
+    "su": _SU,
+    "runuser": replace(_SU, shell_options=_SU.shell_options | _words("-u --user")),
     "doas": ProgramGrammar(value_options=_words("-u -C -a")),
     "env": ProgramGrammar(
         value_options=_words("-u --unset -C --chdir -S --split-string"), assignments=True

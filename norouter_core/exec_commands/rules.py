@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from norouter_core.exec_commands.command import ExecCommand
+from norouter_core.exec_commands.command import ExecCommand, is_shell
 from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
@@ -321,6 +321,30 @@ def check_shell_tail(context: Context) -> Diagnosis | None:
     return replace(found, message=f"{found.message}{context.last_line}")
 
 
+_OPERATORS = frozenset({"|", "||", "&&", ";", "&"})
+_EXPANDED = re.compile(r"\$\(|`|^~/|^\d?[<>]")
+
+
+def check_shell_syntax(context: Context) -> Diagnosis | None:
+    if context.evidence.stage not in (Stage.SPAWN, Stage.SHELL):
+        return None
+    return explain_shell_syntax(context.command)
+
+
+def explain_shell_syntax(command: ExecCommand) -> Diagnosis | None:
+    """Return what is wrong with a command that is written for a shell; None if nothing is."""
+    remote = (layer.end for layer in command.layers if layer.grammar.joins_words)
+    shells = (at for at, word in enumerate(command.words) if is_shell(word))
+    words = command.words[: min((*remote, *shells), default=None)]
+    found = next((x for x in words if x in _OPERATORS or _EXPANDED.search(x)), None)
+    if found is None:
+        return None
+    message = f"norouter runs the command without a shell, for which `{found}` is a plain word"
+    script = f'{" ".join(command.words)} "$@"'
+    instead = shlex.join(("sh", "-c", script, "_"))
+    return Diagnosis(ProblemKind.USAGE, message, f"let a shell run it: {instead}", instead)
+
+
 def explain_shell_tail(command: ExecCommand) -> Diagnosis:
     """Return what is wrong with a command that has a `shell_tail`."""
     tail, before = shlex.join(command.shell_tail), command.before_shell()
@@ -400,7 +424,7 @@ def check_lost_link(context: Context) -> Diagnosis | None:
 Rule = Callable[[Context], Diagnosis | None]
 
 RUNNING_RULES: tuple[Rule, ...] = (check_protocol, check_lost_link)
-CERTAIN_RULES: tuple[Rule, ...] = (check_spawn, check_echo, check_report)
+CERTAIN_RULES: tuple[Rule, ...] = (check_shell_syntax, check_spawn, check_echo, check_report)
 """What the system and our own lines report outweighs every text that others print."""
 FALLBACK_RULES: tuple[Rule, ...] = (
     check_copied,

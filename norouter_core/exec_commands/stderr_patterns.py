@@ -199,6 +199,22 @@ STDERR_PATTERNS = (
         "nopass`), or join a group that needs no {elevator}",
     ),
     StderrPattern(
+        ProblemKind.USAGE,
+        r"^(?:su|runuser): user (?P<name>\S+) does not exist",
+        "the user `{name}` does not exist there",
+        "correct the name in the command",
+        printed_by="su runuser",
+    ),
+    StderrPattern(
+        ProblemKind.SUDO_PASSWORD,
+        r"(?:^|: )su: (?P<why>[^:]+)$",
+        "su asks for a password, which norouter cannot enter: {why}",
+        "switch the user with `sudo -n -u USER`, allowed without a password (`NOPASSWD:` in "
+        "sudoers)",
+        printed_by="su",
+        statuses=(1,),
+    ),
+    StderrPattern(
         ProblemKind.PERMISSION_DENIED,
         r"^sudo: sorry, you must have a tty",
         "sudo is configured to require a TTY (requiretty)",

@@ -6,7 +6,8 @@ import shlex
 
 import pytest
 
-from norouter_core.exec_commands.command import ExecCommand
+from norouter_core.exec_commands.command import ExecCommand, plan_start
+from norouter_core.model import AgentMode
 
 
 def parse(text: str, *tail: str) -> ExecCommand:
@@ -134,3 +135,39 @@ def test_incomplete_commands_are_parsed(argv: tuple[str, ...]) -> None:
     command = ExecCommand.parse(argv)
     assert command.argv == argv
     assert isinstance(command.corrected(), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "planned"),
+    [
+        ("docker exec -i web", "docker exec -i web sh"),
+        ("docker exec -i web bash", "docker exec -i web bash"),
+        ("ssh web 'docker exec -i web sh'", "ssh web 'docker exec -i web' sh"),
+        ("ssh web 'exec /bin/bash'", "ssh web exec /bin/bash"),
+        ("ssh -J jump web 'sudo docker exec -i db'", "ssh -J jump web 'sudo docker exec -i db' sh"),
+        ("ssh web 'exec norouter'", "ssh web exec norouter agent --automated"),
+        ("ssh web -o 'ProxyCommand nc x sh'", "ssh web -o 'ProxyCommand nc x sh' sh"),
+        ("ssh web -- 'docker exec -i db sh'", "ssh web -- 'docker exec -i db' sh"),
+        ("ssh -o 'ProxyCommand nc x sh' web", "ssh -o 'ProxyCommand nc x sh' web sh"),
+        ("docker exec -i 'a sh'", "docker exec -i 'a sh' sh"),
+        ("DOCKER_HOST=x docker exec -i web", "env DOCKER_HOST=x docker exec -i web sh"),
+        ("su - dev", "su - dev -c sh"),
+        ("su -", "su - -c sh"),
+        ("sudo -n su -s /bin/bash dev", "sudo -n su -s /bin/bash dev -c sh"),
+        ("ssh web su - dev", "ssh web su - dev -c sh"),
+        ("ssh web 'su - dev'", "ssh web 'su - dev' -c sh"),
+        ("su - dev -c sh", "su - dev -c sh"),
+        ("runuser - dev", "runuser - dev -c sh"),
+        ("runuser -u dev --", "runuser -u dev -- sh"),
+        ("runuser -u dev", "runuser -u dev sh"),
+    ],
+)
+def test_how_a_shell_is_started_behind_a_command(text: str, planned: str) -> None:
+    plan = plan_start(tuple(shlex.split(text)), AgentMode.AUTO)
+    assert shlex.join(plan.argv) == planned
+
+
+def test_what_was_appended_for_su_is_not_shown() -> None:
+    command = parse("su - dev", "-c", "sh")
+    assert command.words == ("su", "-", "dev")
+    assert [layer.target for layer in command.layers] == ["dev"]
