@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,13 +11,25 @@ from typing import Any, Protocol
 import anyio
 
 from norouter_core.agent.process_identity import PROTOCOL
-from norouter_core.bootstrap.handshake import ACK, Found, Hello, HelloReader, NoPython, Search
+from norouter_core.bootstrap.handshake import (
+    ACK,
+    Found,
+    Hello,
+    HelloReader,
+    MarkerSearch,
+    NoPython,
+    Search,
+)
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.wire.errors import RemoteProtocolError
 
 _PIECE = 64 * 1024
-"""Bytes that are written to a command at a time, each of which is a step of the progress."""
+"""Bytes that are written to a command at a time."""
+_FIRST_BLOCK = 8 * 1024
+_MAX_BLOCK = 512 * 1024
+_QUICK_ANSWER = 0.5
+"""Seconds within which a block is answered if the next one may be longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +163,29 @@ class Exchange:
             rest = answer.lstrip(ACK)
             received = min(size, received + block * (len(answer) - len(rest)))
             self._take(Step(self._step.stage, received, size))
+        return rest
+
+    async def send_in_blocks(self, data: bytes, marker: bytes, limit: float) -> bytes:
+        """Send an agent to a shell that reads the length of a block, then the block, and answers.
+
+        Return what follows the last answer. The shell must not get a byte before it has answered,
+        because its `head` may read ahead. Blocks grow while they are answered quickly, so a fast
+        link has few round trips and a slow one has answers often. `limit` is for each block.
+
+        Raises:
+            StartFailed: the host receives nothing for so long, or says that it cannot go on.
+        """
+        size, block, sent, rest = len(data), _FIRST_BLOCK, 0, b""
+        self._take(Step(self._step.stage, 0, size))
+        while sent < size:
+            piece = data[sent : sent + block]
+            began = time.monotonic()
+            await self._write(b"%d\n" % len(piece) + piece, limit)
+            rest = await self.search(MarkerSearch(marker, marker), limit, rest)
+            sent += len(piece)
+            self._take(Step(self._step.stage, sent, size))
+            if time.monotonic() - began < _QUICK_ANSWER:
+                block = min(4 * block, _MAX_BLOCK)
         return rest
 
     async def _write(self, data: bytes, limit: float) -> None:

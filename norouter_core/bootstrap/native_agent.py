@@ -1,9 +1,18 @@
 """The native agent, sent to a host that needs no Python: a bare shell that can write one file.
 
-The first line asks the shell what machine this is. The second is parsed whole before any of it
-runs, so that no shell reads further: it creates a file, prints a marker, and only then gets the
-program, of which it reads exactly so many bytes. Then it runs the program with a test word, in each
-directory until one allows it, and becomes the program, which removes its file at once.
+The first line asks the shell what machine this is. The second (`native_agent.sh.txt`) is parsed
+whole before any of it runs, so that no shell reads further. For each directory it
+
+- creates a file, and sees whether there is room for the program;
+- opens the file, and removes it where `/proc` still leads to it: nothing stays, however this ends;
+- receives the program, in blocks whose length is sent before each one, or copies it from the
+  directory before, which allowed no execution;
+- checks its size, runs it with a test word, and, if that works, becomes it.
+
+If no directory will do, and there is a `perl`, the file is one in memory. The line uses short POSIX
+options that busybox, toybox and the coreutils share; `dd` reads byte by byte, since a short read
+counts as a block. Descriptor 3 leads to the hub, 4 writes the program, 5 reads it, 7 reads the copy
+in the directory before, and 6 is the null device, which some hosts lack.
 """
 
 from __future__ import annotations
@@ -11,27 +20,46 @@ from __future__ import annotations
 import asyncio
 import gzip
 import secrets
+from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
+from norouter_core.bootstrap.elf import ELF_MAGIC, elf_architecture
 from norouter_core.bootstrap.handshake import Hello, HelloSearch, MarkerSearch
-from norouter_core.bootstrap.native_program import NoNativeAgent, Platform, native_program
+from norouter_core.bootstrap.native_program import (
+    PLATFORMS,
+    NoNativeAgent,
+    Platform,
+    native_program,
+)
 from norouter_core.bootstrap.python_agent import marker
 from norouter_core.exec_commands.problem import Stage
 from norouter_core.timing import Timing
 
 DIRECTORIES = (
-    '"${XDG_RUNTIME_DIR:-/tmp}"',
     "/tmp",
     "/var/tmp",
+    '"${XDG_RUNTIME_DIR:-/tmp}"',
     '"${HOME:-/tmp}"',
-    ".",
     "/run",
     "/dev/shm",  # a directory of the host, where the file gets a random name
     "/dev",
+    ".",  # last, because it may belong to another user
 )
 """Where the program may lie while it is started, as the shell's words, in order."""
+
+_MEMFD_CREATE = {
+    "amd64": 319,
+    "386": 356,
+    "arm64": 279,
+    "arm": 385,
+    "riscv64": 279,
+    "ppc64le": 360,
+    "s390x": 350,
+}
+"""The number of Linux's system call that makes a file in memory, by architecture."""
 
 
 class NativeAgent(Bootstrap):
@@ -56,62 +84,97 @@ class NativeAgent(Bootstrap):
         await stdio.send(question)
         search = MarkerSearch(marker(nonce), question)
         await exchange.search(search, self._timing.shell)
-        system, machine, unzips = _read_answer(search.noise)
         exchange.enter(Stage.NATIVE)
+        answer = Answer.parse(search.noise)
         try:
-            platform = Platform.of(system, machine)
+            platform = answer.platform
             program = await asyncio.to_thread(native_program, platform)
         except NoNativeAgent as error:
             raise exchange.failed(report=str(error)) from None
-        data = await asyncio.to_thread(_packed if unzips else Path.read_bytes, program)
+        size = program.stat().st_size
+        data = await asyncio.to_thread(_packed if answer.unpacks else Path.read_bytes, program)
         nonce = secrets.token_hex(8)
-        line = place_line(nonce, len(data), unzips, self._directories)
+        line = place_line(nonce, platform, size, len(data), answer.unpacks, self._directories)
         await stdio.send(line)
-        await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
-        await stdio.send(data)
-        first = await exchange.search(HelloSearch(marker(nonce)), self._timing.hello)
+        first = await exchange.search(MarkerSearch(marker(nonce), line), self._timing.hello)
+        first = await exchange.send_in_blocks(data, marker(nonce), self._timing.transfer)
+        first = await exchange.search(HelloSearch(marker(nonce)), self._timing.hello, first)
         return await exchange.read_hello(first, self._timing.hello)
 
 
 def ask_line(nonce: str) -> bytes:
-    """Return the line that has the shell print system, machine and `gunzip`, then the marker."""
+    """Return the line that has the shell print what `Answer` holds, then the marker."""
     return (
-        f"printf '\\n%s\\nNOROUTER:%s:go\\n' "
-        f'"$(uname -s) $(uname -m) $(command -v gunzip)" {nonce}\n'
+        "if [ -r /proc/self/exe ] && h=$(command -v head); then head -c 20 </proc/self/exe; fi; "
+        f"printf '\\n%s|%s|%s\\nNOROUTER:%s:go\\n' "
+        f'"$(uname -s)" "$(uname -m)" "$(command -v gunzip)" {nonce}\n'
     ).encode()
 
 
-def _read_answer(noise: bytes) -> tuple[str, str, bool]:
-    lines = noise.decode("utf-8", "replace").splitlines() or [""]
-    words = [*lines[-1].split(), "", ""]
-    return words[0], words[1], words[2] != ""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a shell knows of its machine: what `uname` prints, and its own ELF header."""
+
+    system: str
+    machine: str
+    header: bytes
+    unpacks: bool
+    """Whether there is a `gunzip`."""
+
+    @classmethod
+    def parse(cls, noise: bytes) -> Answer:
+        """Return the answer at the end of what was printed."""
+        before, _, last = noise.rstrip(b"\r\n").rpartition(b"\n")
+        words = [word.strip() for word in last.decode("utf-8", "replace").split("|")]
+        system, machine, gunzip = words if len(words) == 3 else ("", "", "")
+        at = before.rfind(ELF_MAGIC)
+        header = before[at:] if at >= 0 else b""
+        return cls(system, machine, header, gunzip != "")
+
+    @property
+    def platform(self) -> Platform:
+        """The platform whose programs the shell's user can run.
+
+        The header decides: `uname` describes the kernel, which may run 32-bit programs only in a
+        container or chroot, because there the libraries, and the emulation, are of that kind.
+
+        Raises:
+            NoNativeAgent: it is of no known architecture.
+        """
+        architecture = elf_architecture(self.header)
+        if architecture is None or (architecture == "arm" and self.machine.startswith("armv")):
+            return Platform.of(self.system, self.machine)
+        platform = Platform(self.system.lower() or "linux", architecture)
+        if platform not in PLATFORMS:
+            raise NoNativeAgent(f"there is no native agent for {self.system} on {self.machine}")
+        return platform
 
 
 @cache
 def _packed(program: Path) -> bytes:
-    return gzip.compress(program.read_bytes(), 9, mtime=0)
+    # A higher level takes seconds, and saves 1 %.
+    return gzip.compress(program.read_bytes(), 5, mtime=0)
 
 
-def place_line(nonce: str, size: int, unzips: bool, directories: tuple[str, ...]) -> bytes:
-    """Return the line that receives `size` bytes and becomes the program.
-
-    Only short POSIX options that busybox, toybox and the coreutils share; `dd` reads byte by byte,
-    since a short read counts as a block.
-    """
-    unpack = "|gunzip " if unzips else ""
-    line = (
-        f"umask 077; set -- {' '.join(directories)}; f=; t=; "
-        f'for d; do [ -d "$d" ] && (set -C; : >"$d/.norouter-{nonce}") 2>/dev/null && '
-        f'{{ f=$d/.norouter-{nonce}; break; }}; t="$t|$d: cannot write"; done; '
-        f"if [ \"$f\" ]; then printf '\\nNOROUTER:%s:go\\n' {nonce}; "
-        f"{{ if command -v head >/dev/null 2>&1; then head -c {size}; "
-        f'else dd bs=1 count={size} 2>/dev/null; fi; }} {unpack}>"$f"; '
-        f"for d; do g=$d/.norouter-{nonce}; "
-        f'[ "$g" = "$f" ] || cp "$f" "$g" 2>/dev/null || continue; '
-        f'chmod 700 "$g" 2>/dev/null; "$g" t </dev/null >/dev/null 2>&1; r=$?; '
-        f'if [ $r = 42 ]; then [ "$g" = "$f" ] || rm -f "$f"; '
-        f'exec "$g" agent --automated --remove "$g"; fi; '
-        f't="$t|$d: cannot execute (exit status $r)"; [ "$g" = "$f" ] || rm -f "$g"; done; '
-        f'rm -f "$f"; fi; printf \'\\nNOROUTER:%s:none:%s\\n\' {nonce} "$t"; exit 3\n'
-    )
-    return line.encode()
+def place_line(
+    nonce: str,
+    platform: Platform,
+    size: int,
+    packed: int,
+    unpacks: bool,
+    directories: tuple[str, ...],
+) -> bytes:
+    """Return the line that receives `packed` bytes and becomes the program, which has `size`."""
+    text = files(__package__).joinpath("native_agent.sh.txt").read_text("utf-8")
+    values = {
+        "NONCE": nonce,
+        "SIZE": size,
+        "KIB": -(-size // 1024),
+        "PACKED": packed,
+        "UNPACK": "| gunzip" if unpacks else "",
+        "MEMFD": _MEMFD_CREATE.get(platform.architecture, -1),
+        "DIRECTORIES": " ".join(directories),
+    }
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return (" ".join(line.strip() for line in text.splitlines()) + "\n").encode()

@@ -61,12 +61,12 @@ class Platform:
         """Return the platform of what `uname -s` and `uname -m` print.
 
         Raises:
-            NoNativeAgent: it is of no known architecture.
+            NoNativeAgent: no native agent is built for it.
         """
-        architecture = _MACHINES.get(machine.lower())
-        if architecture is None:
-            raise NoNativeAgent(f"there is no native agent for the architecture {machine!r}")
-        return cls(system.lower(), architecture)
+        platform = cls(system.lower(), _MACHINES.get(machine.lower(), ""))
+        if platform not in PLATFORMS:
+            raise NoNativeAgent(f"there is no native agent for {system} on {machine}")
+        return platform
 
 
 PLATFORMS = tuple(

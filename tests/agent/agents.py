@@ -109,6 +109,10 @@ class Agent:
         self.link: AgentClient = stdio.agent
         self.stderr = stderr
 
+    def processes(self) -> list[int]:
+        """The processes of its exec command."""
+        return [child.pid for child in children()]
+
     async def listens(self, number: int, direct: tuple[str, int] | None = None) -> tuple[str, int]:
         """The agent's new listening address, on a free port of 127.0.0.1."""
         host, port, fallback = await self.link.listen(number, "127.0.0.1", 0, direct)
