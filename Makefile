@@ -41,8 +41,12 @@ agents: ## the native agent for every platform, by Go, in dist/agents
 	@$(SETUP) run
 	@$(BIN)/python scripts/build_agents.py
 
+wheel: agents ## a wheel with the native agents of all platforms, in dist
+	@$(BIN)/python -m pip wheel -q --no-deps --wheel-dir dist .
+	@ls -l dist/*.whl | awk '{ printf "%22.1f MiB  %s\n", $$5 / 1048576, $$NF }'
+
 clean: ## remove .venv and the files that the tools left
 	@rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test coverage check bench agents clean
+.PHONY: help setup demo test coverage check bench agents wheel clean

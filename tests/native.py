@@ -11,6 +11,10 @@ import pytest
 from norouter_core.bootstrap.native_program import NoNativeAgent, Platform, native_program
 
 
+def this_platform() -> Platform:
+    return Platform.of(platform.system(), platform.machine())
+
+
 def native_agent() -> Path:
     """Return the native agent's program for this machine; skip the test if there is none.
 
@@ -19,6 +23,6 @@ def native_agent() -> Path:
     if given := os.environ.get("NATIVE_AGENT"):
         return Path(given)
     try:
-        return native_program(Platform.of(platform.system(), platform.machine()))
+        return native_program(this_platform())
     except NoNativeAgent as error:
         pytest.skip(str(error))

@@ -1,24 +1,36 @@
-"""The program of the native agent for a platform, built from this checkout's `agent-go` with Go.
+"""The program of the native agent for a platform.
 
-Each state of the sources is built once for each platform, into a directory below `.venv`, or below
-the user's cache where there is no virtual environment.
+A wheel carries the programs, compressed, in the directory `agents` beside this file; `make agents`
+leaves them in `dist/agents` of a checkout. Where neither has the present state of the sources, Go
+builds the program from `agent-go`, once for each platform. What is built or unpacked is kept in a
+directory of the virtual environment, or below the user's cache.
 """
 
 from __future__ import annotations
 
-import fcntl
+import atexit
+import gzip
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from norouter_core.errors import NorouterError
 
+if sys.platform != "win32":
+    import fcntl
+
 SOURCES = Path(__file__).parents[2] / "agent-go"
+BUILT = SOURCES.parent / "dist" / "agents"
+"""Where `make agents` leaves the programs of a checkout."""
 
 _MACHINES = {
     "x86_64": "amd64",
@@ -86,21 +98,75 @@ PLATFORMS = tuple(
 
 @cache
 def native_program(platform: Platform) -> Path:
-    """Return the program for a platform, which is built if this was not done before.
+    """Return the program for a platform, which is unpacked or built if this was not done before.
 
     Raises:
-        NoNativeAgent: there is no Go toolchain, or the build fails.
+        NoNativeAgent: it is neither packaged nor built, and cannot be built.
     """
-    directory = _cache_directory() / _sources_hash() / str(platform)
-    program = directory / platform.program_name
-    if not program.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / "lock").open("w") as lock:
-            # Several processes may want the same program at the same time.
+    packed = files(__package__).joinpath("agents", packed_name(platform))
+    if packed.is_file():
+        data = packed.read_bytes()
+        state = hashlib.sha256(data).hexdigest()[:16]
+        return _kept(platform, state, lambda path: _unpack(data, path))
+    if not SOURCES.is_dir():
+        raise NoNativeAgent("this installation of norouter carries no native agents")
+    if are_built():
+        return BUILT / str(platform) / platform.program_name
+    return _kept(platform, sources_hash(), lambda path: build(platform, path))
+
+
+def packed_name(platform: Platform) -> str:
+    """Return the name of the compressed program in a wheel."""
+    return f"{platform}.gz"
+
+
+def are_built() -> bool:
+    """Return whether `dist/agents` holds the programs of the present sources."""
+    note = BUILT / "sources"
+    return note.is_file() and note.read_text("ascii") == sources_hash()
+
+
+def _kept(platform: Platform, state: str, make: Callable[[Path], None]) -> Path:
+    """Return the program in the first directory that has it, or can have it."""
+    for directory in _directories():
+        program = directory / state / str(platform) / platform.program_name
+        if program.exists():
+            return program
+        try:
+            program.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(program.parent / "lock"):
+                if not program.exists():
+                    make(program)
+        except OSError:
+            continue
+        return program
+    raise NoNativeAgent("there is no directory to which the native agent can be written")
+
+
+def _directories() -> Iterator[Path]:
+    if sys.prefix != sys.base_prefix:
+        yield Path(sys.prefix) / "native-agents"
+    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    yield Path(cache_home) / "norouter" / "native-agents"
+    temporary = tempfile.mkdtemp(prefix="norouter-agents-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    yield Path(temporary)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep others from making the same program at the same time, which is only a waste."""
+    with path.open("w") as lock:
+        if sys.platform != "win32":
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not program.exists():
-                build(platform, program)
-    return program
+        yield
+
+
+def _unpack(packed: bytes, program: Path) -> None:
+    temporary = program.with_name(f"{program.name}.{os.getpid()}")
+    temporary.write_bytes(gzip.decompress(packed))
+    temporary.chmod(0o755)
+    temporary.replace(program)
 
 
 def build(platform: Platform, program: Path) -> None:
@@ -117,7 +183,7 @@ def build(platform: Platform, program: Path) -> None:
         "GOOS": platform.system,
         "GOARCH": platform.architecture,
         "GOARM": "7",
-        "GOCACHE": str(_cache_directory() / "go-build"),
+        "GOCACHE": str(next(_directories()) / "go-build"),
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "",
         "GOWORK": "off",
@@ -143,22 +209,19 @@ def find_go() -> str:
     """
     own = Path(sys.prefix, "bin", "go")
     go = str(own) if own.exists() else shutil.which("go")
-    if go is None or not SOURCES.is_dir():
-        raise NoNativeAgent("the native agent is not built, and there is no Go to build it with")
+    if go is None:
+        raise NoNativeAgent(
+            "the native agent is not built, and there is no Go to build it: install Go, or run "
+            "`make agents` where there is one and copy dist/agents here"
+        )
     return go
 
 
 @cache
-def _sources_hash() -> str:
+def sources_hash() -> str:
+    """Return what identifies the present state of the agent's sources."""
     total = hashlib.sha256()
     for path in sorted([SOURCES / "go.mod", *SOURCES.rglob("*.go")]):
         if not path.name.endswith("_test.go"):
             total.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
-
-
-def _cache_directory() -> Path:
-    if sys.prefix != sys.base_prefix:
-        return Path(sys.prefix) / "native-agents"
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache_home) / "norouter" / "native-agents"

@@ -1,0 +1,97 @@
+"""Where the program of the native agent comes from, for an installation without sources or Go."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from norouter_core.bootstrap.native_program import PLATFORMS, Platform, packed_name
+from tests.engine.meshes import plain_path, vip
+from tests.native import native_agent, this_platform
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A directory with the packages of a wheel, and nothing else of the checkout."""
+    for package in ("norouter_core", "norouter_tui"):
+        ignore = shutil.ignore_patterns("__pycache__", "agents")
+        shutil.copytree(ROOT / package, tmp_path / "site" / package, ignore=ignore)
+    return tmp_path / "site"
+
+
+def _package(site: Path) -> None:
+    """Add the agent of this machine, as `make wheel` does."""
+    packed = gzip.compress(native_agent().read_bytes(), 1)
+    agents = site / "norouter_core" / "bootstrap" / "agents"
+    agents.mkdir()
+    (agents / packed_name(this_platform())).write_bytes(packed)
+
+
+def _run(site: Path, *words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the installed `norouter`, without the virtual environment of the tests."""
+    libraries = sysconfig.get_path("purelib")
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": f"{site}:{libraries}",
+        "NO_COLOR": "1",
+    }
+    python = os.path.realpath(sys.executable)
+    return subprocess.run(
+        [python, *words], env=env, cwd=site, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+def _mesh(folder: Path) -> str:
+    mesh = folder / "mesh.yaml"
+    mesh.write_text(
+        f"hosts:\n  local: {{vip: {vip()}}}\n"
+        f"  far: {{vip: {vip()}, agent: native, cmd: [env, 'PATH={plain_path()}']}}\n"
+    )
+    return str(mesh)
+
+
+def test_an_installation_starts_the_agent_that_it_carries(site: Path, tmp_path: Path) -> None:
+    _package(site)
+    words = ("-m", "norouter_tui", "run", _mesh(tmp_path), "--headless", "--wait-ready", "30")
+    done = _run(site, *words, "--", "echo", "it runs", home=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["it runs"]), done.stderr
+    (kept,) = (tmp_path / ".cache/norouter/native-agents").glob("*/*/norouter")
+    assert kept.read_bytes() == native_agent().read_bytes()
+
+
+def test_an_agent_without_a_place_is_unpacked_for_one_run(site: Path, tmp_path: Path) -> None:
+    _package(site)
+    (tmp_path / ".cache").write_text("not a directory")
+    source = (
+        "import os; from norouter_core.bootstrap.native_program import *\n"
+        f"print(native_program(Platform({this_platform().system!r}, "
+        f"{this_platform().architecture!r})))"
+    )
+    done = _run(site, "-c", source, home=tmp_path)
+    program = Path(done.stdout.strip())
+    assert done.returncode == 0, done.stderr
+    assert program.name == "norouter" and not program.exists()
+    assert "norouter-agents-" in str(program)
+
+
+def test_an_installation_without_agents_says_so(site: Path, tmp_path: Path) -> None:
+    words = ("-m", "norouter_tui", "run", _mesh(tmp_path), "--headless", "--wait-ready", "30")
+    done = _run(site, *words, home=tmp_path)
+    assert done.returncode != 0
+    assert "this installation of norouter carries no native agents" in done.stderr
+
+
+def test_the_platforms() -> None:
+    assert len(PLATFORMS) == 15
+    assert Platform.of("Linux", "armv7l") in PLATFORMS
+    assert packed_name(Platform("windows", "amd64")) == "windows-amd64.gz"
