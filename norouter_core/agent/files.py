@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import time
 from contextlib import contextmanager
@@ -28,6 +29,18 @@ MODES = ("replace", "block", "remove-block")
 _LOCK_ATTEMPTS, _LOCK_RETRY_DELAY = 25, 0.02
 """How often, and after how many seconds, a lock that another agent holds is tried again."""
 
+_O_NONBLOCK, _O_CLOEXEC, _O_NOFOLLOW = (
+    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOFOLLOW")
+)
+_READ_FLAGS = os.O_RDONLY | _O_NONBLOCK | _O_CLOEXEC
+"""A blocking `open` of a FIFO would wait for its writer."""
+
+_TEMPORARY = ".norouter-"
+"""Between the name of a file and 12 random hexadecimal digits."""
+_HEX = re.compile("[0-9a-f]{12}$")
+_STALE_AFTER = 60.0
+"""Seconds after which no writer still needs its temporary file."""
+
 _OVERWRITE_ERRNOS = (errno.EBUSY, errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS)
 """Why a file may be writable though no other can be renamed to it: it is a mount of its own, as
 /etc/hosts is in a container, or its directory is not ours."""
@@ -37,9 +50,10 @@ def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
     """Write `text` to `path`; return the expanded path and whether anything changed.
 
     `~` and `${VAR}` are those of this machine. `replace` makes `text` the whole content, and
-    creates the file and its directory. `block` appends `text` between two marker lines and keeps
-    the rest; before the first block it copies the file. `remove-block` restores every byte. Both
-    remove the block of `owner` and those whose owner is dead or unknown, and keep all others.
+    creates the file and its directory; it refuses a symbolic link, which somebody else may have put
+    there. `block` appends `text` between two marker lines and keeps the rest; before the first
+    block it copies the file. `remove-block` restores every byte. Both remove the block of `owner`
+    and those whose owner is dead or unknown, and keep all others.
 
     Raises:
         OSError: with the path and the reason.
@@ -52,7 +66,9 @@ def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
         directory = os.path.dirname(path)
         if directory:
             os.makedirs(directory, exist_ok=True)
-        return path, _write_if_changed(path, _read(path), text)
+        if os.path.islink(path):
+            raise OSError(errno.ELOOP, "a symbolic link", path)
+        return path, _write_if_changed(path, _read(path), text, follow=False)
     with _locked(path):
         old = _read(path)
         new = blocks.remove_blocks(old, lambda other: _is_removable(other, owner))
@@ -67,13 +83,13 @@ def _is_removable(other: str, owner: str) -> bool:
     return other in ("", owner) or is_stale(other, owner)
 
 
-def _write_if_changed(path: str, old: str | None, new: str | None) -> bool:
+def _write_if_changed(path: str, old: str | None, new: str | None, *, follow: bool = True) -> bool:
     if old == new:
         return False
     if new is None:
         os.unlink(path)
     else:
-        _replace(path, new, like=path)
+        _replace(path, new, like=path, follow=follow)
     return True
 
 
@@ -86,7 +102,7 @@ def _locked(path: str) -> Iterator[None]:
     fd = None
     for _ in range(_LOCK_ATTEMPTS if fcntl is not None else 0):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(path, _READ_FLAGS)
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(fd), os.stat(path)):
                 break
@@ -120,11 +136,8 @@ def read(path: str, limit: int) -> tuple[str, str, bool]:
         path = expand(path)
     except ValueError as error:
         raise FileNotFoundError(errno.ENOENT, str(error), path) from None
-    # For a FIFO, a blocking `open` would wait for its writer.
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    fd = _open_regular(path, _READ_FLAGS)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
         data = b""
         while len(data) <= limit:
             piece = os.read(fd, limit + 1 - len(data))
@@ -172,10 +185,19 @@ def strip_blocks(text: str) -> str:
 
 def _read(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
+        fd = _open_regular(path, _READ_FLAGS)
     except FileNotFoundError:
         return None
+    with open(fd, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return file.read()
+
+
+def _open_regular(path: str, flags: int) -> int:
+    fd = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return fd
 
 
 def _back_up(path: str, text: str) -> None:
@@ -183,21 +205,23 @@ def _back_up(path: str, text: str) -> None:
     _replace(path + BACKUP_SUFFIX, text, like=path)
 
 
-def _replace(path: str, text: str, like: str) -> None:
-    replace(path, text.encode("utf-8", "surrogateescape"), like=like)
+def _replace(path: str, text: str, like: str, *, follow: bool = True) -> None:
+    replace(path, text.encode("utf-8", "surrogateescape"), like=like, follow=follow)
 
 
-def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
+def replace(path: str, data: bytes, like: str, mode: int = 0o644, *, follow: bool = True) -> None:
     """Make `data` the content of `path`, atomically if possible, else in place.
 
-    A symbolic link stays one. Permissions and owner are those of `like` if that exists, else
-    `mode` and ours.
+    A symbolic link stays one, or is replaced if `follow` is false. Permissions and owner are those
+    of `like` if that exists, else `mode` and ours.
 
     Raises:
         OSError: with the path and the reason; the old content is still there.
     """
-    path = os.path.realpath(path)
-    temporary = f"{path}.norouter-{os.urandom(6).hex()}"
+    if follow:
+        path = os.path.realpath(path)
+    _remove_stale_temporaries(path)
+    temporary = f"{path}{_TEMPORARY}{os.urandom(6).hex()}"
     try:
         with open(temporary, "xb") as file:
             _copy_owner(file.fileno(), like, mode)
@@ -214,13 +238,31 @@ def replace(path: str, data: bytes, like: str, mode: int = 0o644) -> None:
         _overwrite(path, data)
 
 
+def _remove_stale_temporaries(path: str) -> None:
+    """Remove what a process that was killed while it replaced `path` has left."""
+    directory, name = os.path.split(path)
+    try:
+        names = os.listdir(directory or ".")
+    except OSError:
+        return
+    for other in names:
+        if other.startswith(name + _TEMPORARY) and _HEX.match(other, len(name + _TEMPORARY)):
+            stale = os.path.join(directory, other)
+            try:
+                if time.time() - os.lstat(stale).st_mtime > _STALE_AFTER:
+                    os.unlink(stale)
+            except OSError:
+                pass  # gone, or not ours
+
+
 def _overwrite(path: str, data: bytes) -> None:
     """Overwrite a file without emptying it first.
 
     A reader, or an interruption, finds at least what the old and the new content have in common:
     everything before a block at the end.
     """
-    with open(path, "r+b", buffering=0) as file:
+    fd = _open_regular(path, os.O_RDWR | _O_NOFOLLOW | _O_NONBLOCK | _O_CLOEXEC)
+    with open(fd, "r+b", buffering=0) as file:
         old = file.read()
         try:
             _write_whole(file, data)

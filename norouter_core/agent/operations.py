@@ -170,7 +170,7 @@ class Operations:
         self._resolver.resolve(name, done)
 
     def read(self, path: str, limit: int) -> Json:
-        """Return the beginning of a file (`files.read`); `limit` is 1 to 128 KiB.
+        """Return the beginning of a file (`files.read`); `limit` is 1 to 32 KiB.
 
         Raises:
             OperationError: `no-file`, or `read`.

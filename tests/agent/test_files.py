@@ -177,10 +177,47 @@ def test_a_symbolic_link_is_followed(tmp_path: Path, hosts: Path) -> None:
     assert "10.0.0.1 web\n" in hosts.read_text()
     files.write(str(link), "", "remove-block")
     assert link.is_symlink() and hosts.read_text() == HOSTS
-    dangling = tmp_path / "dangling"
-    dangling.symlink_to(tmp_path / "made")
-    files.write(str(dangling), "new\n", "replace")
-    assert dangling.is_symlink() and (tmp_path / "made").read_text() == "new\n"
+
+
+def test_a_symbolic_link_is_never_replaced(tmp_path: Path, hosts: Path) -> None:
+    """Somebody else may have put it into a directory that others may write."""
+    for target in (hosts, tmp_path / "made"):
+        link = tmp_path / f"link-{target.name}"
+        link.symlink_to(target)
+        with pytest.raises(OSError, match="a symbolic link"):
+            files.write(str(link), "# norouter\n", "replace")
+    assert hosts.read_text() == HOSTS and not (tmp_path / "made").exists()
+
+
+def test_a_link_that_is_put_there_meanwhile_is_replaced_itself(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "made")
+    files.replace(str(link), b"new\n", like=str(link), follow=False)
+    assert not link.is_symlink() and link.read_text() == "new\n"
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("mode", files.MODES)
+def test_write_waits_for_nobody(tmp_path: Path, mode: str) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    with pytest.raises(OSError, match="not a regular file"):
+        files.write(str(fifo), "x\n", mode)
+    assert not files.is_foreign(str(fifo))
+
+
+def test_what_a_killed_writer_has_left_is_removed(tmp_path: Path, hosts: Path) -> None:
+    stale, recent, other = (
+        hosts.with_name(f"hosts.norouter-{suffix}")
+        for suffix in ("0123456789ab", "ba9876543210", "0123456789abc")
+    )
+    for path in (stale, recent, other):
+        path.write_text("half")
+    for path in (stale, other):
+        os.utime(path, (1, 1))
+    files.write(str(hosts), "10.0.0.1 web\n", "block")
+    assert not stale.exists() and recent.exists() and other.exists()
 
 
 def test_home_and_variables_are_this_machines(

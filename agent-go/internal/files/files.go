@@ -22,6 +22,9 @@ const (
 	// A file that another agent has locked is tried so often, after so long.
 	lockAttempts   = 25
 	lockRetryDelay = 20 * time.Millisecond
+
+	temporaryInfix = ".norouter-"     // before 12 random hexadecimal digits
+	staleAfter     = 60 * time.Second // no writer needs its temporary file for longer
 )
 
 // Error is a failure that is no error of the operating system.
@@ -55,20 +58,24 @@ func Write(path, text, mode, owner string) (string, bool, error) {
 	if mode == "block" {
 		if old != nil && !hasBlock(*old) {
 			// A copy beside the file, as it was before our block.
-			if err := replace(expanded+backupSuffix, []byte(*old), expanded); err != nil {
+			if err := replace(realPath(expanded+backupSuffix), []byte(*old), expanded); err != nil {
 				return "", false, err
 			}
 		}
 		added := appendBlock(changed, text, owner)
 		changed = &added
 	}
-	done, err := writeIfChanged(expanded, old, changed)
+	done, err := writeIfChanged(expanded, realPath(expanded), old, changed)
 	return expanded, done, err
 }
 
 // replaceWhole makes a file, and its directory, hold exactly text. What is somebody else's is not
 // replaced: a directory that was named by mistake loses nothing.
 func replaceWhole(path, expanded, text string) (bool, error) {
+	// Somebody else may have put a link there.
+	if status, err := os.Lstat(expanded); err == nil && status.Mode()&os.ModeSymlink != 0 {
+		return false, Error(path + ": a symbolic link")
+	}
 	old, err := readAll(expanded)
 	if err == nil && old != nil && *old != "" {
 		first, _, _ := strings.Cut(*old, "\n")
@@ -82,17 +89,18 @@ func replaceWhole(path, expanded, text string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return writeIfChanged(expanded, old, &text)
+	return writeIfChanged(expanded, expanded, old, &text)
 }
 
-func writeIfChanged(path string, before, after content) (bool, error) {
+// writeIfChanged writes to real, which is path without symbolic links, or path if none is followed.
+func writeIfChanged(path, real string, before, after content) (bool, error) {
 	if before == nil && after == nil || before != nil && after != nil && *before == *after {
 		return false, nil
 	}
 	if after == nil {
 		return true, os.Remove(path)
 	}
-	return true, replace(path, []byte(*after), path)
+	return true, replace(real, []byte(*after), path)
 }
 
 // Read returns the path as expanded, the first limit bytes of that file, and whether it holds more.
@@ -108,19 +116,11 @@ func Read(path string, limit int64) (string, string, bool, error) {
 	if limit > maxRead {
 		limit = maxRead
 	}
-	// A FIFO would keep an open waiting for its writer.
-	file, err := os.OpenFile(expanded, os.O_RDONLY|openNonBlock, 0)
+	file, err := openRegular(expanded, os.O_RDONLY)
 	if err != nil {
 		return "", "", false, err
 	}
 	defer file.Close()
-	status, err := file.Stat()
-	if err == nil && !status.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
-		return "", "", false, err
-	}
 	data, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
 		return "", "", false, err
@@ -131,11 +131,33 @@ func Read(path string, limit int64) (string, string, bool, error) {
 	return expanded, string(data), false, nil
 }
 
+// openRegular opens a regular file. A FIFO would keep a blocking open waiting for its writer.
+func openRegular(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|openNonBlock, 0)
+	if err != nil {
+		return nil, err
+	}
+	status, err := file.Stat()
+	if err == nil && !status.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
 func readAll(path string) (content, error) {
-	data, err := os.ReadFile(path)
+	file, err := openRegular(path, os.O_RDONLY)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(file)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +170,7 @@ func readAll(path string) (content, error) {
 // but must not stop us.
 func lock(path string) func() {
 	for attempt := 0; attempt < lockAttempts; attempt++ {
-		file, err := os.Open(path)
+		file, err := openRegular(path, os.O_RDONLY)
 		if err != nil {
 			break
 		}
@@ -182,11 +204,11 @@ var overwriteErrors = []error{
 	syscall.EBUSY, syscall.EXDEV, syscall.EACCES, syscall.EPERM, syscall.EROFS,
 }
 
-// replace makes a file hold data: atomically where the system lets us, else in place. A symbolic
-// link stays one; permissions and owner are those of like, if that is there.
+// replace makes a file hold data: atomically where the system lets us, else in place. Permissions
+// and owner are those of like, if that is there.
 func replace(path string, data []byte, like string) error {
-	path = realPath(path)
-	temporary := path + ".norouter-" + randomHex()
+	removeStaleTemporaries(path)
+	temporary := path + temporaryInfix + randomHex()
 	err := writeNew(temporary, data, like)
 	if err == nil {
 		err = os.Rename(temporary, path)
@@ -203,6 +225,21 @@ func replace(path string, data []byte, like string) error {
 		}
 	}
 	return &os.PathError{Op: "write", Path: path, Err: rootCause(err)}
+}
+
+// removeStaleTemporaries removes what a process that was killed while it replaced path has left.
+func removeStaleTemporaries(path string) {
+	found, _ := filepath.Glob(quoteGlob(path) + temporaryInfix + strings.Repeat("[0-9a-f]", 12))
+	for _, stale := range found {
+		status, err := os.Lstat(stale)
+		if err == nil && time.Since(status.ModTime()) > staleAfter {
+			os.Remove(stale)
+		}
+	}
+}
+
+func quoteGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
 func rootCause(err error) error {
@@ -266,7 +303,7 @@ func copyOwner(file *os.File, like string) error {
 // left with it if this process is killed in the middle, finds what is common to the old text and
 // the new one. That is all that a block at the end was put behind.
 func overwrite(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	file, err := openRegular(path, os.O_RDWR|openNoFollow)
 	if err != nil {
 		return err
 	}

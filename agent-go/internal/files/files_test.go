@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"norouter/agent/internal/identity"
 )
@@ -124,17 +125,43 @@ func TestWhatIsNotWritten(t *testing.T) {
 }
 
 func TestASymbolicLinkStaysOne(t *testing.T) {
-	directory := t.TempDir()
-	target, link := filepath.Join(directory, "target"), filepath.Join(directory, "link")
+	folder := t.TempDir()
+	target, link := filepath.Join(folder, "target"), filepath.Join(folder, "link")
 	if err := os.Symlink("target", link); err != nil {
 		t.Skip(err)
 	}
-	if _, _, err := Write(link, "# norouter\n", "replace", ""); err != nil {
+	if _, _, err := Write(link, "10.0.0.1 web\n", "block", ""); err != nil {
 		t.Fatal(err)
 	}
 	written, _ := os.ReadFile(target)
-	if followed, err := os.Readlink(link); err != nil || followed != "target" || string(written) != "# norouter\n" {
+	if followed, err := os.Readlink(link); err != nil || followed != "target" || !strings.Contains(string(written), "10.0.0.1 web\n") {
 		t.Fatal(followed, err)
+	}
+	// Somebody else may have put it into a directory that others may write.
+	if _, _, err := Write(link, "# norouter\n", "replace", ""); err == nil {
+		t.Fatal("a link was replaced, or followed")
+	}
+}
+
+func TestWhatAKilledWriterHasLeftIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ho[s*ts")
+	stale, recent := path+".norouter-0123456789ab", path+".norouter-ba9876543210"
+	for _, name := range []string{stale, recent} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(stale, time.Unix(1, 0), time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Write(path, "# norouter\n", "replace", ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); err == nil {
+		t.Error("it stays for ever")
+	}
+	if _, err := os.Stat(recent); err != nil {
+		t.Error(err)
 	}
 }
 

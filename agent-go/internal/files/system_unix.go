@@ -8,7 +8,10 @@ import (
 	"syscall"
 )
 
-const openNonBlock = syscall.O_NONBLOCK
+const (
+	openNonBlock = syscall.O_NONBLOCK
+	openNoFollow = syscall.O_NOFOLLOW
+)
 
 // tryLock reports whether the file is locked now, and whether it never can be.
 func tryLock(file *os.File) (taken, hopeless bool) {

@@ -2,7 +2,10 @@ package files
 
 import "os"
 
-const openNonBlock = 0
+const (
+	openNonBlock = 0
+	openNoFollow = 0
+)
 
 // tryLock: Windows has no such locks.
 func tryLock(file *os.File) (taken, hopeless bool) {
