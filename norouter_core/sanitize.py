@@ -19,7 +19,7 @@ _SEQUENCES = (
 )
 _UNSAFE_IN_LINES = re.compile(_SEQUENCES + r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNSAFE_IN_LINE = re.compile(
-    _SEQUENCES + r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069]"
+    _SEQUENCES + r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]"
 )
 
 # Cf holds the bidirectional overrides, which reorder what a terminal shows; Cs are halves of

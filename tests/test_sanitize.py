@@ -14,6 +14,11 @@ def test_strip_line_removes_sequences_controls_and_newlines() -> None:
     assert strip_line("two\r\nlines\tof") == "twolinesof"
 
 
+def test_strip_line_removes_halves_of_surrogate_pairs() -> None:
+    """They come from JSON, and nothing could encode them."""
+    assert strip_line("half \ud800 a \udfff pair \U0001f600") == "half  a  pair \U0001f600"
+
+
 def test_strip_line_is_bounded() -> None:
     assert len(strip_line("x" * 10 * MAX_LINE)) == MAX_LINE
 

@@ -142,6 +142,7 @@ class Mux:
         if self._down:
             return
         self._down = True
+        self._buffer = memoryview(b"")  # this object may wait for the garbage collector
         loop = self._io.loop
         if self._tick_timer is not None:
             self._tick_timer.cancel()
@@ -357,9 +358,9 @@ class Mux:
     def received(self, data: memoryview) -> None:
         """Dispatch input; no bytes at all mean the end of the link."""
         if not data:
-            for event in self.connection.receive_eof():
-                self._dispatch(event)
-            self._end("the other side closed the link", None)
+            # What carries the link may be killed at any byte, so that the end comes inside a frame.
+            where = " inside a frame" if self.connection.in_frame else ""
+            self._end(f"the other side closed the link{where}", None)
             return
         self._input = self._handle(data)
         self._take_turn()

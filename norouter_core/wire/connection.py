@@ -213,12 +213,10 @@ class Connection:
             self._broken = True
             yield events.Broken(violation)
 
-    def receive_eof(self) -> list[Event]:
-        """Note the end of the byte stream, which is a violation inside a frame."""
-        if self._broken or self._decoder.idle:
-            return []
-        self._broken = True
-        return [events.Broken(RemoteProtocolError("length", "the link ended inside a frame"))]
+    @property
+    def in_frame(self) -> bool:
+        """Whether only the beginning of a frame has come."""
+        return not self._decoder.idle
 
     def _frame(self, kind: int, number: int, payload: Buffer) -> Event | None:
         if kind == frames.JSON:

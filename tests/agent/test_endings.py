@@ -97,13 +97,14 @@ def test_ends_on_a_violation(offence: bytes, program: Path) -> None:
         assert stderr.count("\n") == 1
 
 
-def test_an_end_inside_a_frame_is_a_violation(program: Path) -> None:
+def test_an_end_inside_a_frame_is_no_violation(program: Path) -> None:
+    """What carries the link may be killed at any byte."""
     with RawAgent(program) as agent:
         agent.greeted()
         agent.write(frames.data_header(1, 100)[:5])
         agent.end()
         status, stderr = agent.ended()
-        assert status == 1 and "inside a frame" in stderr
+        assert (status, stderr) == (0, "")
 
 
 def test_unknown_requests_and_events_do_no_harm(program: Path) -> None:

@@ -223,6 +223,12 @@ def dies_after_hello(rogue: Rogue) -> None:
     sys.exit(4)
 
 
+def dies_in_a_frame(rogue: Rogue) -> None:
+    rogue.listens()
+    rogue.write(frames.json_frame(b"{}" + b" " * 1000)[:500])
+    sys.exit(5)
+
+
 def flood(rogue: Rogue) -> None:
     """Opens 6,000 streams that lead nowhere, as fast as it can."""
     rogue.listens()

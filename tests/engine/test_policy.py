@@ -302,6 +302,13 @@ async def test_an_agent_that_dies_after_its_hello() -> None:
         assert problem.kind == "link-lost"
 
 
+async def test_a_command_that_dies_inside_a_frame_has_broken_no_rule() -> None:
+    async with beside("dies_in_a_frame") as (made, _):
+        await eventually(lambda: made.host("rogue").problem, "it has a problem")
+        problem = made.host("rogue").problem
+        assert problem is not None and (problem.kind, problem.exit_status) == ("link-lost", 5)
+
+
 async def test_an_agent_that_keeps_silent_is_norouters_own() -> None:
     timing = replace(TIMING, installed=0.4)
     async with beside("silent", timing=timing) as (made, _):

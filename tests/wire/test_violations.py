@@ -128,13 +128,13 @@ def test_an_offence_ends_the_link_with_its_code(name: str) -> None:
         assert len(side.log) == before, "something was received after the end"
 
 
-def test_an_end_within_a_frame_is_told() -> None:
+def test_what_has_come_of_a_frame() -> None:
     side = Side("hub")
-    side.receive([frame(frames.OPEN, 2, OPEN)[:-1]])
-    assert [type(event).__name__ for event in side.connection.receive_eof()] == ["Broken"]
-    clean = Side("hub")
-    clean.receive([frame(frames.OPEN, 2, OPEN)])
-    assert clean.connection.receive_eof() == []
+    for byte in frame(frames.OPEN, 2, OPEN)[:-1]:
+        side.receive([bytes([byte])])
+        assert side.connection.in_frame
+    side.receive([frame(frames.OPEN, 2, OPEN)[-1:]])
+    assert not side.connection.in_frame
 
 
 # Frames that are nearly right find more than noise does.
