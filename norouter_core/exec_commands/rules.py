@@ -114,17 +114,24 @@ _TOO_OLD = re.compile(r"^(?P<path>[^:]+): is (?P<version>[^,]+), too old")
 _BROKEN = re.compile(r"^(?P<path>[^:]+): (?P<why>.+)")
 _NO_PYTHON = "no python"
 
-_NATIVE_NEEDS = (
-    "it needs a directory in which a file can be written and executed: mount one, or install a "
-    "Python 3.8 or newer there"
+_NATIVE_HINTS = (
+    (r"no native agent for", "install Python 3.8 or newer there, which norouter uses as well"),
+    (r"no room for|could be written|No space left", "free some space in one of these directories"),
+    (r"exit status 137\b", "give it more memory: the agent needs 16 MiB"),
+    (
+        r"",
+        "allow files to be written and executed in one of these directories (docker and podman: "
+        "`--tmpfs /run:exec`), or install Python 3.8 or newer there",
+    ),
 )
+"""What to do about each kind of report, the first that fits."""
 
 
 def check_report(context: Context) -> Diagnosis | None:
     """A report names every Python tried; the most promising one counts."""
     report = _report_lines(context.evidence.report)
     if report and context.evidence.stage is Stage.NATIVE:
-        return _explain_native(context, "; ".join(report)[:500])
+        return _explain_native(context, report)
     if found := _search(report, _MISSING):
         message = f"{found['path']} {context.place} lacks the module `{found['module']}`"
         return Diagnosis(ProblemKind.PYTHON_INCOMPLETE, message, _COMPLETE_PYTHON)
@@ -145,14 +152,28 @@ def check_report(context: Context) -> Diagnosis | None:
     return Diagnosis(ProblemKind.NO_PYTHON, message, hint)
 
 
-def _explain_native(context: Context, report: str) -> Diagnosis:
+def _explain_native(context: Context, report: list[str]) -> Diagnosis:
     pythons = _report_lines(context.evidence.pythons)
-    message = f"the native agent cannot run {context.place}: {report}"
+    message = f"the native agent cannot run {context.place}: {_by_reason(report)[:600]}"
     if pythons == [_NO_PYTHON]:
         message = f"no Python {context.place}, and {message}"
     elif pythons:
         message = f"no usable Python {context.place} ({'; '.join(pythons)[:300]}), and {message}"
-    return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, _NATIVE_NEEDS)
+    text = "\n".join(report)
+    hint = next(hint for pattern, hint in _NATIVE_HINTS if re.search(pattern, text))
+    return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, hint)
+
+
+def _by_reason(report: list[str]) -> str:
+    """Return `/run, /dev: Read-only file system; /tmp: no room`, in order."""
+    places: dict[str, list[str]] = {}
+    for line in report:
+        place, colon, reason = line.partition(": ")
+        places.setdefault(reason if colon else line, []).append(place if colon else "")
+    return "; ".join(
+        f"{', '.join(names)}: {reason}" if all(names) else reason
+        for reason, names in places.items()
+    )
 
 
 def _report_lines(report: str) -> list[str]:

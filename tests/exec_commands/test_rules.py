@@ -351,3 +351,29 @@ def test_behind_an_unknown_program_no_hint_has_a_gap(line: str) -> None:
     assert problem.kind in (ProblemKind.NO_SUCH_CONTAINER, ProblemKind.CONTAINER_NOT_RUNNING)
     assert "``" not in problem.hint
     assert not problem.hint.endswith((":", ": "))
+
+
+NATIVE_REPORTS = {
+    "read-only": (
+        "/tmp: Read-only file system\n/run: Read-only file system\n/dev/shm: cannot execute "
+        "(exit status 126: Permission denied)",
+        "/tmp, /run: Read-only file system; /dev/shm: cannot execute (exit status 126: "
+        "Permission denied)",
+        "`--tmpfs /run:exec`",
+    ),
+    "full": ("/tmp: no room for 2580 KiB", "/tmp: no room for 2580 KiB", "free some space"),
+    "no memory": ("/tmp: cannot execute (exit status 137)", "(exit status 137)", "more memory"),
+    "wrong machine": (
+        "there is no native agent for Linux on mips",
+        "web`: there is no native agent for Linux on mips",
+        "install Python 3.8",
+    ),
+}
+
+
+@pytest.mark.parametrize(("report", "message", "hint"), NATIVE_REPORTS.values(), ids=NATIVE_REPORTS)
+def test_why_no_native_agent_runs_there(report: str, message: str, hint: str) -> None:
+    evidence = Evidence(("docker", "exec", "-i", "web", "sh"), Stage.NATIVE, 3, report=report)
+    problem = diagnose(evidence)
+    assert problem.kind is ProblemKind.NO_NATIVE_AGENT and problem.permanent
+    assert message in problem.message and hint in problem.hint
