@@ -30,8 +30,21 @@ PYTHON = (
     *("libpython3.11-stdlib", "python3.11", "libffi8", "libuuid1", "libbz2-1.0", "liblzma5"),
     *("libsqlite3-0", "libreadline8", "libtinfo6", "libncursesw6", "libc-bin"),
 )
-IMAGES = {"busybox": BUSYBOX, "minimal": MINIMAL, "python": PYTHON}
-"""A host without Python, one whose Python lacks half its library, a whole one."""
+SLIM = (
+    *("libc6", "libgcc-s1", "libcrypt1", "libselinux1", "libpcre2-8-0", "libacl1", "libattr1"),
+    *("libgmp10", "zlib1g", "dash", "coreutils", "gzip"),
+)
+PERL = (*SLIM, "perl-base")
+LUA = (*SLIM, "lua5.4", "libreadline8", "libtinfo6")
+IMAGES = {
+    "busybox": BUSYBOX,
+    "minimal": MINIMAL,
+    "python": PYTHON,
+    "perl": PERL,
+    "lua": LUA,
+}
+"""Hosts with nothing but busybox, with a Python that lacks half its library, and with a whole one;
+Debian's slim image, and one with an interpreter of another language, as of `node`."""
 
 FOLDERS = (
     "bin",
@@ -121,12 +134,15 @@ def _furnish(made: Path) -> None:
     for name, text in FILES.items():
         (made / "etc" / name).write_text(text)
     os.chown(made / "home/user", 1000, 1000)
-    (made / "sbin/init").symlink_to("../bin/busybox")
     busybox = made / "bin/busybox"
-    for applet in run(str(busybox), "--list").split():
-        link = made / "bin" / applet
-        if not link.exists():
-            link.symlink_to("busybox")
+    if busybox.exists():
+        (made / "sbin/init").symlink_to("../bin/busybox")
+        for applet in run(str(busybox), "--list").split():
+            link = made / "bin" / applet
+            if not link.exists():
+                link.symlink_to("busybox")
+    if not (made / "bin/sh").exists():
+        (made / "bin/sh").symlink_to("dash")
     for waste in (
         "usr/share/doc",
         "usr/share/man",

@@ -164,8 +164,10 @@ def cmdline(pid: int) -> str:
 
 
 def agents_in(namespaces: Iterable[int]) -> frozenset[int]:
-    """The agents in these network namespaces; stage 0's line names itself."""
-    return frozenset(pid for pid in processes_in(namespaces) if "norouter-agent" in cmdline(pid))
+    """The agents of either kind in these network namespaces."""
+    words = "norouter-agent", " agent --automated"
+    found = processes_in(namespaces)
+    return frozenset(pid for pid in found if any(word in cmdline(pid) for word in words))
 
 
 def wait_gone(list_them: Callable[[], Iterable[int]], timeout: float) -> list[str]:
