@@ -40,11 +40,11 @@ def diagnose(evidence: Evidence) -> HostProblem:
     stdout if stderr is empty, because container runtimes print their errors there.
     """
     stderr = tuple(line for text in evidence.stderr for line in strip_lines(text).splitlines())
-    stdout = _lines(evidence.stdout)
-    lines = tuple(line[:_MAX_LINE] for line in stderr + stdout)
-    context = Context(evidence, ExecCommand.parse(evidence.argv), lines)
+    stdout = strip_echo(_lines(evidence.stdout))
+    seen = (tuple(line[:_MAX_LINE] for line in lines) for lines in (stderr, stdout))
+    context = Context(evidence, ExecCommand.parse(evidence.argv), *seen)
     diagnosis = _diagnose(context)
-    shown = stderr if any(line.strip() for line in stderr) else strip_echo(stdout)
+    shown = stderr if any(line.strip() for line in stderr) else stdout
     return HostProblem(
         kind=diagnosis.kind,
         message=_one_line(diagnosis.message),

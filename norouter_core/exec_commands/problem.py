@@ -81,6 +81,8 @@ class ProblemKind(StrEnum):
     HOST_KEY = "host-key"
     UNREACHABLE = "unreachable"
     NO_SHELL = "no-shell"
+    WINDOWS_SHELL = "windows-shell"
+    """The command leads to PowerShell or cmd.exe."""
     NO_NATIVE_AGENT = "no-native-agent"
     """The native agent cannot run there, or there is none for that machine."""
     NO_PYTHON = "no-python"
@@ -112,6 +114,7 @@ PERMANENT = frozenset(
         ProblemKind.LOGIN_FAILED,
         ProblemKind.HOST_KEY,
         ProblemKind.NO_SHELL,
+        ProblemKind.WINDOWS_SHELL,
         ProblemKind.NO_NATIVE_AGENT,
         ProblemKind.NO_PYTHON,
         ProblemKind.PYTHON_TOO_OLD,

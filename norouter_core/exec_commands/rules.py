@@ -24,7 +24,7 @@ from norouter_core.exec_commands.templates import (
     describe_exit,
     format_seconds,
     format_share,
-    last_meaningful_line,
+    telling_line,
     template_values,
 )
 
@@ -40,11 +40,17 @@ _SLOW_LINK = "the connection has stalled, or carries less than 2 kbit/s; noroute
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The evidence, the command in its parts, and every line of stderr and then of stdout."""
+    """The evidence, the command in its parts, and the lines that it printed."""
 
     evidence: Evidence
     command: ExecCommand
-    lines: tuple[str, ...]
+    stderr: tuple[str, ...]
+    stdout: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Every line of stderr, and then of stdout."""
+        return self.stderr + self.stdout
 
     @property
     def is_local(self) -> bool:
@@ -63,8 +69,8 @@ class Context:
 
     @property
     def last_line(self) -> str:
-        """`: LINE` with the last meaningful line, or nothing."""
-        line = last_meaningful_line(self.lines)
+        """`: LINE` with the line that most likely names the cause, or nothing."""
+        line = telling_line(self.stderr, self.stdout)
         return f": {line}" if line else ""
 
 
@@ -357,13 +363,21 @@ def explain_shell_syntax(command: ExecCommand) -> Diagnosis | None:
     remote = (layer.end for layer in command.layers if layer.grammar.joins_words)
     shells = (at for at, word in enumerate(command.words) if is_shell(word))
     words = command.words[: min((*remote, *shells), default=None)]
-    found = next((x for x in words if x in _OPERATORS or _EXPANDED.search(x)), None)
+    pairs = zip(("", *words), words, strict=False)
+    # ssh itself expands the `~` of a key file.
+    found = next(
+        (x for before, x in pairs if _is_syntax(x) and not (before == "-i" and x[0] == "~")), None
+    )
     if found is None:
         return None
     message = f"norouter runs the command without a shell, for which `{found}` is a plain word"
     script = f'{" ".join(command.words)} "$@"'
     instead = shlex.join(("sh", "-c", script, "_"))
     return Diagnosis(ProblemKind.USAGE, message, f"let a shell run it: {instead}", instead)
+
+
+def _is_syntax(word: str) -> bool:
+    return word in _OPERATORS or bool(_EXPANDED.search(word))
 
 
 def explain_shell_tail(command: ExecCommand) -> Diagnosis:
@@ -385,11 +399,40 @@ def check_shell(context: Context) -> Diagnosis | None:
     return no_shell(context, f"no working `sh` {context.place}{context.last_line}")
 
 
+def check_own_program(context: Context) -> Diagnosis | None:
+    """Ssh reports 255 for its own failures; any other end is that of what the account runs."""
+    evidence, layer = context.evidence, context.command.innermost()
+    if evidence.stage is not Stage.SHELL or layer is None or layer.program != "ssh":
+        return None
+    if context.command.opaque or evidence.exit_status not in range(126):
+        return None
+    message = (
+        f"{layer.target} ran something else than `sh`, which {describe_exit(evidence.exit_status)}"
+        f"{context.last_line}"
+    )
+    hint = (
+        "that account runs a program of its own (ForceCommand, `command=` in authorized_keys, the "
+        "login shell), or its login files end the shell: log in as another user, or change that"
+    )
+    return Diagnosis(ProblemKind.NO_SHELL, message, hint)
+
+
 def no_shell(context: Context, message: str) -> Diagnosis:
     """Return that there is no shell, and how else the host's network is reached."""
     values = context.values
     hint = NO_SHELL_HINT.format_map(values)
     return Diagnosis(ProblemKind.NO_SHELL, message, hint, values["beside"])
+
+
+_ENDED_WHILE_SENT = {
+    (Stage.PYTHON, 4): "lost its stdin",
+    (Stage.PYTHON, 142): "received nothing for two minutes",
+    **dict.fromkeys(
+        [(stage, 137) for stage in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED)],
+        "was killed (stopped, or out of memory)",
+    ),
+}
+"""How the first stage of an agent ends."""
 
 
 def diagnose_exit(context: Context) -> Diagnosis:
@@ -406,7 +449,8 @@ def diagnose_exit(context: Context) -> Diagnosis:
     if evidence.received < evidence.size:
         share = format_share(evidence.received, evidence.size)
         doing[evidence.stage] = f"while the agent was being sent ({share} had arrived)"
-    how = describe_exit(evidence.exit_status)
+    how = _ENDED_WHILE_SENT.get((evidence.stage, evidence.exit_status or 0), "")
+    how = how or describe_exit(evidence.exit_status)
     message = f"the command {how} {doing[evidence.stage]}{context.last_line}"
     hint = TRY_IT.format_map(context.values)
     if evidence.stage is Stage.SHELL and evidence.exit_status == 0 and not context.last_line:
@@ -459,4 +503,5 @@ FALLBACK_RULES: tuple[Rule, ...] = (
     check_installed_agent,
     check_shell_tail,
     check_shell,
+    check_own_program,
 )

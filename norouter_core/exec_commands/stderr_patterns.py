@@ -542,6 +542,40 @@ STDERR_PATTERNS = (
     # Arguments and configuration.
     StderrPattern(
         ProblemKind.USAGE,
+        r"^Cannot execute command-line and remote command",
+        "ssh's configuration has a RemoteCommand for {target}, which leaves no room for `sh`",
+        "add `-o RemoteCommand=none` after `ssh`",
+        printed_by="ssh",
+    ),
+    StderrPattern(
+        ProblemKind.LOGIN_FAILED,
+        r"^ERROR: \([\w.-]+\) (?P<why>You do not currently have an active account selected)",
+        "gcloud: {why}",
+        "log in with `gcloud auth login`",
+    ),
+    StderrPattern(
+        ProblemKind.USAGE,
+        r"^ERROR: \((?P<verb>gcloud[\w.-]+)\) unrecognized arguments: (?P<words>.+)",
+        "{verb} takes `sh` for an argument of its own: {words}",
+        "end the command with `--`: {plain} --",
+        instead="{plain} --",
+    ),
+    StderrPattern(
+        ProblemKind.USAGE,
+        r"^The machine with the name '(?P<name>[^']+)' was not found configured for",
+        "Vagrant takes `{name}` for the name of a machine",
+        "end the command with `--`, in the directory of the Vagrantfile: {plain} --",
+        instead="{plain} --",
+    ),
+    StderrPattern(
+        ProblemKind.USAGE,
+        r"^no configuration file provided",
+        "this directory has no compose file",
+        "name the project: add `--project-directory DIR` or `-f FILE` after `compose`",
+        printed_by=_ENGINES,
+    ),
+    StderrPattern(
+        ProblemKind.USAGE,
         r"Bad configuration option|Can't open user config file|^usage: ssh"
         r"|^(?:unknown|illegal) option|terminating, \d+ bad configuration options|^Bad port ",
         "ssh rejected the command or its configuration: {line}",
@@ -575,6 +609,18 @@ STDERR_PATTERNS = (
         TRY_IT,
         printed_by=f"{_ENGINES} {_KUBE} {_LXD}",
         # An installed norouter refuses arguments in the same words.
+        stages=(Stage.SHELL,),
+    ),
+    # cmd.exe speaks the user's language, but it always quotes the name.
+    StderrPattern(
+        ProblemKind.WINDOWS_SHELL,
+        r"CommandNotFoundException|is not recognized as (?:the|a) name of a cmdlet"
+        r"|^[^:]{0,40}[\"'«“„]sh[\"'»”“][^:]*$|^Microsoft Windows \[|^PS [A-Z]:\\",
+        "{target} is a Windows host, and its shell knows no `sh`",
+        "lead the command to a POSIX shell there (`wsl`, or the `sh` of Git for Windows): "
+        "{until_target} wsl",
+        instead="{until_target} wsl",
+        printed_by="ssh",
         stages=(Stage.SHELL,),
     ),
     # TTYs. kubectl goes on without the TTY that it misses, so this comes last.

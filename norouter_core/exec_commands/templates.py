@@ -16,6 +16,12 @@ _CHATTER = re.compile(
     r"|^See '|^Run '|^To get more help|^@"
 )
 
+_REPORTS = re.compile(
+    r"(?i)\b(?:error|fatal|cannot|can't|could not|unable|not found|no such|denied|refused|failed"
+    r"|unrecognized|invalid|unknown)\b|\w(?:Error|Exception): "
+)
+_WARNS = re.compile(r"(?i)\bwarning\b")
+
 TTY_MESSAGE = "the command allocates a TTY; norouter needs a raw pipe"
 STDIN_MESSAGE = "the command does not pass stdin on, so norouter cannot send anything there"
 NO_SHELL_HINT = "norouter needs a POSIX `sh` there{or_beside}"
@@ -108,6 +114,17 @@ def last_meaningful_line(lines: tuple[str, ...]) -> str:
     """Return the last line that is more than chatter, shortened; empty if there is none."""
     last = next((line for line in reversed(lines) if not _CHATTER.search(line)), "")
     return shorten(last.strip())
+
+
+def telling_line(stderr: tuple[str, ...], stdout: tuple[str, ...]) -> str:
+    """Return the line that most likely names the cause, shortened: the last one that reports an
+    error, or just the last meaningful one. stderr comes first.
+    """
+    for lines in (stderr, stdout):
+        errors = tuple(x for x in lines if _REPORTS.search(x) and not _WARNS.search(x))
+        if found := last_meaningful_line(errors):
+            return found
+    return last_meaningful_line(stderr) or last_meaningful_line(stdout)
 
 
 def shorten(line: str, limit: int = 200) -> str:

@@ -24,6 +24,7 @@ WITHOUT_RETRY = {
     "login-failed",
     "host-key",
     "no-shell",
+    "windows-shell",
     "no-python",
     "python-too-old",
     "python-incomplete",

@@ -377,3 +377,39 @@ def test_why_no_native_agent_runs_there(report: str, message: str, hint: str) ->
     problem = diagnose(evidence)
     assert problem.kind is ProblemKind.NO_NATIVE_AGENT and problem.permanent
     assert message in problem.message and hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("stage", "status", "says"),
+    [
+        (Stage.PYTHON, 4, "the command lost its stdin while the agent was being sent (2 of 4 KiB"),
+        (Stage.PYTHON, 142, "the command received nothing for two minutes while the agent"),
+        (Stage.PYTHON, 137, "out of memory"),
+        (Stage.NATIVE, 137, "out of memory"),
+        (Stage.NATIVE, 3, "ended with exit status 3"),
+    ],
+)
+def test_ends_of_an_agent_that_is_being_sent(stage: Stage, status: int, says: str) -> None:
+    problem = diagnose_command(DOCKER, stage, exit_status=status, received=2048, size=4096)
+    assert problem.kind == ProblemKind.EXITED
+    assert says in problem.message
+    assert "while the agent was being sent" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("stderr", "stdout", "shown"),
+    [
+        (("ERROR: (x) bad", "To search the help text, run:", "  x help"), "", "ERROR: (x) bad"),
+        (("error: no pod",), "Defaulting debug container name to x.\n", "error: no pod"),
+        (("line 1", "line 2"), "line 3\n", "line 2"),
+        (("bash: warning: cannot change locale", "see above"), "", "see above"),
+        ((), "fatal: no\nbye\n", "fatal: no"),
+        (("Error: cannot find module", "Node.js v20"), "", "Error: cannot find module"),
+        (("  File x", "TypeError: odd"), "", "TypeError: odd"),
+    ],
+)
+def test_the_line_that_names_the_cause(stderr: tuple[str, ...], stdout: str, shown: str) -> None:
+    problem = diagnose_command(
+        "./enter.sh sh", Stage.SHELL, exit_status=1, stderr=stderr, stdout=stdout.encode()
+    )
+    assert problem.message.endswith(f": {shown}")
