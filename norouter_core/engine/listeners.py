@@ -29,7 +29,10 @@ _RETRY = 0.5
 """Seconds until an address in use is tried again.
 
 At first soon, since another host of the namespace may be about to release or to report it; then
-less often, since a lost agent holds it until it notices that its hub is gone."""
+less often, since a lost agent holds it until it notices that its hub is gone. After
+`_STEADY_ATTEMPTS` the delay doubles, up to `_MAX_RETRY`."""
+_STEADY_ATTEMPTS = _QUICK_ATTEMPTS + 20
+_MAX_RETRY = 16.0
 
 _HOPELESS_ATTEMPTS = _QUICK_ATTEMPTS + 3
 """The attempts after which an address in use counts as taken for good by another program."""
@@ -246,9 +249,7 @@ class HostListeners:
 
     def _retry_delay(self) -> float | None:
         tries = [listener.attempts for listener in self._unsettled.values()]
-        if not tries:
-            return None
-        return _QUICK_RETRY if min(tries) <= _QUICK_ATTEMPTS else _RETRY
+        return retry_delay(min(tries)) if tries else None
 
     async def _settle(self, link: Link, address: ListenAddress, listener: _Listener) -> None:
         if self._unsettled.get(address) is not listener:
@@ -412,15 +413,24 @@ class HostListeners:
         self._move(address, listener, ListenerState.FAILED, note=note, is_hopeless=is_hopeless)
 
     def _share(self, address: ListenAddress, listener: _Listener, holder: str) -> None:
+        self._unshare(address, listener)
         listener.holder = holder
         listener.attempts = 0
-        self._shared.setdefault(holder, set()).add(address)
         note = f"served by {holder}, which shares this network namespace"
         bound = self._neighbours.bound(self._namespace, address, holder)
         self._move(address, listener, ListenerState.SHARED, bound, note)
+        self._shared.setdefault(holder, set()).add(address)
+
+    def _unshare(self, address: ListenAddress, listener: _Listener) -> None:
+        addresses = self._shared.get(listener.holder)
+        if listener.state is ListenerState.SHARED and addresses is not None:
+            addresses.discard(address)
+            if not addresses:
+                del self._shared[listener.holder]
 
     def _drop(self, address: ListenAddress) -> None:
         listener = self._listeners.pop(address)
+        self._unshare(address, listener)
         self._count(address, listener, -1)
         self._set_refused(address, listener, False)
         number = self._number_of(address)
@@ -461,6 +471,7 @@ class HostListeners:
                 listener.is_hopeless = True
                 self._on_settled()
             return
+        self._unshare(address, listener)
         self._count(address, listener, -1)
         self._set_refused(address, listener, False)
         listener.state, listener.bound, listener.note, listener.unsupported = now
@@ -519,6 +530,14 @@ class HostListeners:
             service=publication.service.value,
         )
         return listener.status
+
+
+def retry_delay(attempts: int) -> float:
+    """Return the seconds until an address that has been in use so often is tried again."""
+    if attempts <= _QUICK_ATTEMPTS:
+        return _QUICK_RETRY
+    doublings = min(10, max(0, attempts - _STEADY_ATTEMPTS))
+    return min(_MAX_RETRY, _RETRY * 2.0**doublings)
 
 
 async def _ignore_errors(request: Awaitable[object]) -> None:

@@ -80,6 +80,13 @@ class Printer:
         """When the next line on the progress of each host is due."""
         self._hinted = ("", "")
         """The host and the reason of the port that failed last."""
+        self._failures_at: deque[float] = deque(maxlen=_MAX_FAILURES)
+        """When the ports failed that had a line each."""
+        self._more_failed: set[tuple[str, str]] = set()
+        """The ports that failed since, by host and address."""
+        self._more_failed_at = 0.0
+        self._not_printed: set[tuple[str, str]] = set()
+        """The failed ports that have had no line; their recovery has none either."""
         self._has_printed_up = False
         self._has_changed = True
         """Whether the state of a host has changed since the mesh was ready."""
@@ -93,12 +100,14 @@ class Printer:
 
     def show(self, event: Event) -> None:
         """Print the lines for `event`, if there are any."""
+        if self._more_failed and event.at - self._more_failed_at > _FAILURES_TOGETHER:
+            self._print_more_failed()
         match event:
             case HostChanged(host=host):
                 self._host(host, event.at)
                 self._up_in_part()
             case ListenerChanged(listener=listener):
-                self._listener(listener)
+                self._listener(listener, event.at)
                 self._up_in_part()
             case Ready():
                 self._ready(event)
@@ -111,6 +120,7 @@ class Printer:
             case StreamOpened(stream=stream) | StreamClosed(stream=stream):
                 self._stream(stream)
             case Stopped():
+                self._print_more_failed()
                 self._out(Text("stopped"))
 
     def missed(self, number: int) -> None:
@@ -191,7 +201,7 @@ class Printer:
         logged = self._logged.pop(name, ())
         return replace(problem, stderr=tuple(x for x in problem.stderr if x not in logged))
 
-    def _listener(self, listener: ListenerStatus) -> None:
+    def _listener(self, listener: ListenerStatus, at: float) -> None:
         key = (listener.on_host, listener.listen)
         before = self._know_listener(key, listener)
         if before is not None and _visible(before) == _visible(listener):
@@ -208,6 +218,8 @@ class Printer:
             "port ", (escape(listener.listen), "bold"), f" on {escape(listener.on_host)} "
         )
         if listener.state == ListenerState.FAILED:
+            if self._failed_with_many(key, at):
+                return
             line.append("failed", "bold red")
             why = hints.reason(listener)
             self._err(line.append(f": {why}"))
@@ -215,11 +227,31 @@ class Printer:
             hinted, self._hinted = self._hinted, (listener.on_host, why)
             if hint and hinted != self._hinted:
                 self._err(Text.assemble(("  hint: ", "bold"), hint))
+        elif key in self._not_printed and not elsewhere:
+            self._not_printed.discard(key)
         elif listener.state != ListenerState.PENDING or self._debug:
             line.append(listener.state.value, _LISTENER_STYLES[listener.state])
             line.append(f" at {escape(listener.bound)}" if elsewhere else "")
             note = hint or hints.reason(listener)
             self._out(line.append(f" ({note})" if note else ""))
+
+    def _failed_with_many(self, key: tuple[str, str], at: float) -> bool:
+        """Return whether so many ports fail with this one that one line has to do for all."""
+        recent = self._failures_at
+        many = len(recent) == _MAX_FAILURES and at - recent[0] <= _FAILURES_TOGETHER
+        if self._debug or not (many or self._more_failed):
+            recent.append(at)
+            return False
+        self._more_failed.add(key)
+        self._more_failed_at = at
+        self._not_printed.add(key)
+        return True
+
+    def _print_more_failed(self) -> None:
+        failed, self._more_failed = self._more_failed, set()
+        if failed:
+            hosts = count(len({on_host for on_host, _ in failed}), "host")
+            self._err(Text(f"{count(len(failed), 'more port')} failed on {hosts}"))
 
     def _up_in_part(self) -> None:
         """Print once what is up if the whole mesh is not."""
@@ -231,6 +263,7 @@ class Printer:
         if not ready or ready + trouble < hosts or tally.pending_on_ready or not failed:
             return
         self._has_printed_up = True
+        self._print_more_failed()
         text = f": {ready} of {count(hosts, 'host')} ready"
         self._out(Text.assemble(("up in part", "bold yellow"), text))
         self._print_dns_failures()
@@ -248,6 +281,7 @@ class Printer:
         self._printed_dns_failures = len(failures)
 
     def _ready(self, event: Ready) -> None:
+        self._print_more_failed()
         self._print_dns_failures()
         lines = published(list(self._hosts.values()), list(self._listeners.values()))
         if not self._has_changed and lines == self._published:
@@ -329,6 +363,10 @@ _FIRST_PROGRESS = 2.0
 """Seconds for which an agent is sent before a line says how much of it has arrived."""
 _PROGRESS_INTERVAL = 5.0
 """Seconds between two such lines on one host."""
+_MAX_FAILURES = 8
+"""Ports that fail together and have a line each; one more line counts the others."""
+_FAILURES_TOGETHER = 1.0
+"""Seconds between them."""
 _REMEMBERED = 64
 """Log lines of a host that are remembered, so that its problem does not repeat them."""
 _DNS = "dns"

@@ -20,6 +20,7 @@ from norouter_core.engine.events import (
     Ready,
     StreamOpened,
 )
+from norouter_core.engine.listeners import retry_delay
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.publications import (
     ListenAddress,
@@ -264,6 +265,17 @@ def test_a_row_of_another_form_is_a_violation(index: int, value: object) -> None
 def test_a_row_that_is_no_list_of_eight_is_a_violation(row: object) -> None:
     with pytest.raises(RemoteProtocolError):
         check_direct_row(row)
+
+
+# -- listeners
+
+
+def test_an_address_in_use_is_tried_less_and_less_often() -> None:
+    delays = [retry_delay(attempts) for attempts in range(1, 100)]
+    assert delays == sorted(delays)
+    assert delays[0] < 0.1 and delays[-1] == 16
+    # A lost agent holds its addresses for some seconds.
+    assert 8 < sum(delay for delay in delays if delay <= 0.5) < 15
 
 
 # -- the bus

@@ -67,6 +67,29 @@ def test_a_mesh_comes_up() -> None:
     assert screen.err == []
 
 
+def test_ports_that_fail_by_the_thousand_are_one_line() -> None:
+    def changed(number: int, at: float, state: ListenerState) -> ListenerChanged:
+        note = "in use" if state is ListenerState.FAILED else ""
+        shown = listener(listen=f"127.0.42.101:{number}", state=state, bound="", note=note)
+        return ListenerChanged(at=100 + at, listener=replace(shown, on_host=f"h{number // 2000}"))
+
+    screen = Screen()
+    for number in range(1000, 5000):
+        screen.show(changed(number, number / 1000, ListenerState.FAILED))
+    assert len(screen.err) == 8 + 1  # and a hint for the first
+    screen.show(Log(at=110, level="debug", host="", text="later"))
+    assert screen.err[9:] == ["3992 more ports failed on 3 hosts"]
+    # What had no line of its own has none when it is served again.
+    for number in range(1000, 5000):
+        screen.show(changed(number, 20, ListenerState.BOUND))
+    assert [line.split()[1] for line in screen.out] == [
+        f"127.0.42.101:{number}" for number in range(1000, 1008)
+    ]
+    # Then every failure counts again.
+    screen.show(changed(1, 30, ListenerState.FAILED), Stopped())
+    assert len(screen.err) == 11 and "127.0.42.101:1 on h0 failed" in screen.err[10]
+
+
 def test_an_agent_that_takes_long_to_arrive_is_a_line_now_and_then() -> None:
     steps = [(0.5, 0), (1.9, 40), (2.0, 64), (3.0, 128), (6.9, 256), (7.0, 300), (9.0, 512)]
     sending = [
