@@ -20,6 +20,7 @@ from norouter_core.engine.cuts import cuts, is_restarted
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
+from norouter_core.engine.logins import WrongLogins
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
@@ -111,6 +112,7 @@ class Engine:
         self._closing = False
         self._was_ready = False
         self._log_throttle = LogThrottle()
+        self._wrong_logins = WrongLogins(self._log_throttle)
 
     async def __aenter__(self) -> Self:
         self.io = Io(asyncio.get_running_loop())
@@ -555,6 +557,14 @@ class Engine:
             if publication.service is Service.DNS
             else serve_proxy(self, publication, listener, end, stream)
         )
+
+    def wrong_login(self, publication: Publication, stream: RelayedStream) -> float:
+        """Log a wrong password for a proxy; return the seconds until it may be answered."""
+        now = self.io.loop.time()
+        wait, text = self._wrong_logins.add(publication, stream.from_host, stream.peer, now)
+        if text:
+            self.host_log("warning", publication.to_host, text)
+        return wait
 
     def publication(self, address: Address) -> Publication | None:
         """Return what the mesh publishes at a TCP address."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from norouter_core.engine.publications import Publication
+from norouter_core.engine.publications import ListenAddress, Publication
 from norouter_core.model import format_address
 
 if TYPE_CHECKING:
@@ -51,6 +51,20 @@ class LogThrottle:
             return None
         return (
             f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published{more}"
+        )
+
+    def wrong_login(
+        self, address: ListenAddress, from_host: str, peer: Address, now: float
+    ) -> str | None:
+        """Return a line about a wrong password for a proxy; None soon after one."""
+        more = self._suffix(("wrong login", address), now)
+        return (
+            None
+            if more is None
+            else (
+                f"wrong user or password for the proxy at {address.text()} "
+                f"(client {format_address(peer)} on {from_host}{more})"
+            )
         )
 
     def too_many(self, host: str, reason: str, now: float) -> str | None:

@@ -45,6 +45,10 @@ class ServiceContext(Protocol):
 
     def host_log(self, level: str, host: str, text: str) -> None: ...
 
+    def wrong_login(self, publication: Publication, stream: RelayedStream) -> float:
+        """Log a wrong password; return the seconds until it may be answered."""
+        ...
+
 
 def serve_dns(
     mesh: ServiceContext,
@@ -80,6 +84,7 @@ def serve_proxy(
         auth=publication.auth,
         address=publication.address,
         log=lambda line: mesh.host_log("info", host, line),
+        on_wrong_login=lambda: mesh.wrong_login(publication, stream),
         on_tunnel=lambda one, other: _splice_if_possible(mesh, stream, listener, one, other),
     )
     kind = HttpSession if publication.service is Service.HTTP else SocksSession

@@ -210,6 +210,8 @@ class HttpSession(Session):
         """Answer a request (None: it could not be read); return whether another may follow."""
         self.drop_upstream()
         self.log(f"{_first_line(request)}: {refusal.status} {refusal.text}")
+        if refusal.is_wrong_login:
+            await self.wait_after_wrong_login()
         stays = request is not None and self._stays(refusal, request)
         head_only = request is not None and request.method == b"HEAD"
         await self.say(refusal.answer(close=not stays, head_only=head_only))

@@ -65,6 +65,7 @@ class Refusal(NorouterError):
         self.text = text
         self.body_read = False
         """Whether all of the request has been read."""
+        self.is_wrong_login = False
         self._fields = fields
 
     def answer(self, *, close: bool, head_only: bool) -> bytes:
@@ -194,7 +195,9 @@ def plan_request(
         shown = headers.values(request.headers, b"proxy-authorization")
         if not credentials.match_basic(shown):
             wrong = "are wrong" if shown else "are missing"
-            raise Refusal(407, f"the user and password for this proxy {wrong}", _CHALLENGE)
+            refusal = Refusal(407, f"the user and password for this proxy {wrong}", _CHALLENGE)
+            refusal.is_wrong_login = bool(shown)
+            raise refusal
     if request.method in (b"OPTIONS", b"TRACE"):
         _check_hops(request)
     return made

@@ -57,6 +57,8 @@ class ProxySettings:
     """Between our half-close and a reset, for a client that goes on sending."""
     log: Callable[[str], None] = _ignore
     """Gets one line, free of control characters, for each request that was rejected or failed."""
+    on_wrong_login: Callable[[], float] = lambda: 0.0
+    """Called for each wrong password; returns the seconds until it may be answered."""
     on_tunnel: Callable[[End, End], None] = _ignore
     """Gets the client's end and the target's once they have been joined to each other: from then
     on no byte passes the session."""
@@ -266,6 +268,12 @@ class Session(ABC):
                 await self.client.send(data)
         except TimeoutError:
             raise _not_taken() from None
+
+    async def wait_after_wrong_login(self) -> None:
+        """Wait as long as a guess at the password has to."""
+        delay = self.settings.on_wrong_login()
+        if delay:
+            await asyncio.sleep(delay)
 
     async def tunnel(self, upstream: Upstream) -> None:
         """Step out: join client and target to each other. The session's own bytes must have left

@@ -138,6 +138,7 @@ class SocksSession(Session):
         *user, size = await self.client.receive_exactly(size + 1)
         password = await self.client.receive_exactly(size)
         if not self.credentials.match(bytes(user), password):
+            await self.wait_after_wrong_login()
             raise Reject(b"\x01\x01", "wrong user or password")
         await self.client.send(b"\x01\x00")
 
