@@ -166,8 +166,7 @@ func (a *Agent) udpDial(e *udpEnd, target wire.Address, opened func(wire.Address
 	e.mu.Unlock()
 	opened(peerAddress(conn.RemoteAddr()))
 	e.beginToWrite(func(data []byte) error {
-		_, err := conn.Write(data)
-		return err
+		return writeDatagram(conn, data)
 	})
 	readDatagrams(conn, e)
 }

@@ -44,3 +44,9 @@ func readDatagrams(conn *net.UDPConn, e *udpEnd) {
 		}
 	}
 }
+
+// writeDatagram sends a datagram over a connected socket.
+func writeDatagram(conn *net.UDPConn, data []byte) error {
+	_, err := conn.Write(data)
+	return err
+}

@@ -14,3 +14,9 @@ func readDatagrams(conn *net.UDPConn, e *udpEnd) {
 		}
 	}
 }
+
+// writeDatagram sends a datagram over a connected socket. On Windows, Write sends no empty one.
+func writeDatagram(conn *net.UDPConn, data []byte) error {
+	_, _, err := conn.WriteMsgUDP(data, nil, nil)
+	return err
+}
