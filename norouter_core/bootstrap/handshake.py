@@ -45,7 +45,7 @@ class Search(ABC):
     def __init__(self) -> None:
         self._seen = bytearray()
         self._count = 0
-        self._marker_at = -1
+        self._marker_at = self._echo_at = -1
         self.echoed = False
         """Whether the line that was sent has come back: a TTY is in between."""
 
@@ -70,6 +70,7 @@ class Search(ABC):
             surplus = len(self._seen) - MAX_NOISE
             del self._seen[:surplus]
             self._marker_at = max(-1, self._marker_at - surplus)
+            self._echo_at = max(-1, self._echo_at - surplus)
 
     def _find(self, wanted: bytes, new: int) -> int:
         """Return where `wanted` begins, or -1, if the last `new` bytes complete it.
@@ -85,15 +86,18 @@ class MarkerSearch(Search):
     def __init__(self, marker: bytes, line: bytes) -> None:
         super().__init__()
         self._marker = marker
-        self._line = line[:40]
+        # An error message may quote the beginning of the line, but a TTY returns all of it.
+        self._begins, self._ends = line[:40], line.rstrip()[-40:]
 
     def feed(self, data: bytes) -> Found | NoPython | None:
         self._add(data)
         if self._marker_at < 0:
             self._marker_at = self._find(self._marker, len(data))
         at = self._marker_at
-        echo = self._find(self._line, len(data))
-        if echo >= 0 and (at < 0 or echo < at):
+        if self._echo_at < 0:
+            self._echo_at = self._find(self._begins, len(data))
+        echo = self._echo_at
+        if echo >= 0 and (at < 0 or echo < at) and self._find(self._ends, len(data)) >= echo:
             self.echoed = True
         if at < 0:
             return None

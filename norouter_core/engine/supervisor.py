@@ -24,6 +24,7 @@ from norouter_core.exec_commands.command import StartPlan, plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import next_plan
 from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.templates import shorten
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
 from norouter_core.links.stdio import StdioLink
@@ -367,6 +368,8 @@ class Supervisor:
             return  # The front ends show the progress.
         what = "the agent behind" if self.state is HostState.BOOTSTRAPPING else "an answer from"
         text = f"still waiting for {what}: {self.command}"
+        if self._stdio is not None and (line := self._stdio.last_line):
+            text += f" (the last line that it printed: {shorten(line)})"
         self._context.host_log("warning", self.host.name, text)
 
     def _set_state(self, state: HostState) -> None:

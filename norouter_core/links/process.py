@@ -73,6 +73,8 @@ class Child:
     writing: socket.socket
     grace: float
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
+    heard: bytes = b""
+    """The last bytes that were received before the link began."""
     ended: anyio.Event = field(default_factory=anyio.Event)
     """Set by `end`."""
 
@@ -86,9 +88,11 @@ class Child:
     async def receive(self) -> bytes:
         """Return the next bytes of the command's stdout; none at its end."""
         try:
-            return await asyncio.get_running_loop().sock_recv(self.reading, _CHUNK)
+            data = await asyncio.get_running_loop().sock_recv(self.reading, _CHUNK)
         except OSError:
             return b""
+        self.heard = (self.heard + data)[-_MAX_LINE:]
+        return data
 
     async def read_stderr(self, on_line: Callable[[str], None]) -> None:
         """Read until the end and keep the last lines; run it as a task."""

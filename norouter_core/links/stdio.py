@@ -25,7 +25,7 @@ from norouter_core.links.agent_client import AgentClient, Requests
 from norouter_core.links.base import Hub, OperationError
 from norouter_core.links.execute import collect
 from norouter_core.links.process import Child, spawn
-from norouter_core.sanitize import strip_line
+from norouter_core.sanitize import strip_line, strip_lines
 from norouter_core.timing import Timing
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
@@ -172,6 +172,15 @@ class StdioLink:
     @property
     def is_down(self) -> bool:
         return self._handler is not None and self._handler.down.is_set()
+
+    @property
+    def last_line(self) -> str:
+        """The last line that the command has printed before its agent was up; may be empty."""
+        if self._child is None:
+            return ""
+        heard = strip_lines(self._child.heard.decode("utf-8", "replace")).splitlines()
+        lines = (*self._child.stderr, *heard)
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def kill(self) -> None:
         """End the command at once."""

@@ -83,6 +83,16 @@ def test_our_own_line_coming_back_is_an_echo() -> None:
     assert not marker_search().echoed
 
 
+def test_a_message_that_quotes_our_line_is_no_echo() -> None:
+    """fish shows the beginning of a line that it rejects."""
+    long = b"if [ a ]; then b; fi; " * 20 + b"exit 3\n"
+    search = MarkerSearch(MARKER, long)
+    quote = b"fish: Missing end to balance this if\n" + long[:200] + b"\n^\n"
+    assert feed_pieces(search, quote)[0] is None
+    assert not search.echoed
+    assert feed_pieces(search, MARKER + b"go\n")[0] == Found(b"")
+
+
 @given(st.lists(st.binary(min_size=1, max_size=40_000), max_size=30))
 def test_noise_is_bounded_and_its_end_kept(pieces: list[bytes]) -> None:
     search = marker_search()

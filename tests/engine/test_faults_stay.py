@@ -239,3 +239,10 @@ async def test_a_slow_start_is_logged_with_what_it_waits_for() -> None:
         line = await made.log_says("still waiting")
         assert (line.level, line.host) == ("warning", "web")
         assert line.text == f"still waiting for an answer from: {made.host('web').command}"
+
+
+async def test_a_slow_start_is_logged_with_the_last_line_that_came() -> None:
+    menu = relayed("web", cmd=("sh", "-c", "echo 1 shell; printf 'Choice: '; exec sleep 60", "sh"))
+    async with mesh(local(), menu, wait=False, timing=replace(TIMING, slow_start=1.0)) as made:
+        line = await made.log_says("still waiting")
+        assert line.text.endswith(" (the last line that it printed: Choice:)")
