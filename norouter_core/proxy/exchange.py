@@ -10,8 +10,8 @@ from anyio import EndOfStream
 
 from norouter_core.byte_stream import ByteStream, StreamReset
 from norouter_core.errors import NorouterError
-from norouter_core.proxy import headers
-from norouter_core.proxy.request import MAX_HEAD, RequestPlan
+from norouter_core.proxy import answer_head, headers
+from norouter_core.proxy.request import MAX_HEAD, RequestPlan, plain_text
 from norouter_core.proxy.session import Upstream
 
 
@@ -61,7 +61,12 @@ class Exchange:
         self._upstream: Upstream
         self._upper: h11.Connection
         self._fed_eof = False
+        self._answer_head = bytearray()
+        """What has come of the answer and was not given to h11 yet."""
+        self._searched = 0
         self._two_framings = False
+        self.binds_connection = False
+        """Whether the client logs in to the server in a way that holds for the connection."""
 
     @property
     def reusable(self) -> bool:
@@ -86,6 +91,8 @@ class Exchange:
         """
         self._upstream = upstream
         self._fed_eof = False
+        self._answer_head.clear()
+        self._searched = 0
         self._upper = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         if not headers.has_body(self.plan.request):
             await self._forward_request()
@@ -153,7 +160,7 @@ class Exchange:
             try:
                 event = self._server.next_event()
             except h11.RemoteProtocolError as error:
-                raise RequestBroken(str(error)) from None
+                raise RequestBroken(plain_text(error)) from None
             if isinstance(event, h11.Data):
                 out.append(self._up(event))
             elif isinstance(event, h11.EndOfMessage):
@@ -169,7 +176,7 @@ class Exchange:
         try:
             return self._upper.send(event) or b""
         except h11.LocalProtocolError as error:
-            raise RequestBroken(str(error)) from None
+            raise RequestBroken(plain_text(error)) from None
 
     # -- the answer ------------------------------------------------------------------------
 
@@ -185,14 +192,45 @@ class Exchange:
                     raise AnswerBroken("it closed the connection without an answer") from None
                 piece = b""
                 self._fed_eof = True
-            self._upper.receive_data(piece)
             out: list[bytes] = []
             try:
-                self._answer_events(out)
+                self._answer_piece(piece, out)
             finally:
                 if out:
                     await self._client.send(b"".join(out))
                     self._moved()
+
+    def _answer_piece(self, piece: bytes, out: list[bytes]) -> None:
+        """Read the next piece of the answer (empty: its end); append what goes on to `out`."""
+        upper, head = self._upper, self._answer_head
+        head += piece
+        while head and upper.their_state is h11.SEND_RESPONSE:
+            size = len(head) if self._fed_eof else self._find_head()
+            if size is None:
+                return
+            upper.receive_data(answer_head.repair(bytes(head[:size])))
+            del head[:size]
+            self._searched = 0
+            self._answer_events(out)
+        if head and not self.switched:
+            upper.receive_data(bytes(head))
+            head.clear()
+            self._answer_events(out)
+        if self._fed_eof:
+            upper.receive_data(b"")
+            self._answer_events(out)
+        if self.switched:
+            self._upstream.put_back(upper.trailing_data[0] + bytes(head))
+
+    def _find_head(self) -> int | None:
+        try:
+            size = answer_head.find_head(self._answer_head, self._searched)
+        except ValueError as error:
+            raise AnswerBroken(f"its answer is not HTTP: {error}") from None
+        self._searched = len(self._answer_head)
+        if (self._searched if size is None else size) > MAX_HEAD:
+            raise AnswerBroken(f"its answer is not HTTP: its head is over {MAX_HEAD // 1024} KiB")
+        return size
 
     def _answer_events(self, out: list[bytes]) -> None:
         try:
@@ -204,9 +242,7 @@ class Exchange:
         except h11.ProtocolError as error:
             if self._fed_eof:
                 raise AnswerBroken("it closed the connection in the middle of an answer") from None
-            raise AnswerBroken(f"its answer is not HTTP: {error}") from None
-        if self.switched:
-            self._upstream.put_back(self._upper.trailing_data[0])
+            raise AnswerBroken(f"its answer is not HTTP: {plain_text(error)}") from None
 
     def _answer_event(self, event: h11.Event, out: list[bytes]) -> None:
         if isinstance(event, h11.InformationalResponse):
@@ -232,6 +268,7 @@ class Exchange:
 
     def _head(self, response: h11.Response) -> h11.Response:
         names = {name for name, _ in response.headers}
+        self.binds_connection = headers.binds_connection(self.plan.request, response)
         chunked = b"transfer-encoding" in names
         sized = b"content-length" in names
         self._two_framings = chunked and sized

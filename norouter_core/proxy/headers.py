@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ _HOP_BY_HOP = frozenset(
 _KEPT = frozenset((b"content-length", b"host"))
 # As trailers, these could change what has been decided by the head (RFC 9110 section 6.5.1).
 _NO_TRAILERS = _HOP_BY_HOP | _KEPT | {b"authorization", b"content-encoding", b"trailer", b"via"}
+_CONNECTION_LOGIN = re.compile(rb"(?:NTLM|Negotiate)\b", re.IGNORECASE)
 _PSEUDONYM = b"norouter"
 
 
@@ -62,6 +64,14 @@ def has_body(request: h11.Request) -> bool:
 def keeps_alive(head: h11.Request | h11.Response) -> bool:
     """Return whether the sender allows for another request on its connection."""
     return head.http_version != b"1.0" and b"close" not in options(head.headers, b"connection")
+
+
+def binds_connection(request: h11.Request, response: h11.Response) -> bool:
+    """Return whether one of them is part of a login that holds for its connection (RFC 4559)."""
+    shown = values(request.headers, b"authorization")
+    if response.status_code == 401:
+        shown = shown + values(response.headers, b"www-authenticate")
+    return any(_CONNECTION_LOGIN.match(value) for value in shown)
 
 
 def for_upstream(request: h11.Request, authority: bytes) -> Fields:

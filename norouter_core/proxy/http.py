@@ -128,7 +128,7 @@ class HttpSession(Session):
             Refusal: nothing was answered, and the client gets this.
         """
         seconds = self.settings.idle_timeout
-        exchange = Exchange(server, plan, self.client, self.limit.restart)
+        exchange = Exchange(server, plan, self.client, lambda: self._moved(exchange))
         upstream = self._reach(plan)
         try:
             with self.limit(seconds):
@@ -143,9 +143,9 @@ class HttpSession(Session):
                         self.drop_upstream()
                         upstream = self.dial(plan.host, plan.port)
         except TimeoutError:
+            reason = f"nothing came of the request's body for {seconds:g} s"
             if not exchange.answer_begun:
-                raise _read(exchange, self._no_answer(plan)) from None
-            reason = f"nothing moved for {seconds:g} s"
+                raise Refusal(408, reason) from None
             self.log(f"{plan}: {reason}")
             await self.cut("timeout", reason)
         except RequestBroken as broken:
@@ -167,6 +167,13 @@ class HttpSession(Session):
             await self.cut(lost.code, lost.reason)
         return await self._answered(exchange, upstream, finished)
 
+    def _moved(self, exchange: Exchange) -> None:
+        """Note that bytes have gone on. Only the rest of a request may not take for ever."""
+        if exchange.request_done:
+            self.limit.lift()
+        else:
+            self.limit.restart()
+
     def _spoil(self, exchange: Exchange, refusal: Refusal) -> None:
         """Answer with a refusal, or log it where an answer has begun."""
         if not exchange.answer_begun:
@@ -176,11 +183,12 @@ class HttpSession(Session):
     def _reach(self, plan: RequestPlan) -> Upstream:
         """Return the connection of the last request, or a new one.
 
-        One that was kept may be closed by the other side just now. Only a request that can be
-        repeated then is sent on it.
+        One that was kept may be closed by the other side just now. So only a request that can be
+        repeated then is sent on it, or one whose login holds for this connection.
         """
         kept = self.upstream
-        if kept is not None and kept.target == (plan.host, plan.port) and plan.repeatable:
+        is_same = kept is not None and kept.target == (plan.host, plan.port)
+        if kept is not None and is_same and (plan.repeatable or kept.is_bound):
             kept.used, kept.idle, kept.end.watch = True, False, None
             return kept
         self.drop_upstream()
@@ -194,6 +202,7 @@ class HttpSession(Session):
             return False
         upstream.acknowledge()
         upstream.idle = True
+        upstream.is_bound = upstream.is_bound or exchange.binds_connection
         if not exchange.reusable or upstream.got_eof:
             self.drop_upstream()
         return exchange.client_stays

@@ -35,6 +35,7 @@ _HINTS = {
     b"\x04": "this is SOCKS; the SOCKS proxy listens on another port",
     b"\x05": "this is SOCKS; the SOCKS proxy listens on another port",
 }
+_REPR = re.compile(r"(?:bytearray\()?b(['\"])(.*)\1\)?")
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)")
 _REPEATABLE = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
 _CHALLENGE = (("Proxy-Authenticate", 'Basic realm="norouter", charset="UTF-8"'),)
@@ -131,15 +132,32 @@ def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:
         if pattern.search(head):
             raise Refusal(400, f"the head of the request {what}")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-    connection.receive_data(head)
+    connection.receive_data(_with_ascii_target(head))
     try:
         request = connection.next_event()
     except h11.RemoteProtocolError as error:
-        raise Refusal(error.error_status_hint, f"malformed request: {error}") from None
+        text = f"malformed request: {plain_text(error)}"
+        raise Refusal(error.error_status_hint, text) from None
     if not isinstance(request, h11.Request):
         raise Refusal(400, "malformed request")
     _check(request)
     return connection, request
+
+
+def _with_ascii_target(head: bytes) -> bytes:
+    """Return a head whose first line has its bytes beyond ASCII percent-encoded.
+
+    curl, shells and scripts send an URL as it was typed, and servers take it.
+    """
+    line, end, rest = head.partition(b"\r\n")
+    if line.isascii():
+        return head
+    return b"".join(b"%%%02X" % x if x > 0x7F else bytes((x,)) for x in line) + end + rest
+
+
+def plain_text(error: h11.ProtocolError) -> str:
+    """Return the text of an error of h11's without the repr of a Python object."""
+    return _REPR.sub(lambda found: found[2], str(error))
 
 
 def _check(request: h11.Request) -> None:
@@ -220,9 +238,9 @@ def _absolute(request: h11.Request, address: Address) -> RequestPlan:
     if match is None:
         raise Refusal(400, _wrong_form(text, address))
     scheme, authority, rest = match.groups()
-    if scheme.lower() == "https":
-        raise Refusal(400, "an https:// address needs CONNECT, which tunnels TLS")
-    if scheme.lower() != "http":
+    if scheme.lower() in ("https", "wss"):
+        raise Refusal(400, f"{scheme.lower()}:// needs CONNECT, which tunnels TLS")
+    if scheme.lower() not in ("http", "ws"):
         raise Refusal(400, f"{scheme}:// is not supported; use http:// or CONNECT")
     try:
         host, port = parse_authority(authority, 80)

@@ -52,7 +52,9 @@ class ProxySettings:
     keep_alive: float = 75.0
     """Between two requests on one connection."""
     idle_timeout: float = 900.0
-    """Without a byte in either direction during a request; long, for long polls."""
+    """Without a byte of a request's body, and for a tunnel's target to be reached. A client that
+    has sent its request may wait for the answer as long as it likes: TCP's keepalive notices a
+    peer that is gone."""
     linger: float = 2.0
     """Between our half-close and a reset, for a client that goes on sending."""
     log: Callable[[str], None] = _ignore
@@ -106,6 +108,8 @@ class Upstream(ByteStream):
         """Whether it is kept for another request: its end then cuts nothing short."""
         self.used = False
         """Whether it has served a request before."""
+        self.is_bound = False
+        """Whether the client has logged in to the server for this connection."""
         self._opened = False
         self._on_closed = on_closed
         """Called when the target's end has closed after the session stepped out."""
@@ -175,6 +179,10 @@ class TimeLimit:
         self._due = self._loop.time() + self._seconds
         if self._timer is None or self._timer.when() > self._due:
             self._set_timer()
+
+    def lift(self) -> None:
+        """Do without a limit until the next `restart`."""
+        self._due = None
 
     def close(self) -> None:
         if self._timer is not None:

@@ -29,7 +29,9 @@ class TargetError(NorouterError, ValueError):
 def parse_host(text: str) -> str:
     """Return a host as it is dialled: a name in lower case, or an IP literal in its usual form."""
     if ":" in text:
-        return _parse_ipv6(text)
+        # Some clients send the brackets of a URL along.
+        bracketed = text.startswith("[") and text.endswith("]")
+        return _parse_ipv6(text[1:-1] if bracketed else text)
     name = text.removesuffix(".")
     labels = name.split(".")
     if _NUMBER.fullmatch(labels[-1]):
