@@ -53,6 +53,9 @@ class Dial:
         end.dialling = self
         if literal(host) is not None:
             self._resolved([host], "")
+        elif host.lower() == "localhost":
+            # Always loopback (RFC 6761), and not every container can look it up.
+            self._resolved(["127.0.0.1", "::1"], "")
         else:
             resolver.resolve(host, self._resolved)
 
@@ -125,7 +128,10 @@ class Dial:
         self._next()
 
     def _record_error(self, error: OSError) -> None:
-        self._error = (reset_code(error), error_text(error))
+        code = reset_code(error)
+        # That one address has no service tells more than that there is no way to another.
+        if self._error[0] != "refused" or code != "unreachable":
+            self._error = (code, error_text(error))
 
     def _succeed(self, sock: socket.socket, address: str) -> None:
         end, self._end = self._end, None

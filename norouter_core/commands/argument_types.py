@@ -18,8 +18,9 @@ from norouter_core.manifest.values import (
     parse_port,
     parse_target,
     parse_vip,
+    short_forward,
 )
-from norouter_core.model import Forward, ProxySpec, format_address
+from norouter_core.model import ProxySpec, format_address
 from norouter_core.sanitize import quote
 
 
@@ -33,7 +34,7 @@ class ArgumentType(StrEnum):
     PORT = "port"
     """A listen port that a host publishes, `8080` or `53/udp`."""
     FORWARD = "forward"
-    """A new port forward, `LISTEN:HOST:PORT[/PROTO]`; `8080:80` and `80` mean 127.0.0.1."""
+    """A new port forward, `LISTEN:HOST:PORT[/PROTO]`; `8080:80` and `80` mean localhost."""
     STREAM = "stream"
     VIP = "vip"
     ADDRESS = "address"
@@ -73,9 +74,8 @@ def to_text(kind: ArgumentType, value: Any) -> str:
     if kind is ArgumentType.PORT:
         number, proto = value
         return str(number) if proto == "tcp" else f"{number}/{proto}"
-    if kind is ArgumentType.FORWARD and value.host == "127.0.0.1":
-        ports = str(value.port) if value.listen == value.port else f"{value.listen}:{value.port}"
-        return ports if value.proto == "tcp" else f"{ports}/{value.proto}"
+    if kind is ArgumentType.FORWARD:
+        return short_forward(value)
     if kind is ArgumentType.ADDRESS:
         return OFF if value is None else format_address((value.listen_host, value.listen_port))
     if kind in TYPES:
@@ -91,14 +91,6 @@ def choices(kind: ArgumentType) -> tuple[str, ...]:
 def _name(text: str) -> str:
     check_hostname(text)
     return text
-
-
-def _forward(text: str) -> Forward:
-    body, slash, proto = text.partition("/")
-    short = re.fullmatch(r"(?:(\d+):)?(\d+)", body)
-    if short:
-        body = f"{short[1] or short[2]}:127.0.0.1:{short[2]}"
-    return parse_forward(body + slash + proto)
 
 
 def _port(text: str) -> tuple[int, str]:
@@ -134,7 +126,7 @@ _RULES: dict[ArgumentType, Callable[[str], Any]] = {
     **{ArgumentType(name): each.from_text for name, each in TYPES.items()},
     ArgumentType.NAME: _name,
     ArgumentType.PORT: _port,
-    ArgumentType.FORWARD: _forward,
+    ArgumentType.FORWARD: parse_forward,
     ArgumentType.STREAM: lambda text: _number(text, "the number of a stream"),
     ArgumentType.ROUTE: lambda text: _number(text, "the number of a route"),
     ArgumentType.COUNT: lambda text: _number(text, "a count"),

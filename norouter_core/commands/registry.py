@@ -123,7 +123,7 @@ _PROXY = (
     Argument("address", ArgumentType.ADDRESS, "where it listens on that host, IP:PORT, or off"),
 )
 _AUTH = (Option("auth", ArgumentType.AUTH, "require a user and a password", "USER:PASSWORD"),)
-_SPEC = "LISTEN:HOST:PORT as the host sees it; 8080:80 and 80 mean 127.0.0.1"
+_SPEC = "LISTEN:HOST:PORT as the host sees it; 8080:80 and 80 mean localhost"
 
 PORTS = (
     Verb(

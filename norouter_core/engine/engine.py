@@ -619,11 +619,18 @@ class Engine:
             self._bus.publish(events.StreamOpened(stream=stream.status()))
 
     def _log_unreached(
-        self, publication: Publication, from_host: str, peer: Address, reason: str
+        self,
+        publication: Publication,
+        from_host: str,
+        peer: Address,
+        reason: str,
+        *,
+        was_open: bool = False,
     ) -> None:
-        """Log a client that did not reach its target, at a limited rate."""
+        """Log a client that did not reach its target or was cut off, at a limited rate."""
+        now = self.io.loop.time()
         text = self._log_throttle.unreached(
-            publication, from_host, peer, reason, self.io.loop.time()
+            publication, from_host, peer, reason, now, was_open=was_open
         )
         if text:
             self.host_log("warning", publication.to_host, text)
@@ -631,6 +638,12 @@ class Engine:
     def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
         self._untap(stream)
         if stream.reason.partition(":")[0] in NOT_REACHED:
-            self._log_unreached(stream.publication, stream.from_host, stream.peer, stream.reason)
+            self._log_unreached(
+                stream.publication,
+                stream.from_host,
+                stream.peer,
+                stream.reason,
+                was_open=stream.was_open,
+            )
         if self._bus.wants_streams:
             self._bus.publish(events.StreamClosed(stream=stream.status()))

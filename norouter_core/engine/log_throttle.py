@@ -31,15 +31,26 @@ class LogThrottle:
         self._last: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def unreached(
-        self, publication: Publication, from_host: str, peer: Address, reason: str, now: float
+        self,
+        publication: Publication,
+        from_host: str,
+        peer: Address,
+        reason: str,
+        now: float,
+        *,
+        was_open: bool = False,
     ) -> str | None:
-        """Return a line about a port that was not reached; None soon after the last one."""
+        """Return a line about a port that was not reached, or a stream of it that was cut.
+
+        Return None soon after the last one.
+        """
         interval = TOO_MANY_INTERVAL if reason.startswith("too-many") else INTERVAL
         more = self._suffix(publication.listen_address, now, interval)
         if more is None:
             return None
+        what = "a stream to {} was cut" if was_open else "{} was not reached"
         return (
-            f"{publication.target_text} was not reached: {reason} "
+            f"{what.format(publication.target_text)}: {reason} "
             f"(client {format_address(peer)} on {from_host}, by {publication.listen_address.text()}"
             f"{more})"
         )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_DIRECT = 2 * MAX_STREAMS
 """Direct streams of one host, including those whose end it has not reported yet."""
 
+_OPEN = (StreamState.OPEN, StreamState.HALF_CLOSED)
+
 
 class RelayedStream:
     """One stream between a client on one host and a target on another; observes both ends."""
@@ -47,6 +49,7 @@ class RelayedStream:
         "target_text",
         "through",
         "to_host",
+        "was_open",
     )
 
     direct = False
@@ -71,6 +74,8 @@ class RelayedStream:
         self.client = client
         self.target: End | None = None
         self.state = StreamState.OPENING
+        self.was_open = False
+        """Whether the target had been reached before the stream was closed."""
         self.reason = ""
         self.opened = time.time()
         self._on_closed = on_closed
@@ -145,6 +150,7 @@ class RelayedStream:
                 return
             if self.spliced_as is not None and self._on_spliced(self):
                 return
+        self.was_open = self.state is not StreamState.OPENING
         self.state = StreamState.CLOSED
         # The text may come from an agent.
         self.reason = strip_line(f"{code}: {reason}" if reason else code)
@@ -171,6 +177,7 @@ class ReportedStream:
         "state",
         "target_text",
         "to_host",
+        "was_open",
     )
 
     direct = True
@@ -184,6 +191,8 @@ class ReportedStream:
         self.publication = publication
         self.peer = ("", 0)
         self.state = StreamState.OPENING
+        self.was_open = False
+        """Whether the target had been reached before the stream was closed."""
         self.reason = ""
         self.opened = time.time()
         self.bytes_sent = 0
@@ -204,7 +213,7 @@ class ReportedStream:
         direct.to_host, direct.target_text = stream.to_host, stream.target_text
         direct.bytes_sent, direct.bytes_received = stream.bytes_sent, stream.bytes_received
         direct.own_bytes, direct.earlier = stream.own_bytes, stream.earlier
-        direct.state = stream.state
+        direct.state, direct.was_open = stream.state, True
         direct.spliced = True
         return direct
 
@@ -264,6 +273,7 @@ class Streams:
             known[remote] = stream
             self.opened_total += 1
         stream.bytes_sent, stream.bytes_received = sent, received + stream.own_bytes
+        stream.was_open = stream.was_open or StreamState(state) in _OPEN
         stream.state, stream.reason = StreamState(state), reason
         if new:
             self._on_opened(stream)

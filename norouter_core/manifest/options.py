@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
-from norouter_core.manifest.compose import is_plain
+from norouter_core.manifest.compose import TAG, is_plain
 from norouter_core.manifest.nodes import (
     Entries,
     known_entries,
@@ -217,7 +217,7 @@ def check_name(name: str, node: Node, report: Report, what: str) -> None:
 def _read_ports(node: Node, report: Report, what: str) -> tuple[Forward, ...]:
     found: dict[tuple[int, str], tuple[Forward, Node]] = {}
     for item in read_items(node, report, what):
-        forward = read_parsed(item, report, f"an entry of {what}", parse_forward)
+        forward = _read_forward(item, report, f"an entry of {what}")
         if forward is None:
             continue
         first = found.setdefault((forward.listen, forward.proto), (forward, item))
@@ -226,6 +226,16 @@ def _read_ports(node: Node, report: Report, what: str) -> tuple[Forward, ...]:
             message += f"already listens on port {forward.listen}"
             report.error(item, message, "use another listen port, or remove one of them")
     return tuple(forward for forward, _ in found.values())
+
+
+_PLAIN_NUMBER = re.compile("[1-9][0-9]*")
+
+
+def _read_forward(node: Node, report: Report, what: str) -> Forward | None:
+    if is_plain(node, "int") and _PLAIN_NUMBER.fullmatch(node.value):
+        # As in commands, a port may be written without quotes.
+        node = ScalarNode(TAG + "str", node.value, node.start_mark, node.end_mark)
+    return read_parsed(node, report, what, parse_forward)
 
 
 def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
@@ -448,7 +458,8 @@ OPTION_KEYS = (
         "ports",
         PORTS,
         "Port forwards LISTEN:HOST:PORT: on every host, port LISTEN of this host's VIP leads to "
-        "HOST:PORT as this host sees it. TCP, or UDP with /udp at the end.",
+        "HOST:PORT as this host sees it. LISTEN:PORT and PORT mean localhost. TCP, or UDP with "
+        "/udp at the end.",
     ),
     ManifestKey(
         "http",

@@ -57,9 +57,11 @@ def schema() -> Schema:
         "$defs": {
             "name": {"type": "string", "maxLength": 253, "pattern": NAME_PATTERN},
             "forward": {
-                "type": "string",
+                "type": ["string", "integer"],
                 "pattern": FORWARD_PATTERN,
-                "examples": ["8080:127.0.0.1:80", "5432:db.internal:5432", "53:127.0.0.1:53/udp"],
+                "minimum": 1,
+                "maximum": 65535,
+                "examples": [8080, "8080:80", "5432:db.internal:5432", "53:127.0.0.1:53/udp"],
             },
             "proxy": PROXY_SCHEMA,
             "target": {

@@ -31,6 +31,8 @@ _ADDRESS_GLOB = re.compile(r"(?=.*[0-9])[0-9.*?]+")
 _MAX_CREDENTIAL = 255
 
 _FORWARD_FORM = "write LISTEN:HOST:PORT, such as 8080:127.0.0.1:80"
+_SHORT_FORWARD = re.compile(r"(?:([0-9]+):)?([0-9]+)")
+_HERE = "localhost"
 _TARGET_FORM = "write a network such as 10.0.0.0/8, or a name such as *.example.com"
 
 _POOL = ipaddress.IPv4Network(VIP_POOL)
@@ -215,20 +217,27 @@ def allocate_vip(
 def parse_forward(text: str) -> Forward:
     """Return the port forward that `LISTEN:HOST:PORT[/tcp|/udp]` spells.
 
-    HOST is an IPv4 literal, an IPv6 literal in brackets, or a name.
+    HOST is an IPv4 literal, an IPv6 literal in brackets, or a name. `LISTEN:PORT` and `PORT` mean
+    localhost, of either address family.
     """
     words = text.split()
     if words and "".join(words) != text:
         raise ValidationError(f"{quote(text)} contains a space", f"write {quote(''.join(words))}")
     body, slash, proto = text.partition("/")
     if slash and proto.lower() not in ("tcp", "udp"):
+        if body.endswith(":") and proto and not proto.startswith("/"):
+            message = f"{quote(text)} leads to a file, but a target is HOST:PORT"
+            hint = "a Unix socket cannot be a target; serve it at a port, as by socat"
+            raise ValidationError(message, hint)
         message = f"{quote(text)}: unknown protocol {quote(proto)}"
         raise ValidationError(message, "write /udp, /tcp or nothing")
+    short = _SHORT_FORWARD.fullmatch(body)
+    if short:
+        body = f"{short[1] or short[2]}:{_HERE}:{short[2]}"
     listen, _, target = body.partition(":")
     host, colon, port = target.rpartition(":")
     if not colon:
-        hint = _short_hint(listen, target)
-        raise ValidationError(f"{quote(text)} is not a port forward", hint)
+        raise ValidationError(f"{quote(text)} is not a port forward", _FORWARD_FORM)
     if host.startswith("[") and not host.endswith("]"):
         hint = "write 8080:[::1]:80 for IPv6"
         raise ValidationError(f"{quote(text)} is not a port forward", hint)
@@ -240,10 +249,13 @@ def parse_forward(text: str) -> Forward:
     )
 
 
-def _short_hint(listen: str, target: str) -> str:
-    if listen.isdecimal() and (target.isdecimal() or not target):
-        return f"add the target: {listen[:5]}:127.0.0.1:{(target or listen)[:5]}"
-    return _FORWARD_FORM
+def short_forward(forward: Forward) -> str:
+    """Return the shortest text that `parse_forward` reads as `forward`."""
+    if forward.host != _HERE:
+        return str(forward)
+    same = forward.listen == forward.port
+    ports = str(forward.port) if same else f"{forward.listen}:{forward.port}"
+    return ports if forward.proto == "tcp" else f"{ports}/{forward.proto}"
 
 
 def _parse_host(host: str, text: str) -> str:
@@ -326,5 +338,5 @@ VIP_PATTERN = f"^{_IPV4}$"
 NAME_PATTERN = rf"^(?!([^.:]*\.)*{_NUMBER}\.?$){_NAME}$"
 LISTEN_PATTERN = f"^({_IPV4}|{_IPV6}):{_PORT}$"
 AUTH_PATTERN = r"^[^:\u0000-\u001f\u007f]+:[^\u0000-\u001f\u007f]+$"
-FORWARD_PATTERN = f"^{_PORT}:{_TARGET_HOST}:{_PORT}(/([Tt][Cc]|[Uu][Dd])[Pp])?$"
+FORWARD_PATTERN = f"^{_PORT}(:({_TARGET_HOST}:)?{_PORT})?(/([Tt][Cc]|[Uu][Dd])[Pp])?$"
 TARGET_PATTERN = r"^(?!(?=.*[0-9])[0-9.*?]+$)(?!.*://)\S+$"

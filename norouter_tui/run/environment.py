@@ -94,8 +94,7 @@ def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, st
     for listener in listeners:
         key = (listener.to_host, listener.service)
         if key in auths and _is_up(listener):
-            user, _, password = (auths[key] or "").partition(":")
-            login = f"{quote(user, '')}:{quote(password, '')}@" if user else ""
+            login = login_prefix(auths[key])
             scheme = "http" if listener.service == "http" else "socks5h"
             urls.setdefault(listener.service, f"{scheme}://{login}{_address(listener)}")
     own = {f"NOROUTER_{kind.upper()}_PROXY": url for kind, url in urls.items()}
@@ -108,6 +107,12 @@ def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, st
         # Without its earlier value: names in it may belong to the mesh now.
         usual["no_proxy"] = _NO_PROXY
     return own | usual | {name.upper(): value for name, value in usual.items()}
+
+
+def login_prefix(auth: str | None) -> str:
+    """Return `USER:PASSWORD` as it stands in a URL, with `@`; empty for None."""
+    user, _, password = (auth or "").partition(":")
+    return f"{quote(user, '')}:{quote(password, '')}@" if user else ""
 
 
 def _is_up(listener: ListenerStatus) -> bool:

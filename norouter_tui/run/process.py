@@ -19,6 +19,9 @@ TERMINATING = (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") e
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """The signals that end a program which has no other use for SIGINT."""
 
+_REPEATED = 0.2
+"""Seconds within which the same signal counts once."""
+
 T = TypeVar("T")
 
 
@@ -52,18 +55,23 @@ async def watch_signals(
 ) -> None:
     """Call `first` at the first of the signals `numbers` and `again` at the second.
 
-    A third ends the process by the default action, even if the event loop is stuck. Start it with
-    `TaskGroup.start`.
+    The same signal twice at nearly one time counts once: GNU timeout, for example, signals its
+    child and then the process group. A third ends the process by the default action, even if the
+    event loop is stuck. Start it with `TaskGroup.start`.
 
     Args:
         intercept: sees each signal first; one for which it returns True does not count.
     """
     has_stopped = False
+    last: tuple[signal.Signals, float] | None = None
     try:
         with anyio.open_signal_receiver(*numbers) as signals:
             task_status.started()
             async for number in signals:
-                if intercept(number):
+                now = anyio.current_time()
+                is_repeated = last is not None and number == last[0] and now - last[1] < _REPEATED
+                last = (number, now)
+                if intercept(number) or is_repeated:
                     continue
                 if has_stopped:
                     break

@@ -9,6 +9,7 @@ from norouter_core.engine.publications import Service
 from norouter_core.model import Host
 from norouter_core.session.client import Snapshot
 from norouter_core.session.tables import StreamRow
+from norouter_tui.run.environment import login_prefix
 from norouter_tui.screen.views.detail import Row
 from norouter_tui.screen.views.hosts import HostRow
 from norouter_tui.screen.views.ports import PortRow, rows_of
@@ -85,7 +86,7 @@ def _proxy(row: PortRow, address: str, snapshot: Snapshot) -> Iterator[str]:
 
 def _login(host: Host | None, service: Service) -> str:
     spec = None if host is None else host.http if service is Service.HTTP else host.socks
-    return f"{spec.auth}@" if spec is not None and spec.auth else ""
+    return login_prefix(spec.auth if spec is not None else None)
 
 
 def _some_port(snapshot: Snapshot) -> str:

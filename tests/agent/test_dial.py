@@ -100,6 +100,22 @@ def beside(address: tuple[str, int]) -> Target:
 Make = Callable[..., Dialled]
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_localhost_is_either_loopback_address_without_a_look_up(
+    dialled: Make, address: str
+) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as server:
+        port = server.getsockname()[1]
+        made = dialled(port, name="LocalHost")
+        assert await made.seen.opened == (address, port)
+
+
+async def test_a_refusal_by_localhost_is_a_refusal(dialled: Make) -> None:
+    made = dialled(unused_port(), name="localhost")
+    assert (await made.seen.closed)[0] == "refused"
+
+
 async def test_a_dead_address_does_not_hold_up_the_next(
     dialled: Make, deaf: tuple[str, int]
 ) -> None:

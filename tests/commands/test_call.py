@@ -46,7 +46,7 @@ def test_a_line_and_json_give_back_the_same_call(line: str) -> None:
 
 
 def test_canonical_lines_are_short() -> None:
-    assert call("host add --port 80:127.0.0.1:80 --vip=127.0.42.7 web -- ssh 'web'").line() == (
+    assert call("host add --port 80:localhost:80 --vip=127.0.42.7 web -- ssh 'web'").line() == (
         "host add web --vip 127.0.42.7 --port 80 -- ssh web"
     )
     assert call("tap 1 --for 1500ms").line() == "stream tap 1 --for 1.5"
@@ -69,7 +69,7 @@ def test_calls_are_built_from_texts_and_from_values() -> None:
         {"state-dir": "~/x"},
         name="web",
         alias=["www", "api"],
-        port=[Forward(80, "127.0.0.1", 81), "22"],
+        port=[Forward(80, "localhost", 81), "22"],
         agent=AgentMode.PYTHON,
         etc_hosts=True,
         loopback=None,

@@ -33,7 +33,7 @@ def test_a_host_is_added() -> None:
     host = made.spec.host("web")
     assert host is not None
     assert (host.vip, host.cmd) == ("127.0.42.101", "docker exec -i web")
-    assert host.options.ports == (Forward(8080, "127.0.0.1", 80),)
+    assert host.options.ports == (Forward(8080, "localhost", 80),)
     assert made.hosts == ("web",)
     assert made.data["vip"] == "127.0.42.101"
 
@@ -95,7 +95,7 @@ def test_inferred_names_are_free() -> None:
         ("host set web --no-alias x", "has no alias", "no-alias"),
         ("host set web --here -- ssh x", "mutually exclusive", "here"),
         ("host set web --vip 127.0.42.100", "already has the VIP", "vip"),
-        ("port add web 8080:81", "already listens on port 8080: 8080:127.0.0.1:80", "spec"),
+        ("port add web 8080:81", "already listens on port 8080: 8080:localhost:80", "spec"),
         ("port rm web 81", "does not publish port 81", "port"),
         ("port retarget web 81:82", "does not publish port 81", "spec"),
         ("route add wbe 10.0.0.0/8", "not a host, alias or VIP", "via"),
@@ -172,7 +172,7 @@ def test_a_command_is_changed_and_taken_away() -> None:
 def test_ports_come_and_go() -> None:
     spec = built(WEB, "port add web 22 443:10.0.0.1:8443", "port retarget web 8080:10.0.0.2:80")
     assert list(map(str, spec.hosts[-1].options.ports)) == [
-        *("8080:10.0.0.2:80", "22:127.0.0.1:22", "443:10.0.0.1:8443")
+        *("8080:10.0.0.2:80", "22:localhost:22", "443:10.0.0.1:8443")
     ]
     spec = built("port rm web 22 443", spec=spec)
     assert list(map(str, spec.hosts[-1].options.ports)) == ["8080:10.0.0.2:80"]
@@ -241,9 +241,9 @@ def test_what_is_sure_to_go_wrong_is_told_at_once() -> None:
 def test_udp_ports_are_ports_of_their_own() -> None:
     spec = built("host add x -- ssh x", "port add x 53:10.0.0.1:53/udp 53 5353/udp")
     assert list(map(str, spec.hosts[-1].options.ports)) == [
-        *("53:10.0.0.1:53/udp", "53:127.0.0.1:53", "5353:127.0.0.1:5353/udp")
+        *("53:10.0.0.1:53/udp", "53:localhost:53", "5353:localhost:5353/udp")
     ]
     spec = built("port rm x 53/udp", "port retarget x 5353:10.0.0.2:53/udp", spec=spec)
     assert list(map(str, spec.hosts[-1].options.ports)) == [
-        *("53:127.0.0.1:53", "5353:10.0.0.2:53/udp")
+        *("53:localhost:53", "5353:10.0.0.2:53/udp")
     ]

@@ -84,8 +84,8 @@ def test_arguments_are_typed() -> None:
     assert call.verb.name == "port add"
     assert call.get("host") == "web"
     assert call.all("spec") == (
-        *(Forward(8080, "127.0.0.1", 80), Forward(8081, "127.0.0.1", 81)),
-        Forward(22, "127.0.0.1", 22),
+        *(Forward(8080, "127.0.0.1", 80), Forward(8081, "localhost", 81)),
+        Forward(22, "localhost", 22),
     )
     assert line.column_of(Failure("", "spec", 1)) == 32
     assert line.column_of(Failure("", "wait")) == 0

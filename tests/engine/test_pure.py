@@ -21,10 +21,12 @@ from norouter_core.engine.events import (
     StreamOpened,
 )
 from norouter_core.engine.listeners import retry_delay
+from norouter_core.engine.log_throttle import LogThrottle
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.publications import (
     ListenAddress,
     ListenerSpec,
+    Publication,
     Service,
     assign_listeners,
     proxies,
@@ -220,6 +222,17 @@ def test_places_are_held_per_namespace() -> None:
     assert neighbours.holder("one", place, "b") == "liar"
     neighbours.release("one", place, "liar")
     assert neighbours.holder("one", place, "b") == ""
+
+
+def test_a_stream_that_was_open_is_said_to_be_cut() -> None:
+    publication = Publication(("127.0.42.1", 80), "web", ("127.0.0.1", 81))
+    client = ("10.0.0.1", 5)
+    for was_open, begins in (
+        (False, "127.0.0.1:81 was not reached: gone (client 10.0.0.1:5 on hub"),
+        (True, "a stream to 127.0.0.1:81 was cut: gone (client 10.0.0.1:5 on hub"),
+    ):
+        text = LogThrottle().unreached(publication, "hub", client, "gone", 1, was_open=was_open)
+        assert text is not None and text.startswith(begins)
 
 
 @given(

@@ -351,7 +351,7 @@ def test_dns_that_collides() -> None:
 def test_many_errors_come_at_once_and_in_order() -> None:
     text = """\
         hosts:
-          web: {vip: x, cmd: '', ports: [1, "2:x:99999"]}
+          web: {vip: x, cmd: '', ports: [0, "2:x:99999"]}
           web: {}
           db: {cmd: ok, portz: []}
         routes:

@@ -38,8 +38,10 @@ def test_a_forward_reads_back_from_its_text(forward: Forward) -> None:
     ("text", "message"),
     [
         ("", "is not a port forward"),
-        ("8080", "add the target: 8080:127.0.0.1:8080"),
-        ("8080:80", "add the target: 8080:127.0.0.1:80"),
+        ("0", "out of range"),
+        ("8080:", "write LISTEN:HOST:PORT"),
+        ("2376:/var/run/docker.sock", "a Unix socket cannot be a target"),
+        ("2376:unix:/var/run/docker.sock", "a Unix socket cannot be a target"),
         ("8080:web", "write LISTEN:HOST:PORT"),
         ("8080::80", "has no target host"),
         (":web:80", 'listen port "" is not a number'),
@@ -123,6 +125,21 @@ def test_one_port_may_be_published_for_tcp_and_for_udp() -> None:
     )
 
 
+def test_short_forms_lead_to_localhost() -> None:
+    ports = (
+        load("""\
+        hosts:
+          web: {cmd: x, ports: [7100, "7101", 8080:80, "53/udp", "54:5353/UDP"]}
+    """)
+        .spec.hosts[0]
+        .options.ports
+    )
+    assert [str(port) for port in ports] == [
+        *("7100:localhost:7100", "7101:localhost:7101", "8080:localhost:80"),
+        *("53:localhost:53/udp", "54:localhost:5353/udp"),
+    ]
+
+
 def test_a_proxy_may_stand_beside_a_udp_port() -> None:
     load("""\
         hosts:
@@ -137,7 +154,7 @@ def test_errors_on_ports() -> None:
             ports:
               - 22:22:22
               - 8080: 127.0.0.1:80
-              - 8080
+              - 022
               - "80:a:80"
               - "81:a:80/dccp"
               - "80:b:80/tcp"

@@ -32,7 +32,7 @@ def test_each_call_is_previewed_after_those_before_it() -> None:
     seen = preview(MESH, calls("port rm web 80", "port add web 80:81"), cuts)
     assert seen.failure is None and seen.changes and seen.cuts == (7, 9)
     assert [len(m) > 0 for m in seen.messages] == [True, True]
-    assert asked[0].hosts[0].options.ports == (Forward(80, "127.0.0.1", 81),)
+    assert asked[0].hosts[0].options.ports == (Forward(80, "localhost", 81),)
 
 
 def test_calls_that_come_to_nothing_change_nothing() -> None:
@@ -63,7 +63,7 @@ async def test_calls_are_one_change_that_one_undo_takes_back() -> None:
         before = say.session.spec
         outcome = await say.session.apply(calls("port rm hub 18080", "port add hub 18081:80"))
         assert outcome.changed and outcome.failure is None
-        assert say.session.spec.hosts[0].options.ports == (Forward(18081, "127.0.0.1", 80),)
+        assert say.session.spec.hosts[0].options.ports == (Forward(18081, "localhost", 80),)
         refused = await say.session.apply(calls("port rm hub 18081", "port rm hub 1"))
         assert refused.failure is not None and not refused.changed
         refused = await say.session.apply(calls("port rm hub 18081", "status"))

@@ -123,7 +123,7 @@ async def test_saving_and_loading(tmp_path: Path) -> None:
         assert not say.session.unsaved
         await say.ok("port add hub 18081:80")
         await say.ok("diff")
-        assert '+      - "18081:127.0.0.1:80"' in say.text
+        assert '+      - "18081:localhost:80"' in say.text
         outcome = await say(f"load {file}")
         assert outcome.question is not None
         assert "18081" in outcome.question.diff

@@ -140,7 +140,7 @@ def test_lines_to_copy_fit_what_they_are_for() -> None:
             HostSpec(
                 "local",
                 "127.0.42.100",
-                options=HostOptions(socks=ProxySpec("127.0.0.1", 1080, "ann:geheim 1")),
+                options=HostOptions(socks=ProxySpec("127.0.0.1", 1080, "ann:p@s/w%20#x:y z")),
             ),
         )
     )
@@ -155,7 +155,8 @@ def test_lines_to_copy_fit_what_they_are_for() -> None:
     proxy, udp, ssh = (copy_lines(row, snapshot)[0] for row in rows_of(snapshot))
     assert ssh == "ssh -p 2222 127.0.42.101"
     assert udp == "nc -u 127.0.42.101 53"
-    assert proxy.startswith("curl --proxy 'socks5h://ann:geheim 1@127.0.0.1:1080'")
+    url = "socks5h://ann:p%40s%2Fw%2520%23x%3Ay%20z@127.0.0.1:1080"
+    assert proxy.startswith(f"curl --proxy {url} ")
 
 
 def test_the_last_bytes_are_kept_and_offsets_stay_true() -> None:

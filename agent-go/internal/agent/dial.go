@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"norouter/agent/internal/wire"
@@ -28,7 +29,10 @@ func (a *Agent) dial(ctx context.Context, target wire.Address) (*net.TCPConn, *w
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	addresses := []string{target.Host}
-	if !isLiteral(target.Host) {
+	if strings.EqualFold(target.Host, "localhost") {
+		// Always loopback (RFC 6761), and not every container can look it up.
+		addresses = []string{"127.0.0.1", "::1"}
+	} else if !isLiteral(target.Host) {
 		found, failure := a.resolver.lookUp(ctx, target.Host)
 		if failure != nil {
 			return nil, dialFailure(ctx, failure)
@@ -89,7 +93,10 @@ func connectAny(ctx context.Context, addresses []string, port string) (*net.TCPC
 			if outcome.err == nil {
 				return outcome.conn, nil
 			}
-			last = outcome.err
+			// That one address has no service tells more than that there is no way to another.
+			if last == nil || resetCode(last) != "refused" || resetCode(outcome.err) != "unreachable" {
+				last = outcome.err
+			}
 			if next < len(addresses) {
 				go tryOne(ctx, addresses[next], port, outcomes)
 				next, running = next+1, running+1

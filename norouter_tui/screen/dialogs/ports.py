@@ -17,7 +17,7 @@ from norouter_core.session.client import Client
 from norouter_tui.screen.dialogs.form import Form, FormCall, FormField, Values
 
 _LISTEN_HINT = "at its VIP; 53/udp for UDP"
-_TARGET_HINT = "what the host connects to, HOST:PORT; 80 means 127.0.0.1:80"
+_TARGET_HINT = "what the host connects to, HOST:PORT; 80 means localhost:80"
 
 
 def _forward_call(verb: str, host: str, listen: str, target: str) -> FormCall:
@@ -83,7 +83,7 @@ class AddPort(Form):
 
     def calls(self, values: Values) -> Sequence[FormCall]:
         listen = values["listen"]
-        self.row("target").show_inferred(f"127.0.0.1:{listen.partition('/')[0]}" if listen else "")
+        self.row("target").show_inferred(f"localhost:{listen.partition('/')[0]}" if listen else "")
         return (_forward_call("port add", values["host"], listen, values["target"]),)
 
 

@@ -129,7 +129,7 @@ class PortGrid(Grid[PortRow]):
 
     columns: ClassVar = COLUMNS
     BINDINGS: ClassVar[list[BindingType]] = sort_bindings(COLUMNS)
-    empty = "Nothing is published yet.\n\n:port add HOST 8080:127.0.0.1:80"
+    empty = "Nothing is published yet.\n\n:port add HOST 8080:80"
 
     def key_of(self, row: PortRow) -> Hashable:
         return row.key
