@@ -18,12 +18,9 @@ in the directory before, and 6 is the null device, which some hosts lack.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import secrets
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
-from pathlib import Path
 
 from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
 from norouter_core.bootstrap.elf import ELF_MAGIC, elf_architecture
@@ -33,6 +30,7 @@ from norouter_core.bootstrap.native_program import (
     NoNativeAgent,
     Platform,
     native_program,
+    packed_program,
 )
 from norouter_core.bootstrap.python_agent import marker
 from norouter_core.exec_commands.problem import Stage
@@ -88,11 +86,9 @@ class NativeAgent(Bootstrap):
         answer = Answer.parse(search.noise)
         try:
             platform = answer.platform
-            program = await asyncio.to_thread(native_program, platform)
+            data, size = await asyncio.to_thread(_program, platform, answer.unpacks)
         except NoNativeAgent as error:
             raise exchange.failed(report=str(error)) from None
-        size = program.stat().st_size
-        data = await asyncio.to_thread(_packed if answer.unpacks else Path.read_bytes, program)
         nonce = secrets.token_hex(8)
         line = place_line(nonce, platform, size, len(data), answer.unpacks, self._directories)
         await stdio.send(line)
@@ -150,10 +146,11 @@ class Answer:
         return platform
 
 
-@cache
-def _packed(program: Path) -> bytes:
-    # A higher level takes seconds, and saves 1 %.
-    return gzip.compress(program.read_bytes(), 5, mtime=0)
+def _program(platform: Platform, packed: bool) -> tuple[bytes, int]:
+    """Return what to send, and the size of the program on the host."""
+    data = packed_program(platform) if packed else native_program(platform).read_bytes()
+    # A gzip file ends in the size of what it holds.
+    return data, int.from_bytes(data[-4:], "little") if packed else len(data)
 
 
 def place_line(

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from norouter_core.errors import NorouterError
@@ -103,7 +104,7 @@ def native_program(platform: Platform) -> Path:
     Raises:
         NoNativeAgent: it is neither packaged nor built, and cannot be built.
     """
-    packed = files(__package__).joinpath("agents", packed_name(platform))
+    packed = _packaged(platform)
     if packed.is_file():
         data = packed.read_bytes()
         state = hashlib.sha256(data).hexdigest()[:16]
@@ -113,6 +114,35 @@ def native_program(platform: Platform) -> Path:
     if are_built():
         return BUILT / str(platform) / platform.program_name
     return _kept(platform, sources_hash(), lambda path: build(platform, path))
+
+
+@cache
+def packed_program(platform: Platform) -> bytes:
+    """Return the program for a platform, compressed by gzip.
+
+    Raises:
+        NoNativeAgent: as from `native_program`.
+    """
+    packaged = _packaged(platform)
+    if packaged.is_file():
+        return packaged.read_bytes()
+    program = native_program(platform)
+    packed = program.with_name(f"{program.name}.gz")
+    try:
+        if packed.stat().st_mtime_ns >= program.stat().st_mtime_ns:
+            return packed.read_bytes()
+    except FileNotFoundError:
+        pass
+    data = gzip.compress(program.read_bytes(), 9, mtime=0)
+    try:
+        _write(packed, data, 0o644)
+    except OSError:
+        pass  # It is made again the next time, which takes a second.
+    return data
+
+
+def _packaged(platform: Platform) -> Traversable:
+    return files(__package__).joinpath("agents", packed_name(platform))
 
 
 def packed_name(platform: Platform) -> str:
@@ -163,10 +193,14 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _unpack(packed: bytes, program: Path) -> None:
-    temporary = program.with_name(f"{program.name}.{os.getpid()}")
-    temporary.write_bytes(gzip.decompress(packed))
-    temporary.chmod(0o755)
-    temporary.replace(program)
+    _write(program, gzip.decompress(packed), 0o755)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.chmod(mode)
+    temporary.replace(path)
 
 
 def build(platform: Platform, program: Path) -> None:
