@@ -93,6 +93,7 @@ class Dial:
         try:
             family = literal(address)
             sock = socket.socket(family or socket.AF_INET, socket.SOCK_STREAM)
+            self._io.descriptors.check(sock.fileno())
             sock.setblocking(False)
             set_options(sock)
             status = sock.connect_ex((address, self._port))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from norouter_core.agent.descriptors import Descriptors
 from norouter_core.wire.limits import MAX_DATA
 from norouter_core.wire.outbox import Cause
 
@@ -29,12 +30,13 @@ class Io:
     buffer of its own.
     """
 
-    __slots__ = ("_watched", "_watching", "buffer", "cause", "loop")
+    __slots__ = ("_watched", "_watching", "buffer", "cause", "descriptors", "loop")
 
     def __init__(self, loop: LoopLike) -> None:
         self.loop = loop
         self.buffer = memoryview(bytearray(MAX_DATA))
         self.cause = Cause()
+        self.descriptors = Descriptors(loop)
         self._watched: set[ResetCheck] = set()
         self._watching = False
 
@@ -66,6 +68,8 @@ _CODES = {
     errno.ENETDOWN: "unreachable",
     errno.EACCES: "not-allowed",
     errno.EPERM: "not-allowed",
+    errno.EMFILE: "too-many",
+    errno.ENFILE: "too-many",
 }
 
 

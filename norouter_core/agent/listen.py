@@ -42,7 +42,7 @@ class Listener:
         self._io = io
         self._accepted = accepted
         self._closed = False
-        self._socket, self.fallback = bind_or_fall_back(host, port, _bind)
+        self._socket, self.fallback = bind_or_fall_back(host, port, self._bind)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         self._watch()
@@ -58,19 +58,45 @@ class Listener:
             self._io.loop.add_reader(self._socket.fileno(), self._accept)
 
     def _accept(self) -> None:
+        descriptors = self._io.descriptors
         for _ in range(_MAX_ACCEPTS):
             if self._closed:
+                return
+            if not descriptors.has_room():
+                self._pause()
                 return
             try:
                 sock, name = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError:
-                # No descriptor or memory is left; meanwhile the client waits in the backlog.
-                self._io.loop.remove_reader(self._socket.fileno())
-                self._io.loop.call_later(_RETRY_DELAY, self._watch)
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    descriptors.run_out()
+                self._pause()
                 return
+            descriptors.accepted(sock.fileno())
             self._accepted(sock, (name[0], name[1]))
+
+    def _pause(self) -> None:
+        """Leave clients in the backlog until there may be descriptors and memory again."""
+        self._io.loop.remove_reader(self._socket.fileno())
+        self._io.loop.call_later(_RETRY_DELAY, self._watch)
+
+    def _bind(self, host: str, port: int) -> socket.socket:
+        sock = new_socket(host, socket.SOCK_STREAM)
+        try:
+            self._io.descriptors.check_listener(sock.fileno())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, port))
+            set_options(sock)
+            sock.listen(_BACKLOG)
+            sock.setblocking(False)
+        except (OSError, OverflowError) as error:
+            sock.close()
+            raise (
+                error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
+            ) from None
+        return sock
 
 
 def bind_or_fall_back(
@@ -102,17 +128,3 @@ def new_socket(host: str, kind: int) -> socket.socket:
     if family is None:
         raise OSError(errno.EINVAL, f"{host!r} is not an address")
     return socket.socket(family, kind)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    sock = new_socket(host, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
-        set_options(sock)
-        sock.listen(_BACKLOG)
-        sock.setblocking(False)
-    except (OSError, OverflowError) as error:
-        sock.close()
-        raise error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error)) from None
-    return sock

@@ -8,6 +8,7 @@ import sys
 
 from norouter_core.agent import process_identity
 from norouter_core.agent.channel import FdChannel
+from norouter_core.agent.descriptors import raise_limit
 from norouter_core.agent.ends import join, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
@@ -37,6 +38,7 @@ class Agent:
     def __init__(self, loop: Loop, read_fd: int, write_fd: int) -> None:
         self._loop = loop
         io = Io(loop)
+        io.descriptors.on_scarce = self._report_scarce
         self._operations = Operations(io, self)
         self._mux = Mux(io, Connection(AGENT), FdChannel(read_fd, write_fd), self)
         self._attached = False
@@ -165,6 +167,9 @@ class Agent:
     def report(self, rows: list[list[Any]]) -> None:
         self._mux.message(messages.event("direct", {"streams": rows}))
 
+    def _report_scarce(self, used: int, limit: int) -> None:
+        self._mux.message(messages.event("descriptors", {"open": used, "limit": limit}))
+
 
 class _AcceptOnOpen:
     """Accepts a stream of the hub once its dial has succeeded; a failed dial resets it."""
@@ -218,6 +223,7 @@ def run(read_fd: int, write_fd: int) -> int:
     # whole process group, which must not end the link before that.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    raise_limit()
     loop = Loop()
     agent = Agent(loop, read_fd, write_fd)
     _handle_signals(loop, agent)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from norouter_core.agent.descriptors import Descriptors
     from norouter_core.agent.io import Io
     from norouter_core.agent.loop import TimerLike
     from norouter_core.agent.resolve import Resolver
@@ -61,7 +62,7 @@ class UdpEnd(DatagramEnd):
         failure = (failure_code(error), error)
         for address in addresses:
             try:
-                self.socket = _connected(address, port)
+                self.socket = _connected(self._io.descriptors, address, port)
             except OSError as trouble:
                 failure = (reset_code(trouble), error_text(trouble))
                 continue
@@ -214,10 +215,24 @@ class UdpListener:
         self._closed = False
         self._clients: OrderedDict[tuple[Any, ...], UdpClient] = OrderedDict()
         self._timer: TimerLike | None = None
-        self._socket, self.fallback = bind_or_fall_back(host, port, _bind)
+        self._socket, self.fallback = bind_or_fall_back(host, port, self._bind)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         io.loop.add_reader(self._socket.fileno(), self._read)
+
+    def _bind(self, host: str, port: int) -> socket.socket:
+        sock = new_socket(host, socket.SOCK_DGRAM)
+        try:
+            self._io.descriptors.check_listener(sock.fileno())
+            # No SO_REUSEADDR: with UDP, two sockets could bind the same address.
+            sock.bind((host, port))
+            sock.setblocking(False)
+        except (OSError, OverflowError) as error:
+            sock.close()
+            raise (
+                error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
+            ) from None
+        return sock
 
     def close(self) -> None:
         """Close the socket, and reset the streams that use it."""
@@ -283,24 +298,13 @@ class UdpListener:
             client.close("idle", f"no datagram for {self._idle:g} s")
 
 
-def _connected(address: str, port: int) -> socket.socket:
+def _connected(descriptors: Descriptors, address: str, port: int) -> socket.socket:
     sock = new_socket(address, socket.SOCK_DGRAM)
     try:
+        descriptors.check(sock.fileno())
         sock.setblocking(False)
         sock.connect((address, port))
     except BaseException:
         sock.close()
         raise
-    return sock
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    sock = new_socket(host, socket.SOCK_DGRAM)
-    try:
-        # No SO_REUSEADDR: with UDP, two sockets could bind the same address.
-        sock.bind((host, port))
-        sock.setblocking(False)
-    except (OSError, OverflowError) as error:
-        sock.close()
-        raise error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error)) from None
     return sock

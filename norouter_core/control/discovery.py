@@ -76,14 +76,14 @@ async def _ask(path: Path, pid: int, seconds: float) -> RunningMesh | None:
 
 def _is_deserted(path: Path) -> bool:
     """Return whether nobody listens at a socket, or it is gone."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(ANSWER_TIMEOUT)
-        try:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(ANSWER_TIMEOUT)
             sock.connect(os.fspath(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            return True
-        except OSError:
-            return False  # it may have no room for another client
+    except (ConnectionRefusedError, FileNotFoundError):
+        return True
+    except OSError:
+        pass  # it may have no room for another client, or this process no descriptor
     return False
 
 

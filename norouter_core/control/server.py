@@ -374,5 +374,8 @@ class ClientConnection(asyncio.Protocol):
 
 def _peer(fileno: int) -> int | None:
     # The socket class of uvloop has no peer credentials.
-    with socket.socket(fileno=os.dup(fileno)) as sock:
+    sock = socket.socket(fileno=fileno)
+    try:
         return peer_uid(sock)
+    finally:
+        sock.detach()

@@ -17,11 +17,14 @@ NOT_REACHED = frozenset(
 )
 """The codes (SPEC.md section 4) with which a target is not reached."""
 
+SCARCE_INTERVAL = 30.0
+"""Seconds between two lines about the descriptors of one process."""
 INTERVAL = 10.0
 """Seconds between two lines about one subject."""
 TOO_MANY_INTERVAL = 60.0
 """Seconds between two lines about one subject that has too many streams."""
 _MAX_SUBJECTS = 256
+_MAX_NUMBER = 1 << 31
 
 
 class LogThrottle:
@@ -96,3 +99,21 @@ class LogThrottle:
         if len(self._last) > _MAX_SUBJECTS:
             self._last.popitem(last=False)
         return f"; {omitted} more since the last such line" if omitted else ""
+
+
+class Scarcity:
+    """Limits the lines about the descriptors of one process, whatever an agent reports."""
+
+    def __init__(self) -> None:
+        self._last = -SCARCE_INTERVAL
+
+    def line(self, used: int, limit: int, now: float) -> str | None:
+        """Return a line about a process that has hardly any descriptors; None soon after one."""
+        if now - self._last < SCARCE_INTERVAL:
+            return None
+        self._last = now
+        used, limit = (max(0, min(number, _MAX_NUMBER)) for number in (used, limit))
+        return (
+            f"{used} of {limit} file descriptors are in use: new clients wait until some are free "
+            "(to allow more, raise the limit with ulimit -n)"
+        )

@@ -18,6 +18,7 @@ from norouter_core.bootstrap import bootstrap_for
 from norouter_core.bootstrap.base import StartFailed, Step
 from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
+from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.exec_commands.command import StartPlan, plan_start
@@ -82,6 +83,7 @@ class Supervisor:
         """When the step was last shown, by the monotonic clock."""
         self._shell_timeout = context.timing.shell
         self._back_off = BackOff(context.timing)
+        self._scarcity = Scarcity()
         self._ever_ready = False
         self._restart_requested = asyncio.Event()
         self._scope = anyio.CancelScope()
@@ -393,6 +395,10 @@ class Supervisor:
 
     def report(self, rows: list[Any]) -> Iterator[None]:
         return self._context.on_direct_report(self, rows)
+
+    def scarce_descriptors(self, used: int, limit: int) -> None:
+        if text := self._scarcity.line(used, limit, time.monotonic()):
+            self._context.host_log("warning", self.host.name, text)
 
 
 def _root_cause(error: BaseException) -> BaseException:

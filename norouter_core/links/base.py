@@ -41,6 +41,10 @@ class Hub(Protocol):
         """
         ...
 
+    def scarce_descriptors(self, used: int, limit: int) -> None:
+        """The agent's process has hardly any descriptors left."""
+        ...
+
 
 class Link(Protocol):
     """One host, ready to listen and to dial.

@@ -36,6 +36,7 @@ class LocalLink:
         self._hub = hub
         self._reports = TurnQueue(io.loop)
         self._operations = Operations(io, self)
+        io.descriptors.on_scarce = hub.scarce_descriptors
         self.hello = Hello.parse(process_identity.hello())
 
     async def listen(

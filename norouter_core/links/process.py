@@ -20,6 +20,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from anyio.abc import Process
 
+from norouter_core.links.child_limits import with_original_limit
 from norouter_core.sanitize import strip_line
 
 _CHUNK = 65536
@@ -195,7 +196,7 @@ async def spawn(argv: tuple[str, ...], grace: float) -> Child:
             # If it is cancelled, asyncio's own start of a process leaves its pipes open.
             with anyio.CancelScope(shield=True):
                 process = await anyio.open_process(
-                    argv,
+                    with_original_limit(argv),
                     stdin=child_in.fileno(),
                     stdout=child_out.fileno(),
                     start_new_session=True,
@@ -298,7 +299,7 @@ def spawn_pumped(argv: tuple[str, ...], grace: float) -> Child:
         OSError: the command cannot be started.
     """
     popen = subprocess.Popen(
-        argv,
+        with_original_limit(argv),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

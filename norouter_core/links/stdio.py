@@ -52,6 +52,9 @@ class LinkHandler:
             name, data = messages.field(body, "type", str), messages.field(body, "data", dict)
             if name == "direct" and self.attached:
                 return self._hub.report(messages.field(data, "streams", list))
+            if name == "descriptors" and self.attached:
+                used, limit = messages.field(data, "open", int), messages.field(data, "limit", int)
+                self._hub.scarce_descriptors(used, limit)
         else:
             # An agent has nothing to ask of the hub, whatever it sends.
             number = messages.field(body, "id", int)

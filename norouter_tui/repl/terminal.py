@@ -12,6 +12,7 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.output import Output
 from rich.text import Text
 
+from norouter_core.links.child_limits import with_original_limit
 from norouter_core.mailbox import Mailbox
 from norouter_tui.output.units import count
 
@@ -129,7 +130,10 @@ async def run_shell(command: str, *, typed: bool = True) -> int:
     """
     shell = os.environ.get("SHELL") or "/bin/sh"
     process = await anyio.open_process(
-        [shell, "-c", command], stdin=None if typed else DEVNULL, stdout=None, stderr=None
+        with_original_limit((shell, "-c", command)),
+        stdin=None if typed else DEVNULL,
+        stdout=None,
+        stderr=None,
     )
     async with process:
         return await process.wait()

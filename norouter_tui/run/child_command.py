@@ -12,6 +12,7 @@ import anyio.to_thread
 from rich.text import Text
 
 from norouter_core.engine import Engine
+from norouter_core.links.child_limits import with_original_limit
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import PrintLine
@@ -69,7 +70,8 @@ class ChildCommand:
             env = {**os.environ, **aliases, **variables(hosts, engine.status(), self._manifest)}
             try:
                 # Not through the loop: uvloop resets ignored signals in the children it starts.
-                process = subprocess.Popen(self._argv, env=env)  # noqa: ASYNC220  # waits for exec
+                argv = with_original_limit(self._argv)
+                process = subprocess.Popen(argv, env=env)  # noqa: ASYNC220  # waits for exec
             except OSError as error:
                 return self._report(error)
             self._process = process

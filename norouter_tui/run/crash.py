@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import sys
@@ -76,10 +77,19 @@ class CrashReporter:
 
     def _on_loop(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, BaseException):
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self._report_shortage(error)
+        elif isinstance(error, BaseException):
             self.report(error, str(context.get("message", "")))
         elif self.debug:
             _write_stderr(f"norouter: {escape(str(context.get('message', '')))}")
+
+    def _report_shortage(self, error: OSError) -> None:
+        """Report the lack of a resource, which is no error of this program."""
+        text = escape(str(error.strerror))
+        if text not in self._reported:
+            self._reported.add(text)
+            _write_stderr(f"norouter: {text}: control clients wait (raise the limit: ulimit -n)")
 
 
 class _OneLine(logging.Formatter):

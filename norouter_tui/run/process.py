@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 import anyio.abc
 
+from norouter_core.agent.descriptors import raise_limit
 from norouter_tui.run.crash import reporter
 
 TERMINATING = (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
@@ -36,6 +37,7 @@ def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
         return await main()
 
     fast = uvloop and importlib.util.find_spec("uvloop") is not None
+    raise_limit()
     # Imported modules stay: the collector need not walk them again and again.
     gc.freeze()
     return anyio.run(watched, backend_options={"use_uvloop": fast})

@@ -47,6 +47,7 @@ class RecordingHub:
         self.offers: asyncio.Queue[Offer] = asyncio.Queue()
         self.datagrams: asyncio.Queue[tuple[int, tuple[str, int], Played]] = asyncio.Queue()
         self.rows: list[list[Any]] = []
+        self.scarce: list[tuple[int, int]] = []
         self._io = io
 
     def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
@@ -69,6 +70,9 @@ class RecordingHub:
         for row in rows:
             self.rows.append(row)
             yield
+
+    def scarce_descriptors(self, used: int, limit: int) -> None:
+        self.scarce.append((used, limit))
 
     async def next_offer(self) -> Offer:
         async with asyncio.timeout(TIMEOUT):

@@ -24,12 +24,13 @@ const (
 
 // Agent is one host's side of a mesh.
 type Agent struct {
-	link     *link
-	buffers  *buffers
-	resolver *resolver
-	table    *directTable
-	ends     endSet
-	context  context.Context // ends with the link
+	link        *link
+	buffers     *buffers
+	resolver    *resolver
+	descriptors *descriptors
+	table       *directTable
+	ends        endSet
+	context     context.Context // ends with the link
 
 	// Of the goroutine that reads the link.
 	listeners map[int64]*listener
@@ -61,6 +62,7 @@ func Run(in, out *os.File) int {
 	defer cancel()
 	a.context = ctx
 	a.table = newDirectTable(a.reportDirect)
+	a.descriptors = newDescriptors(descriptorLimit(), a.reportScarce)
 	a.link.message(wire.EncodeEvent("hello", identity.Hello()), wire.Own)
 	signal.Notify(a.signals, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it for what it starts
@@ -139,6 +141,10 @@ func (a *Agent) dropStreams() []*wire.Stream {
 
 func (a *Agent) reportDirect(rows [][]any) {
 	a.link.message(wire.EncodeEvent("direct", map[string]any{"streams": rows}), wire.Own)
+}
+
+func (a *Agent) reportScarce(open, limit int) {
+	a.link.message(wire.EncodeEvent("descriptors", map[string]int{"open": open, "limit": limit}), wire.Own)
 }
 
 // -- from the link

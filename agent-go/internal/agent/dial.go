@@ -39,7 +39,7 @@ func (a *Agent) dial(ctx context.Context, target wire.Address) (*net.TCPConn, *w
 		}
 		addresses = interleave(found)
 	}
-	conn, err := connectAny(ctx, addresses, strconv.Itoa(target.Port))
+	conn, err := a.connectAny(ctx, addresses, strconv.Itoa(target.Port))
 	if err != nil {
 		return nil, dialFailure(ctx, &wire.Failure{Code: resetCode(err), Reason: errorText(err)})
 	}
@@ -63,9 +63,9 @@ type attempt struct {
 
 // connectAny returns the first connection to one of the addresses, the other attempts being given
 // up, or the last error.
-func connectAny(ctx context.Context, addresses []string, port string) (*net.TCPConn, error) {
+func (a *Agent) connectAny(ctx context.Context, addresses []string, port string) (*net.TCPConn, error) {
 	if len(addresses) == 1 {
-		return connect(ctx, addresses[0], port)
+		return a.connect(ctx, addresses[0], port)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -87,7 +87,7 @@ func connectAny(ctx context.Context, addresses []string, port string) (*net.TCPC
 		case <-beside:
 			address := addresses[next]
 			next, running = next+1, running+1
-			go tryOne(ctx, address, port, outcomes)
+			go a.tryOne(ctx, address, port, outcomes)
 		case outcome := <-outcomes:
 			running--
 			if outcome.err == nil {
@@ -98,7 +98,7 @@ func connectAny(ctx context.Context, addresses []string, port string) (*net.TCPC
 				last = outcome.err
 			}
 			if next < len(addresses) {
-				go tryOne(ctx, addresses[next], port, outcomes)
+				go a.tryOne(ctx, addresses[next], port, outcomes)
 				next, running = next+1, running+1
 			}
 		}
@@ -106,8 +106,8 @@ func connectAny(ctx context.Context, addresses []string, port string) (*net.TCPC
 }
 
 // tryOne sends the outcome of one attempt, unless nobody waits for it any more.
-func tryOne(ctx context.Context, address, port string, outcomes chan<- attempt) {
-	conn, err := connect(ctx, address, port)
+func (a *Agent) tryOne(ctx context.Context, address, port string, outcomes chan<- attempt) {
+	conn, err := a.connect(ctx, address, port)
 	select {
 	case outcomes <- attempt{conn, err}:
 	case <-ctx.Done():
@@ -117,8 +117,8 @@ func tryOne(ctx context.Context, address, port string, outcomes chan<- attempt) 
 	}
 }
 
-func connect(ctx context.Context, address, port string) (*net.TCPConn, error) {
-	dialer := net.Dialer{KeepAlive: -1, Control: closeByReset}
+func (a *Agent) connect(ctx context.Context, address, port string) (*net.TCPConn, error) {
+	dialer := net.Dialer{KeepAlive: -1, Control: a.descriptors.dialControl}
 	made, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, port))
 	if err != nil {
 		return nil, err

@@ -4,10 +4,20 @@ package agent
 
 import "syscall"
 
+// descriptorLimit returns how many descriptors this process may open.
+func descriptorLimit() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil || uint64(limit.Cur) > unlimited {
+		return unlimited
+	}
+	return int(limit.Cur)
+}
+
 const (
 	errInUse        = syscall.EADDRINUSE
 	errNotAvailable = syscall.EADDRNOTAVAIL
 	errAccess       = syscall.EACCES
+	errTooManyFiles = syscall.EMFILE
 )
 
 var errnoCodes = []struct {
@@ -25,6 +35,8 @@ var errnoCodes = []struct {
 	{syscall.ENETDOWN, "unreachable"},
 	{syscall.EACCES, "not-allowed"},
 	{syscall.EPERM, "not-allowed"},
+	{syscall.EMFILE, "too-many"},
+	{syscall.ENFILE, "too-many"},
 }
 
 // unreachable are the errors of a UDP socket that are about its target; some come as an ICMP message

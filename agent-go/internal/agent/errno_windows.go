@@ -2,10 +2,16 @@ package agent
 
 import "syscall"
 
+// descriptorLimit: Windows has none.
+func descriptorLimit() int {
+	return unlimited
+}
+
 // The numbers of Winsock; package syscall has few of them.
 const (
 	errAccess       syscall.Errno = 10013
 	errInUse        syscall.Errno = 10048
+	errTooManyFiles syscall.Errno = 10024
 	errNotAvailable syscall.Errno = 10049
 	wsaENetDown     syscall.Errno = 10050
 	wsaENetUnreach  syscall.Errno = 10051

@@ -62,9 +62,9 @@ func family(host netip.Addr) string {
 }
 
 // listenTCP binds an address and gives each client to accepted.
-func listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*listener, error) {
+func (a *Agent) listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*listener, error) {
 	var bound *net.TCPListener
-	config := net.ListenConfig{KeepAlive: -1, Control: closeByReset}
+	config := net.ListenConfig{KeepAlive: -1, Control: a.descriptors.listenControl}
 	fallback, err := bindOrFallBack(wanted, func(family, address string) error {
 		made, err := config.Listen(context.Background(), "tcp"+family, address)
 		if err == nil {
@@ -75,21 +75,31 @@ func listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*listener, err
 	if err != nil {
 		return nil, err
 	}
-	go acceptAll(bound, accepted)
+	go a.acceptAll(bound, accepted)
 	return &listener{
 		wanted: wanted, address: peerAddress(bound.Addr()), fallback: fallback,
 		close: func() { _ = bound.Close() },
 	}, nil
 }
 
-func acceptAll(bound *net.TCPListener, accepted func(*net.TCPConn)) {
+func (a *Agent) acceptAll(bound *net.TCPListener, accepted func(*net.TCPConn)) {
 	for {
+		for !a.descriptors.hasRoom() {
+			time.Sleep(retryDelay)
+		}
 		conn, err := bound.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
 		if err != nil {
+			if isErrno(err, errTooManyFiles) {
+				a.descriptors.runOut(a.descriptors.limit)
+			}
 			time.Sleep(retryDelay)
+			continue
+		}
+		if !a.descriptors.accepted(descriptorOf(conn)) {
+			_ = conn.Close()
 			continue
 		}
 		accepted(conn)
@@ -141,7 +151,7 @@ func (a *Agent) bind(number int64, wanted wire.Address, datagrams bool) (*listen
 		})
 		return made, err
 	}
-	made, err = listenTCP(wanted, func(conn *net.TCPConn) {
+	made, err = a.listenTCP(wanted, func(conn *net.TCPConn) {
 		<-known
 		a.tcpArrived(number, made, conn)
 	})

@@ -23,7 +23,7 @@ type kernelPipe struct {
 
 var idlePipes = make(chan kernelPipe, maxIdlePipes)
 
-func newKernelPipe() (kernelPipe, error) {
+func newKernelPipe(d *descriptors) (kernelPipe, error) {
 	select {
 	case pipe := <-idlePipes:
 		return pipe, nil
@@ -32,6 +32,11 @@ func newKernelPipe() (kernelPipe, error) {
 	var fds [2]int
 	if err := syscall.Pipe2(fds[:], syscall.O_CLOEXEC|syscall.O_NONBLOCK); err != nil {
 		return kernelPipe{}, err
+	}
+	if fds[1] >= d.forClients {
+		_ = syscall.Close(fds[0])
+		_ = syscall.Close(fds[1])
+		return kernelPipe{}, errTooManyFiles // they are for streams
 	}
 	// More than the default where the system allows it.
 	_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, uintptr(fds[1]), setPipeSize, pipeSize)
@@ -54,7 +59,7 @@ func (p kernelPipe) release(empty bool) {
 // relayInKernel moves bytes from the socket to its twin without copying them, as long as many come
 // at a time. The error is of the reading; io.EOF is the end.
 func (e *tcpEnd) relayInKernel() error {
-	pipe, err := newKernelPipe()
+	pipe, err := newKernelPipe(e.agent.descriptors)
 	if err != nil {
 		return nil // it can be copied
 	}

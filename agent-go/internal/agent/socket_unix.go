@@ -121,6 +121,22 @@ func (s *socket) pendingError() error {
 	return syscall.Errno(number)
 }
 
+// secondFree returns the second number that is free, or limit: a client may need one, and the dial
+// for it another.
+func secondFree(limit int) int {
+	first, err := syscall.Dup(0)
+	if err != nil {
+		return limit
+	}
+	defer syscall.Close(first)
+	second, err := syscall.Dup(0)
+	if err != nil {
+		return limit
+	}
+	_ = syscall.Close(second)
+	return second
+}
+
 // hasUnread reports whether bytes wait to be read.
 func (s *socket) hasUnread() bool {
 	var one [1]byte
@@ -134,7 +150,7 @@ func (s *socket) hasUnread() bool {
 // closeByReset has every close of a socket reset it, before it is bound or connected; sockets that are
 // accepted have that of the listening one. So the death of this process is a reset, a dial that is
 // given up is one for the target that has accepted it, and tcpEnd takes it off for an orderly close.
-func closeByReset(_, _ string, raw syscall.RawConn) error {
+func closeByReset(raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
 			&syscall.Linger{Onoff: 1})

@@ -62,6 +62,11 @@ func (s *socket) pendingError() error {
 	return nil
 }
 
+// secondFree is never asked: Windows has no limit of descriptors.
+func secondFree(limit int) int {
+	return 0
+}
+
 func (s *socket) hasUnread() bool {
 	return false
 }
@@ -69,7 +74,7 @@ func (s *socket) hasUnread() bool {
 // closeByReset has every close of a socket reset it, before it is bound or connected; sockets that are
 // accepted have that of the listening one. So the death of this process is a reset, a dial that is
 // given up is one for the target that has accepted it, and tcpEnd takes it off for an orderly close.
-func closeByReset(_, _ string, raw syscall.RawConn) error {
+func closeByReset(raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
 			&syscall.Linger{Onoff: 1})

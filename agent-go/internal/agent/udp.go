@@ -191,8 +191,9 @@ func (a *Agent) connectUDP(target wire.Address) (*net.UDPConn, *wire.Failure) {
 		addresses = found
 	}
 	var last error
+	dialer := net.Dialer{Control: a.descriptors.dialControl}
 	for _, address := range addresses {
-		conn, err := net.Dial("udp", net.JoinHostPort(address, strconv.Itoa(target.Port)))
+		conn, err := dialer.Dial("udp", net.JoinHostPort(address, strconv.Itoa(target.Port)))
 		if err == nil {
 			return conn.(*net.UDPConn), nil
 		}
@@ -216,7 +217,7 @@ type udpListener struct {
 // listenUDP binds an address; each new client goes to arrived, which joins or resets it at once.
 func (a *Agent) listenUDP(wanted wire.Address, arrived func(*udpClient, wire.Address)) (*listener, error) {
 	var bound *net.UDPConn
-	config := net.ListenConfig{}
+	config := net.ListenConfig{Control: a.descriptors.listenControl}
 	fallback, err := bindOrFallBack(wanted, func(family, address string) error {
 		made, err := config.ListenPacket(a.context, "udp"+family, address)
 		if err == nil {
