@@ -10,7 +10,7 @@ from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.call import Call, CallError, checked_call
 from norouter_core.commands.registry import BY_WORDS, FIRST_WORDS, MAX_WORDS
 from norouter_core.commands.results import Failure
-from norouter_core.commands.tokenizer import TokenError, Word, tokenize
+from norouter_core.commands.tokenizer import TokenError, Word, join, tokenize
 from norouter_core.commands.verb import Verb
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.pasted import begins_with_program, is_exec_command
@@ -99,6 +99,9 @@ def _unknown(words: Sequence[Word]) -> ParseError:
         message = f"unknown command {quote(first)}"
         near_names = difflib.get_close_matches(first[:64].lower(), sorted(FIRST_WORDS), n=1)
         hint = f"did you mean {near_names[0]}?" if near_names else "`help` lists the commands"
+        if len(words) > 1:
+            command = join([word.text for word in words])
+            hint += f"; to add an exec command as a host: host add -- {command}"
     return ParseError(Failure(message, hint=hint), words[0].start + 1)
 
 

@@ -15,6 +15,8 @@ from norouter_core.model import AgentMode
 ELEVATORS = frozenset({"sudo", "doas"})
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _SWITCHERS = frozenset({"su", "runuser"})
+RUNNING_VERBS = frozenset({"exec", "run", "debug", "ssh", "shell", "enter"})
+"""The verbs with which what is appended runs on the target."""
 _POD_KINDS = frozenset({"", "pod", "pods", "po"})
 _NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
@@ -209,10 +211,14 @@ class ExecCommand:
         """Return a `kubectl exec` or `debug` that lacks the `--` before what runs in the pod."""
         for layer in self.layers:
             words = self.words[layer.at : layer.end]
-            runs = self.words[layer.verb_at] in ("exec", "debug")
+            runs = self.words[layer.verb_at] in RUNNING_VERBS
             if layer.grammar.needs_dashes and runs and "--" not in words:
                 return layer
         return None
+
+    def interactive_layers(self) -> list[Layer]:
+        """Return the programs with a verb that starts a shell of its own, as `lxc shell` does."""
+        return [x for x in self.layers if self.words[x.verb_at] in x.grammar.interactive]
 
     @property
     def adds_containers(self) -> bool:
@@ -309,9 +315,11 @@ class ExecCommand:
         for layer in self.layers:
             for option in layer.given(layer.grammar.tty_options | layer.grammar.no_stdin_options):
                 words[option.at] = _without_option(words[option.at], option.name)
-        undashed = self.layer_without_dashes()
+        for layer in self.interactive_layers():
+            words[layer.verb_at] = layer.grammar.interactive[self.words[layer.verb_at]]
+        undashed = [*self.interactive_layers(), self.layer_without_dashes()]
         for layer in reversed(self.layers):
-            if layer is undashed:
+            if layer in undashed and "--" not in self.words[layer.at : layer.end]:
                 words.insert(layer.end, "--")
             for needed in (layer.grammar.no_tty_options, layer.grammar.stdin_options):
                 if needed and not layer.given(needed):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from norouter_core.exec_commands.command import ExecCommand, plan_start
+from norouter_core.exec_commands.command import RUNNING_VERBS, ExecCommand, plan_start
 from norouter_core.exec_commands.problem import ProblemKind
-from norouter_core.exec_commands.rules import Diagnosis, explain_shell_syntax, explain_shell_tail
+from norouter_core.exec_commands.rules import (
+    Diagnosis,
+    explain_interactive,
+    explain_shell_syntax,
+    explain_shell_tail,
+)
 from norouter_core.exec_commands.templates import STDIN_MESSAGE, TTY_MESSAGE
 from norouter_core.model import AgentMode
-
-_RUNS = frozenset({"exec", "run", "debug"})
 
 
 def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[Diagnosis]:
@@ -23,7 +26,13 @@ def lint(argv: tuple[str, ...], mode: AgentMode = AgentMode.AUTO) -> list[Diagno
     if syntax := explain_shell_syntax(command):
         found.append(syntax)
     # `docker ps` runs no command, so what it does with stdio does not matter.
-    layers = [x for x in command.layers if not x.grammar.verbs or command.words[x.verb_at] in _RUNS]
+    layers = [
+        layer
+        for layer in command.layers
+        if not layer.grammar.verbs or command.words[layer.verb_at] in RUNNING_VERBS
+    ]
+    if command.interactive_layers():
+        return [*found, explain_interactive(command)]
     if any(layer.lacks_stdin for layer in layers):
         kind = ProblemKind.STDIN_NOT_ATTACHED
         found.append(Diagnosis(kind, STDIN_MESSAGE, command.with_stdin()))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from norouter_core.exec_commands.command import (
     ASSIGNMENT,
+    RUNNING_VERBS,
     ExecCommand,
     program_name,
     with_env,
@@ -19,7 +20,7 @@ from norouter_core.exec_commands.programs import GRAMMARS
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
 _MAX_NAME = 63
-_LEADING = frozenset({"exec", "run", "debug"})
+_LEADING = RUNNING_VERBS | {"rsh"}
 """The verbs that lead to a target."""
 
 

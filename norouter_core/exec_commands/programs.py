@@ -46,6 +46,8 @@ class ProgramGrammar:
     """A shell splits the words after the target again, as behind `ssh`."""
     assignments: bool = False
     """`NAME=VALUE` may stand before the command."""
+    interactive: dict[str, str] = field(default_factory=dict)
+    """Verbs that start a shell of their own, and the verb to use instead."""
     needs_dashes: bool = False
     """`--` has to stand between the target and what runs there."""
     list: str = ""
@@ -76,7 +78,7 @@ _ENGINE = ProgramGrammar(
     value_options=_ENGINE_VALUES,
     verbs=_words("container exec run"),
     targets=1,
-    subprograms={"compose": "compose"},
+    subprograms={"compose": "compose", "machine": "podman-machine"},
     tty_options=_words("-t --tty"),
     stdin_options=("-i", "--interactive"),
     no_stdin_options=_words("-d --detach"),
@@ -129,7 +131,8 @@ _KUBE = ProgramGrammar(
 _LXD = ProgramGrammar(
     noun="instance",
     value_options=_words("--cwd --env --group --user --mode --project"),
-    verbs=_words("exec"),
+    verbs=_words("exec shell"),
+    interactive={"shell": "exec"},
     targets=1,
     tty_options=_words("-t --force-interactive"),
     no_stdin_options=_words("-n --disable-stdin"),
@@ -162,6 +165,123 @@ _SU = ProgramGrammar(
     interspersed=True,
 )
 
+_LAUNCHERS = {
+    "podman-machine": ProgramGrammar(
+        noun="machine", value_options=_words("--username"), verbs=_words("ssh"), joins_words=True
+    ),
+    "crictl": ProgramGrammar(
+        noun="container",
+        value_options=_words("-r --runtime-endpoint --image-endpoint --timeout -c --config"),
+        verbs=_words("exec"),
+        targets=1,
+        tty_options=_words("-t --tty"),
+        stdin_options=("-i", "--interactive"),
+        list="{base} ps -a",
+    ),
+    "gcloud": ProgramGrammar(
+        noun="host",
+        value_options=_words(
+            "--zone --project --account --configuration --ssh-key-file --ssh-flag --command "
+            "--strict-host-key-checking --container --verbosity --impersonate-service-account"
+        ),
+        verbs=_words("alpha beta compute ssh"),
+        targets=1,
+        interspersed=True,
+        joins_words=True,
+        needs_dashes=True,
+    ),
+    "az": ProgramGrammar(
+        noun="host",
+        value_options=_words(
+            "-n --name --vm-name -g --resource-group --ip --hostname --subscription -p --port "
+            "--local-user --private-key-file -i --public-key-file --certificate-file"
+        ),
+        verbs=_words("ssh vm"),
+        target_options=("-n", "--name", "--vm-name", "--ip", "--hostname"),
+        joins_words=True,
+        needs_dashes=True,
+    ),
+    "vagrant": ProgramGrammar(
+        noun="machine",
+        value_options=_words("-c --command"),
+        verbs=_words("ssh"),
+        targets=1,
+        interspersed=True,
+        joins_words=True,
+        needs_dashes=True,
+    ),
+    "colima": ProgramGrammar(
+        noun="machine",
+        value_options=_words("-p --profile"),
+        verbs=_words("ssh"),
+        target_options=("-p", "--profile"),
+        needs_dashes=True,
+    ),
+    "limactl": ProgramGrammar(
+        noun="instance",
+        value_options=_words("--workdir --shell --log-level --log-format"),
+        verbs=_words("shell"),
+        targets=1,
+        list="{base} list",
+        start="{base} start {target}",
+    ),
+    "multipass": ProgramGrammar(
+        noun="instance",
+        value_options=_words("-d --working-directory"),
+        verbs=_words("exec shell"),
+        targets=1,
+        interspersed=True,
+        interactive={"shell": "exec"},
+        list="{base} list",
+        start="{base} start {target}",
+    ),
+    "toolbox": ProgramGrammar(
+        noun="container",
+        value_options=_words("-c --container -d --distro -r --release"),
+        verbs=_words("run"),
+        target_options=("-c", "--container"),
+        list="{base} list",
+    ),
+    "distrobox": ProgramGrammar(
+        noun="container",
+        value_options=_words("-n --name -a --additional-flags"),
+        verbs=_words("enter"),
+        targets=1,
+        interspersed=True,
+        needs_dashes=True,
+        list="{base} list",
+    ),
+    "pct": ProgramGrammar(
+        noun="container",
+        value_options=_words("--keep-env"),
+        verbs=_words("exec enter"),
+        targets=1,
+        interspersed=True,
+        interactive={"enter": "exec"},
+        needs_dashes=True,
+        list="{base} list",
+        start="{base} start {target}",
+    ),
+    "jexec": ProgramGrammar(noun="jail", value_options=_words("-u -U -d -e"), targets=1),
+    "adb": ProgramGrammar(
+        noun="device",
+        value_options=_words("-s -t -H -P -L"),
+        verbs=_words("shell"),
+        target_options=("-s",),
+        tty_options=_words("--tty"),
+        no_stdin_options=_words("-n"),
+        joins_words=True,
+        list="{base} devices",
+    ),
+    "wsl": ProgramGrammar(
+        noun="distribution",
+        value_options=_words("-d --distribution -u --user --cd --shell-type"),
+        target_options=("-d", "--distribution"),
+        list="{base} --list",
+    ),
+}
+"""Launchers of virtual machines, phones and containers that are not pasted every day."""
+
 GRAMMARS: dict[str, ProgramGrammar] = {
     "docker": _ENGINE,
     "podman": _ENGINE,
@@ -172,7 +292,12 @@ GRAMMARS: dict[str, ProgramGrammar] = {
     "docker-compose": _COMPOSE,
     "podman-compose": _COMPOSE,
     "kubectl": _KUBE,
-    "oc": replace(_KUBE, names=()),  # It lists the pods that kubectl lists.
+    "oc": replace(
+        _KUBE,
+        verbs=_KUBE.verbs | {"rsh"},
+        interactive={"rsh": "exec"},
+        names=(),  # It lists the pods that kubectl lists.
+    ),
     "k3s": ProgramGrammar(subprograms={"kubectl": "kubectl"}, targets=1),
     "ssh": _SSH,
     "nsenter": ProgramGrammar(
@@ -213,5 +338,6 @@ GRAMMARS: dict[str, ProgramGrammar] = {
     "nohup": ProgramGrammar(),
     "setsid": ProgramGrammar(),
     "exec": ProgramGrammar(),
+    **_LAUNCHERS,
 }
 """Every known program, by its name without directory and `.exe`."""

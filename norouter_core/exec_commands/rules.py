@@ -390,6 +390,21 @@ def explain_shell_tail(command: ExecCommand) -> Diagnosis:
     return Diagnosis(ProblemKind.USAGE, message, hint, before)
 
 
+def check_interactive(context: Context) -> Diagnosis | None:
+    if context.evidence.stage is not Stage.SHELL or not context.command.interactive_layers():
+        return None
+    return explain_interactive(context.command)
+
+
+def explain_interactive(command: ExecCommand) -> Diagnosis:
+    """Return what is wrong with a command such as `lxc shell web`."""
+    layer = command.interactive_layers()[0]
+    verb, instead = command.words[layer.verb_at], command.corrected()
+    message = f"`{layer.program} {verb}` starts a shell of its own, not the `sh` appended to it"
+    hint = f"use `{layer.program} {layer.grammar.interactive[verb]}`: {instead}"
+    return Diagnosis(ProblemKind.USAGE, message, hint, instead)
+
+
 def check_shell(context: Context) -> Diagnosis | None:
     evidence = context.evidence
     if evidence.stage is not Stage.SHELL or evidence.exit_status not in (126, 127):
@@ -502,6 +517,7 @@ FALLBACK_RULES: tuple[Rule, ...] = (
     check_timeout,
     check_installed_agent,
     check_shell_tail,
+    check_interactive,
     check_shell,
     check_own_program,
 )

@@ -67,6 +67,18 @@ def test_a_command_that_needs_quotes_is_kept_as_words() -> None:
         ("ssh jump docker exec -i web", "web", "ssh jump docker exec -i web"),
         ("A=1 docker exec -i web", "web", "env A=1 docker exec -i web"),
         ("docker exec -i web norouter", "web", "docker exec -i web norouter"),
+        ("lxc shell c1", "c1", "lxc exec c1 --"),
+        ("oc rsh -n x web", "web", "oc exec -i -n x web --"),
+        ("kubectl debug -it web --image=x", "web", "kubectl debug -i web --image=x --"),
+        ("gcloud compute ssh me@vm --zone z", "vm", "gcloud compute ssh me@vm --zone z --"),
+        ("vagrant ssh", "vagrant", "vagrant ssh --"),
+        ("limactl shell default", "default", "limactl shell default"),
+        ("multipass shell web", "web", "multipass exec web --"),
+        ("pct enter 101", "pct-101", "pct exec 101 --"),
+        ("distrobox enter fedora", "fedora", "distrobox enter fedora --"),
+        ("crictl exec -it 4f5c sh", "4f5c", "crictl exec -i 4f5c"),
+        ("su - dev", "su", "su - dev"),
+        ("podman machine ssh", "podman-machine", "podman machine ssh"),
     ],
 )
 def test_a_pasted_command_is_a_host(line: str, name: str, cmd: str) -> None:

@@ -136,6 +136,8 @@ def test_help_of_a_verb() -> None:
     ("line", "column", "message", "hint"),
     [
         ("hosst", 1, 'unknown command "hosst"', "did you mean host?"),
+        ("fly ssh console", 1, 'unknown command "fly"', "host add -- fly ssh console"),
+        ("gcloud compute instances list", 1, "does not lead to a host", "an exec command does"),
         ("$ ssh web", 1, 'unknown command "$"', "leave out the `$`"),
         ("  host ad x", 8, 'unknown command "host ad"', "did you mean host add?"),
         ("host", 5, "host: missing subcommand", "add, "),

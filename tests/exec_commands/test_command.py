@@ -40,6 +40,17 @@ def parse(text: str, *tail: str) -> ExecCommand:
         ("nsenter -t 42 -n", ["nsenter"], "42"),
         ("nsenter --net=/run/netns/a chroot /srv/root", ["nsenter", "chroot"], "/srv/root"),
         ("ip netns exec blue", ["ip"], "blue"),
+        ("gcloud compute ssh vm --zone z --", ["gcloud"], "vm"),
+        ("az ssh vm -n web -g group --", ["az"], "web"),
+        ("limactl shell default", ["limactl"], "default"),
+        ("multipass exec web --", ["multipass"], "web"),
+        ("distrobox enter fedora --", ["distrobox"], "fedora"),
+        ("toolbox run -c fedora", ["toolbox"], "fedora"),
+        ("pct exec 101 --", ["pct"], "101"),
+        ("jexec -l web", ["jexec"], "web"),
+        ("adb -s phone shell", ["adb"], "phone"),
+        ("wsl -d Debian", ["wsl"], "Debian"),
+        ("crictl exec -i 4f5c", ["crictl"], "4f5c"),
     ],
 )
 def test_layers_and_targets(text: str, programs: list[str] | None, target: str) -> None:
@@ -53,7 +64,9 @@ def test_layers_and_targets(text: str, programs: list[str] | None, target: str) 
     assert not command.opaque
 
 
-@pytest.mark.parametrize("text", ["./enter.sh web", "sudo ./enter.sh", "ssh web ./enter", "wsl -e"])
+@pytest.mark.parametrize(
+    "text", ["./enter.sh web", "sudo ./enter.sh", "ssh web ./enter", "lima web"]
+)
 def test_what_is_not_known_is_opaque(text: str) -> None:
     assert parse(text).opaque
     assert parse(text).may_run(frozenset({"docker"}))
