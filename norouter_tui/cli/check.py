@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
 
 from rich.text import Text
 
 from norouter_core.model import Host, MeshSpec, Route, format_address
+from norouter_core.names.files import ETC_HOSTS, state_dir
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.units import count
@@ -40,7 +42,23 @@ def describe(spec: MeshSpec, name: str, warnings: int = 0) -> list[Text]:
     width = max((len(escape(host.name)) for host in hosts), default=0)
     for host in hosts:
         lines += _describe_host(host, width)
-    return lines + [_describe_route(route) for route in spec.routes]
+    lines += [_describe_route(route) for route in spec.routes]
+    if public := list(_public_names(hosts)):
+        text = f"  these names hide public ones: {', '.join(map(escape, public))}"
+        lines.append(Text(text, style="yellow"))
+    return lines
+
+
+_PRIVATE = (".local", ".localhost", ".internal", ".test", ".example", ".invalid", ".home.arpa")
+"""Ends of names that are never public."""
+
+
+def _public_names(hosts: list[Host]) -> Iterator[str]:
+    """Yield the names of hosts that may exist in the public DNS."""
+    for host in hosts:
+        for name in (host.name, *host.aliases):
+            if "." in name.strip(".") and not name.lower().rstrip(".").endswith(_PRIVATE):
+                yield name
 
 
 def _describe_host(host: Host, width: int) -> list[Text]:
@@ -62,7 +80,15 @@ def _describe_host(host: Host, width: int) -> list[Text]:
         for address in [format_address((proxy.listen_host, proxy.listen_port))]
         for asks in [" (asks for user and password)" if proxy.auth else ""]
     ]
-    return [head, *ports, *proxies]
+    return [head, *ports, *proxies, *(Text(f"  {'':{width}}  {x}") for x in _written(host))]
+
+
+def _written(host: Host) -> Iterator[str]:
+    """Yield what the mesh writes on a host, unless that is in the usual place."""
+    if host.state_dir.path and not host.state_dir.disable:
+        yield f"writes the files hosts, hostaliases and README in {escape(state_dir(host))}"
+    if host.write_etc_hosts:
+        yield f"adds its names to {ETC_HOSTS}"
 
 
 def _describe_route(route: Route) -> Text:

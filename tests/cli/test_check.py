@@ -39,6 +39,27 @@ def test_check_tells_which_proxies_ask_for_a_password_and_not_which(norouter: Pr
     assert "alice" not in done.stdout
 
 
+def test_check_names_what_a_strangers_manifest_would_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(
+        "hosts:\n"
+        "  local: {vip: 127.0.42.1, stateDir: {pathOnAgent: /etc/sudoers.d}, writeEtcHosts: true}\n"
+        "  web: {vip: 127.0.42.2, cmd: [sh], aliases: [github.com, web.internal, plain]}\n"
+    )
+    assert check_file(str(file)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == [
+        "         writes the files hosts, hostaliases and README in /etc/sudoers.d",
+        "         adds its names to /etc/hosts",
+    ]
+    assert lines[-1] == "  these names hide public ones: github.com"
+    file.write_text("hosts: {local: {vip: 127.0.42.1}, web: {vip: 127.0.42.2, cmd: [sh]}}")
+    assert check_file(str(file)) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_the_schema_is_printed_and_lies_where_it_says(norouter: Program) -> None:
     printed, path, line = (norouter("schema", *words) for words in ([], ["--path"], ["--modeline"]))
     place = Path(path.stdout.removesuffix("\n"))
