@@ -18,7 +18,11 @@ from norouter_core.manifest.values import closest
 from norouter_core.sanitize import quote
 
 HELP = BY_WORDS["help",]
+MAX_LINE_WORDS = 8192
+"""The meaning of more would take the loop too long to find out."""
 _HOST_ADD = BY_WORDS["host", "add"]
+_SEARCHED = 32
+"""Words of a line among which a command that lacks its `--` is looked for."""
 
 
 class ParseError(NorouterError):
@@ -55,6 +59,9 @@ def parse(text: str) -> ParsedLine | None:
         raise ParseError(Failure(error.message, hint=error.hint), error.index + 1) from None
     if not words:
         return None
+    if len(words) > MAX_LINE_WORDS:
+        failure = Failure(f"the line has more than {MAX_LINE_WORDS} words")
+        raise ParseError(failure, words[MAX_LINE_WORDS].start + 1)
     verb, taken = _verb(words)
     if verb is None:
         if is_exec_command([word.text for word in words]):
@@ -193,8 +200,9 @@ class _Reading:
     def _surplus(self, word: Word) -> ParseError:
         hint = self._usage()
         if any(argument.type is ArgumentType.CMD for argument in self._verb.arguments):
-            texts = [each.text for each in self._words]
-            begins = (at for at in range(len(texts)) if is_exec_command(texts[at:]))
+            texts = [each.text for each in self._words[: 2 * _SEARCHED]]
+            starts = range(min(_SEARCHED, len(texts)))
+            begins = (at for at in starts if is_exec_command(texts[at : at + _SEARCHED]))
             first = next(begins, None)
             word = word if first is None else self._words[first]
             hint = f"write `--` before the command: -- {word.text} ..."

@@ -22,6 +22,8 @@ _NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
 _COMMAND_TAIL = ("-c", "sh")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
+_MAX_LAYERS = 16
+"""Programs in one another; each `ssh` splits all words behind it once more."""
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -175,6 +177,8 @@ class ExecCommand:
         layers: list[Layer] = []
         at = 0
         while at < len(words) and (program := program_name(words[at])) in GRAMMARS:
+            if len(layers) == _MAX_LAYERS:
+                break
             layer, at = _read_layer(words, at, program)
             layers.append(layer)
             if layer.grammar.joins_words:

@@ -18,6 +18,7 @@ import pytest
 from norouter_core import sanitize
 from norouter_core.agent.blocks import remove_blocks
 from norouter_core.bootstrap.handshake import MAX_NOISE, Hello, MarkerSearch, NoPython
+from norouter_core.commands.parser import MAX_LINE_WORDS, ParseError, parse
 from norouter_core.dns.client import nameservers
 from norouter_core.engine.streams import check_direct_row
 from norouter_core.exec_commands import rules, templates
@@ -202,6 +203,16 @@ def test_every_parser(parser: str) -> None:
     for unit in units:
         with cpu_time_is_bounded():
             parse(fill("", unit, MAX_JSON))
+
+
+@pytest.mark.parametrize(
+    "word", ["x ", "ssh ", "docker exec -it x ", "8080:80 ", "--json ", "a=b "]
+)
+@pytest.mark.parametrize("verb", ["", "host add ", "exec h ", "port add "])
+def test_every_line_of_many_words(verb: str, word: str) -> None:
+    for count in (MAX_LINE_WORDS // 4 - 2, 10 * MAX_LINE_WORDS):
+        with cpu_time_is_bounded(), suppress(ParseError):
+            parse(verb + word * count)
 
 
 def test_a_resolv_conf_of_many_name_servers() -> None:
