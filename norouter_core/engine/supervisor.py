@@ -368,9 +368,11 @@ class Supervisor:
         step = self._step
         if step.received < step.size:
             return  # The front ends show the progress.
-        what = "the agent behind" if self.state is HostState.BOOTSTRAPPING else "an answer from"
+        has_answered = self.state is HostState.BOOTSTRAPPING
+        what = "the agent behind" if has_answered else "an answer from"
         text = f"still waiting for {what}: {self.command}"
-        if self._stdio is not None and (line := self._stdio.last_line):
+        # Once the shell has answered, that line is norouter's own.
+        if self._stdio is not None and not has_answered and (line := self._stdio.last_line):
             text += f" (the last line that it printed: {shorten(line)})"
         self._context.host_log("warning", self.host.name, text)
 

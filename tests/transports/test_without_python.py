@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tests.transports.lxd import Lxd
 from tests.transports.manifest_run import prepare_run, running
 from tests.transports.mesh import Mesh, MeshHost, Place
 from tests.transports.netns import Namespace, Namespaces
-from tests.transports.procs import run
+from tests.transports.procs import run, wait_gone
 from tests.transports.sshd import Ssh
 from tests.transports.test_mesh import MIB, sha256_of, write_noise
 from tests.transports.web import curl, serve
@@ -25,6 +26,7 @@ from tests.transports.web import curl, serve
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(300)]
 
 PORT = 8080
+PACER = Path(__file__).parents[1] / "bootstrap/pacer.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +209,37 @@ def test_a_container_in_which_nothing_can_run(
     assert "`--tmpfs /run:exec`" in problems["locked"]["hint"]
     assert "/tmp: no room for " in problems["full"]["message"]
     assert "free some space" in problems["full"]["hint"]
+
+
+def test_a_hub_that_is_killed_in_mid_transfer(
+    containers: dict[str, Container], docker: Engine, kept_namespaces: Namespaces, tmp_path: Path
+) -> None:
+    hub, chroot = map(kept_namespaces.make, ("killed", "killed-chroot"))
+    jail = tmp_path / "jail"
+    run("cp", "-a", str(image("busybox")), str(jail))
+    names = "busybox", "perl", "nameless"
+    before, jailed = changes(containers), files(jail)
+    cmds = {
+        **{name: words for name, words in commands(containers).items() if name in names},
+        "chroot": chroot.enter("chroot", str(jail)),
+    }
+    slow = {name: [sys.executable, str(PACER), "4000", "--", *cmd] for name, cmd in cmds.items()}
+    places: dict[str, Place] = {**containers, "chroot": chroot}
+    hosts = [MeshHost(name, "", places[name], cmd) for name, cmd in slow.items()]
+    tested = Mesh(hub, hosts, tmp_path, manifest(slow))
+    try:
+        tested.start(env=docker.env)
+        tested.wait_for(
+            lambda: all(received(tested, name) > 0 for name in slow), 30, "a part on each host"
+        )
+        assert all(received(tested, name) < tested.hosts[name]["agent_size"] for name in slow)
+        tested.kill()
+        assert wait_gone(tested.started, 15) == []
+    finally:
+        tested.close()
+    assert changes(containers) == before and files(jail) == jailed
+
+
+def received(tested: Mesh, name: str) -> int:
+    """How many bytes of the agent have arrived on a host."""
+    return int(tested.hosts.get(name, {}).get("agent_received", 0))
