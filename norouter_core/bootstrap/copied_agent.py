@@ -42,6 +42,8 @@ from norouter_core.timing import Timing
 
 _log = logging.getLogger(__name__)
 
+_SLOWEST = 1000.0
+"""Bytes a second of the slowest link to an engine."""
 _ROOT = frozenset({"", "0", "root"})
 
 
@@ -79,7 +81,7 @@ class CopiedAgent(Bootstrap):
         except NoNativeAgent as error:
             raise self._failed(report=str(error)) from None
         self._run = run
-        await self._copy(run, program)
+        await self._copy(run, program, progress)
 
     async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
         """Bring up the agent, as `Bootstrap.start` does."""
@@ -113,11 +115,13 @@ class CopiedAgent(Bootstrap):
             raise self._failed(report=f"`{kind} inspect` printed no JSON") from None
         return found
 
-    async def _copy(self, run: Run, program: Path) -> None:
+    async def _copy(self, run: Run, program: Path, progress: Progress) -> None:
         target = f"{self._container.name}:"
         if self._container.reads_tar:
             tar = await asyncio.to_thread(_tar, self._path, program)
+            progress(Step(Stage.COPIED, 0, len(tar)))
             await self._engine(run, "cp", "-", f"{target}/", stdin=tar)
+            progress(Step(Stage.COPIED, len(tar), len(tar)))
             return
         with tempfile.TemporaryDirectory() as directory:
             copy = f"{directory}/norouter"
@@ -130,11 +134,13 @@ class CopiedAgent(Bootstrap):
         Raises:
             StartFailed: it fails, or does not end in time.
         """
+        # The command buffers so much that only the end of all shows what has arrived.
+        limit = self._timing.shell + len(stdin) / _SLOWEST
         try:
-            async with asyncio.timeout(self._timing.shell):
+            async with asyncio.timeout(limit):
                 done = await run((*self._container.engine, *words), stdin)
         except TimeoutError:
-            raise self._failed(timed_out=self._timing.shell) from None
+            raise self._failed(timed_out=limit) from None
         if done.status != 0:
             raise self._failed(exit_status=done.status, stderr=done.stderr)
         return done
@@ -144,9 +150,9 @@ class CopiedAgent(Bootstrap):
 
 
 def _tar(path: str, program: Path) -> bytes:
-    """Return an archive with the program, which every user may execute."""
+    """Return a compressed archive with the program, which every user may execute."""
     packed, data = io.BytesIO(), program.read_bytes()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=packed, mode="w:gz", format=tarfile.USTAR_FORMAT) as archive:
         entry = tarfile.TarInfo(path.lstrip("/"))
         entry.size, entry.mode = len(data), 0o755
         archive.addfile(entry, io.BytesIO(data))

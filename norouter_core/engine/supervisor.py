@@ -258,7 +258,7 @@ class Supervisor:
             text = f"{problem.message}; {following.purpose}"
             level = "warning" if plan.tentative else "info"
             self._context.host_log(level, self.host.name, text)
-            if plan.mode is not AgentMode.NOROUTER:
+            if following.mode is AgentMode.NOROUTER:
                 self._sending_problem = problem
             return following
         if evidence.stage is Stage.SHELL and evidence.timed_out:

@@ -14,13 +14,14 @@ import pytest
 from norouter_core.bootstrap.base import StartFailed
 from norouter_core.bootstrap.copied_agent import CopiedAgent
 from norouter_core.bootstrap.native_program import Platform
+from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import engine_container
 from norouter_core.exec_commands.problem import HostProblem, ProblemKind
 from tests.agent.agents import TIMING, agent
 from tests.engine.meshes import forward, local, mesh, relayed
 from tests.native import native_agent
-from tests.servers import connect, echoing
+from tests.servers import connect, echoing, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -59,7 +60,7 @@ class Docker:
         *,
         user: str = "",
         machine: str = "",
-        copy: str = "tar -x -C $ROOT",
+        copy: str = "tar -xz -C $ROOT",
         remove: str = "$ROOT",
         start: str = "exec",
     ) -> None:
@@ -135,6 +136,17 @@ async def test_the_engine_cannot_copy(docker: Docker, copy: str, message: str) -
     assert problem.kind == ProblemKind.NO_SHELL
     assert problem.message.startswith("`sh` not found in the container `web`, and ")
     assert message in problem.message
+
+
+async def test_a_mesh_says_why_nothing_could_be_copied(docker: Docker) -> None:
+    native_agent()
+    docker.write(copy="cat >/dev/null; echo 'container rootfs is marked read-only' >&2; exit 1")
+    async with mesh(local(), relayed("web", cmd=docker.cmd), wait=False) as made:
+        await eventually(lambda: made.host("web").state is HostState.FAILED, "it gives up")
+        problem = made.host("web").problem
+        assert problem is not None
+        assert "the root file system is read-only" in problem.message
+        assert problem.instead.endswith("docker run -i --rm --network container:web busybox")
 
 
 async def test_no_agent_for_that_machine(docker: Docker) -> None:
