@@ -12,6 +12,8 @@ import (
 	"norouter/agent/internal/agent"
 )
 
+const version = "0.1.0.dev0"
+
 const explanation = "norouter starts `norouter agent` itself, on a host, by an exec command.\n" +
 	"To join hosts, write a manifest and run `norouter run MANIFEST` on your own machine.\n"
 
@@ -25,6 +27,10 @@ func main() {
 	arguments := os.Args[1:]
 	if len(arguments) == 1 && arguments[0] == testWord {
 		os.Exit(testStatus)
+	}
+	if len(arguments) == 1 && (arguments[0] == "--version" || arguments[0] == "-v") {
+		fmt.Printf("norouter %s (agent)\n", version)
+		return
 	}
 	if len(arguments) == 4 && arguments[2] == "--remove" {
 		// The file that this program was sent as; nothing of it stays on the host.

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 import pytest
 
-from norouter_core.bootstrap.native_program import NoNativeAgent, Platform, native_program
-
-
-def this_platform() -> Platform:
-    return Platform.of(platform.system(), platform.machine())
+from norouter_core.bootstrap.native_program import NoNativeAgent, native_program, this_platform
 
 
 def native_agent() -> Path:

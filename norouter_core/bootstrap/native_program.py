@@ -12,6 +12,7 @@ import atexit
 import gzip
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -69,6 +70,11 @@ class Platform:
     def program_name(self) -> str:
         return "norouter.exe" if self.system == "windows" else "norouter"
 
+    @property
+    def machines(self) -> list[str]:
+        """What `uname -m` prints there."""
+        return [name for name, each in _MACHINES.items() if each == self.architecture]
+
     @classmethod
     def of(cls, system: str, machine: str) -> Platform:
         """Return the platform of what `uname -s` and `uname -m` print.
@@ -80,6 +86,15 @@ class Platform:
         if platform not in PLATFORMS:
             raise NoNativeAgent(f"there is no native agent for {system} on {machine}")
         return platform
+
+
+def this_platform() -> Platform:
+    """Return the platform of this machine.
+
+    Raises:
+        NoNativeAgent: there is no native agent for it.
+    """
+    return Platform.of(platform.system(), platform.machine())
 
 
 PLATFORMS = tuple(
@@ -143,6 +158,11 @@ def packed_program(platform: Platform) -> bytes:
 
 def _packaged(platform: Platform) -> Traversable:
     return files(__package__).joinpath("agents", packed_name(platform))
+
+
+def is_at_hand(platform: Platform) -> bool:
+    """Return whether the program needs not be built."""
+    return _packaged(platform).is_file() or (SOURCES.is_dir() and are_built())
 
 
 def packed_name(platform: Platform) -> str:

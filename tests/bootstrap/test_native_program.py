@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.bootstrap.native_program import PLATFORMS, Platform, packed_name
+from norouter_core.bootstrap.native_program import PLATFORMS, Platform, packed_name, this_platform
 from tests.engine.meshes import plain_path, vip
-from tests.native import native_agent, this_platform
+from tests.native import native_agent
 
 ROOT = Path(__file__).parents[2]
 
