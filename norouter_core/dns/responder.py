@@ -86,9 +86,9 @@ class Lookups:
     there is one (`RouteTable.claims`)."""
     resolve: Callable[[str, str], Awaitable[Sequence[str]]]
     """`(via, name)`: IP literals of a name, resolved on that host; none if it does not exist."""
-    learn: Callable[[str, str, float], object]
-    """`(address, via, seconds)`: records that a client got `address`, to be reached through `via`
-    (`LearnedAddresses.learn`)."""
+    learn: Callable[[str, str, str, float], object]
+    """`(address, via, client, seconds)`: records that a client on the host `client` got `address`,
+    to be reached through `via` (`LearnedAddresses.learn`)."""
     forward: Callable[[str, bytes, str], Awaitable[bytes]]
     """`(host, query, transport)`: the answer of a name server of that host, both without the
     length that TCP puts in front of them. It may be longer than `udp` allows: it is cut here."""
@@ -97,24 +97,34 @@ class Lookups:
 class Responder:
     """One for a whole mesh. `zone` is replaced as the mesh changes.
 
-    At most `limit` queries are under way to elsewhere, each for at most `timeout` seconds: the
-    next ones get SERVFAIL at once, so that a loop of resolvers ends instead of growing.
+    At most `limit` queries are under way to elsewhere: the next ones get SERVFAIL at once, so that
+    a loop of resolvers ends instead of growing. A name server has `timeout` seconds, and the
+    resolver of a host `resolve_timeout`: it may have to give up a dead name server first.
     """
 
     def __init__(
-        self, zone: Zone, lookups: Lookups, *, timeout: float = 5.0, limit: int = 256
+        self,
+        zone: Zone,
+        lookups: Lookups,
+        *,
+        timeout: float = 5.0,
+        resolve_timeout: float = 12.0,
+        limit: int = 256,
     ) -> None:
         self.zone = zone
         self._lookups = lookups
         self._timeout = timeout
+        self._resolve_timeout = resolve_timeout
         self._limit = limit
         self._under_way = 0
 
-    async def answer(self, query: bytes, host: str, transport: str) -> bytes | None:
+    async def answer(self, query: bytes, host: str, client: str, transport: str) -> bytes | None:
         """Return the answer to a query, without TCP's length; None if it gets no answer.
 
         Args:
             host: the host whose VIP was asked.
+            client: the host on which the client runs. Only clients on `host` itself may ask the
+                name servers of `host`.
             transport: `udp` or `tcp`; by `udp` an answer is cut to what the client takes.
         """
         asked = message.read_query(query)
@@ -132,21 +142,35 @@ class Responder:
         if self._under_way >= self._limit:
             return _failed(asked, transport, f"{self._limit} queries are waiting for answers")
         self._under_way += 1
+        began = asyncio.get_running_loop().time()
+        limit = asyncio.timeout(self._timeout)
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._elsewhere(query, asked, host, transport)
+            async with limit:
+                return await self._elsewhere(query, asked, host, client, transport, limit)
         except TimeoutError:
-            return _failed(asked, transport, f"{host}: no answer within {self._timeout:g} s")
+            seconds = round((limit.when() or began) - began, 2)
+            return _failed(asked, transport, f"{host}: no answer within {seconds:g} s")
         except (LookupFailed, OSError, EOFError) as error:
             return _failed(asked, transport, f"{host}: {error}")
         finally:
             self._under_way -= 1
 
-    async def _elsewhere(self, wire: bytes, asked: Message, host: str, transport: str) -> bytes:
+    async def _elsewhere(
+        self,
+        wire: bytes,
+        asked: Message,
+        host: str,
+        client: str,
+        transport: str,
+        limit: asyncio.Timeout,
+    ) -> bytes:
         question = asked.question[0]
         name = question.name.to_text(omit_final_dot=True)
         via = self._lookups.claimed(name, host)
         if via is None:
+            if client != host:
+                why = f"the name servers of {host} are for clients on {host} only"
+                return message.encode(message.reply(asked, Rcode.REFUSED, why), asked, transport)
             return await self._forward(wire, asked, host, transport)
         if question.rdtype in (RdataType.HTTPS, RdataType.SVCB):
             # Clients would use their address hints, which no route has learned.
@@ -154,7 +178,9 @@ class Responder:
         families = _FAMILIES.get(question.rdtype)
         if families is None or not _HOSTNAME.fullmatch(name):
             return await self._forward(wire, asked, via, transport)
-        return message.encode(await self._resolve(asked, name, via, families), asked, transport)
+        limit.reschedule(asyncio.get_running_loop().time() + self._resolve_timeout)
+        found = await self._resolve(asked, name, via, client, families)
+        return message.encode(found, asked, transport)
 
     async def _forward(self, wire: bytes, asked: Message, host: str, transport: str) -> bytes:
         response = await self._lookups.forward(host, wire, transport)
@@ -163,7 +189,9 @@ class Responder:
             raise LookupFailed("the name server answered another question")
         return relayed
 
-    async def _resolve(self, asked: Message, name: str, via: str, rdtype: RdataType) -> Message:
+    async def _resolve(
+        self, asked: Message, name: str, via: str, client: str, rdtype: RdataType
+    ) -> Message:
         addresses = list(await self._lookups.resolve(via, name))[:_MAX_ADDRESSES]
         if not addresses:
             return message.negative(asked, Rcode.NXDOMAIN, ours=False)
@@ -172,7 +200,7 @@ class Responder:
             found = _address(rdtype, address)
             if found is not None and found not in records:
                 records.append(found)
-                self._lookups.learn(address, via, LEARNED_FOR)
+                self._lookups.learn(address, via, client, LEARNED_FOR)
         if not records:
             return message.negative(asked, ours=False)
         return message.positive(asked, records, ours=False)

@@ -27,6 +27,10 @@ _SERVER_TIMEOUT = 2.0
 """Seconds that a name server has to answer if there are others to ask."""
 _UDP_TIMEOUT = 1.0
 """Seconds that it has to answer a datagram, before it is asked over TCP."""
+_LATE = 2.0
+"""Seconds after which a client may have asked again, so that the answer is kept for it."""
+_KEPT = 10.0
+"""Seconds for which it is kept."""
 _RCODE = 0xF
 _TRY_NEXT = frozenset((2, 4, 5))
 """SERVFAIL, NOTIMP and REFUSED: the answers on which a resolver tries its next server."""
@@ -61,6 +65,8 @@ class DnsService:
         self._mesh = mesh
         self._vips: frozenset[str] = frozenset()
         self._servers: dict[str, _Servers] = {}
+        self._resolving: dict[tuple[str, str], asyncio.Task[Sequence[str]]] = {}
+        """Look-ups under way, and late ones that have just ended, by host and name."""
         self._responder = Responder(
             Zone(), Lookups(self._claimed, self._resolve, learned.learn, self._forward)
         )
@@ -71,10 +77,10 @@ class DnsService:
         self._vips = frozenset(host.vip for host in hosts)
         self._servers.clear()
 
-    async def answer(self, query: bytes, host: str, transport: str) -> bytes | None:
+    async def answer(self, query: bytes, host: str, client: str, transport: str) -> bytes | None:
         """Do as `Responder.answer`, but log any exception: it costs this query only."""
         try:
-            return await self._responder.answer(query, host, transport)
+            return await self._responder.answer(query, host, client, transport)
         except Exception:
             _log.exception("a DNS query at %s failed", host)
             return None
@@ -85,6 +91,35 @@ class DnsService:
         return self._mesh.routes.claims(name, host)
 
     async def _resolve(self, via: str, name: str) -> Sequence[str]:
+        """Resolve a name on a host, together with all others who ask for it meanwhile.
+
+        A look-up goes on when those who asked have given up, and its answer is kept for a while:
+        a host with a dead name server answers only after its clients ask a second time.
+        """
+        key = (via, name)
+        lookup = self._resolving.get(key)
+        if lookup is None:
+            lookup = asyncio.create_task(self._look_up(via, name))
+            self._resolving[key] = lookup
+            began = asyncio.get_running_loop().time()
+            lookup.add_done_callback(lambda _: self._resolved(key, began))
+        return await asyncio.shield(lookup)
+
+    def _resolved(self, key: tuple[str, str], began: float) -> None:
+        loop = asyncio.get_running_loop()
+        is_late = loop.time() - began > _LATE
+        failed = self._resolving[key].cancelled() or self._resolving[key].exception() is not None
+        if failed or not is_late:
+            del self._resolving[key]
+        else:
+            loop.call_later(_KEPT, self._resolving.pop, key, None)
+
+    def close(self) -> None:
+        """End the look-ups that nobody waits for."""
+        for lookup in self._resolving.values():
+            lookup.cancel()
+
+    async def _look_up(self, via: str, name: str) -> Sequence[str]:
         try:
             return await self._link(via).resolve(name)
         except OperationError as error:

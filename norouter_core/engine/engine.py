@@ -137,6 +137,7 @@ class Engine:
         # The supervisors have ended. What the body raised must not become an exception group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+        self._dns.close()
         services = list(self._services)
         for task in services:
             task.cancel()

@@ -62,7 +62,7 @@ def serve_dns(
     proto, reached = publication.proto, publication.address
 
     def answer(query: bytes) -> Awaitable[bytes | None]:
-        return dns.answer(query, publication.to_host, proto)
+        return dns.answer(query, publication.to_host, stream.from_host, proto)
 
     serve = dns_datagram_session if proto == "udp" else dns_stream_session
     return serve(client, answer, mesh.spawn, reached=reached, observer=stream)

@@ -63,7 +63,7 @@ class PortDecision:
 
 
 class LearnedAddresses:
-    """At most `limit` addresses, each for a time; the oldest makes room for a new one.
+    """At most `limit` addresses a client, each for a time; the oldest makes room for a new one.
 
     `clock` returns seconds and never goes backward.
     """
@@ -71,10 +71,13 @@ class LearnedAddresses:
     def __init__(self, clock: Callable[[], float], limit: int = _MAX_ADDRESSES) -> None:
         self._clock = clock
         self._limit = limit
-        self._known: OrderedDict[IPAddress, tuple[str, float]] = OrderedDict()
+        self._known: dict[str, OrderedDict[IPAddress, tuple[str, float]]] = {}
+        """By the host that has asked, so that none can push out what others have learned."""
 
-    def learn(self, address: str, via: str, seconds: float) -> bool:
+    def learn(self, address: str, via: str, client: str, seconds: float) -> bool:
         """Remember that `via` resolved a name to `address`; return whether that is allowed.
+
+        It holds for the proxies of `client`, the host that has asked.
 
         Loopback, link-local, multicast and unspecified addresses mean something else on each
         machine: a bastion whose DNS answers 127.0.0.1 must not take over everyone's localhost.
@@ -84,33 +87,39 @@ class LearnedAddresses:
             return False
         if parsed.is_multicast or parsed.is_unspecified or str(parsed) == "255.255.255.255":
             return False
-        self._known[parsed] = (via, self._clock() + seconds)
-        self._known.move_to_end(parsed)
-        if len(self._known) > self._limit:
-            self._known.popitem(last=False)
+        known = self._known.setdefault(client, OrderedDict())
+        known[parsed] = (via, self._clock() + seconds)
+        known.move_to_end(parsed)
+        if len(known) > self._limit:
+            known.popitem(last=False)
         return True
 
-    def via(self, address: IPAddress) -> str | None:
-        """Return the host through which `address` is reached, or None."""
-        known = self._known.get(address)
+    def via(self, address: IPAddress, client: str) -> str | None:
+        """Return the host through which `client` reaches `address`, or None."""
+        of_client = self._known.get(client)
+        known = of_client.get(address) if of_client is not None else None
         return known[0] if known is not None and known[1] > self._clock() else None
 
     def keep(self, hosts: Collection[str]) -> None:
         """Forget the addresses of all other hosts."""
-        for address in [a for a, (via, _) in self._known.items() if via not in hosts]:
-            del self._known[address]
+        for client, known in list(self._known.items()):
+            for address in [a for a, (via, _) in known.items() if via not in hosts]:
+                del known[address]
+            if not known:
+                del self._known[client]
 
     def __len__(self) -> int:
-        return len(self._known)
+        return sum(map(len, self._known.values()))
 
 
 class RouteTable:
     """A mesh's hosts and routes, indexed once and then consulted for every connection.
 
-    The order of preference: a mesh name or VIP; an address that DNS answers taught (`learned`);
-    the last route that matches and does not exclude; the proxy's own host. A route matches if
-    anything in its `to` does, and is skipped if anything in its `notTo` does: globs match the name,
-    networks match the address, or any address that the name resolves to on the proxy's own host.
+    The order of preference: a mesh name or VIP; the last route that matches and does not exclude;
+    for an address, what DNS answers taught the proxy's own host (`learned`); the proxy's own host.
+    So no route's host can claim addresses that the manifest gives to another one. A route matches
+    if anything in its `to` does, and is skipped if anything in its `notTo` does: globs match the
+    name, networks the address, or any address that the name resolves to on the proxy's own host.
 
     Loops are impossible by construction. A decision is made once, at the hub, where the proxy ends.
     Then one host makes one plain connection, which consults no route. If a published port of this
@@ -221,10 +230,11 @@ class RouteTable:
         return None if via == from_host else via
 
     def _decide_address(self, address: IPAddress, from_host: str) -> Decision:
-        via = self._learned.via(address) if self._learned is not None else None
-        if via is None or via not in self._hosts:
-            via = self._routed(None, (address,), from_host)
-        return _connect_from(via, str(address), from_host)
+        number = self._last(None, (address,))
+        if number >= 0:
+            return _connect_from(self._vias[number], str(address), from_host)
+        via = self._learned.via(address, from_host) if self._learned is not None else None
+        return _connect_from(via if via in self._hosts else from_host, str(address), from_host)
 
     def _routed(self, name: str | None, addresses: Sequence[IPAddress], from_host: str) -> str:
         """Return the host that the routes choose, or `from_host`."""

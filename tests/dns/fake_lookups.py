@@ -53,8 +53,8 @@ class FakeLookups:
             raise self.addresses
         return self.addresses
 
-    def learn(self, address: str, via: str, seconds: float) -> None:
-        assert seconds > 0
+    def learn(self, address: str, via: str, client: str, seconds: float) -> None:
+        assert seconds > 0 and client == "Web"
         self.learned.append((address, via))
 
     async def forward(self, host: str, query: bytes, transport: str) -> bytes:
@@ -66,8 +66,11 @@ class FakeLookups:
         return a_records(query, self.count) if self.spoil is None else self.spoil
 
     def responder(self, timeout: float = 5.0, limit: int = 256) -> Responder:
+        """Return a responder; `timeout` is for everything."""
         lookups = Lookups(self.claimed, self.resolve, self.learn, self.forward)
-        return Responder(Zone(HOSTS), lookups, timeout=timeout, limit=limit)
+        return Responder(
+            Zone(HOSTS), lookups, timeout=timeout, resolve_timeout=timeout, limit=limit
+        )
 
 
 async def ask(
@@ -76,7 +79,7 @@ async def ask(
     """The answer to one question, checked for what every answer must be."""
     query = dns.message.make_query(name, rdtype, use_edns=edns if edns < 0 else 0, payload=edns)
     wire = query.to_wire()
-    answer = await responder.answer(wire, "Web", transport)
+    answer = await responder.answer(wire, "Web", "Web", transport)
     assert answer is not None
     response = dns.message.from_wire(answer)
     assert response.id == query.id

@@ -26,14 +26,14 @@ pytestmark = [
 async def serving(world: FakeLookups) -> AsyncIterator[int]:
     """The port of 127.0.0.1 at which the world's DNS answers, by UDP and TCP."""
     responder = world.responder(timeout=0.5)
-    server = Server(lambda wire: responder.answer(wire, "Web", "tcp"))
+    server = Server(lambda wire: responder.answer(wire, "Web", "Web", "tcp"))
     loop = asyncio.get_running_loop()
     ends = []
 
     def arrived(client: UdpClient, peer: tuple[str, int]) -> None:
         dns_datagram_session(
             client,
-            lambda wire: responder.answer(wire, "Web", "udp"),
+            lambda wire: responder.answer(wire, "Web", "Web", "udp"),
             server.spawn,
             reached=("127.0.0.1", port),
         )

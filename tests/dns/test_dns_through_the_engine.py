@@ -180,7 +180,7 @@ async def test_name_servers_are_asked_by_udp_and_by_tcp_for_what_is_long(
             found.flags |= dns.flags.TC
         return found.to_wire()
 
-    hub, web = with_dns(local()), with_dns(relayed("web"))
+    hub, web = with_dns(local()), with_dns(host("web"))
     async with name_server(asked) as port, answering(answer, port), mesh(hub, web) as made:
         resolv_conf.write_text(f"nameserver [127.0.0.1]:{port}\n")
         at, dns_port = made.address(where, PORT, "/udp")
@@ -204,7 +204,7 @@ async def test_what_is_too_long_for_the_client_is_cut_and_had_by_tcp(resolv_conf
         writer.write(len(data).to_bytes(2, "big") + data)
         await writer.drain()
 
-    web = with_dns(relayed("web"))
+    web = with_dns(host("web"))
     async with serving(by_tcp) as port, answering(answer, port), mesh(local(), web) as made:
         resolv_conf.write_text(f"nameserver [127.0.0.1]:{port}\n")
         at, dns_port = made.address("web", PORT, "/udp")
@@ -236,7 +236,7 @@ async def test_the_rest_is_asked_of_the_host_whose_vip_was_asked(
     resolv_conf: Path, where: str
 ) -> None:
     asked: list[str] = []
-    hub, web = with_dns(local()), with_dns(relayed("web"))
+    hub, web = with_dns(local()), with_dns(host("web"))
     async with name_server(asked) as port, mesh(hub, web) as made:
         # The mesh itself is never asked, nor is one that is down waited for.
         text = f"nameserver {hub.vip}\nnameserver [127.0.0.1]:{unused_port()}\n"
@@ -283,7 +283,7 @@ async def test_without_a_name_server_it_is_servfail_with_a_reason(
 ) -> None:
     assert callable(conf)
     told = conf(resolv_conf)
-    hub, web = with_dns(replace(local(), vip="127.99.99.99")), with_dns(relayed("web"))
+    hub, web = with_dns(replace(local(), vip="127.99.99.99")), with_dns(host("web"))
     async with mesh(hub, web) as made:
         message = dns.message.make_query("example.org", "A", use_edns=0)
         wire = message.to_wire()
@@ -292,6 +292,18 @@ async def test_without_a_name_server_it_is_servfail_with_a_reason(
             answer = await response(client)
         assert answer.rcode() == dns.rcode.SERVFAIL
         assert told in answer.to_text().lower(), answer.to_text()
+
+
+async def test_the_name_servers_of_a_host_serve_its_own_clients_only(resolv_conf: Path) -> None:
+    """A host without any network must not reach the outside by the names that it asks for."""
+    asked: list[str] = []
+    hub, web = with_dns(local()), with_dns(relayed("web"))
+    async with name_server(asked) as port, mesh(hub, web) as made:
+        resolv_conf.write_text(f"nameserver [127.0.0.1]:{port}\n")
+        first, second = await ask(address(made, "web"), "secret.example.org", "web")
+        assert first.rcode() == dns.rcode.REFUSED
+        assert addresses(second) == [web.vip]
+        assert not asked
 
 
 async def test_a_host_that_is_down_fails_its_own_questions_alone(resolv_conf: Path) -> None:
@@ -306,7 +318,7 @@ async def test_a_host_that_is_down_fails_its_own_questions_alone(resolv_conf: Pa
         )
         await eventually(listens, "its vip is listened at")
         first, second = await ask(address(made, "gone"), "example.org", "gone")
-        assert first.rcode() == dns.rcode.SERVFAIL
+        assert first.rcode() == dns.rcode.REFUSED
         assert addresses(second) == [gone.vip]
         assert not asked
 

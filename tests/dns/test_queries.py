@@ -22,7 +22,7 @@ GOOD = dns.message.make_query("web", "A", id=0x1234).to_wire()
 
 
 def answer(wire: bytes, transport: str = "udp") -> bytes | None:
-    return asyncio.run(FakeLookups().responder().answer(wire, "Web", transport))
+    return asyncio.run(FakeLookups().responder().answer(wire, "Web", "Web", transport))
 
 
 def rcode(wire: bytes) -> int:
@@ -166,7 +166,7 @@ def test_any_bytes_from_a_name_server_are_an_answer_or_servfail(
 ) -> None:
     wire = dns.message.make_query("example.org", "A", id=7).to_wire()
     said = wire[:2] + said[2:]
-    got = asyncio.run(FakeLookups(spoil=said).responder().answer(wire, "Web", transport))
+    got = asyncio.run(FakeLookups(spoil=said).responder().answer(wire, "Web", "Web", transport))
     assert got is not None
     assert got[:2] == wire[:2] and got[2] & 0x80
     query = message.read_query(wire)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import dns.edns
 import dns.flags
@@ -11,9 +12,9 @@ import dns.rdatatype
 import pytest
 from dns.rcode import Rcode
 
-from norouter_core.dns.responder import Zone
+from norouter_core.dns.responder import Lookups, Responder, Zone
 from norouter_core.model import Host
-from tests.dns.fake_lookups import FakeLookups, LookupFailed, a_records, ask, texts
+from tests.dns.fake_lookups import HOSTS, FakeLookups, LookupFailed, a_records, ask, texts
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
@@ -124,7 +125,7 @@ async def test_letters_come_back_as_they_were_asked() -> None:
     lower = dns.message.make_query("example.org", "A")
     upper = dns.message.make_query("EXAMPLE.org", "A", id=lower.id)
     world = FakeLookups(spoil=a_records(lower.to_wire()))
-    answer = await world.responder().answer(upper.to_wire(), "Web", "udp")
+    answer = await world.responder().answer(upper.to_wire(), "Web", "Web", "udp")
     assert answer is not None
     assert dns.message.from_wire(answer).question[0].name.to_text() == "EXAMPLE.org."
 
@@ -151,6 +152,28 @@ async def test_silence_is_servfail() -> None:
     response = await ask(responder, "example.org", edns=1232)
     assert response.rcode() is Rcode.SERVFAIL
     assert "no answer within 0.02 s" in str(response.options[0])
+
+
+async def test_a_slow_resolver_of_a_host_has_longer_than_a_name_server() -> None:
+    class Slow(FakeLookups):
+        async def resolve(self, via: str, name: str) -> Sequence[str]:
+            await asyncio.sleep(0.1)
+            return await super().resolve(via, name)
+
+    world = Slow()
+    lookups = Lookups(world.claimed, world.resolve, world.learn, world.forward)
+    responder = Responder(Zone(HOSTS), lookups, timeout=0.02, resolve_timeout=10)
+    assert texts(await ask(responder, "db.corp")) == ["10.0.0.5", "10.0.0.6"]
+
+
+async def test_other_clients_get_the_mesh_but_no_name_server() -> None:
+    world = FakeLookups()
+    responder = world.responder()
+    for name, rcode in (("web", Rcode.NOERROR), ("example.org", Rcode.REFUSED)):
+        wire = dns.message.make_query(name, "A").to_wire()
+        answer = await responder.answer(wire, "Web", "bastion", "udp")
+        assert answer is not None and dns.message.from_wire(answer).rcode() is rcode
+    assert not world.forwarded
 
 
 async def test_queries_under_way_are_bounded_and_the_mesh_is_answered_all_the_same() -> None:
@@ -184,7 +207,7 @@ async def test_answers_to_something_else_are_not_passed_on(kind: str) -> None:
         "cut": response[:-1],
         "none": response[:4] + bytes(8),
     }.get(kind, response)
-    answer = await FakeLookups(spoil=response).responder().answer(wire, "Web", "udp")
+    answer = await FakeLookups(spoil=response).responder().answer(wire, "Web", "Web", "udp")
     assert answer is not None
     assert dns.message.from_wire(answer).rcode() is Rcode.SERVFAIL
 
@@ -192,7 +215,7 @@ async def test_answers_to_something_else_are_not_passed_on(kind: str) -> None:
 async def test_a_bare_formerr_is_passed_on() -> None:
     wire = dns.message.make_query("example.org", "A").to_wire()
     bare = wire[:2] + b"\x81\x81" + bytes(8)
-    assert await FakeLookups(spoil=bare).responder().answer(wire, "Web", "udp") == bare
+    assert await FakeLookups(spoil=bare).responder().answer(wire, "Web", "Web", "udp") == bare
 
 
 # -- size ------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ PLACES = pytest.mark.parametrize("place", [on_a_socket, behind_a_link])
 
 def served(world: FakeLookups, idle: float = 20.0) -> Server:
     responder = world.responder()
-    return Server(lambda wire: responder.answer(wire, "Web", "tcp"), idle)
+    return Server(lambda wire: responder.answer(wire, "Web", "Web", "tcp"), idle)
 
 
 @PLACES

@@ -204,40 +204,50 @@ class Clock:
         return self.now
 
 
-def test_learned_addresses_win_over_routes_but_not_over_vips_and_expire() -> None:
+def test_learned_addresses_hold_for_the_host_that_asked_and_expire() -> None:
     clock = Clock()
     learned = LearnedAddresses(clock)
-    table = RouteTable(HOSTS, [route("other", "10.0.0.0/8")], learned)
-    assert learned.learn("10.0.0.5", "bastion", 60)
-    assert learned.learn("::ffff:10.0.0.6", "bastion", 60)
+    table = RouteTable(HOSTS, [route("bastion", "*.corp")], learned)
+    assert learned.learn("10.0.0.5", "bastion", "laptop", 60)
+    assert learned.learn("::ffff:10.0.0.6", "bastion", "laptop", 60)
     assert table.decide("10.0.0.5", "laptop") == Decision(RouteKind.VIA, "bastion", "10.0.0.5")
     assert table.decide("10.0.0.6", "laptop").host == "bastion"
-    assert table.decide("10.0.0.7", "laptop").host == "other"
+    assert table.decide("10.0.0.5", "other") == Decision(RouteKind.DIRECT, "other", "10.0.0.5")
     assert table.decide("10.0.0.5", "bastion").kind is RouteKind.DIRECT
     clock.now = 60.0
+    assert table.decide("10.0.0.5", "laptop").kind is RouteKind.DIRECT
+
+
+def test_a_network_of_a_route_wins_over_what_was_learned() -> None:
+    """Else a route's host could claim any address, by the answers of its name server."""
+    learned = LearnedAddresses(Clock())
+    table = RouteTable(HOSTS, [route("bastion", "*.corp"), route("other", "10.0.0.0/8")], learned)
+    assert learned.learn("10.0.0.5", "bastion", "laptop", 60)
     assert table.decide("10.0.0.5", "laptop").host == "other"
 
 
 def test_some_addresses_are_never_learned() -> None:
     learned = LearnedAddresses(Clock())
     for address in ("127.0.0.1", "::1", "0.0.0.0", "::", "169.254.169.254", "fe80::1"):
-        assert not learned.learn(address, "bastion", 60)
+        assert not learned.learn(address, "bastion", "laptop", 60)
     for address in ("224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:127.0.0.1", "x", ""):
-        assert not learned.learn(address, "bastion", 60)
+        assert not learned.learn(address, "bastion", "laptop", 60)
     assert len(learned) == 0
 
 
 def test_learned_is_bounded_and_forgets_hosts_that_left() -> None:
     learned = LearnedAddresses(Clock(), limit=3)
     for last in range(1, 5):
-        learned.learn(f"10.0.0.{last}", "gone" if last == 4 else "bastion", 60)
-    assert len(learned) == 3
+        learned.learn(f"10.0.0.{last}", "gone" if last == 4 else "bastion", "laptop", 60)
+    learned.learn("10.0.0.1", "bastion", "other", 60)
+    assert len(learned) == 4
     table = RouteTable(HOSTS, [], learned)
     assert table.decide("10.0.0.1", "laptop").kind is RouteKind.DIRECT
     assert table.decide("10.0.0.2", "laptop").host == "bastion"
     assert table.decide("10.0.0.4", "laptop").kind is RouteKind.DIRECT
+    assert table.decide("10.0.0.1", "other").host == "bastion"
     learned.keep({"bastion"})
-    assert len(learned) == 2
+    assert len(learned) == 3
 
 
 def test_a_mesh_without_hosts() -> None:
