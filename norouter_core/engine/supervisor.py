@@ -24,7 +24,7 @@ from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.exec_commands.command import StartPlan, plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import next_plan
-from norouter_core.exec_commands.problem import Evidence, HostProblem, Stage
+from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.templates import shorten
 from norouter_core.links.base import Link
 from norouter_core.links.local import LocalLink
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from norouter_core.wire.codes import Address
+
+_LOGIN_REFUSED = (ProblemKind.LOGIN_FAILED, ProblemKind.SUDO_PASSWORD)
+_MAX_REFUSED = 3
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +88,8 @@ class Supervisor:
         self._back_off = BackOff(context.timing)
         self._scarcity = Scarcity()
         self._ever_ready = False
+        self._refused = 0
+        """How many logins in a row were refused."""
         self._restart_requested = asyncio.Event()
         self._scope = anyio.CancelScope()
         self._starting = anyio.CancelScope()
@@ -134,7 +139,7 @@ class Supervisor:
         self.paused = False
         self._paused.set()
         self._back_off = BackOff(self._context.timing)
-        self._attempt = 0
+        self._attempt = self._refused = 0
         if self.state is HostState.FAILED:
             self.problem = None  # it is no longer final
         self._restart_requested.set()
@@ -302,7 +307,7 @@ class Supervisor:
         self.link = link.agent
         self.problem = None
         self._attempt = 0
-        self._ever_ready = True
+        self._ever_ready, self._refused = True, 0
         self._agent = str(self.link.hello)
         ready_at = time.monotonic()
         self._set_state(HostState.READY)
@@ -351,9 +356,11 @@ class Supervisor:
         """Wait for the next start, or, after a permanent problem, for `restart`."""
         self.problem = problem
         self._agent = ""
+        self._refused = self._refused + 1 if problem.kind in _LOGIN_REFUSED else 0
         # If the host was ready once, its command is right. The problem (a login server that is
-        # down, a container that is being replaced) may go away.
-        if problem.permanent and not self._ever_ready:
+        # down, a container that is being replaced) may go away. But each refused login counts,
+        # and too many of them lock the account or the address out.
+        if problem.permanent and (not self._ever_ready or self._refused >= _MAX_REFUSED):
             self._set_state(HostState.FAILED)
             await self._restart_requested.wait()
             return

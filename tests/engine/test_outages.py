@@ -153,3 +153,23 @@ async def test_an_idle_mesh_stays_up() -> None:
             "six heartbeats",
         )
         assert made.pid("web") == before and made.host("web").state is HostState.READY
+
+
+async def test_refused_logins_are_not_repeated_for_ever(tmp_path: Path) -> None:
+    """Even a host that was ready: login servers lock out who fails too often."""
+    refused = tmp_path / "refused"
+    script = (
+        f'test -e {refused} || exec "$@"; echo >>{refused}; '
+        "echo 'dev@web: Permission denied (publickey,password).' >&2; exit 255"
+    )
+    command = ("sh", "-c", script, "_", *exec_command("sh"))
+    async with mesh(local(), relayed("web", cmd=command), timing=QUICK_RETRY) as made:
+        refused.touch()
+        os.killpg(made.pid("web"), signal.SIGKILL)
+        await made.in_state("web", HostState.FAILED)
+        problem = made.host("web").problem
+        assert problem is not None and problem.kind == "login-failed"
+        assert len(refused.read_text()) == 3
+        refused.unlink()
+        await made.engine.restart("web")
+        await made.ready()
