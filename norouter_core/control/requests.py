@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
@@ -26,7 +27,7 @@ from norouter_core.control.codec import (
     to_json,
 )
 from norouter_core.engine.tap import RECEIVED, SENT
-from norouter_core.session.client import INTERVAL, Client
+from norouter_core.session.client import INTERVAL, Client, Summary
 
 T = TypeVar("T")
 
@@ -239,7 +240,7 @@ class RequestRunner:
                 at = len(text) if cursor is None else cursor
                 put("completions", to_json(await self._client.complete(text, at)))
             case SummaryRequest():
-                put("summary", to_json(await self._client.summary()))
+                put("summary", to_json(_with_absolute_path(await self._client.summary())))
             case FindHostsRequest():
                 put("hosts", await self._client.find_hosts())
             case SnapshotsRequest():
@@ -334,6 +335,13 @@ def _outcome_to_json(outcome: Outcome, parsed: ParsedLine | None, column: int) -
     if column:
         value["failure"]["column"] = column
     return value
+
+
+def _with_absolute_path(summary: Summary) -> Summary:
+    """Return a summary whose path means the same file to a client in another directory."""
+    path = summary.document.path
+    absolute = os.path.abspath(path) if path else ""
+    return replace(summary, document=replace(summary.document, path=absolute))
 
 
 def _closable(values: AsyncIterator[T]) -> AsyncGenerator[T, None]:

@@ -95,13 +95,17 @@ def _subject(event: Event) -> Hashable | None:
     return None
 
 
+EventTypes = type[Event] | tuple[type[Event], ...]
+"""Classes of events to choose."""
+
+
 class Subscription:
     """An async iterator of events for one reader, which ends when the engine has stopped.
 
     `EventQueue` limits the events that wait; `dropped` counts those that a slow reader has missed.
     """
 
-    def __init__(self, bus: Bus, limit: int, streams: bool, only: type[Event]) -> None:
+    def __init__(self, bus: Bus, limit: int, streams: bool, only: EventTypes) -> None:
         self.streams = streams
         self.only = only
         self._bus = bus
@@ -171,7 +175,7 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._ended = False
 
-    def subscribe(self, limit: int, streams: bool, only: type[Event] = Event) -> Subscription:
+    def subscribe(self, limit: int, streams: bool, only: EventTypes = Event) -> Subscription:
         subscription = Subscription(self, limit, streams, only)
         if self._ended:
             subscription.end()

@@ -15,7 +15,7 @@ from norouter_core.agent.ends import End, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.engine import events
 from norouter_core.engine.attribution import Attributed
-from norouter_core.engine.bus import Bus, Subscription
+from norouter_core.engine.bus import Bus, EventTypes, Subscription
 from norouter_core.engine.cuts import cuts, is_restarted
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
@@ -226,12 +226,12 @@ class Engine:
     # -- events and status -----------------------------------------------------------------
 
     def subscribe(
-        self, limit: int = 1024, *, streams: bool = True, only: type[events.Event] = events.Event
+        self, limit: int = 1024, *, streams: bool = True, only: EventTypes = events.Event
     ) -> Subscription:
         """Return a subscription to all further events; at most `limit` wait for a slow reader.
 
         Without `streams` it omits those of single streams, which may be thousands a second. `only`
-        selects one type.
+        selects types.
         """
         return self._bus.subscribe(limit, streams, only)
 

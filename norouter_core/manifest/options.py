@@ -277,7 +277,13 @@ def _read_dns(node: Node, report: Report, what: str) -> DnsSpec | None:
 
 
 def _parse_dns(text: str) -> DnsSpec:
-    return DnsSpec(disable=True) if text == OFF else DnsSpec(port=parse_port(text))
+    if text == OFF:
+        return DnsSpec(disable=True)
+    try:
+        return DnsSpec(port=parse_port(text))
+    except ValidationError as error:
+        hint = f"use 1 to 65535, {OFF} or {DEFAULT}"
+        raise ValidationError(error.message, hint) from None
 
 
 def _format_dns(dns: DnsSpec) -> str:

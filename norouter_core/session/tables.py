@@ -180,8 +180,7 @@ STATUS: tuple[TableColumn[Summary], ...] = (
         "received", "Received", lambda r: r.rate.received if r.rate.history else None, Unit.RATE
     ),
     TableColumn("file", "File", lambda r: r.document.path),
-    TableColumn("saved", "Saved", lambda r: "no" if r.document.unsaved else "yes"),
-    TableColumn("unsaved", "Unsaved", lambda r: r.document.unsaved, rank=JSON_ONLY),
+    TableColumn("unsaved", "Unsaved", lambda r: r.document.unsaved),
     TableColumn("undo", "Undo", lambda r: r.document.undo, rank=JSON_ONLY),
     TableColumn("redo", "Redo", lambda r: r.document.redo, rank=JSON_ONLY),
 )

@@ -19,7 +19,8 @@ from norouter_core.commands.edits import Edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Outcome, Question, failed
 from norouter_core.engine import Engine, MeshFailed, PortsFailed, Subscription
-from norouter_core.engine.events import Event, Log
+from norouter_core.engine.bus import EventTypes
+from norouter_core.engine.events import Event, HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.discovery import Discovery
 from norouter_core.manifest.problems import ValidationError
@@ -94,7 +95,7 @@ class Workspace:
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        self._tasks.start_soon(self._keep_log, self.subscribe(only=Log))
+        self._tasks.start_soon(self._keep_log, self.subscribe(only=(Log, HostChanged)))
         self._tasks.start_soon(self.latest.run)
         try:
             await self.engine.apply(self.spec)
@@ -164,7 +165,7 @@ class Workspace:
             redo=self.history.redo_name,
         )
 
-    def subscribe(self, *, streams: bool = False, only: type[Event] = Event) -> Subscription:
+    def subscribe(self, *, streams: bool = False, only: EventTypes = Event) -> Subscription:
         """Return the engine's events from now on; they end with the session as well.
 
         Args:
@@ -326,6 +327,43 @@ class Workspace:
         return ""
 
     async def _keep_log(self, subscription: Subscription) -> None:
+        lines = LogLines()
         async for event in subscription:
-            if isinstance(event, Log):
-                self.log.append(event)
+            if (line := lines.read(event)) is not None:
+                self.log.append(line)
+
+
+_LEVELS = {
+    HostState.READY: "info",
+    HostState.STOPPED: "info",
+    HostState.LOST: "warning",
+    HostState.BACKING_OFF: "warning",
+    HostState.FAILED: "error",
+}
+"""The states of hosts that the log has, and their levels."""
+
+
+class LogLines:
+    """Turns events into the lines of the log.
+
+    They include the changes of state of hosts, except of this machine, which never changes.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def read(self, event: Event) -> Log | None:
+        """Return the line for an event, None if there is none."""
+        if isinstance(event, Log):
+            return event
+        if not isinstance(event, HostChanged) or event.host.state not in _LEVELS:
+            return None
+        host = event.host
+        if not host.command:
+            return None
+        if self._since.get(host.name) == host.since:
+            return None
+        self._since[host.name] = host.since
+        reason = "" if host.problem is None else f": {host.problem.message}"
+        text = host.state.value + ("" if host.state is HostState.READY else reason)
+        return Log(at=event.at, level=_LEVELS[host.state], host=host.name, text=text)

@@ -30,7 +30,8 @@ vi_option = click.option(
 
 def is_on_terminal() -> bool:
     """Return whether stdin, stdout and stderr are all terminals."""
-    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def run_command(command: click.Command, program: str, words: list[str]) -> int:

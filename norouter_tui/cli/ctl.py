@@ -15,11 +15,12 @@ from norouter_core.commands.results import Outcome, Output, Question
 from norouter_core.commands.tokenizer import join
 from norouter_core.control.codec import to_json
 from norouter_core.sanitize import escape
-from norouter_core.session.client import Client
+from norouter_core.session.client import Client, Summary
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Display, StreamSink
 from norouter_tui.output.json_lines import encode
 from norouter_tui.output.rendering import diff_lines, failure_lines
+from norouter_tui.output.units import count
 from norouter_tui.output.writers import PrintLine, line_printer
 from norouter_tui.run.meshes import choose
 from norouter_tui.run.process import run_async
@@ -29,7 +30,7 @@ from norouter_tui.run.remote_session import RemoteSession, run_on_mesh
 def run_ctl(
     words: Sequence[str], mesh: str | None = None, *, as_json: bool = False, yes: bool = False
 ) -> int:
-    """Run the command that the words are. Return its own exit status, or 1 if it failed.
+    """Run the command that the words are. Return its own exit status, 1 if it failed, or 2.
 
     Raises:
         click.ClickException: No mesh is running, or the name is ambiguous.
@@ -40,7 +41,7 @@ def run_ctl(
     except ParseError as error:
         for text in failure_lines(error.failure, line, error.column):
             line_printer(sys.stderr)(text)
-        return ExitCode.MESH_FAILED
+        return ExitCode.USAGE
     if parsed is None:
         return ExitCode.OK
     return run_async(Ctl(parsed, mesh, as_json=as_json, yes=yes).main, uvloop=False)
@@ -73,7 +74,7 @@ class Ctl:
 
     async def main(self) -> int:
         """Run it and return the exit status. An interrupt ends the command in the mesh too."""
-        return await run_on_mesh(await choose(self._mesh), self._run)
+        return await run_on_mesh(await choose(self._mesh, "with --mesh PID"), self._run)
 
     async def _run(self, remote: Client) -> int:
         return self._show_end(await self._ask_and_run(RemoteSession(remote)))
@@ -86,6 +87,10 @@ class Ctl:
             display(output)
 
         try:
+            if self._parsed.call.verb.name == "quit" and not self._yes:
+                question = _end_question(await client.summary())
+                if question is not None and not await self._is_agreed(question):
+                    return Outcome(question=question)
             outcome = await client.run(self._parsed.call, show, confirmed=self._yes)
             if outcome.question is not None and await self._is_agreed(outcome.question):
                 outcome = await client.run(self._parsed.call, show, confirmed=True)
@@ -117,3 +122,14 @@ class Ctl:
         elif outcome.message and not self._as_json:
             self._say(Text(escape(outcome.message)))
         return outcome.status if outcome.ok else outcome.status or ExitCode.MESH_FAILED
+
+
+def _end_question(summary: Summary) -> Question | None:
+    """Return the question before a mesh ends, None if the mesh itself will ask.
+
+    In an attached REPL `quit` leaves the mesh running, so users may not expect its end.
+    """
+    if summary.document.unsaved:
+        return None
+    cut = f" and cuts {count(summary.streams, 'stream')}" if summary.streams else ""
+    return Question(text=f"this ends the mesh of {count(summary.hosts, 'host')}{cut}: go on?")

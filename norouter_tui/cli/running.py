@@ -22,6 +22,8 @@ _CTL_EPILOG = (
 @click.option(
     "--mesh",
     metavar="NAME|PID",
+    envvar="NOROUTER_MESH",
+    show_envvar=True,
     help="The mesh, if several run; `norouter ps` lists them.",
     shell_complete=complete_mesh,
 )

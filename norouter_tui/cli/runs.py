@@ -95,6 +95,11 @@ def run(
         raise click.UsageError("--json and '-- CMD' are mutually exclusive: both use stdout", ctx)
     if command and more["watch"]:
         raise click.UsageError("--watch and '-- CMD' are mutually exclusive", ctx)
+    if more["watch"] and file == "-":
+        raise click.UsageError("--watch needs a file; stdin does not change", ctx)
+    if more["detach"] and more["no_control"]:
+        hint = "nothing could find the mesh again"
+        raise click.UsageError(f"--detach and --no-control are mutually exclusive: {hint}", ctx)
     if not (headless or as_json or command) and file != "-" and _wants_screen(more):
         from norouter_tui.screen.program import run_screen
 

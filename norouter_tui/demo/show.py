@@ -81,7 +81,8 @@ class Show:
         table.add_column("end", no_wrap=True)
         for stream in streams:
             table.add_row(*map(Text, _cells(stream)))
-        self.console.print(table)
+        # A pipe has no width that could cut the cells.
+        self.console.print(table, width=None if self.console.is_terminal else 200)
 
 
 def _cells(stream: StreamStatus) -> list[str]:

@@ -49,7 +49,7 @@ class Printer:
         debug: whether to print every change of state, listener, stream and log line.
         expected: the number of hosts of the mesh. Once each of them is ready or has failed, the
             printer prints what is up, even if the whole mesh never is; 0 leaves that out.
-        again: how to retry a host that has failed for good.
+        again: how to retry a host that has failed for good; `{}` stands for its name.
         since: seconds since the epoch; hosts that have been ready for longer are not printed.
     """
 
@@ -60,7 +60,7 @@ class Printer:
         *,
         debug: bool = False,
         expected: int = 0,
-        again: str = "restart the run",
+        again: str = "norouter ctl host restart {}",
         since: float = 0.0,
     ) -> None:
         self._out = out
@@ -190,7 +190,8 @@ class Printer:
                 self._err(line)
         if host.state == HostState.FAILED:
             name = escape(host.name)
-            self._err(Text(f"  {name} has failed for good; to try again: {self._again}"))
+            again = self._again.format(name)
+            self._err(Text(f"  {name} has failed for good; to try again: {again}"))
         elif host.retry_in is not None:
             again = f"the same again (attempt {host.attempt}); " if is_same else ""
             name = f"host {escape(host.name)}: " if is_same else "  "

@@ -224,7 +224,7 @@ class Repl:
     async def _follow(self) -> None:
         """Show events until the session ends."""
         printer = Printer(
-            self._notices.put, self._notices.put, again="host restart NAME", since=time.time()
+            self._notices.put, self._notices.put, again="host restart {}", since=time.time()
         )
         if isinstance(self._client, Session):
             printer.know(self._client.engine.status())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,6 +69,8 @@ def _script(
     if script is not None and script != "-":
         text = Path(script).read_text("utf-8", "backslashreplace")
         return ScriptRun(script, lines_in(text), notes)
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "<stdin>")
     if script == "-" or not sys.stdin.isatty():
         return ScriptRun("<stdin>", lines_from(0), notes)
     return None

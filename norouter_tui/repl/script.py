@@ -131,7 +131,7 @@ class ScriptRun:
             tell(note)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(
-                _follow, client, Printer(tell, tell, again="host restart NAME", since=time.time())
+                _follow, client, Printer(tell, tell, again="host restart {}", since=time.time())
             )
             status = await Script(client, self._name, StreamSink(), tell).run(self._lines)
             tasks.cancel_scope.cancel()
@@ -150,10 +150,12 @@ async def lines_from(number: int) -> AsyncIterator[str]:
 
     Bytes that are not UTF-8 become `\\x..`. A line of more than 1 MiB comes in parts.
     """
-    regular = stat.S_ISREG(os.fstat(number).st_mode)
+    mode = os.fstat(number).st_mode
+    # Files and /dev/null are always readable, and the system refuses to watch them.
+    waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(number)
     waiting = b""
     while True:
-        if not regular:
+        if waits:
             await anyio.wait_readable(number)
         data = os.read(number, _CHUNK)
         *whole, waiting = (waiting + data).split(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -58,7 +59,7 @@ class StartReport:
                 os.write(self._fd, line.encode())
 
 
-def run_detached(name: str, run: Callable[[StartReport], int]) -> int:
+def run_detached(name: str, run: Callable[[StartReport], int], *, as_json: bool = False) -> int:
     """Call `run` in a background process, without a terminal, with its output in a log file.
 
     Call it before any thread has been started. Until the mesh is ready, the foreground process
@@ -66,6 +67,8 @@ def run_detached(name: str, run: Callable[[StartReport], int]) -> int:
 
     Args:
         name: of the mesh, for the name of the log file.
+        as_json: whether the log has JSON lines, which the foreground process prints on stdout. The
+            process id and the log file are the last of them.
 
     Returns:
         Twice: in the background what `run` returned; in the foreground 0 once the mesh is ready, or
@@ -89,7 +92,7 @@ def run_detached(name: str, run: Callable[[StartReport], int]) -> int:
         os.close(writing)
         os.waitpid(child, 0)
         with log:
-            return _Foreground(reading, path).wait()
+            return _Foreground(reading, path, as_json).wait()
     os.close(reading)
     _leave_terminal(log)
     report = StartReport(writing)
@@ -141,9 +144,11 @@ def _remove_old_logs(directory: Path) -> None:
 class _Foreground:
     """Shows the log of the background process until that is ready or has failed."""
 
-    def __init__(self, reading: int, log: Path) -> None:
+    def __init__(self, reading: int, log: Path, as_json: bool) -> None:
         self._reading = reading
         self._path = log
+        self._as_json = as_json
+        self._partial = b""
         self._pid = 0
         self._is_interrupted = False
 
@@ -152,19 +157,23 @@ class _Foreground:
         try:
             with open(self._path, "rb") as log, open(self._reading, "rb", buffering=0) as report:
                 lines = self._follow(log, report)
-                _show(log)
+                self._show(log)
         finally:
             signal.signal(signal.SIGINT, before)
         if "ready" in lines:
-            sys.stdout.write(
-                f"norouter is running in the background: pid {self._pid}, log {self._path}\n"
-            )
+            sys.stdout.write(self._ready_line())
             return ExitCode.OK
         if self._is_interrupted:
             return ExitCode.INTERRUPTED
         ended = next((line for line in lines if line.startswith("ended ")), "")
         sys.stderr.write(f"norouter: the run failed and has ended; the log is {self._path}\n")
         return int(ended.partition(" ")[2]) if ended else ExitCode.INTERNAL
+
+    def _ready_line(self) -> str:
+        if self._as_json:
+            event = {"event": "detached", "at": time.time(), "pid": self._pid}
+            return json.dumps({**event, "log": str(self._path)}) + "\n"
+        return f"norouter is running in the background: pid {self._pid}, log {self._path}\n"
 
     def _follow(self, log: BinaryIO, report: BinaryIO) -> list[str]:
         """Show the log and return the lines of the report, once that has ended."""
@@ -179,7 +188,7 @@ class _Foreground:
                     self._pid = int(text.split(b"\n")[0].split()[1])
                     if self._is_interrupted:
                         self._stop()
-            _show(log)
+            self._show(log)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._is_interrupted = True
@@ -190,7 +199,11 @@ class _Foreground:
             with suppress(ProcessLookupError):
                 os.kill(self._pid, signal.SIGTERM)
 
-
-def _show(log: BinaryIO) -> None:
-    sys.stderr.write(log.read().decode("utf-8", "backslashreplace"))
-    sys.stderr.flush()
+    def _show(self, log: BinaryIO) -> None:
+        """Show the new lines of the log, which has stdout and stderr of the background process."""
+        *lines, self._partial = (self._partial + log.read()).split(b"\n")
+        for line in lines:
+            stream = sys.stdout if self._as_json and line.startswith(b"{") else sys.stderr
+            stream.write(line.decode("utf-8", "backslashreplace") + "\n")
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()

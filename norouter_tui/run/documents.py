@@ -48,7 +48,9 @@ def load_manifest(
     except ManifestError as error:
         lines = problem_lines(error.warnings, warnings=True) + problem_lines(error.problems)
         name = escape(error.problems[0].file)
-        lines.append(Text(f"{name}: {count(len(error.problems), 'problem')}", style="bold"))
+        if len(error.problems) > 1 or error.problems[0].line:
+            number = count(len(error.problems), "problem")
+            lines.append(Text(f"{name}: {number}", style="bold"))
         for line in lines:
             say(line)
         return None

@@ -102,11 +102,19 @@ def run_file(file: str, options: RunOptions) -> int:
         return ExitCode.ALREADY_RUNS
     readiness = Readiness("" if file == "-" else file, options.ready_file)
     try:
-        readiness.prepare()
+        try:
+            readiness.prepare()
+        except OSError as error:
+            text = f"cannot write the ready file {options.ready_file}: {error.strerror}"
+            raise ForeignFile(text) from None
         if not options.detach:
             return _run(loaded, options, readiness)
         name = os.path.basename(loaded.name).partition(".")[0]
-        return run_detached(name, lambda report: _run(loaded, options, readiness, report))
+        return run_detached(
+            name,
+            lambda report: _run(loaded, options, readiness, report),
+            as_json=options.as_json,
+        )
     except (ForeignFile, DetachError) as error:
         say(Text(f"norouter: {escape(str(error))}", style="bold red"))
         return ExitCode.USAGE
@@ -161,7 +169,13 @@ def run_loaded(
     shows = diagnose if command else show  # stdout belongs to the command then
     quiet = options.as_json or options.quiet
     hosts = len(document.spec.hosts)
-    printer = Printer(_nowhere if quiet else shows, diagnose, debug=options.debug, expected=hosts)
+    printer = Printer(
+        _nowhere if quiet else shows,
+        diagnose,
+        debug=options.debug,
+        expected=hosts,
+        again="norouter ctl host restart {}" if options.control else "restart the run",
+    )
     sinks: list[EventSink] = [printer]
     if options.as_json:
         sinks.append(JsonLines(out.put))

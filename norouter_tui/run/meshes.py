@@ -65,8 +65,11 @@ def _row(mesh: RunningMesh) -> dict[str, object]:
     return row
 
 
-async def choose(wanted: str | None) -> RunningMesh:
+async def choose(wanted: str | None, how: str = "by its PID") -> RunningMesh:
     """Return the running mesh with that name, manifest or process id; the only one for None.
+
+    Args:
+        how: how to name one, for the message if several run.
 
     Raises:
         click.ClickException: there is no such mesh, or there are several.
@@ -77,7 +80,7 @@ async def choose(wanted: str | None) -> RunningMesh:
         return found[0]
     if found:
         raise click.UsageError(
-            f"several meshes are running; name one by its PID:\n{mesh_lines(found)}"
+            f"several meshes are running; choose one {how}:\n{mesh_lines(found)}"
         )
     if wanted is None:
         raise click.ClickException("no mesh of yours is running; to start one: norouter run FILE")

@@ -47,10 +47,14 @@ class Readiness:
 
         Raises:
             ForeignFile: norouter did not write the file at that path.
-            OSError: the file cannot be read.
+            OSError: the file cannot be read, or none can be written there.
         """
-        if self._path and self._check_path():
+        if not self._path:
+            return
+        if self._check_path():
             Path(self._path).unlink()
+        with tempfile.TemporaryFile(dir=os.path.dirname(self._path)):
+            pass
 
     def _check_path(self) -> bool:
         """Return whether there is a file at the path.

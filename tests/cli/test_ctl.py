@@ -101,14 +101,16 @@ def test_a_running_mesh_is_looked_at_edited_saved_and_ended(
     assert (ran.returncode, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
 
     wrong = norouter("ctl", "host", "ad", "x")
-    assert wrong.returncode == 1 and "^" in wrong.stderr
+    assert wrong.returncode == 2 and "^" in wrong.stderr
     saved = norouter("ctl", "save", "saved.yaml", cwd=tmp_path)
     assert saved.returncode == 0, saved.stderr
     assert "# kept" in (tmp_path / "saved.yaml").read_text()
     assert "db" in (tmp_path / "saved.yaml").read_text()
     _is_interrupted(start, tmp_path)
 
-    ended = norouter("ctl", "--json", "quit")
+    kept = norouter("ctl", "quit")
+    assert kept.returncode == 1 and "ends the mesh of 3 hosts: go on?" in kept.stderr
+    ended = norouter("ctl", "--yes", "--json", "quit")
     assert ended.returncode == 0 and json.loads(ended.stdout)["ended"]
     assert _ended(run) == 0
     assert os.listdir(runtime / "norouter") == []

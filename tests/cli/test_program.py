@@ -151,6 +151,13 @@ def test_a_missing_manifest_and_bad_usage_end_with_2(norouter: Program, good: st
         assert "Traceback" not in done.stderr + done.stdout
 
 
+def test_a_missing_manifest_is_one_problem_that_is_not_counted(norouter: Program) -> None:
+    done = norouter("run", "nosuch.yaml")
+    problem, hint = done.stderr.splitlines()
+    assert (done.returncode, hint) == (2, "  hint: check the path")
+    assert problem == "nosuch.yaml: cannot read the manifest: No such file or directory"
+
+
 def test_a_misspelt_verb_is_not_taken_for_a_file(norouter: Program) -> None:
     done = norouter("chekc", "mesh.yaml")
     assert done.returncode == 2

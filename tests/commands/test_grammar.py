@@ -165,6 +165,7 @@ def test_help_of_a_verb() -> None:
         ("host set web --loopback maybe", 25, "not a switch", "on, off or default"),
         ("proxy http web 127.0.0.1", 16, "not IP:PORT", "127.0.0.1:8080"),
         ("proxy http web off --auth me", 27, "not USER:PASSWORD", ""),
+        ("host set x --dns maybe", 18, "not a number", "use 1 to 65535, off or default"),
         ("streams age>x", 13, "not a length of time", "10s"),
         ("streams a hots:x", 11, 'no field "hots"', "did you mean host?"),
         ("hosts; ports", 8, "a second command", "one command at a time"),

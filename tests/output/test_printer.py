@@ -183,7 +183,9 @@ def test_a_loss_and_the_back_off_after_it_tell_the_problem_once() -> None:
     )
     assert screen.err[0] == "host web: lost: docker: command not found"
     assert sum("command not found" in line for line in screen.err) == 1
-    assert screen.err[-1] == "  web has failed for good; to try again: restart the run"
+    assert (
+        screen.err[-1] == "  web has failed for good; to try again: norouter ctl host restart web"
+    )
 
 
 def test_changes_that_are_no_news_are_not_printed() -> None:

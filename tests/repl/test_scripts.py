@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -118,3 +119,10 @@ def test_a_manifest_that_is_not_there_yet_is_made_by_save(
     lost = norouter("repl", str(tmp_path / "no" / "new.yaml"), "-c", "hosts")
     assert lost.returncode == 2
     assert "no such file or directory" in lost.stderr
+
+
+def test_standard_input_that_cannot_be_waited_for(norouter: Program) -> None:
+    nothing = norouter("repl", stdin=subprocess.DEVNULL)
+    assert (nothing.returncode, nothing.stderr) == (0, "")
+    closed = norouter("repl", preexec_fn=lambda: os.close(0))
+    assert (closed.returncode, closed.stderr) == (2, "<stdin>: Bad file descriptor\n")

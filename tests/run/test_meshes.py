@@ -109,9 +109,14 @@ def test_of_several_one_must_be_named_and_a_manifest_is_a_name(
         runs.append((start("run", path), path))
         assert any(line.startswith("ready: ") for line in runs[-1][0].stdout or ())
     done = norouter("stop")
-    assert done.returncode == 2 and "several meshes are running; name one" in done.stderr
+    assert (
+        done.returncode == 2 and "several meshes are running; choose one by its PID" in done.stderr
+    )
     assert all(str(run.pid) in done.stderr for run, _ in runs)
     (_first, _), (second, manifest) = runs
+    which = norouter("ctl", "hosts")
+    assert which.returncode == 2 and "choose one with --mesh PID" in which.stderr
+    assert norouter("ctl", "hosts", env={"NOROUTER_MESH": str(second.pid)}).returncode == 0
     assert norouter("ctl", "--mesh", manifest, "save").stderr == f"saved {manifest}\n"
     got = norouter("ctl", "--mesh", str(second.pid), "hosts", "--json")
     vips = [json.loads(line)["vip"] for line in got.stdout.splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -82,6 +83,14 @@ def test_a_ready_file_never_takes_the_place_of_another(
     assert Path(path).read_text() == before
 
 
+def test_a_ready_file_that_cannot_be_written_starts_nothing(
+    norouter: Program, tmp_path: Path, vip: str
+) -> None:
+    done = norouter("run", mesh(tmp_path, vip), "--ready-file", str(tmp_path / "no" / "file"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("no/file: No such file or directory\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's alone")
 def test_a_service_manager_may_listen_at_an_abstract_socket(
     monkeypatch: pytest.MonkeyPatch, vip: str
@@ -137,6 +146,29 @@ def test_a_run_in_the_background(norouter: Program, tmp_path: Path, vip: str) ->
     finally:
         if process.is_running():
             process.kill()
+
+
+def test_a_run_in_the_background_as_json(norouter: Program, tmp_path: Path, vip: str) -> None:
+    done = norouter("run", mesh(tmp_path, vip), "--detach", "--json")
+    *events, last = map(json.loads, done.stdout.splitlines())
+    process = psutil.Process(last["pid"])
+    try:
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "ready" in [each["event"] for each in events] and last["event"] == "detached"
+        assert last["log"].endswith(".log") and os.path.exists(last["log"])
+    finally:
+        process.terminate()
+        await_end(process)
+
+
+@pytest.mark.parametrize(
+    "words", [("mesh.yaml", "--detach", "--no-control"), ("-", "--watch", "--headless")]
+)
+def test_a_run_that_could_not_do_what_is_asked_is_refused(
+    norouter: Program, words: tuple[str, ...]
+) -> None:
+    done = norouter("run", *words)
+    assert (done.returncode, done.stdout) == (2, "") and "Usage: norouter run" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from norouter_core.session.handlers import HANDLERS
 from norouter_core.session.session import Session
 from norouter_core.session.workspace import LOG_LINES, SessionTiming
 from tests.commands.calls import call
-from tests.engine.meshes import exec_command, forward, local, relayed, vip
+from tests.engine.meshes import children, exec_command, forward, local, relayed, vip
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import Talk, talk
 
@@ -155,6 +155,19 @@ async def test_the_log_keeps_its_last_lines(monkeypatch: pytest.MonkeyPatch) -> 
         assert [row["text"] for row in rows] == ["line 2007", "line 2008", "line 2009"]
         assert await say.rows("log hub") == []
         assert len(say.session.log) == LOG_LINES
+
+
+async def test_the_log_has_the_states_of_hosts() -> None:
+    async with talk(local("hub"), relayed("web")) as say:
+        for process in children():
+            process.kill()
+
+        async def states() -> list[str]:
+            return [str(row["text"]).partition(":")[0] for row in await say.rows("log web")]
+
+        await eventually(lambda: len(say.session.log) > 3, "it is back")
+        assert await states() == ["ready", "lost", "backing off", "ready"]
+        assert await say.rows("log hub") == []
 
 
 async def test_a_stream_is_tapped_and_a_command_run() -> None:

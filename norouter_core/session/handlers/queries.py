@@ -13,7 +13,7 @@ from norouter_core.engine.events import Log, StreamClosed, StreamOpened
 from norouter_core.engine.status import StreamStatus
 from norouter_core.session import tables
 from norouter_core.session.handlers.base import Handler, Request, requested_host
-from norouter_core.session.workspace import Workspace
+from norouter_core.session.workspace import LogLines, Workspace
 
 _LOG_LINES = 50
 
@@ -97,9 +97,11 @@ async def log(session: Workspace, request: Request) -> Outcome:
         return Outcome()
     with _subscribed(session) as events:
         emit_last()
+        lines = LogLines()
         async for event in events:
-            if isinstance(event, Log) and of_host([event]):
-                request.emit(tables.log_table([event]))
+            line = lines.read(event)
+            if line is not None and of_host([line]):
+                request.emit(tables.log_table([line]))
     return Outcome()
 
 
