@@ -113,6 +113,8 @@ class HostOptions:
     state_dir: StateDir | None = None
     write_etc_hosts: bool | None = None
     agent: AgentMode | None = None
+    python: str | None = None
+    """The Python that runs the agent, by a path or a name on the host's `PATH`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class Host(HostOptions):
     state_dir: StateDir = field(default_factory=StateDir)
     write_etc_hosts: bool = False
     agent: AgentMode = AgentMode.AUTO
+    python: str = ""
 
     @property
     def is_local(self) -> bool:

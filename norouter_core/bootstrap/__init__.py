@@ -42,5 +42,5 @@ def bootstrap_for(plan: StartPlan, timing: Timing) -> Bootstrap:
     if plan.mode is AgentMode.NATIVE:
         return NativeAgent(plan.argv, timing)
     if plan.mode is AgentMode.PYTHON:
-        return PythonAgent(plan.argv, timing)
+        return PythonAgent(plan.argv, timing, python=plan.python)
     return AutoAgent(plan.argv, timing)

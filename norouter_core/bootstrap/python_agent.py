@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import secrets
+import shlex
 from dataclasses import replace
 from importlib.resources import files
 
 from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, StartFailed, Stdio
 from norouter_core.bootstrap.bundle import Bundle, bundle
 from norouter_core.bootstrap.handshake import ACK, Hello, MarkerSearch
-from norouter_core.exec_commands.problem import Stage
+from norouter_core.exec_commands.problem import NO_PYTHON, Stage
 from norouter_core.timing import Timing
 
 NAMES = (
@@ -76,7 +77,8 @@ _STATUSES = {
 class PythonAgent(Bootstrap):
     """Sends the agent to a shell; the host needs `sh` and any Python 3.8 or newer.
 
-    If no Python works, the shell ends, or, with `stays`, goes on reading its stdin.
+    With `python`, a path or a name, only that Python may run the agent. If no Python works, the
+    shell ends, or, with `stays`, goes on reading its stdin.
     """
 
     def __init__(
@@ -85,18 +87,20 @@ class PythonAgent(Bootstrap):
         timing: Timing,
         directories: tuple[str, ...] = DIRECTORIES,
         *,
+        python: str = "",
         stays: bool = False,
     ) -> None:
         self.argv = argv
         self._timing = timing
-        self._directories = directories
+        self._python = python
+        self._search = _try(python) if python else search_line(directories)
         self._stays = stays
 
     async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
         """Bring up the agent, as `Bootstrap.start` does."""
         exchange = Exchange(self.argv, stdio, progress)
         agent, nonce = bundle(), secrets.token_hex(8)
-        line = stage0(nonce, agent, self._timing.probe, self._directories, self._stays)
+        line = stage0(nonce, agent, self._timing.probe, self._search, self._stays)
         exchange.enter(Stage.SHELL)
         await stdio.send(line)
         try:
@@ -104,7 +108,10 @@ class PythonAgent(Bootstrap):
         except StartFailed as failure:
             if not failure.evidence.report:
                 raise
-            report = _explain(failure.evidence.report, agent, self._timing.probe)
+            report = failure.evidence.report
+            if self._python and report == NO_PYTHON:
+                report = f"{self._python}: not found"
+            report = _explain(report, agent, self._timing.probe)
             raise StartFailed(replace(failure.evidence, report=report)) from None
         exchange.enter(Stage.PYTHON)
         first = await exchange.send_whole(payload(agent), BLOCK, self._timing.transfer)
@@ -123,24 +130,38 @@ def stage0(
     nonce: str,
     bundle: Bundle,
     limit: float,
-    directories: tuple[str, ...] = DIRECTORIES,
+    search: str,
     stays: bool = False,
 ) -> bytes:
     """Return the line for the shell, with its newline; `nonce` is of letters and digits.
 
-    A Python that takes more than `limit` seconds for a probe is passed over.
+    `search` calls the function `try` with each Python. A Python that takes more than `limit`
+    seconds for a probe is passed over.
     """
     line = _fill(
         "stage0.sh.txt",
         launch=_LAUNCH,
         stage1=_stage1(bundle),
-        names=" ".join(NAMES),
-        directories=":".join(directories),
+        search=search,
+        none=NO_PYTHON,
         seconds=f"{limit:g}",
         nonce=nonce,
         exit="" if stays else "exit 3",
     )
     return (line.replace("\n", " ").strip() + "\n").encode()
+
+
+def search_line(directories: tuple[str, ...] = DIRECTORIES) -> str:
+    """Return what has stage 0 try each Python in these directories."""
+    names = " ".join(NAMES)
+    return _fill("search.sh.txt", names=names, directories=":".join(directories)).strip()
+
+
+def _try(python: str) -> str:
+    """Return what has stage 0 try one Python only."""
+    home, path = ('"$HOME"', python[1:]) if python.startswith("~/") else ("", python)
+    word = home + shlex.quote(path)
+    return f'try "$(command -v {word} || echo {word})"'
 
 
 def _stage1(bundle: Bundle) -> str:

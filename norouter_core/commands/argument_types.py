@@ -46,6 +46,7 @@ class ArgumentType(StrEnum):
     TARGET = "target"
     """A network or a hostname glob."""
     AGENT = "agent"
+    PYTHON = "python"
     SWITCH = "switch"
     """`on`, `off` or `default`."""
     DNS = "dns"

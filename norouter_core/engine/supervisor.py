@@ -221,7 +221,9 @@ class Supervisor:
         if self.host.argv is None:
             await self._serve(LocalLink(self, self._context.io, self._context.timing.request))
             return
-        plan: StartPlan | None = self._plan or plan_start(self.host.argv, self.host.agent)
+        plan: StartPlan | None = self._plan or plan_start(
+            self.host.argv, self.host.agent, self.host.python
+        )
         self._plan, self._sending_problem = None, None
         while plan is not None:
             plan = await self._run_plan(plan)

@@ -51,6 +51,8 @@ class StartPlan:
 
     argv: tuple[str, ...]
     mode: AgentMode
+    python: str = ""
+    """The only Python that may run the agent; empty for any."""
     tentative: bool = False
     """Whether to wait only briefly for the installed agent, and to insist on a current one, since
     `norouter_core.exec_commands.fallback` has another plan."""
@@ -62,15 +64,17 @@ class StartPlan:
     """The plan to follow if this one, and every other way, fails as well."""
 
 
-def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
+def plan_start(argv: tuple[str, ...], mode: AgentMode, python: str = "") -> StartPlan:
     """Return how the agent comes up behind the exec command of a manifest.
 
     A bare `sh` is appended, unless the command ends in a shell, so nothing has to be quoted whether
     the command hands its arguments on or joins them with spaces. A command that ends in `norouter`
     gets `agent --automated` instead, and the plan is tentative. With `agent: python` or `native`
-    the shell replaces that `norouter`.
+    the shell replaces that `norouter`. A `python` that is named implies `agent: python`.
     """
     argv = as_run(argv)
+    if python and mode is AgentMode.AUTO:
+        mode = AgentMode.PYTHON
     last = program_name(argv[-1]) if argv else ""
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
         tentative = mode is AgentMode.AUTO
@@ -78,9 +82,9 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode) -> StartPlan:
     if last == _NOROUTER:
         argv, last = argv[:-1], ""
     if last in _SHELLS and len(argv) > 1:
-        return StartPlan(argv, mode)
+        return StartPlan(argv, mode, python)
     tail = _COMMAND_TAIL if _needs_command_option(argv) else ("sh",)
-    return StartPlan((*argv, *tail), mode)
+    return StartPlan((*argv, *tail), mode, python)
 
 
 def as_run(argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,6 +25,10 @@ class Stage(StrEnum):
     """The link was up."""
 
 
+NO_PYTHON = "no python"
+"""The report of a host on which no Python was found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything seen of a start that failed, or of a link that ended."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from norouter_core.exec_commands.command import ExecCommand, is_shell
-from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
+from norouter_core.exec_commands.problem import NO_PYTHON, Evidence, ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
     MAKE_EXECUTABLE,
@@ -117,8 +117,8 @@ def check_spawn(context: Context) -> Diagnosis | None:
 
 _MISSING = re.compile(r"^(?P<path>[^:]+): no module named '?(?P<module>[\w.]+)'?", re.IGNORECASE)
 _TOO_OLD = re.compile(r"^(?P<path>[^:]+): is (?P<version>[^,]+), too old")
+_ABSENT = re.compile(r"^(?P<path>[^:]+): not found$")
 _BROKEN = re.compile(r"^(?P<path>[^:]+): (?P<why>.+)")
-_NO_PYTHON = "no python"
 
 _NATIVE_HINTS = (
     (r"no native agent for", "install Python 3.8 or newer there, which norouter uses as well"),
@@ -146,13 +146,17 @@ def check_report(context: Context) -> Diagnosis | None:
         return Diagnosis(
             ProblemKind.PYTHON_TOO_OLD, message, f"{_NEEDS_PYTHON}; install a newer one"
         )
+    if found := _search(report, _ABSENT):
+        message = f"{found['path']} not found {context.place}"
+        hint = "correct the host's `python`, or leave it out to use any Python there"
+        return Diagnosis(ProblemKind.NO_PYTHON, message, hint)
     if found := _search(report, _BROKEN):
         message = f"{found['path']} {context.place} does not work: {found['why'][:200]}"
         return Diagnosis(ProblemKind.PYTHON_INCOMPLETE, message, _COMPLETE_PYTHON)
     if not report:
         return None
     message = f"Python not found {context.place}"
-    if report != [_NO_PYTHON]:
+    if report != [NO_PYTHON]:
         message = f"no usable Python {context.place}: {'; '.join(report)[:200]}"
     hint = f"{_NEEDS_PYTHON}: install it, or use an image that has it"
     return Diagnosis(ProblemKind.NO_PYTHON, message, hint)
@@ -161,7 +165,7 @@ def check_report(context: Context) -> Diagnosis | None:
 def _explain_native(context: Context, report: list[str]) -> Diagnosis:
     pythons = _report_lines(context.evidence.pythons)
     message = f"the native agent cannot run {context.place}: {_by_reason(report)[:600]}"
-    if pythons == [_NO_PYTHON]:
+    if pythons == [NO_PYTHON]:
         message = f"no Python {context.place}, and {message}"
     elif pythons:
         message = f"no usable Python {context.place} ({'; '.join(pythons)[:300]}), and {message}"

@@ -31,9 +31,11 @@ from norouter_core.manifest.values import (
     AUTH_PATTERN,
     LISTEN_PATTERN,
     PORT_PATTERN,
+    PYTHON_PATTERN,
     VIP_PATTERN,
     check_auth,
     check_hostname,
+    check_python,
     parse_agent,
     parse_forward,
     parse_listen,
@@ -436,6 +438,13 @@ AGENT = ValueType(
     str,
     tuple(mode.value for mode in AgentMode),
 )
+PYTHON = ValueType(
+    lambda node, report, what: read_parsed(node, report, what, check_python),
+    Quoted,
+    {"type": ["string", "null"], "pattern": PYTHON_PATTERN},
+    "python",
+    check_python,
+)
 
 
 # Rows
@@ -529,6 +538,17 @@ OPTION_KEYS = (
         "how its agent starts: auto, python, native or norouter",
         "HOW",
         "Agent",
+    ),
+    ManifestKey(
+        "python",
+        PYTHON,
+        "The Python that runs the agent on this host, and no other: a path, in which the host "
+        "expands a leading ~/, or a name on the host's PATH.",
+        "python",
+        "the Python on the host that runs its agent, such as /opt/venv/bin/python3",
+        "PATH",
+        "Python",
+        ("/opt/venv/bin/python3",),
     ),
 )
 """What both a host and the template may set."""

@@ -153,6 +153,14 @@ def parse_agent(text: str) -> AgentMode:
     return AgentMode(text)
 
 
+def check_python(text: str) -> str:
+    """Return the path or name of a Python."""
+    if not re.search(PYTHON_PATTERN, text):
+        message = f"{quote(text)} is not the path of a Python"
+        raise ValidationError(message, "write a path such as /opt/venv/bin/python3")
+    return text
+
+
 # VIPs
 
 
@@ -339,4 +347,5 @@ NAME_PATTERN = rf"^(?!([^.:]*\.)*{_NUMBER}\.?$){_NAME}$"
 LISTEN_PATTERN = f"^({_IPV4}|{_IPV6}):{_PORT}$"
 AUTH_PATTERN = r"^[^:\u0000-\u001f\u007f]+:[^\u0000-\u001f\u007f]+$"
 FORWARD_PATTERN = f"^{_PORT}(:({_TARGET_HOST}:)?{_PORT})?(/([Tt][Cc]|[Uu][Dd])[Pp])?$"
+PYTHON_PATTERN = r"^(?!-)[^\u0000-\u001f\u007f]+$"
 TARGET_PATTERN = r"^(?!(?=.*[0-9])[0-9.*?]+$)(?!.*://)\S+$"

@@ -86,7 +86,7 @@ def test_runs_where_every_warning_is_an_error(python: Python) -> None:
 
 
 def test_stage_0_is_one_line_that_a_terminal_takes() -> None:
-    line = python_agent.stage0("f" * 16, BUNDLE, 10)
+    line = python_agent.stage0("f" * 16, BUNDLE, 10, python_agent.search_line())
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
     # A terminal's line discipline takes 4095 bytes; the next belongs to another line.
     assert len(line) < 4096

@@ -206,6 +206,29 @@ async def test_a_python_without_a_module_is_named(tmp_path: Path) -> None:
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
 
 
+async def test_one_python_only(tmp_path: Path) -> None:
+    good = Path(os.path.realpath(sys.executable))
+    python_on_path(tmp_path / "a b", good, "it's python")
+    python_on_path(tmp_path / "bin", pyenv("3.8"), "mine")
+    argv = shell_plan(f"{tmp_path}/bin:/usr/bin:/bin", HOME=str(tmp_path)).argv
+    for python in ("~/a b/it's python", f"{tmp_path}/a b/it's python"):
+        async with agent(PythonAgent(argv, TIMING, python=python)) as host:
+            assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
+    async with agent(PythonAgent(argv, TIMING, python="mine")) as host:
+        assert host.link.hello.python.startswith("3.8.")
+
+
+async def test_a_python_that_does_not_do_is_named(tmp_path: Path) -> None:
+    argv = shell_plan(f"{tmp_path}:/usr/bin:/bin").argv
+    evidence = await failure(PythonAgent(argv, TIMING, python="/opt/none/python3"))
+    problem = diagnose(evidence)
+    assert problem.kind == ProblemKind.NO_PYTHON
+    assert problem.message.startswith("/opt/none/python3 not found")
+    evidence = await failure(PythonAgent(argv, TIMING, python=str(pyenv("3.7"))))
+    problem = diagnose(evidence)
+    assert problem.kind == ProblemKind.PYTHON_TOO_OLD and str(pyenv("3.7")) in problem.message
+
+
 PTY = {
     "pty": (sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"),
     "script": ("script", "-qec", "sh", "/dev/null"),

@@ -163,11 +163,14 @@ def test_routes_follow_a_vip_and_an_alias_that_goes() -> None:
 
 def test_options_are_set_and_taken_back() -> None:
     spec = built(WEB, "host set web --agent python --loopback off --etc-hosts on --state-dir ~/x")
+    spec = built("host set web --python ~/venv/bin/python3", spec=spec)
     options = spec.hosts[-1].options
     assert (options.agent, options.loopback) == (AgentMode.PYTHON, False)
     assert options.write_etc_hosts is True
+    assert options.python == "~/venv/bin/python3"
     assert options.state_dir is not None
-    words = "--agent default --loopback default --etc-hosts default --state-dir default"
+    words = "--agent default --loopback default --etc-hosts default --state-dir default "
+    words += "--python default"
     spec = built(f"host set web {words}", spec=spec)
     assert spec.hosts[-1].options == HostOptions(ports=options.ports)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from norouter_core.bootstrap.bundle import bundle
-from norouter_core.bootstrap.python_agent import stage0
+from norouter_core.bootstrap.python_agent import search_line, stage0
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
 
@@ -160,7 +160,7 @@ def test_a_shell_with_options_at_the_end(status: int) -> None:
 
 
 def test_our_own_line_is_not_shown() -> None:
-    line = stage0("0123456789abcdef", bundle(), 10)
+    line = stage0("0123456789abcdef", bundle(), 10, search_line())
     for width in (80, 4000):
         pieces = [line[at : at + width] for at in range(0, len(line), width)]
         echo = b"$ " + b" \r".join(pieces) + b"\r\n$ bye"

@@ -107,6 +107,7 @@ def options(base: int) -> st.SearchStrategy[HostOptions]:
         state_dir=st.none() | st.builds(StateDir, st.none() | filled, st.none() | st.booleans()),
         write_etc_hosts=st.none() | st.booleans(),
         agent=st.none() | st.sampled_from(AgentMode),
+        python=st.none() | st.sampled_from(["python3.11", "/opt/venv/bin/python3", "~/a 'b'/c"]),
     )
 
 

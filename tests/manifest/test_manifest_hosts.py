@@ -33,6 +33,7 @@ hosts:
     stateDir: {pathOnAgent: "~/x ${HOME}", disable: false}
     writeEtcHosts: off
     agent: norouter
+    python: /opt/venv/bin/python3
   db:
     vip: 127.0.42.102
     cmd: [ssh, -T, "a b", db]
@@ -62,6 +63,7 @@ def test_every_key_is_read() -> None:
         state_dir=StateDir("~/x ${HOME}", False),
         write_etc_hosts=False,
         agent=AgentMode.NOROUTER,
+        python="/opt/venv/bin/python3",
     )
     assert loaded.spec.hosts[2].cmd == ("ssh", "-T", "a b", "db")
     assert loaded.spec.routes[0].via == "WEB"

@@ -118,6 +118,8 @@ _WRONG = [
     "hosts: {a: {stateDir: {pathOnAgent: ''}}}",
     "hosts: {a: {writeEtcHosts: 'true'}}",
     "hosts: {a: {agent: rust}}",
+    "hosts: {a: {python: -x}}",
+    "hosts: {a: {python: ''}}",
     "hostTemplate: {ports: 1}",
     *(
         f"hosts: {{a: }}\nroutes: [{route}]"

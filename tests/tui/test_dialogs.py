@@ -322,7 +322,7 @@ def test_a_host_form_left_as_it_is_changes_nothing() -> None:
         assert isinstance(app.screen, EditHost) and not client.changed
         await press(pilot, "down")
         assert "the address in the mesh" in shown(app)
-        await press(pilot, "shift+tab", "shift+tab", "down")
+        await press(pilot, "shift+tab", "shift+tab", "shift+tab", "down")
         assert app.screen.values["agent"] == "auto"
 
     play_dialog(play, ("down", "e"))

@@ -228,7 +228,7 @@ def _is_installed(snapshot: Snapshot, name: str) -> bool:
     host = next((h for h in snapshot.spec.effective() if h.name == name), None)
     if host is None:
         return False
-    return plan_start(host.argv or ("sh",), host.agent).mode is AgentMode.NOROUTER
+    return plan_start(host.argv or ("sh",), host.agent, host.python).mode is AgentMode.NOROUTER
 
 
 def _lines(progress: Progress, now: float, width: int, *, short: bool) -> Iterator[Text]:
