@@ -19,6 +19,7 @@ from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
 from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
 from tests.agent.agents import ROOT, agent, children, plain_path, python_on_path, shell_plan
+from tests.bootstrap.shells import SHELLS
 
 pytestmark = pytest.mark.anyio
 
@@ -50,26 +51,17 @@ async def failure(start: StartPlan | Bootstrap) -> Evidence:
     return error.evidence
 
 
-SHELLS = {
-    "dash": ("dash",),
-    "busybox": ("busybox", "sh"),
-    "bash": ("bash", "--posix"),
-    "ksh": ("ksh",),
-    "mksh": ("mksh",),
-    "zsh": ("zsh", "--emulate", "sh"),
-}
+def behind(shell: str) -> tuple[str, ...]:
+    """The words that start one of `SHELLS`."""
+    if shutil.which(SHELLS[shell][0]) is None:
+        pytest.skip(f"{shell} is not on this machine")
+    return SHELLS[shell]
 
 
-def installed(shell: tuple[str, ...]) -> tuple[str, ...]:
-    if shutil.which(shell[0]) is None:
-        pytest.skip(f"{shell[0]} is not on this machine")
-    return shell
-
-
-@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
-async def test_every_shell_runs_the_line(shell: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_every_shell_runs_the_line(shell: str, tmp_path: Path) -> None:
     path = plain_path(tmp_path / "bin")
-    argv = ("env", f"PATH={path}", *installed(shell))
+    argv = ("env", f"PATH={path}", *behind(shell))
     async with agent(StartPlan(argv, AgentMode.PYTHON)) as host:
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
         assert host.stderr == []
@@ -132,11 +124,11 @@ def _broken(directory: Path) -> None:
     (directory / "python3.8").symlink_to(directory / "python3")
 
 
-@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
-async def test_what_does_not_work_is_passed_over(shell: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_what_does_not_work_is_passed_over(shell: str, tmp_path: Path) -> None:
     directory = tmp_path / "bin"
     _broken(directory)
-    argv = ("env", "PATH=/usr/bin:/bin", *installed(shell))
+    argv = ("env", "PATH=/usr/bin:/bin", *behind(shell))
     evidence = await failure(PythonAgent(argv, TIMING, (str(directory),)))
     reports = dict(line.split(": ", 1) for line in evidence.report.splitlines())
     statuses = {
@@ -150,6 +142,8 @@ async def test_what_does_not_work_is_passed_over(shell: tuple[str, ...], tmp_pat
         "python3.12": 127,
         "python3.11": 128 + signal.SIGSEGV,
     }
+    # posh cannot tell that `python3.8` has been tried.
+    reports.pop(f"{directory}/python3.8", None)
     # Shells differ in what they make of a file that is no program.
     assert sorted(reports) == [f"{directory}/python3.10", f"{directory}/python3.9"]
     assert evidence.stderr == ()
@@ -171,11 +165,11 @@ async def test_shims_come_last(tmp_path: Path) -> None:
         assert (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("shell", SHELLS.values(), ids=SHELLS)
-async def test_a_python_that_hangs_is_killed(shell: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_a_python_that_hangs_is_killed(shell: str, tmp_path: Path) -> None:
     (tmp_path / "python3").write_text("#!/bin/sh\nexec sleep 600\n")
     (tmp_path / "python3").chmod(0o755)
-    argv = ("env", "PATH=/usr/bin:/bin", *installed(shell))
+    argv = ("env", "PATH=/usr/bin:/bin", *behind(shell))
     timing = replace(TIMING, probe=0.1)
     evidence = await failure(PythonAgent(argv, timing, (str(tmp_path),)))
     assert evidence.report.startswith(f"{tmp_path}/python3: did not answer within 0.1 s")
