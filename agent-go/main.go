@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"norouter/agent/internal/agent"
@@ -45,6 +46,8 @@ func main() {
 	// whole process group, which must not end the link before that.
 	signal.Ignore(syscall.SIGINT, sigPipe)
 	raiseDescriptorLimit()
+	// More would only wake each other up: what an agent does takes less than such a switch.
+	runtime.GOMAXPROCS(1)
 	in, out, err := moveStdioAside()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "norouter agent: stdin is not a pipe to a hub: %v\n", err)

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	bufferSize = 64 << 10
-	maxBuffers = 32
+	bufferSize   = wire.StreamHeader + wire.MaxData
+	maxBuffers   = 12
+	datagramSize = 64 << 10 // more than the largest datagram
 )
 
 // buffers is a pool of read buffers. However many sockets there are, so many of them have bytes on
@@ -81,5 +82,5 @@ func (p *slicePool) put(buffer []byte) {
 
 var (
 	relayBuffers    = slicePool{size: relaySize}
-	datagramBuffers = slicePool{size: bufferSize}
+	datagramBuffers = slicePool{size: datagramSize}
 )

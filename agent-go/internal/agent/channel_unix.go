@@ -12,6 +12,12 @@ import (
 type channel struct {
 	file *os.File
 	raw  syscall.RawConn
+
+	// Of the write that runs; writing is made once, since a closure for each would be garbage.
+	writing func(fd uintptr) bool
+	data    []byte
+	size    int
+	err     error
 }
 
 func newChannel(file *os.File) *channel {
@@ -19,7 +25,12 @@ func newChannel(file *os.File) *channel {
 	if err != nil {
 		raw = nil
 	}
-	return &channel{file, raw}
+	c := &channel{file: file, raw: raw}
+	c.writing = func(fd uintptr) bool {
+		c.size, c.err = writeNow(int(fd), c.data)
+		return true
+	}
+	return c
 }
 
 // tryWrite writes what the descriptor takes now, and does not wait.
@@ -27,16 +38,13 @@ func (c *channel) tryWrite(data []byte) (int, error) {
 	if c.raw == nil {
 		return 0, nil
 	}
-	var size int
-	var failed error
-	err := c.raw.Write(func(fd uintptr) bool {
-		size, failed = writeNow(int(fd), data)
-		return true
-	})
+	c.data, c.size, c.err = data, 0, nil
+	err := c.raw.Write(c.writing)
+	c.data = nil
 	if err != nil {
 		return 0, err
 	}
-	return size, failed
+	return c.size, c.err
 }
 
 // write writes all of data.
@@ -48,7 +56,7 @@ func (c *channel) write(data []byte) error {
 // writeNow writes once to a non-blocking descriptor; 0 if it takes nothing now.
 func writeNow(fd int, data []byte) (int, error) {
 	for {
-		size, err := syscall.Write(fd, data)
+		size, err := writeNonBlocking(fd, data)
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -60,5 +68,58 @@ func writeNow(fd int, data []byte) (int, error) {
 		default:
 			return size, nil
 		}
+	}
+}
+
+// input is the descriptor that a link reads from.
+type input struct {
+	*os.File
+	raw syscall.RawConn
+
+	// Of the read that runs.
+	reading func(fd uintptr) bool
+	buffer  []byte
+	size    int
+	err     error
+}
+
+func newInput(file *os.File) *input {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		raw = nil
+	}
+	i := &input{File: file, raw: raw}
+	i.reading = i.readNow
+	return i
+}
+
+// Read waits for bytes.
+func (i *input) Read(buffer []byte) (int, error) {
+	if i.raw == nil {
+		return i.File.Read(buffer)
+	}
+	i.buffer, i.size, i.err = buffer, 0, nil
+	if err := i.raw.Read(i.reading); err != nil {
+		return 0, err
+	}
+	return i.size, i.err
+}
+
+func (i *input) readNow(fd uintptr) bool {
+	for {
+		size, err := readNonBlocking(int(fd), i.buffer)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return false
+		case err != nil:
+			i.err = err
+		case size == 0:
+			i.err = io.EOF
+		default:
+			i.size = size
+		}
+		return true
 	}
 }

@@ -20,3 +20,12 @@ func (c *channel) write(data []byte) error {
 	_, err := c.file.Write(data)
 	return err
 }
+
+// input is the descriptor that a link reads from.
+type input struct {
+	*os.File
+}
+
+func newInput(file *os.File) *input {
+	return &input{file}
+}

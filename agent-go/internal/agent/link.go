@@ -19,7 +19,7 @@ const maxTurns = 4
 // what it does not take is written by one goroutine. So reading goes on while writing is blocked,
 // and most frames need no other goroutine to be woken.
 type link struct {
-	in  *os.File
+	in  *input
 	out *channel
 
 	begun time.Time
@@ -58,7 +58,7 @@ type streamOwner interface {
 
 func newLink(in, out *os.File) *link {
 	return &link{
-		in:     in,
+		in:     newInput(in),
 		out:    newChannel(out),
 		begun:  time.Now(),
 		ended:  make(chan struct{}),

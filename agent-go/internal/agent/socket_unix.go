@@ -70,7 +70,7 @@ func (s *socket) readNow(fd uintptr) bool {
 		return true
 	}
 	for {
-		size, err := syscall.Read(int(fd), payload(c.buffer)[:c.most])
+		size, err := readNonBlocking(int(fd), payload(c.buffer)[:c.most])
 		if err == syscall.EINTR {
 			continue
 		}
