@@ -14,11 +14,7 @@ import msgspec
 from norouter_core.commands.results import Bytes, Diff, Lines, Output, Table
 from norouter_core.engine import events
 from norouter_core.engine.events import Event
-from norouter_core.engine.status import Status
 from norouter_core.errors import NorouterError
-from norouter_core.model import MeshSpec
-from norouter_core.session.client import DocumentState, Snapshot
-from norouter_core.session.snapshots import MeshRates
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -108,68 +104,6 @@ def event_from_json(value: object) -> Event | None:
 def _events() -> dict[str, type[Event]]:
     found = (value for value in vars(events).values() if isinstance(value, type))
     return {each.kind: each for each in found if issubclass(each, Event) and each is not Event}
-
-
-class SnapshotEncoder:
-    """Turns the snapshots that one client follows into JSON.
-
-    A spec is sent when it is another one than before. Rates are not sent: they follow from the
-    counters.
-    """
-
-    def __init__(self) -> None:
-        self._spec: MeshSpec | None = None
-
-    def encode(self, snapshot: Snapshot) -> Json:
-        value: Json = {
-            "at": snapshot.at,
-            "status": to_json(snapshot.status),
-            "document": to_json(snapshot.document),
-            "traffic": list(snapshot.traffic),
-        }
-        if snapshot.spec != self._spec:
-            self._spec = snapshot.spec
-            value["spec"] = to_json(snapshot.spec)
-        return value
-
-
-class SnapshotDecoder:
-    """The reverse of `SnapshotEncoder`, for the snapshots of one subscription."""
-
-    def __init__(self) -> None:
-        self._spec: MeshSpec | None = None
-        self._rates = MeshRates()
-        self._at = 0.0
-
-    def decode(self, value: object) -> Snapshot:
-        """Raises:
-        DecodeError: It is not a snapshot.
-        """
-        found = from_json(_SnapshotData, value)
-        self._spec = found.spec or self._spec
-        if self._spec is None:
-            raise DecodeError("a snapshot without its spec")
-        self._rates.update(found.status, found.traffic, found.at - self._at)
-        self._at = found.at
-        return Snapshot(
-            at=found.at,
-            status=found.status,
-            spec=self._spec,
-            document=found.document,
-            traffic=found.traffic,
-            hosts=self._rates.hosts,
-            streams=self._rates.streams,
-            total=self._rates.total,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _SnapshotData:
-    at: float
-    status: Status
-    document: DocumentState
-    traffic: tuple[int, int]
-    spec: MeshSpec | None = None
 
 
 # -- lines -------------------------------------------------------------------------------------

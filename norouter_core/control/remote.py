@@ -20,6 +20,7 @@ from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.control import codec
 from norouter_core.control.access import is_own, peer_uid
 from norouter_core.control.codec import MAX_ANSWER, MAX_LINE, DecodeError, Json, decode, encode
+from norouter_core.control.snapshots import SnapshotDecoder
 from norouter_core.engine.events import Event
 from norouter_core.errors import NorouterError
 from norouter_core.mailbox import Mailbox
@@ -59,7 +60,8 @@ class RemoteClient:
     and `snapshots` end.
 
     Raises:
-        ControlLost: On entering, nobody answers. By the other methods, the process has ended.
+        ControlLost: On entering, nobody answers. By the other methods, the process has ended, or
+            sends what makes no sense.
     """
 
     hello: SessionHello
@@ -169,11 +171,13 @@ class RemoteClient:
 
     async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
         """As `Client.snapshots`. The rates begin with the second snapshot."""
-        decoder = codec.SnapshotDecoder()
+        decoder = SnapshotDecoder()
         waiting = Mailbox[Snapshot](1)
 
         def take(answer: Json) -> None:
-            if "snapshot" in answer:
+            if "part" in answer:
+                decoder.take_part(answer["part"])
+            elif "snapshot" in answer:
                 # Each is decoded, since rates and the spec follow from those before it.
                 waiting.put(decoder.decode(answer["snapshot"]))
 
@@ -215,6 +219,8 @@ class RemoteClient:
         try:
             async for value in waiting:
                 yield value
+            if not self._lost and (error := done.exception()) is not None:
+                raise ControlLost(f"malformed answer: {error}") from None
         finally:
             self._end(number, done)
 

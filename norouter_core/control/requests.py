@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Protocol, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from anyio.abc import TaskGroup
 from msgspec import Meta
@@ -21,11 +22,11 @@ from norouter_core.commands.results import Bytes, Failure, Outcome, Output
 from norouter_core.control.codec import (
     DecodeError,
     Json,
-    SnapshotEncoder,
     from_json,
     output_to_json,
     to_json,
 )
+from norouter_core.control.snapshots import SnapshotEncoder
 from norouter_core.engine.tap import RECEIVED, SENT
 from norouter_core.session.client import INTERVAL, Client, Summary
 
@@ -56,6 +57,10 @@ class RunRequest:
     run: Json
     """A call, or `{"line": ...}`."""
     confirmed: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.run.get("line", ""), str):
+            raise ValueError("the line is not a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +278,7 @@ class RequestRunner:
         column = 0
         try:
             if "line" in request.run:
-                parsed = parse(from_json(str, request.run["line"]))
+                parsed = parse(request.run["line"])
                 call = parsed.call if parsed else None
             else:
                 call = Call.from_json(request.run)
@@ -308,11 +313,17 @@ class RequestRunner:
             put("following", True)
             async for snapshot in snapshots:
                 started = time.monotonic()
-                put("snapshot", encoder.encode(snapshot))
+                waited = 0.0
+                for key, value in encoder.encode(snapshot):
+                    put(key, value)
+                    # Other work of the loop comes in between, and a slow client reads.
+                    paused = time.monotonic()
+                    await anyio.lowlevel.checkpoint()
+                    await self._connection.room()
+                    waited += time.monotonic() - paused
                 # The engine works in the same loop: snapshots of a large mesh come less often.
-                busy = time.monotonic() - started
+                busy = time.monotonic() - started - waited
                 await anyio.sleep(max(0.0, _SHARE * busy - request.interval))
-                await self._connection.room()
         put("end", True)
 
 

@@ -18,6 +18,7 @@ from norouter_core.commands.call import Call, build_call
 from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Completion
 from norouter_core.engine.events import HostChanged
+from norouter_core.errors import NorouterError
 from norouter_core.manifest import render
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
@@ -190,8 +191,11 @@ class NorouterApp(App[None]):
 
     @work(group="follow")
     async def _follow_snapshots(self) -> None:
-        async for snapshot in self.client.snapshots(self._refresh_interval):
-            self.post_message(SnapshotArrived(snapshot))
+        try:
+            async for snapshot in self.client.snapshots(self._refresh_interval):
+                self.post_message(SnapshotArrived(snapshot))
+        except NorouterError as error:
+            self.notify(f"no more news of the mesh: {error}", severity="error", timeout=3600)
 
     @work(group="follow")
     async def _follow_events(self) -> None:
