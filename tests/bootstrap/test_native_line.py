@@ -105,10 +105,15 @@ rooms = pytest.mark.parametrize("setup", ROOMS.values(), ids=ROOMS)
 shells = pytest.mark.parametrize("name", ["dash", "bash", "busybox", "zsh", "mksh"])
 
 
-@pytest.mark.parametrize("reader", ["head", "dd"])
+@pytest.mark.parametrize("readers", [("head",), ("dd",), ("dd", "head without -c")])
 @rooms
-def test_becomes_the_program(tmp_path: Path, place: Path, reader: str, setup: str) -> None:
-    command = behind(setup, host(tmp_path, "dash", reader))
+def test_becomes_the_program(
+    tmp_path: Path, place: Path, readers: tuple[str, ...], setup: str
+) -> None:
+    command = behind(setup, host(tmp_path, "dash", readers[0]))
+    if len(readers) > 1:
+        (tmp_path / "bin/head").write_text("#!/bin/sh\nexec cat\n")
+        (tmp_path / "bin/head").chmod(0o755)
     with shell(command, PROGRAM, PROGRAM, place) as far:
         far.expect(GO)
         for at in range(0, len(PROGRAM), 1000):
@@ -196,4 +201,13 @@ def test_a_program_that_is_not_whole(tmp_path: Path, place: Path, setup: str) ->
         far.send(b"70\n" + b"no gzip" * 10)
         report = far.rest().decode()
     assert f"{place}: only 0 of {len(PROGRAM)} bytes could be written" in report
+    assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize("missing", ["rm", "chmod"])
+def test_a_host_that_could_not_remove_the_file(tmp_path: Path, place: Path, missing: str) -> None:
+    command = host(tmp_path, "dash", "head")
+    (tmp_path / "bin" / missing).unlink()
+    with shell(command, PROGRAM, PROGRAM, place) as far:
+        assert f"none:|there is no {missing}\n" in far.rest().decode()
     assert os.listdir(place) == []
