@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
+import threading
 import zlib
 from dataclasses import dataclass
 from functools import cache
@@ -30,13 +31,21 @@ class Bundle:
     modules: tuple[str, ...]
 
 
-@cache
+_making = threading.Lock()
+
+
 def bundle(entry: str = ENTRY) -> Bundle:
-    """Return the agent's program, which is made once per process.
+    """Return the agent's program, which is made once per process, in any thread.
 
     Raises:
         ImportError: a module imports a third-party module.
     """
+    with _making:
+        return _make(entry)
+
+
+@cache
+def _make(entry: str) -> Bundle:
     graph = _Graph()
     graph.add(entry)
     modules = [(name, graph.packages[name], graph.sources[name]) for name in graph.order]

@@ -12,6 +12,7 @@ user, and `sitecustomize` have no effect on the agent.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import shlex
@@ -99,9 +100,10 @@ class PythonAgent(Bootstrap):
     async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
         """Bring up the agent, as `Bootstrap.start` does."""
         exchange = Exchange(self.argv, stdio, progress)
-        agent, nonce = bundle(), secrets.token_hex(8)
-        line = stage0(nonce, agent, self._timing.probe, self._search, self._stays)
         exchange.enter(Stage.SHELL)
+        # The first time, it takes as long as the command takes to start.
+        agent, nonce = await asyncio.to_thread(bundle), secrets.token_hex(8)
+        line = stage0(nonce, agent, self._timing.probe, self._search, self._stays)
         await stdio.send(line)
         try:
             await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
