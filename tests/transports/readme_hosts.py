@@ -142,9 +142,9 @@ def _containers(
         network = stack.enter_context(engine.network("foo", *options))
         for name in ("nginx", "bastion"):
             words = ("--hostname", name, *(DNS if engine is docker else ()))
-            made = stack.enter_context(
-                engine.container(name, "python", network=network, options=words)
-            )
+            alpine = name == "bastion" and engine is docker
+            tag = "busybox" if alpine else "python"
+            made = stack.enter_context(engine.container(name, tag, network=network, options=words))
             places[f"{engine.program}/{name}"] = made
         nginx = places[f"{engine.program}/nginx"]
         assert isinstance(nginx, Container)
