@@ -21,24 +21,34 @@ if TYPE_CHECKING:
 
 
 _RESET_CHECK_INTERVAL = 1.0
+_MAX_SPARE = 4
 
 
 class Io:
     """The shared state of one loop.
 
     `buffer` is for bytes that are read and passed on within one call, so that no socket needs a
-    buffer of its own.
+    buffer of its own. A link keeps what it has read for as long as it handles it (`take_buffer`).
     """
 
-    __slots__ = ("_watched", "_watching", "buffer", "cause", "descriptors", "loop")
+    __slots__ = ("_spare", "_watched", "_watching", "buffer", "cause", "descriptors", "loop")
 
     def __init__(self, loop: LoopLike) -> None:
         self.loop = loop
         self.buffer = memoryview(bytearray(MAX_DATA))
         self.cause = Cause()
         self.descriptors = Descriptors(loop)
+        self._spare: list[memoryview] = []
         self._watched: set[ResetCheck] = set()
         self._watching = False
+
+    def take_buffer(self) -> memoryview:
+        """Return a buffer that nobody else uses until `give_back`."""
+        return self._spare.pop() if self._spare else memoryview(bytearray(MAX_DATA))
+
+    def give_back(self, buffer: memoryview) -> None:
+        if len(self._spare) < _MAX_SPARE:
+            self._spare.append(buffer)
 
     def watch_for_reset(self, end: ResetCheck) -> None:
         """Call `end.check_for_reset` once a second until it returns False."""

@@ -87,7 +87,8 @@ class Mux:
         self._io = io
         self._channel = channel
         self._handler = handler
-        self._buffer = memoryview(bytearray(MAX_DATA))
+        self._buffer: memoryview | None = None
+        """The buffer whose contents are being handled."""
         self._input: Iterator[object] = iter(())
         self._reading_paused = False
         self._messages = (
@@ -142,7 +143,6 @@ class Mux:
         if self._down:
             return
         self._down = True
-        self._buffer = memoryview(b"")  # this object may wait for the garbage collector
         loop = self._io.loop
         if self._tick_timer is not None:
             self._tick_timer.cancel()
@@ -346,14 +346,17 @@ class Mux:
     # -- receiving -------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        buffer = self._io.take_buffer()
         try:
-            size = self._channel.read(self._buffer)
+            size = self._channel.read(buffer)
         except (BlockingIOError, InterruptedError):
+            self._io.give_back(buffer)
             return
         except OSError as error:
             self._end(f"reading failed: {error.strerror}", None)
             return
-        self.received(self._buffer[:size])
+        self._buffer = buffer
+        self.received(buffer[:size])
 
     def received(self, data: memoryview) -> None:
         """Dispatch input; no bytes at all mean the end of the link."""
@@ -382,6 +385,9 @@ class Mux:
             self._check_backlog()
         elif not self.connection.outbox.idle:
             self._flush()
+        if not more and self._buffer is not None:
+            self._io.give_back(self._buffer)
+            self._buffer = None
         if self._down:
             return
         if more:
