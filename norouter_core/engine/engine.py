@@ -33,6 +33,7 @@ from norouter_core.engine.publications import (
     publications,
 )
 from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
+from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
 from norouter_core.engine.supervisor import Supervisor
@@ -107,6 +108,7 @@ class Engine:
         self._applying = asyncio.Lock()
         self._neighbours = Neighbours()
         self._pacer = Pacer()
+        self.starts = StartGate()
         self._progress = asyncio.Event()
         self._check_scheduled = False
         self._closing = False

@@ -20,6 +20,7 @@ from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
+from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.exec_commands.command import StartPlan, plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
@@ -51,6 +52,7 @@ class SupervisorContext(Protocol):
 
     io: Io
     timing: Timing
+    starts: StartGate
 
     def host_changed(self, supervisor: Supervisor) -> None:
         """Note that the state, the problem or the link has changed."""
@@ -287,13 +289,14 @@ class Supervisor:
         await self._restart_requested.wait()
 
     async def _start(self, link: StdioLink, tasks: TaskGroup) -> None:
-        waiting = asyncio.get_running_loop().call_later(
-            self._context.timing.slow_start, self._log_slow_start
-        )
-        try:
-            await link.start(tasks, self._on_progress)
-        finally:
-            waiting.cancel()
+        async with self._context.starts.turn(self.host.argv or ()):
+            waiting = asyncio.get_running_loop().call_later(
+                self._context.timing.slow_start, self._log_slow_start
+            )
+            try:
+                await link.start(tasks, self._on_progress)
+            finally:
+                waiting.cancel()
 
     def _on_progress(self, step: Step) -> None:
         self._step = step
