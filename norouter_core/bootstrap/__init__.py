@@ -27,7 +27,7 @@ from norouter_core.bootstrap.base import Bootstrap
 from norouter_core.bootstrap.copied_agent import CopiedAgent
 from norouter_core.bootstrap.installed_agent import InstalledAgent
 from norouter_core.bootstrap.native_agent import NativeAgent
-from norouter_core.bootstrap.python_agent import PythonAgent
+from norouter_core.bootstrap.python_agent import InterpreterAgent, PythonAgent
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
@@ -39,6 +39,8 @@ def bootstrap_for(plan: StartPlan, timing: Timing) -> Bootstrap:
         return CopiedAgent(plan.argv, plan.container, timing)
     if plan.mode is AgentMode.NOROUTER:
         return InstalledAgent(plan.argv, timing, tentative=plan.tentative)
+    if plan.interpreter:
+        return InterpreterAgent(plan.argv, timing)
     if plan.mode is AgentMode.NATIVE:
         return NativeAgent(plan.argv, timing)
     if plan.mode is AgentMode.PYTHON:

@@ -82,6 +82,8 @@ class PythonAgent(Bootstrap):
     shell ends, or, with `stays`, goes on reading its stdin.
     """
 
+    _begins = Stage.SHELL
+
     def __init__(
         self,
         argv: tuple[str, ...],
@@ -100,10 +102,10 @@ class PythonAgent(Bootstrap):
     async def start(self, stdio: Stdio, progress: Progress) -> tuple[Hello, bytes]:
         """Bring up the agent, as `Bootstrap.start` does."""
         exchange = Exchange(self.argv, stdio, progress)
-        exchange.enter(Stage.SHELL)
+        exchange.enter(self._begins)
         # The first time, it takes as long as the command takes to start.
         agent, nonce = await asyncio.to_thread(bundle), secrets.token_hex(8)
-        line = stage0(nonce, agent, self._timing.probe, self._search, self._stays)
+        line = self._line(nonce, agent)
         await stdio.send(line)
         try:
             await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
@@ -118,6 +120,19 @@ class PythonAgent(Bootstrap):
         exchange.enter(Stage.PYTHON)
         first = await exchange.send_whole(payload(agent), BLOCK, self._timing.transfer)
         return await exchange.read_hello(first, self._timing.hello)
+
+    def _line(self, nonce: str, bundle: Bundle) -> bytes:
+        return stage0(nonce, bundle, self._timing.probe, self._search, self._stays)
+
+
+class InterpreterAgent(PythonAgent):
+    """Sends the agent to a Python that the command itself runs; the host needs no `sh`."""
+
+    _begins = Stage.INTERPRETER
+
+    def _line(self, nonce: str, bundle: Bundle) -> bytes:
+        arguments = ["norouter-agent", nonce]
+        return f"import sys; sys.argv[1:] = {arguments}; {_stage1(bundle)}\n".encode()
 
 
 def marker(nonce: str) -> bytes:

@@ -39,11 +39,11 @@ from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams,
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
 from norouter_core.errors import NorouterError
-from norouter_core.exec_commands.command import plan_start
+from norouter_core.exec_commands.command import shell_argv
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
-from norouter_core.model import AgentMode, Host, MeshSpec
+from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.table import LearnedAddresses, RouteTable
 from norouter_core.timing import Timing
 
@@ -497,7 +497,7 @@ class Engine:
         spec = self._supervisors[host].host
         if spec.argv is None:
             return await execute(tuple(argv), emit)
-        return await execute_behind(plan_start(spec.argv, AgentMode.PYTHON).argv, argv, emit)
+        return await execute_behind(shell_argv(spec.argv), argv, emit)
 
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]

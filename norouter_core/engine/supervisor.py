@@ -270,7 +270,7 @@ class Supervisor:
             if following.mode is AgentMode.NOROUTER:
                 self._sending_problem = problem
             return following
-        if evidence.stage is Stage.SHELL and evidence.timed_out:
+        if evidence.stage in (Stage.SHELL, Stage.INTERPRETER) and evidence.timed_out:
             # The command was alive: it may just need longer.
             timing = self._context.timing
             self._shell_timeout = min(2 * self._shell_timeout, timing.max_shell)

@@ -20,6 +20,9 @@ RUNNING_VERBS = frozenset({"exec", "run", "debug", "ssh", "shell", "enter"})
 _POD_KINDS = frozenset({"", "pod", "pods", "po"})
 _NOROUTER = "norouter"
 _AGENT_TAIL = ("agent", "--automated")
+_PYTHON = re.compile(r"(?:python|pypy)(?:\d+(?:\.\d+)*)?")
+_INTERPRETER_TAIL = ("-I", "-S", "-m", "code", "-q")
+"""Has a Python read code from its stdin line by line: no word that a shell would change."""
 _COMMAND_TAIL = ("-c", "sh")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
 _MAX_LAYERS = 16
@@ -53,6 +56,8 @@ class StartPlan:
     mode: AgentMode
     python: str = ""
     """The only Python that may run the agent; empty for any."""
+    interpreter: bool = False
+    """Whether `argv` runs a Python, which gets the agent without a shell."""
     tentative: bool = False
     """Whether to wait only briefly for the installed agent, and to insist on a current one, since
     `norouter_core.exec_commands.fallback` has another plan."""
@@ -71,15 +76,19 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode, python: str = "") -> Star
     the command hands its arguments on or joins them with spaces. A command that ends in `norouter`
     gets `agent --automated` instead, and the plan is tentative. With `agent: python` or `native`
     the shell replaces that `norouter`. A `python` that is named implies `agent: python`.
+
+    A command that ends in a Python, such as `docker exec -i web python3`, needs no shell.
     """
     argv = as_run(argv)
     if python and mode is AgentMode.AUTO:
         mode = AgentMode.PYTHON
-    last = program_name(argv[-1]) if argv else ""
+    last = _last_program(argv)
     if mode is AgentMode.NOROUTER or (mode is AgentMode.AUTO and last == _NOROUTER):
         tentative = mode is AgentMode.AUTO
         return StartPlan((*argv, *_AGENT_TAIL), AgentMode.NOROUTER, tentative=tentative)
-    if last == _NOROUTER:
+    if _PYTHON.fullmatch(last) and mode is not AgentMode.NATIVE and not python:
+        return StartPlan((*argv, *_INTERPRETER_TAIL), mode, interpreter=True)
+    if last == _NOROUTER or _PYTHON.fullmatch(last):
         argv, last = argv[:-1], ""
     if last in _SHELLS and len(argv) > 1:
         return StartPlan(argv, mode, python)
@@ -117,9 +126,25 @@ def _needs_command_option(argv: tuple[str, ...]) -> bool:
     return not layer.given(layer.grammar.shell_options)
 
 
-def plan_shell_instead(installed: StartPlan) -> StartPlan:
-    """Return the plan of an installed agent with a bare shell in place of its `norouter`."""
-    return plan_start(installed.argv[: -1 - len(_AGENT_TAIL)], AgentMode.AUTO)
+def plan_shell_instead(plan: StartPlan) -> StartPlan:
+    """Return a plan with a bare shell in place of its `norouter`, or of its Python."""
+    tail = _INTERPRETER_TAIL if plan.interpreter else _AGENT_TAIL
+    return plan_start(plan.argv[: -1 - len(tail)], AgentMode.AUTO)
+
+
+def shell_argv(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the exec command of a manifest with a bare shell at its end."""
+    return plan_start(argv, AgentMode.NATIVE).argv
+
+
+def _last_program(argv: tuple[str, ...]) -> str:
+    """Return the program that a command ends in; empty if its last word names a target, as for a
+    container that is called `python`.
+    """
+    command = ExecCommand.parse(argv)
+    if not argv or (command.layers and command.layers[-1].end == len(command.words) == len(argv)):
+        return ""
+    return program_name(argv[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +374,8 @@ def is_shell(word: str) -> bool:
 def _strip_tail(argv: Sequence[str]) -> Sequence[str]:
     if tuple(argv[-2:]) == _AGENT_TAIL:
         return argv[:-2]
+    if tuple(argv[-len(_INTERPRETER_TAIL) :]) == _INTERPRETER_TAIL:
+        return argv[: -len(_INTERPRETER_TAIL)]
     if tuple(argv[-2:]) == _COMMAND_TAIL and any(program_name(x) in _SWITCHERS for x in argv):
         return argv[:-2]
     return argv[:-1] if argv and argv[-1] == "sh" else argv
@@ -405,6 +432,7 @@ def _read_layer(words: Sequence[str], at: int, program: str) -> tuple[Layer, int
         else:
             break
     target = targets[0] if targets else _optional_target(grammar, options)
+    verb_at = min(verb_at, len(words) - 1)  # `docker compose` may be all there is.
     return Layer(program, grammar, at, verb_at, index, target, tuple(options)), index
 
 

@@ -38,6 +38,17 @@ _NO_AGENT = frozenset(
 )
 """What goes wrong with an installed agent and not with the command that leads to it."""
 
+_NO_INTERPRETER = frozenset(
+    {
+        ProblemKind.COMMAND_NOT_FOUND,
+        ProblemKind.NOT_EXECUTABLE,
+        ProblemKind.NO_PYTHON,
+        ProblemKind.PYTHON_TOO_OLD,
+        ProblemKind.PYTHON_INCOMPLETE,
+    }
+)
+"""What goes wrong with a Python that a command runs, and not with the command."""
+
 _SECOND_CHANCE = frozenset(
     {ProblemKind.NOROUTER_GO, ProblemKind.NOROUTER_VERSION, ProblemKind.TIMEOUT}
 )
@@ -54,6 +65,8 @@ def next_plan(
     """Return the plan to try after a plan that failed in `stage`; None if there is no other."""
     if plan.tentative:
         return _without_norouter(plan, stage, problem)
+    if plan.interpreter and mode is AgentMode.AUTO:
+        return _without_python(plan, stage, problem)
     return _copying(plan, stage, problem, mode) or plan.otherwise
 
 
@@ -69,6 +82,13 @@ def _without_norouter(plan: StartPlan, stage: Stage, problem: HostProblem) -> St
         otherwise=again if problem.kind in _SECOND_CHANCE else None,
         purpose=f"sending an agent instead: {shlex.join(instead.argv)}",
     )
+
+
+def _without_python(plan: StartPlan, stage: Stage, problem: HostProblem) -> StartPlan | None:
+    if stage is not Stage.INTERPRETER or problem.kind not in _NO_INTERPRETER:
+        return None
+    instead = plan_shell_instead(plan)
+    return replace(instead, purpose=f"starting a shell instead: {shlex.join(instead.argv)}")
 
 
 def _copying(

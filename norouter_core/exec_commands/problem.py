@@ -13,6 +13,8 @@ class Stage(StrEnum):
     """The exec command itself could not be started on this machine."""
     SHELL = "shell"
     """The command runs and the stage-0 line is written; no marker has come back."""
+    INTERPRETER = "interpreter"
+    """The command runs a Python, and stage 1 is written; no marker has come back."""
     PYTHON = "python"
     """The marker came and the agent was sent; its hello has not come."""
     NATIVE = "native"

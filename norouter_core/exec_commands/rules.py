@@ -30,6 +30,7 @@ from norouter_core.exec_commands.templates import (
 
 _NEEDS_PYTHON = "norouter needs Python 3.8 or newer there, with its standard library"
 _COMPLETE_PYTHON = "install a complete Python there (Debian: `python3`, not `python3-minimal`)"
+_NO_INTERPRETER = "end the command before the Python; norouter then looks for another agent there"
 _USE_EXEC_COMMAND = (
     "use a command that leads to a host and runs what is appended to it, such as "
     "`docker exec -i web` or `ssh web`"
@@ -292,6 +293,7 @@ def check_timeout(context: Context) -> Diagnosis | None:
     missing = {
         Stage.SPAWN: "the command did not start",
         Stage.SHELL: f"no shell answered {context.place}",
+        Stage.INTERPRETER: f"no Python answered {context.place}",
         Stage.PYTHON: f"Python runs {context.place}, but the agent sent to it did not answer",
         Stage.NATIVE: f"the native agent sent {context.place} did not answer",
         Stage.COPIED: f"the native agent copied {context.place} did not answer",
@@ -409,6 +411,21 @@ def explain_interactive(command: ExecCommand) -> Diagnosis:
     return Diagnosis(ProblemKind.USAGE, message, hint, instead)
 
 
+def check_interpreter(context: Context) -> Diagnosis | None:
+    """A command that ends in a Python fails as this Python does: without one, or by its age."""
+    evidence = context.evidence
+    if evidence.stage is not Stage.INTERPRETER:
+        return None
+    python = context.command.words[-1] if context.command.words else "python3"
+    if evidence.exit_status in (126, 127):
+        message = f"no working `{python}` {context.place}{context.last_line}"
+        return Diagnosis(ProblemKind.NO_PYTHON, message, _NO_INTERPRETER)
+    if any(line.startswith("Unknown option: -I") for line in context.lines):
+        message = f"`{python}` {context.place} is too old"
+        return Diagnosis(ProblemKind.PYTHON_TOO_OLD, message, _NO_INTERPRETER)
+    return None
+
+
 def check_shell(context: Context) -> Diagnosis | None:
     evidence = context.evidence
     if evidence.stage is not Stage.SHELL or evidence.exit_status not in (126, 127):
@@ -459,6 +476,7 @@ def diagnose_exit(context: Context) -> Diagnosis:
     doing = {
         Stage.SPAWN: "before it started",
         Stage.SHELL: "before a shell answered",
+        Stage.INTERPRETER: "before Python answered",
         Stage.PYTHON: "while the agent was starting",
         Stage.NATIVE: "while the native agent was starting",
         Stage.COPIED: "while the copied agent was starting",
@@ -522,6 +540,7 @@ FALLBACK_RULES: tuple[Rule, ...] = (
     check_installed_agent,
     check_shell_tail,
     check_interactive,
+    check_interpreter,
     check_shell,
     check_own_program,
 )

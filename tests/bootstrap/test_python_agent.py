@@ -19,18 +19,10 @@ from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
 from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
 from tests.agent.agents import ROOT, agent, children, plain_path, python_on_path, shell_plan
+from tests.bootstrap.conftest import pyenv
 from tests.bootstrap.shells import SHELLS
 
 pytestmark = pytest.mark.anyio
-
-
-def pyenv(version: str) -> Path:
-    """An old interpreter, or a skip with the reason."""
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    found = sorted(root.glob(f"versions/{version}.*/bin/python"))
-    if not found:
-        pytest.skip(f"no Python {version} is on this machine")
-    return found[-1]
 
 
 TIMING = Timing(shell=15, hello=15)
