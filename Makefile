@@ -19,11 +19,11 @@ demo: ## show a mesh of three simulated hosts, or check it line by line on a pip
 
 test: ## run the tests that need neither root nor a container engine
 	@$(SETUP) dev
-	@$(BIN)/python -m pytest -n 4 -m '$(QUICK)' $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m '$(QUICK)' $(ARGS)
 
 coverage: ## run these tests and print the branch coverage, agents in other processes excluded
 	@$(SETUP) dev
-	@$(BIN)/python -m pytest -n 4 -q -m '$(QUICK)' --cov $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -q -m '$(QUICK)' --cov $(ARGS)
 	@$(BIN)/coverage report --include='norouter_core/*' --fail-under=90 --format=total
 
 check: ## check lint rules, format, types and import contracts

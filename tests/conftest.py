@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from norouter_core.names import files
 
 settings.register_profile(
-    "quick", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "quick", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
     "long", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from norouter_core.commands.argument_types import ArgumentType
 from norouter_core.commands.completion import CompletionContext, Word, completion_context
@@ -12,7 +13,9 @@ from norouter_core.commands.results import Completion
 from norouter_core.commands.tokenizer import quote_word
 from norouter_core.manifest.values import allocate_vip
 from norouter_core.sanitize import strip_line
-from norouter_core.session.workspace import Workspace
+
+if TYPE_CHECKING:  # `norouter ctl` need not load an engine
+    from norouter_core.session.workspace import Workspace
 
 MAX_COMPLETIONS = 200
 

@@ -12,7 +12,7 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.edits import EDITS, Edit, make_edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome, failed
-from norouter_core.engine import Subscription
+from norouter_core.engine.bus import Subscription
 from norouter_core.engine.events import Event
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import MeshSpec

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from norouter_core.engine import Engine
 from norouter_core.engine.status import Status
 from norouter_core.session.client import INTERVAL, DocumentState, Rate, Snapshot
+
+if TYPE_CHECKING:  # `norouter ctl` need not load an engine
+    from norouter_core.engine.engine import Engine
 
 HOST_HISTORY = 60
 STREAM_HISTORY = 30

@@ -18,8 +18,8 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.edits import Edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Outcome, Question, failed
-from norouter_core.engine import Engine, MeshFailed, PortsFailed, Subscription
-from norouter_core.engine.bus import EventTypes
+from norouter_core.engine.bus import EventTypes, Subscription
+from norouter_core.engine.engine import Engine, MeshFailed, PortsFailed
 from norouter_core.engine.events import Event, HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.discovery import Discovery

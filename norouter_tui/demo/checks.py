@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import anyio
 import anyio.to_thread
 
-from norouter_core.engine import Engine, Subscription
+from norouter_core.engine.bus import Subscription
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import HostChanged, StreamClosed
 from norouter_core.engine.status import HostState, HostStatus, ListenerState, StreamStatus
 from norouter_tui.demo.show import CheckFailed

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from rich.text import Text
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.links.child_limits import with_original_limit
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode

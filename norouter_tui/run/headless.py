@@ -13,7 +13,7 @@ import anyio
 import anyio.abc
 from rich.text import Text
 
-from norouter_core.engine import Engine, MeshFailed, PortsFailed
+from norouter_core.engine.engine import Engine, MeshFailed, PortsFailed
 from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
 from norouter_core.engine.status import HostState
 from norouter_core.manifest import Loaded

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.errors import NorouterError
 from norouter_tui.output.units import count
 from norouter_tui.run.environment import exports, variables

@@ -14,7 +14,7 @@ import anyio.abc
 from rich.text import Text
 
 from norouter_core.control import ControlServer, ListenError
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from norouter_core.commands.call import Call
 from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Output
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, Log, Stopped
 from norouter_core.mailbox import Mailbox
 from norouter_core.session.autosave import Autosave

@@ -22,8 +22,8 @@ from norouter_core.commands.results import (
     Question,
 )
 from norouter_core.control import ControlServer
-from norouter_core.engine import Engine
 from norouter_core.engine.bus import Bus
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, Log
 from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.snapshots import Sampler

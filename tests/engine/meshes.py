@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psutil
 
-from norouter_core.engine import Engine, Timing
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, HostChanged, Log
 from norouter_core.engine.status import (
     HostState,
@@ -33,6 +33,7 @@ from norouter_core.engine.status import (
 )
 from norouter_core.exec_commands.command import program_name
 from norouter_core.model import AgentMode, DnsSpec, Forward, HostOptions, HostSpec, MeshSpec
+from norouter_core.timing import Timing
 from tests.servers import Address, eventually
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine import Engine, MeshFailed
+from norouter_core.engine.engine import Engine, MeshFailed
 from norouter_core.engine.events import HostChanged
 from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec

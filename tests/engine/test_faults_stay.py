@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from norouter_core.engine import MeshFailed, supervisor
+from norouter_core.engine import supervisor
 from norouter_core.engine.backoff import BackOff
+from norouter_core.engine.engine import MeshFailed
 from norouter_core.engine.events import Log
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.status import HostState

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.links.base import OperationError
 from norouter_core.model import HostSpec
 from tests.engine.meshes import Mesh, children, exec_command, host, local, mesh

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from norouter_core.bootstrap.base import Exchange
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.links import stdio
 from norouter_core.links.agent_client import AgentClient

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import (
     Event,
     HostChanged,

@@ -16,11 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.engine import Timing
 from norouter_core.engine.events import HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.links.base import OperationError
 from norouter_core.model import HostSpec, MeshSpec
+from norouter_core.timing import Timing
 from tests.engine.meshes import (
     BRISK,
     TIMING,

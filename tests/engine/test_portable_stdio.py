@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.links import process
 from norouter_core.links.process import PumpedProcess

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from norouter_core.engine import Engine, Subscription
+from norouter_core.engine.bus import Subscription
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import ListenerChanged
 from norouter_core.engine.status import ListenerState
 from norouter_core.model import Forward, HostSpec, MeshSpec

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from tests.engine.meshes import (

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from norouter_core.agent.direct import REPORT_INTERVAL
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import StreamClosed, StreamOpened
 from norouter_core.engine.status import HostState
 from norouter_core.engine.supervisor import Supervisor

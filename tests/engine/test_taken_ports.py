@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from norouter_core.engine import PortsFailed
+from norouter_core.engine.engine import PortsFailed
 from norouter_core.engine.publications import ListenerSpec, Publication
 from norouter_core.engine.status import ListenerState
 from norouter_core.model import DnsSpec, MeshSpec

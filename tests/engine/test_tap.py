@@ -8,8 +8,8 @@ import os
 
 import pytest
 
-from norouter_core.engine import TapBuffer, TapError
 from norouter_core.engine.streams import RelayedStream
+from norouter_core.engine.tap import TapBuffer, TapError
 from tests.engine.meshes import Mesh, forward, host, local, mesh, relayed
 from tests.proxy.engines import PUBLISHED, World, connect_head, tunnel, world
 from tests.servers import Peer, Target, connect, echoing, eventually, page

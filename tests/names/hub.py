@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.model import DnsSpec, HostOptions, HostSpec, MeshSpec
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from norouter_core.agent import files
 from norouter_core.agent.blocks import BEGIN
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.model import HostSpec, MeshSpec, StateDir
 from norouter_core.names import files as names_files
 from tests.engine.meshes import (

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from norouter_core.agent.mux import Mux
-from norouter_core.engine import TapBuffer, TapError
+from norouter_core.engine.tap import TapBuffer, TapError
 from norouter_core.model import MeshSpec
 from tests.engine.meshes import relayed
 from tests.proxy.engines import (

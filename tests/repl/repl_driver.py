@@ -17,7 +17,7 @@ from prompt_toolkit.history import History, InMemoryHistory
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output.vt100 import Vt100_Output
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import Client

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from rich.text import Text
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, HostChanged, Log, Ready, Stopped
 from norouter_core.engine.status import HostState
 from norouter_core.model import Host, MeshSpec

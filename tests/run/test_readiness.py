@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_tui.run.readiness import ForeignFile, Readiness
 from tests.programs import Program, Start, await_end
 from tests.run.test_child_command import GONE, SILENT, mesh

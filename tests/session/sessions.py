@@ -9,7 +9,7 @@ from pathlib import Path
 from norouter_core.commands.edits.hosts import new_mesh
 from norouter_core.commands.parser import ParseError, parse
 from norouter_core.commands.results import Bytes, Diff, Lines, Outcome, Output, Table
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document

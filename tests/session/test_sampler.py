@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from norouter_core.agent.ends import End
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.publications import Publication
 from norouter_core.session.client import DocumentState, Snapshot
 from norouter_core.session.snapshots import LatestSnapshot, RateTracker, Sampler

@@ -10,7 +10,7 @@ import pytest
 from norouter_core.commands.edits import new_mesh
 from norouter_core.commands.registry import VERBS
 from norouter_core.commands.results import Output
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS

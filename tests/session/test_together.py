@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from norouter_core.commands.results import Bytes, Outcome, Output, Table
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Log
 from norouter_core.links.base import OperationError
 from norouter_core.model import HostOptions, HostSpec, MeshSpec

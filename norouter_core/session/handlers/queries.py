@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from norouter_core.commands import help
 from norouter_core.commands.filters import ALL
 from norouter_core.commands.results import Diff, Lines, Outcome, Table
-from norouter_core.engine import Subscription
+from norouter_core.engine.bus import Subscription
 from norouter_core.engine.events import Log, StreamClosed, StreamOpened
 from norouter_core.engine.status import StreamStatus
 from norouter_core.session import tables

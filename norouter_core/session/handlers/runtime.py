@@ -9,7 +9,7 @@ from functools import partial
 
 from norouter_core.commands.edits.base import hosts_of
 from norouter_core.commands.results import Bytes, Outcome, Question, failed
-from norouter_core.engine import Engine
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
 from norouter_core.engine.tap import RECEIVED, SENT, TapError
 from norouter_core.links.base import OperationError
