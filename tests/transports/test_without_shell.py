@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from tests.transports.image import image
 from tests.transports.manifest_run import prepare_run, running
 from tests.transports.mesh import Mesh, MeshHost
 from tests.transports.netns import Namespaces
+from tests.transports.sshd import Ssh
 from tests.transports.web import curl
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(120)]
@@ -59,13 +61,17 @@ def test_serves_a_page_and_leaves_nothing(
     engine: Engine,
     containers: dict[str, Container],
     kept_namespaces: Namespaces,
+    ssh: Ssh,
     tmp_path: Path,
 ) -> None:
-    hub = kept_namespaces.make("shellless")
+    hub, build = map(kept_namespaces.make, ("shellless", "build"))
+    env = [f"{name}={value}" for name, value in engine.env.items()]
+    far = [*ssh.to_namespace(build), "env", *env, engine.program, "exec", "-i", NAMELESS]
     commands = {
         ROOT: f"{engine.program} exec -i {ROOT}",
         NAMELESS: f"{engine.program} container exec -i {NAMELESS} sh",
         "other-user": f"{engine.program} exec -i -u 777 {ROOT}",
+        "far": shlex.join(far),
     }
     hosts: dict[str, dict[str, object]] = {"local": {"vip": "127.0.42.100"}}
     for number, (name, command) in enumerate(commands.items(), 101):
@@ -77,13 +83,15 @@ def test_serves_a_page_and_leaves_nothing(
         }
     before = {name: changes(engine, name) for name in containers}
     text = yaml.safe_dump({"hosts": hosts})
-    places = {name: containers[NAMELESS if name == NAMELESS else ROOT] for name in commands}
+    places = {
+        name: containers[NAMELESS if name in (NAMELESS, "far") else ROOT] for name in commands
+    }
     trial = prepare_run(text, hub, places)
     with running(trial, text, hub, engine.env, tmp_path) as tested:
         assert {tested.hosts[name]["agent"][:3] for name in commands} == {"Go "}
         assert {name: changes(engine, name) for name in containers} == before
-        urls = [f"http://127.0.42.{number}:8080/" for number in (101, 102, 103)]
-        assert curl(hub, "--fail", *urls).splitlines() == ["a page"] * 3
+        urls = [f"http://127.0.42.{number}:8080/" for number in (101, 102, 103, 104)]
+        assert curl(hub, "--fail", *urls).splitlines() == ["a page"] * 4
     assert {name: changes(engine, name) for name in containers} == before
 
 
