@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.transports.engines import Engine
 from tests.transports.netns import Namespaces
-from tests.transports.procs import run
+from tests.transports.procs import cmdline, run, wait_gone
 from tests.transports.require import need_program, need_root
 
 CONTAINERS = """\
@@ -51,7 +52,15 @@ def podman_engine(made: Namespaces, folder: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.run(*remove, "-a")
+        # What podman leaves to clean up after an exec mounts the storage again.
+        wait_gone(lambda: _processes_of(folder), 10)
         unmount_below(folder)
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """Processes whose command line names a folder, as podman's own do with their storage."""
+    pids = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())
+    return [pid for pid in pids if f"{folder}/" in cmdline(pid)]
 
 
 def unmount_below(folder: Path) -> None:
