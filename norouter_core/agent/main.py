@@ -210,9 +210,11 @@ def _move_stdio_aside() -> tuple[int, int]:
     over the link, the first stage has done this before its marker.
     """
     read_fd, write_fd = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
+    # A pipe without a writer: a chroot may lack the null device.
+    end, writer = os.pipe()
+    os.dup2(end, 0)
+    os.close(end)
+    os.close(writer)
     os.dup2(2, 1)
     return read_fd, write_fd
 
