@@ -18,6 +18,7 @@ from tests.transports.lxd import Lxd
 from tests.transports.manifest_run import prepare_run, running
 from tests.transports.mesh import Mesh, MeshHost, Place
 from tests.transports.netns import Namespace, Namespaces
+from tests.transports.one_of_each import OneOfEach
 from tests.transports.procs import run, wait_gone
 from tests.transports.sshd import Ssh
 from tests.transports.test_mesh import MIB, sha256_of, write_noise
@@ -143,6 +144,17 @@ def test_every_page_from_every_host(
                 assert curl(place, "--fail", *urls).split() == pages, name
             assert changes(containers) == before and files(jail) == jailed
     assert changes(containers) == before and files(jail) == jailed
+
+
+def test_every_exec_command_carries_the_native_agent(medley: OneOfEach, tmp_path: Path) -> None:
+    text, hosts = medley.manifest(agent="native"), medley.hosts()
+    names, urls = [host.name for host in hosts], [host.url for host in hosts]
+    trial = prepare_run(text, medley.hub, medley.places)
+    with running(trial, text, medley.hub, medley.env, tmp_path) as tested:
+        agents = {host.name: tested.hosts[host.name]["agent"][:3] for host in hosts if host.cmd}
+        assert agents == dict.fromkeys(agents, "Go ")
+        for host in hosts:
+            assert curl(host.place, "--fail", *urls).split() == names, host.name
 
 
 @pytest.mark.parametrize(
