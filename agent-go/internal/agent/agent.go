@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -215,7 +216,9 @@ func (a *Agent) request(body wire.Object) *wire.Violation {
 	r := request{agent: a, id: id, args: args}
 	run, known := operations[op]
 	if !known {
-		r.fail(&wire.Failure{Code: "unknown-op", Reason: fmt.Sprintf("this agent does not know %.80q", op)})
+		quoted := strconv.Quote(fmt.Sprintf("%.80s", op))
+		reason := "this agent does not know '" + quoted[1:len(quoted)-1] + "'"
+		r.fail(&wire.Failure{Code: "unknown-op", Reason: reason})
 		return nil
 	}
 	return run(&r)
