@@ -617,8 +617,8 @@ STDERR_PATTERNS = (
         r"CommandNotFoundException|is not recognized as (?:the|a) name of a cmdlet"
         r"|^[^:]{0,40}[\"'«“„]sh[\"'»”“][^:]*$|^Microsoft Windows \[|^PS [A-Z]:\\",
         "{target} is a Windows host, and its shell knows no `sh`",
-        "lead the command to a POSIX shell there (`wsl`, or the `sh` of Git for Windows): "
-        "{until_target} wsl",
+        "install norouter there (`norouter show-installer --platform windows-amd64`) and end the "
+        "command with it, or lead it to a POSIX shell, such as that of WSL: {until_target} wsl",
         instead="{until_target} wsl",
         printed_by="ssh",
         stages=(Stage.SHELL,),
