@@ -23,6 +23,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 _REPEATED = 0.2
 """Seconds within which the same signal counts once."""
 
+_THRESHOLDS = (20_000, 10, 20)
+"""Of the garbage collector. A large mesh has a million objects, and hardly any in cycles: to search
+them all takes 0.1 s, and happened a dozen times while the mesh came up."""
+
 T = TypeVar("T")
 
 
@@ -40,6 +44,7 @@ def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
     raise_limit()
     # Imported modules stay: the collector need not walk them again and again.
     gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)
     return anyio.run(watched, backend_options={"use_uvloop": fast})
 
 
