@@ -166,7 +166,9 @@ class Printer:
             return
         self._has_changed = True
         if host.state == HostState.READY:
-            self._out(_ready_line(host))
+            # A large mesh that comes up has one line for all.
+            if self._has_printed_up or self._debug or self._expected <= _MAX_HOST_LINES:
+                self._out(_ready_line(host))
         elif host.problem is not None and host.state in _TROUBLE:
             self._trouble(host, before)
         elif self._debug:
@@ -298,8 +300,12 @@ class Printer:
 
     def _print_ports(self, lines: list[str]) -> None:
         if lines != self._published:
-            for line in lines:
+            shown = lines if len(lines) <= _MAX_PORT_LINES else lines[: _MAX_PORT_LINES // 2]
+            for line in shown:
                 self._out(Text(f"  {line}"))
+            if more := len(lines) - len(shown):
+                rest = count(more, "more port")
+                self._out(Text(f"  and {rest}; `norouter ctl ports` lists them"))
         self._published = lines
 
     def _log(self, event: Log) -> None:
@@ -364,6 +370,10 @@ _FIRST_PROGRESS = 2.0
 """Seconds for which an agent is sent before a line says how much of it has arrived."""
 _PROGRESS_INTERVAL = 5.0
 """Seconds between two such lines on one host."""
+_MAX_HOST_LINES = 20
+"""Hosts of a mesh that comes up for which there is a line each."""
+_MAX_PORT_LINES = 40
+"""Ports that are listed when the mesh is ready; of more, the first half of as many are."""
 _MAX_FAILURES = 8
 """Ports that fail together and have a line each; one more line counts the others."""
 _FAILURES_TOGETHER = 1.0

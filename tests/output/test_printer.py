@@ -31,10 +31,12 @@ from tests.output.statuses import PROBLEM, host, listener, stream
 class Screen:
     """A printer and what it said."""
 
-    def __init__(self, *, debug: bool = False) -> None:
+    def __init__(self, *, debug: bool = False, expected: int = 0) -> None:
         self.out: list[str] = []
         self.err: list[str] = []
-        self.printer = Printer(self._take(self.out), self._take(self.err), debug=debug)
+        self.printer = Printer(
+            self._take(self.out), self._take(self.err), debug=debug, expected=expected
+        )
 
     def show(self, *events: Event) -> Screen:
         for event in events:
@@ -65,6 +67,22 @@ def test_a_mesh_comes_up() -> None:
         "stopped",
     ]
     assert screen.err == []
+
+
+def test_a_large_mesh_that_comes_up_is_a_few_lines() -> None:
+    screen = Screen(expected=30)
+    screen.show(*(HostChanged(host=host(f"h{n}")) for n in range(30)))
+    ports = [listener(listen=f"127.0.42.101:{n}", bound="") for n in range(100, 200)]
+    screen.show(*(ListenerChanged(listener=port) for port in ports))
+    screen.show(Ready(hosts=30, listeners=100))
+    assert screen.out[0] == "ready: 30 hosts, 100 ports"
+    assert screen.out[-1] == "  and 80 more ports; `norouter ctl ports` lists them"
+    assert len(screen.out) == 22
+    # Then each host that comes back has its line.
+    screen.show(
+        HostChanged(host=host("h1", state=HostState.STARTING)), HostChanged(host=host("h1"))
+    )
+    assert screen.out[22:] == ["host h1 ready: 127.0.42.101, Python 3.11.2, Linux x86_64"]
 
 
 def test_ports_that_fail_by_the_thousand_are_one_line() -> None:
