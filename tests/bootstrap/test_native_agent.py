@@ -56,6 +56,8 @@ async def test_comes_up_behind_every_shell(tmp_path: Path, place: Path, shell: s
     async with agent(bootstrap) as far, echoing() as port:
         assert far.link.hello.implementation == "Go"
         assert os.listdir(place) == [] and far.stderr == []
+        (agent_process,) = far.processes()
+        assert Path(f"/proc/{agent_process}/comm").read_text() == "norouter\n"
         async with far.dialled("127.0.0.1", port) as (client, _):
             assert await client.says(b"x" * 500_000)
 
