@@ -122,7 +122,10 @@ _ABSENT = re.compile(r"^(?P<path>[^:]+): not found$")
 _BROKEN = re.compile(r"^(?P<path>[^:]+): (?P<why>.+)")
 
 _NATIVE_HINTS = (
-    (r"no native agent for", "install Python 3.8 or newer there, which norouter uses as well"),
+    (
+        r"there is no (native agent|chmod|rm)",
+        "install Python 3.8 or newer there, which norouter uses as well",
+    ),
     (r"no room for|could be written|No space left", "free some space in one of these directories"),
     (r"exit status 137\b", "give it more memory: the agent needs 16 MiB"),
     (

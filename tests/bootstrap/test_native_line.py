@@ -146,8 +146,13 @@ def test_a_hub_that_dies_in_mid_transfer(
     assert os.listdir(place) == []
 
 
-@shells
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+ENDINGS = [
+    *(("dash", number) for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)),
+    *((name, signal.SIGHUP) for name in ("bash", "busybox", "zsh", "mksh")),
+]
+
+
+@pytest.mark.parametrize(("name", "number"), ENDINGS)
 def test_a_session_that_is_ended(
     tmp_path: Path, place: Path, name: str, number: signal.Signals
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ import pytest
 from norouter_core.bootstrap.base import Exchange, StartFailed, Step
 from norouter_core.bootstrap.bundle import bundle
 from norouter_core.bootstrap.python_agent import BLOCK, payload
+from norouter_core.engine.events import HostChanged
+from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
 from tests.agent.agents import TIMING, agent, plain_path, shell_plan
+from tests.engine.meshes import exec_command, local, mesh, relayed
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +76,17 @@ async def test_a_slow_link_shows_the_progress_of_the_agent(tmp_path: Path) -> No
     received = [step.received for step in sent]
     assert received == sorted(received) and received[-1] == whole
     assert len(set(received)) > 3
+
+
+async def test_events_show_the_progress_four_times_a_second_at_most() -> None:
+    slow = (sys.executable, PACER, "1000", "--", *exec_command("sh"))
+    async with mesh(local(), relayed("web", cmd=slow)) as made:
+        events = [event for event in made.events() if isinstance(event, HostChanged)]
+        sending = [e for e in events if e.host.state is HostState.BOOTSTRAPPING and e.host.sending]
+        shown = [event.host.agent_received for event in sending]
+        assert shown == sorted(shown) and any(0 < x < sending[-1].host.agent_size for x in shown)
+        assert all(b.at - a.at > 0.2 for a, b in pairwise(sending))
+        assert made.host("web").agent_size == 0
 
 
 async def test_a_link_that_stalls_fails_with_what_had_arrived(tmp_path: Path) -> None:

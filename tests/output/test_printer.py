@@ -23,6 +23,7 @@ from norouter_core.engine.events import (
 )
 from norouter_core.engine.status import HostState, ListenerState, Status
 from norouter_core.sanitize import escape
+from norouter_core.session.tables import host_table
 from norouter_tui.output.printer import Printer, _Tally, not_ready_lines, published
 from norouter_tui.output.units import seconds, size
 from tests.output.statuses import PROBLEM, host, listener, stream
@@ -380,3 +381,11 @@ def test_what_is_counted_as_it_changes_is_what_a_look_at_all_would_count(
         assert (tally.ready, tally.failed) == (len(ready), len(failed))
         assert tally.pending_on_ready == sum(name in ready for name in pending)
         assert all(tally.hosts[at] == list(hosts.values()).count(at) for at in HostState)
+
+
+def test_the_table_of_hosts_shows_the_progress_of_an_agent() -> None:
+    sending = host(state=HostState.BOOTSTRAPPING, agent_received=12_288, agent_size=32_768)
+    (row,) = host_table(Status((sending,), (), (), 0, 0), {}).rows
+    assert row["note"] == "sending the agent: 12 of 32 KiB (37 %)"
+    assert host(state=HostState.BOOTSTRAPPING).sending == "sending the agent"
+    assert host(agent_received=1, agent_size=2).sending == ""
