@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from norouter_core.wire.codes import TCP
 
@@ -66,6 +66,8 @@ class Forward:
     host: str
     port: int
     proto: str = TCP
+    allow_from: tuple[str, ...] = ()
+    """The hosts and networks whose clients may connect; empty for all hosts of the mesh."""
 
     def __str__(self) -> str:
         suffix = "" if self.proto == TCP else f"/{self.proto}"
@@ -79,6 +81,15 @@ class ProxySpec:
     listen_host: str
     listen_port: int
     auth: str | None = None
+    allow_from: tuple[str, ...] = ()
+    """As for a port, but empty for everybody who can connect."""
+    open: bool | None = None
+    """Whether it is meant to be open to other machines without `auth` or `allow_from`."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only its host can connect."""
+        return self.listen_host.startswith("127.") or self.listen_host == "::1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,8 @@ class Route:
     via: str
     to: tuple[str, ...]
     not_to: tuple[str, ...] = ()
+    allow_from: tuple[str, ...] = ()
+    """The hosts whose clients the route is for; empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +212,19 @@ class MeshSpec:
         for host in self.hosts:
             yield _merge(host, self.template or HostOptions())
 
+    def with_allow_from(self, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> MeshSpec:
+        """Return this spec with every `allow_from` that is not empty replaced."""
+
+        def changed(options: HostOptions) -> HostOptions:
+            ports = tuple(_allowing(port, change) for port in options.ports)
+            http, socks = (x and _allowing(x, change) for x in (options.http, options.socks))
+            return replace(options, ports=ports, http=http, socks=socks)
+
+        hosts = tuple(replace(host, options=changed(host.options)) for host in self.hosts)
+        routes = tuple(_allowing(route, change) for route in self.routes)
+        template = self.template and changed(self.template)
+        return replace(self, hosts=hosts, routes=routes, template=template)
+
     def with_host(self, host: HostSpec) -> MeshSpec:
         """Return this spec with `host` instead of the one of the same name, or appended."""
         if any(known.name == host.name for known in self.hosts):
@@ -210,6 +236,13 @@ class MeshSpec:
     def without_host(self, name: str) -> MeshSpec:
         """Return this spec without the host of exactly that name."""
         return replace(self, hosts=tuple(h for h in self.hosts if h.name != name))
+
+
+_Limited = TypeVar("_Limited", Forward, ProxySpec, Route)
+
+
+def _allowing(value: _Limited, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> _Limited:
+    return replace(value, allow_from=change(value.allow_from)) if value.allow_from else value
 
 
 def split_cmd(cmd: str | tuple[str, ...] | None) -> tuple[str, ...] | None:

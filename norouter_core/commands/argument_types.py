@@ -15,6 +15,7 @@ from norouter_core.manifest.values import (
     check_hostname,
     parse_forward,
     parse_listen,
+    parse_peer,
     parse_port,
     parse_target,
     parse_vip,
@@ -45,6 +46,8 @@ class ArgumentType(StrEnum):
     """The number of a route, from 1."""
     TARGET = "target"
     """A network or a hostname glob."""
+    PEER = "peer"
+    """A host of the mesh, or a network."""
     AGENT = "agent"
     PYTHON = "python"
     SWITCH = "switch"
@@ -136,5 +139,6 @@ _RULES: dict[ArgumentType, Callable[[str], Any]] = {
     ArgumentType.AUTH: check_auth,
     ArgumentType.FILE: _file,
     ArgumentType.TARGET: parse_target,
+    ArgumentType.PEER: parse_peer,
     ArgumentType.SECONDS: parse_span,
 }

@@ -122,7 +122,14 @@ _PROXY = (
     _HOST,
     Argument("address", ArgumentType.ADDRESS, "where it listens on that host, IP:PORT, or off"),
 )
-_AUTH = (Option("auth", ArgumentType.AUTH, "require a user and a password", "USER:PASSWORD"),)
+_ALLOW_FROM = Option(
+    "allow-from", ArgumentType.PEER, "a host or network that may connect", "PEER", many=True
+)
+_PROXY_OPTIONS = (
+    Option("auth", ArgumentType.AUTH, "require a user and a password", "USER:PASSWORD"),
+    _ALLOW_FROM,
+    Option("open", None, "let other machines use it without a password"),
+)
 _SPEC = "LISTEN:HOST:PORT as the host sees it; 8080:80 and 80 mean localhost"
 
 PORTS = (
@@ -131,6 +138,7 @@ PORTS = (
         "publish ports of a host at its VIP",
         "A SPEC is LISTEN:HOST:PORT[/PROTO]: the port at the VIP, and the address the host dials.",
         (_HOST, Argument("spec", ArgumentType.FORWARD, _SPEC, many=True)),
+        (_ALLOW_FROM,),
         examples=("port add app 8081:127.0.0.1:81", "port add app 8082:82 83"),
         changes=True,
         waits=True,
@@ -146,8 +154,10 @@ PORTS = (
     Verb(
         ("port", "retarget"),
         "change the target of a published port",
-        "The port keeps listening; only streams to the old target are cut.",
+        "The port keeps listening; only streams to the old target are cut. Who may connect stays "
+        "as it is, unless --allow-from names others.",
         (_HOST, Argument("spec", ArgumentType.FORWARD, _SPEC)),
+        (_ALLOW_FROM,),
         examples=("port retarget app 8080:127.0.0.1:81",),
         changes=True,
         waits=True,
@@ -167,6 +177,7 @@ A TARGET is a network (10.0.0.0/8) or a name (*.example.com).""",
         (
             Option("not", ArgumentType.TARGET, "a part to leave out", "TARGET", many=True),
             Option("at", ArgumentType.ROUTE, "its number; by default, the last", "NUMBER"),
+            Option("allow-from", ArgumentType.PEER, "a host that may use it", "HOST", many=True),
         ),
         examples=("route add app 10.1.0.0/16 *.corp.example --not 10.1.9.0/24",),
         changes=True,
@@ -196,7 +207,7 @@ PROXIES = tuple(
         ("proxy", kind),
         f"start or stop {title} proxy on a host",
         arguments=_PROXY,
-        options=_AUTH,
+        options=_PROXY_OPTIONS,
         examples=examples,
         changes=True,
         waits=True,

@@ -81,9 +81,9 @@ class Lookups:
     time is up. They must raise nothing else.
     """
 
-    claimed: Callable[[str, str], str | None]
-    """`(name, host)`: the host that a route makes resolve a name that was asked for at `host`, if
-    there is one (`RouteTable.claims`)."""
+    claimed: Callable[[str, str, str], str | None]
+    """`(name, host, client)`: the host that a route makes resolve a name that a client on the host
+    `client` asked for at `host`, if there is one (`RouteTable.claims`)."""
     resolve: Callable[[str, str], Awaitable[Sequence[str]]]
     """`(via, name)`: IP literals of a name, resolved on that host; none if it does not exist."""
     learn: Callable[[str, str, str, float], object]
@@ -166,7 +166,7 @@ class Responder:
     ) -> bytes:
         question = asked.question[0]
         name = question.name.to_text(omit_final_dot=True)
-        via = self._lookups.claimed(name, host)
+        via = self._lookups.claimed(name, host, client)
         if via is None:
             if client != host:
                 why = f"the name servers of {host} are for clients on {host} only"

@@ -87,8 +87,8 @@ class DnsService:
 
     # -- look-ups --------------------------------------------------------------------------
 
-    def _claimed(self, name: str, host: str) -> str | None:
-        return self._mesh.routes.claims(name, host)
+    def _claimed(self, name: str, host: str, client: str) -> str | None:
+        return self._mesh.routes.claims(name, host, client)
 
     async def _resolve(self, via: str, name: str) -> Sequence[str]:
         """Resolve a name on a host, together with all others who ask for it meanwhile.

@@ -538,6 +538,11 @@ class Engine:
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
+        if not publication.allows(supervisor.host.name, peer):
+            reason = f"{publication.listen_address.text()} is not for clients at {peer[0]}"
+            end.reset("not-allowed", reason)
+            self._log_unreached(publication, supervisor.host.name, peer, f"not-allowed: {reason}")
+            return
         if publication.service is not Service.PORT:
             self._serve_client(supervisor.host.name, listener, publication, peer, end)
             return

@@ -257,7 +257,7 @@ class HostListeners:
         wanted = listener.spec
         number = self._number_of(address)
         owner = wanted.publication.to_host
-        if self._neighbours.listens_for(owner, self._host):
+        if self._must_yield(wanted):
             await self._yield_to_owner(link, address, listener, number, owner)
             return
         direct = wanted.publication.target if wanted.direct else None
@@ -284,8 +284,13 @@ class HostListeners:
 
     def _is_still_wanted(self, listener: _Listener, wanted: ListenerSpec) -> bool:
         """Return whether this host should still listen as it has asked to."""
+        return listener.spec == wanted and not self._must_yield(wanted)
+
+    def _must_yield(self, wanted: ListenerSpec) -> bool:
+        """Return whether the owner of the address listens for it in this namespace."""
         owner = wanted.publication.to_host
-        return listener.spec == wanted and not self._neighbours.listens_for(owner, self._host)
+        may_listen = wanted.publication.may_listen(owner)
+        return may_listen and self._neighbours.listens_for(owner, self._host)
 
     async def _yield_to_owner(
         self, link: Link, address: ListenAddress, listener: _Listener, number: int, owner: str

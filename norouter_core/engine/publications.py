@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple
 
 from norouter_core.model import Host, format_address, is_loopback
@@ -12,6 +13,9 @@ from norouter_core.wire.codes import PROTOCOLS, TCP
 
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
+
+
+IPNetwork = IPv4Network | IPv6Network
 
 
 class ListenAddress(NamedTuple):
@@ -48,6 +52,32 @@ _TITLES = {Service.HTTP: "HTTP proxy", Service.SOCKS: "SOCKS proxy", Service.DNS
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who may connect to a publication: clients on these hosts, and from these networks."""
+
+    hosts: frozenset[str]
+    networks: tuple[IPNetwork, ...]
+
+    def may_listen(self, host: str) -> bool:
+        """Return whether there may be clients at `host` that are allowed."""
+        return host in self.hosts or bool(self.networks)
+
+    def allows(self, host: str, peer: Address, at: Address) -> bool:
+        """Return whether a client may connect.
+
+        A client counts as one on `host`, where it has connected to `at`, if its own address is one
+        of that machine: a loopback address, or the address that it has connected to.
+        """
+        try:
+            address = ip_address(peer[0].partition("%")[0])
+        except ValueError:
+            return False
+        if any(address in network for network in self.networks):
+            return True
+        return host in self.hosts and (address.is_loopback or peer[0] == at[0])
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """What clients connect to at `address`, by `proto` `tcp` or `udp`.
 
@@ -63,6 +93,24 @@ class Publication:
     service: Service = Service.PORT
     auth: str | None = None
     proto: str = TCP
+    access: Access | None = None
+    """None allows all clients."""
+
+    def allows(self, host: str, peer: Address) -> bool:
+        """Return whether a client at `peer` that has connected on `host` may be served."""
+        return self.access is None or self.access.allows(host, peer, self.address)
+
+    def may_listen(self, host: str) -> bool:
+        """Return whether `host` may listen for it."""
+        return self.access is None or self.access.may_listen(host)
+
+    @property
+    def owner_serves_itself(self) -> bool:
+        """Whether the hub need not see the clients of `to_host`, since all of them are allowed."""
+        access = self.access
+        if access is None:
+            return True
+        return self.to_host in access.hosts and is_loopback(self.address[0])
 
     @property
     def listen_address(self) -> ListenAddress:
@@ -108,11 +156,13 @@ def publications(hosts: Sequence[Host]) -> dict[ListenAddress, Publication]:
     A port takes precedence over a DNS service at the same address.
     """
     found: dict[ListenAddress, Publication] = {}
+    names = _names(hosts)
     for host in hosts:
         for forward in host.ports:
             address = (host.vip, forward.listen)
             target = (forward.host, forward.port)
-            published = Publication(address, host.name, target, proto=forward.proto)
+            access = _access(forward.allow_from, names)
+            published = Publication(address, host.name, target, proto=forward.proto, access=access)
             found.setdefault(published.listen_address, published)
     for host in hosts:
         if host.dns_port is not None:
@@ -123,14 +173,30 @@ def publications(hosts: Sequence[Host]) -> dict[ListenAddress, Publication]:
     return found
 
 
-def proxies(hosts: Iterable[Host]) -> list[Publication]:
+def _names(hosts: Iterable[Host]) -> dict[str, str]:
+    """Return the names of hosts by their names and aliases in lower case."""
+    return {name.casefold(): host.name for host in hosts for name in (host.name, *host.aliases)}
+
+
+def _access(allow_from: Sequence[str], names: Mapping[str, str]) -> Access | None:
+    if not allow_from:
+        return None
+    hosts = frozenset(names.get(peer.casefold(), "") for peer in allow_from if "/" not in peer)
+    return Access(hosts, tuple(ip_network(peer) for peer in allow_from if "/" in peer))
+
+
+def proxies(hosts: Sequence[Host]) -> list[Publication]:
     """Return the proxies of all hosts; two hosts may serve one at the same address."""
     found = []
+    names = _names(hosts)
     for host in hosts:
         for spec, service in ((host.http, Service.HTTP), (host.socks, Service.SOCKS)):
             if spec is not None:
                 address = (spec.listen_host, spec.listen_port)
-                found.append(Publication(address, host.name, _NOWHERE, service, spec.auth))
+                access = _access(spec.allow_from, names)
+                found.append(
+                    Publication(address, host.name, _NOWHERE, service, spec.auth, access=access)
+                )
     return found
 
 
@@ -142,6 +208,7 @@ def assign_listeners(
     """Return the listeners of each host, including hosts that are down.
 
     Hosts with `loopback.disable` listen for no ports, and only its own host listens for a proxy.
+    A host without clients that are allowed does not listen.
     `norouter_core.engine.neighbours` decides which of the hosts in one network namespace listens.
     """
     relayed = {
@@ -150,9 +217,12 @@ def assign_listeners(
     }
     wanted = {host.name: relayed.copy() if host.loopback else {} for host in hosts}
     for address, publication in published.items():
+        if publication.access is not None:
+            for name in [name for name in wanted if not publication.may_listen(name)]:
+                wanted[name].pop(address, None)
         own = wanted.get(publication.to_host)
-        if own and publication.service is Service.PORT:
-            own[address] = ListenerSpec(publication, direct=True)
+        if own and address in own and publication.service is Service.PORT:
+            own[address] = ListenerSpec(publication, direct=publication.owner_serves_itself)
     for proxy in served:
         wanted[proxy.to_host][proxy.listen_address] = ListenerSpec(proxy, direct=False)
     return wanted

@@ -104,7 +104,7 @@ class HostDialer:
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
         """Implement `norouter_core.proxy.session.Dialer`."""
-        if not self._mesh.routes.needs_addresses(host):
+        if not self._mesh.routes.needs_addresses(host, self._host):
             return self._dial(other, host, port, observer, ())
         pending = _Pending()
         join(other, pending)
@@ -156,6 +156,9 @@ class HostDialer:
         self._stream.set_target(dialler, format_address((host, port)), published, other)
         if choice.dial is None:
             return _refuse(other, choice.code, choice.reason)
+        if published is not None and not published.allows(self._host, self._stream.peer):
+            reason = f"{dialler} allows {format_address((host, port))} only from other hosts"
+            return _refuse(other, "not-allowed", reason)
         link = self._mesh.link(dialler)
         if link is None:
             return _refuse(other, "gone", f"{dialler} is not up")

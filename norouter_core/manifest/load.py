@@ -14,6 +14,7 @@ from norouter_core.manifest.checks import (
     HostDraft,
     VipChoice,
     allocate_vips,
+    check_allow_from,
     check_listeners,
     check_names,
     check_vips,
@@ -31,6 +32,7 @@ from norouter_core.manifest.options import (
     HOST_ONLY_KEYS,
     OPTION_KEYS,
     check_name,
+    read_allow_from,
     read_values,
 )
 from norouter_core.manifest.problems import MAX_BYTES, Problem, Report, read_source, unreadable
@@ -45,7 +47,7 @@ STDIN = "<stdin>"
 """The name of standard input in problems."""
 
 _TOP_KEYS = ("hostTemplate", "hosts", "routes")
-_ROUTE_KEYS = ("via", "to", "notTo")
+_ROUTE_KEYS = ("via", "to", "notTo", "allowFrom")
 _HOSTS_HINT = "list the hosts of the mesh under `hosts:`"
 
 
@@ -145,6 +147,7 @@ def _read_mesh(root: Node, choice: VipChoice, report: Report) -> MeshSpec:
         return MeshSpec()
     spec = MeshSpec(tuple(draft.spec() for draft in drafts), routes, template)
     check_listeners(spec, drafts, template_nodes, report)
+    check_allow_from(spec, drafts, root, template_nodes, report)
     return spec
 
 
@@ -209,7 +212,8 @@ def _read_route(node: Node, vias: Collection[str], report: Report) -> Route | No
         report.error(node, "the route has no `via`", "add `via` with the name of a host")
         return None
     via = _read_via(entries["via"].value, vias, report)
-    return None if via is None else Route(via, to, not_to)
+    allow_from = read_allow_from(entries, report, "a route", networks=False)
+    return None if via is None else Route(via, to, not_to, allow_from)
 
 
 def _read_via(node: Node, vias: Collection[str], report: Report) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yaml.nodes import Node, ScalarNode
@@ -35,10 +35,13 @@ from norouter_core.manifest.values import (
     VIP_PATTERN,
     check_auth,
     check_hostname,
+    check_proxy,
     check_python,
     parse_agent,
     parse_forward,
     parse_listen,
+    parse_peer,
+    parse_peer_host,
     parse_port,
     parse_vip,
 )
@@ -237,36 +240,70 @@ def _read_forward(node: Node, report: Report, what: str) -> Forward | None:
     if is_plain(node, "int") and _PLAIN_NUMBER.fullmatch(node.value):
         # As in commands, a port may be written without quotes.
         node = ScalarNode(TAG + "str", node.value, node.start_mark, node.end_mark)
-    return read_parsed(node, report, what, parse_forward)
+    if not is_plain(node, "map") or all(key.value != "forward" for key, _ in node.value):
+        return read_parsed(node, report, what, parse_forward)
+    entries = _entries(node, report, what, "forward", "allowFrom")
+    allow_from = read_allow_from(entries, report, what)
+    forward = entries.get("forward")
+    read = None if forward is None else _read_forward(forward.value, report, what)
+    return None if read is None else replace(read, allow_from=allow_from)
+
+
+def read_allow_from(
+    entries: Entries, report: Report, what: str, *, networks: bool = True
+) -> tuple[str, ...]:
+    """Return the hosts, and networks if they are allowed, that the key `allowFrom` lists."""
+    if "allowFrom" not in entries:
+        return ()
+    node, what = entries["allowFrom"].value, f"allowFrom of {what}"
+    items = read_items(node, report, what)
+    if not items and is_plain(node, "seq"):
+        report.error(node, f"{what} is empty", "list hosts, or leave it out for all hosts")
+    parse = parse_peer if networks else parse_peer_host
+    read = (read_parsed(item, report, f"an entry of {what}", parse) for item in items)
+    return tuple(dict.fromkeys(peer for peer in read if peer is not None))
+
+
+def _write_forward(forward: Forward) -> Any:
+    text = Quoted(forward)
+    allow_from = forward.allow_from
+    return {"forward": text, "allowFrom": FlowList(allow_from)} if allow_from else text
 
 
 def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
-    entries = _entries(node, report, what, "listen", "auth")
+    entries = _entries(node, report, what, "listen", "auth", "allowFrom", "open")
     auth = None
     if "auth" in entries:
         auth = read_parsed(entries["auth"].value, report, f"auth of {what}", check_auth)
     if "listen" not in entries:
-        if "auth" in entries:
-            report.error(
-                entries["auth"].key, f"{what} has auth but no listen", "add listen: 127.0.0.1:8080"
-            )
+        for key in ("auth", "allowFrom", "open"):
+            if key in entries:
+                message = f"{what} has {key} but no listen"
+                report.error(entries[key].key, message, "add listen: 127.0.0.1:8080")
         return None
+    allow_from = read_allow_from(entries, report, what)
+    is_open = _read_flag_of(entries, "open", report, what)
     listen = entries["listen"].value
-    proxy = read_parsed(listen, report, f"listen of {what}", lambda text: parse_listen(text, auth))
-    if proxy is not None and not _is_loopback(proxy):
-        hint = "use 127.0.0.1" if auth else "use 127.0.0.1, or set auth: USER:PASSWORD"
+
+    def parse(text: str) -> ProxySpec:
+        return check_proxy(replace(parse_listen(text, auth), allow_from=allow_from, open=is_open))
+
+    proxy = read_parsed(listen, report, f"listen of {what}", parse)
+    if proxy is not None and not proxy.is_loopback:
         message = f"{what} is open to other machines: it listens on {quote(str(listen.value))}"
-        report.warn(listen, message, f"{hint}, unless you mean that")
+        report.warn(listen, message, "use 127.0.0.1, unless you mean that")
     return proxy
-
-
-def _is_loopback(proxy: ProxySpec) -> bool:
-    return proxy.listen_host.startswith("127.") or proxy.listen_host == "::1"
 
 
 def _write_proxy(proxy: ProxySpec) -> dict[str, Any]:
     listen = Quoted(format_address((proxy.listen_host, proxy.listen_port)))
-    return _set_only(listen=listen, auth=proxy.auth and Quoted(proxy.auth))
+    allow_from = FlowList(proxy.allow_from) if proxy.allow_from else None
+    return _set_only(
+        listen=listen,
+        auth=proxy.auth and Quoted(proxy.auth),
+        allowFrom=allow_from,
+        open=proxy.open,
+    )
 
 
 def _read_dns(node: Node, report: Report, what: str) -> DnsSpec | None:
@@ -361,10 +398,33 @@ CMD = ValueType(
 ALIASES = ValueType(
     _read_aliases, FlowList, {"type": ["array", "null"], "items": {"$ref": "#/$defs/name"}}
 )
+ALLOW_FROM_SCHEMA: Schema = {
+    "type": ["array", "null"],
+    "minItems": 1,
+    "items": {"type": "string", "minLength": 1},
+    "description": "The hosts (by name), or networks such as 10.0.0.0/8, whose clients may "
+    "connect; all if left out.",
+}
 PORTS = ValueType(
     _read_ports,
-    lambda ports: [Quoted(forward) for forward in ports],
-    {"type": ["array", "null"], "items": {"$ref": "#/$defs/forward"}},
+    lambda ports: [_write_forward(forward) for forward in ports],
+    {
+        "type": ["array", "null"],
+        "items": {
+            "anyOf": [
+                {"$ref": "#/$defs/forward"},
+                {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["forward"],
+                    "properties": {
+                        "forward": {"$ref": "#/$defs/forward"},
+                        "allowFrom": ALLOW_FROM_SCHEMA,
+                    },
+                },
+            ]
+        },
+    },
 )
 PROXY = ValueType(_read_proxy, _write_proxy, {"$ref": "#/$defs/proxy"})
 PROXY_SCHEMA = mapping_schema(
@@ -380,8 +440,13 @@ PROXY_SCHEMA = mapping_schema(
             "pattern": AUTH_PATTERN,
             "description": "USER:PASSWORD that clients must give.",
         },
+        "allowFrom": ALLOW_FROM_SCHEMA,
+        "open": {
+            **_FLAG_SCHEMA,
+            "description": "true: anybody who can reach `listen` may use it, other machines too.",
+        },
     },
-    dependentRequired={"auth": ["listen"]},
+    dependentRequired={key: ["listen"] for key in ("auth", "allowFrom", "open")},
 )
 DNS = ValueType(
     _read_dns,

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from norouter_core.manifest.options import (
+    ALLOW_FROM_SCHEMA,
     HOST_ONLY_KEYS,
     OPTION_KEYS,
     PROXY_SCHEMA,
@@ -132,6 +133,11 @@ def _route() -> Schema:
                 "type": ["array", "null"],
                 **targets,
                 "description": "Exceptions from `to`.",
+            },
+            "allowFrom": {
+                **ALLOW_FROM_SCHEMA,
+                "description": "The hosts whose proxies and DNS clients the route is for; all if "
+                "left out.",
             },
         },
     }

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.model import VIP_POOL, AgentMode, Forward, ProxySpec
+from norouter_core.model import VIP_POOL, AgentMode, Forward, ProxySpec, format_address
 from norouter_core.sanitize import quote
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -282,6 +282,30 @@ def _parse_host(host: str, text: str) -> str:
             raise ValidationError(f"{quote(text)} is not a port forward", _FORWARD_FORM)
         check_hostname(strip_dot(host))
     return bare
+
+
+def parse_peer(text: str) -> str:
+    """Return an entry of `allowFrom`: a network in its canonical form, or a host's name."""
+    if "/" in text:
+        return _parse_network(text)
+    check_hostname(strip_dot(text))
+    return strip_dot(text)
+
+
+def parse_peer_host(text: str) -> str:
+    """Return an entry of the `allowFrom` of a route, which is a host's name."""
+    if "/" in text:
+        raise ValidationError(f"{quote(text)} is a network", "a route is for hosts: name them")
+    return parse_peer(text)
+
+
+def check_proxy(proxy: ProxySpec) -> ProxySpec:
+    """Return `proxy`, which has to say who may use it if other machines can connect."""
+    if proxy.is_loopback or proxy.auth or proxy.allow_from or proxy.open:
+        return proxy
+    address = format_address((proxy.listen_host, proxy.listen_port))
+    hint = "use 127.0.0.1, or set auth: USER:PASSWORD, allowFrom: [...] or open: true"
+    raise ValidationError(f"{address} is open to other machines", hint)
 
 
 # Targets of routes

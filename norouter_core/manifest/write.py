@@ -89,6 +89,8 @@ def _route(route: Route) -> dict[str, Any]:
     tree: dict[str, Any] = {"via": route.via, "to": FlowList(route.to)}
     if route.not_to:
         tree["notTo"] = FlowList(route.not_to)
+    if route.allow_from:
+        tree["allowFrom"] = FlowList(route.allow_from)
     return tree
 
 

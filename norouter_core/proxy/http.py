@@ -219,6 +219,8 @@ class HttpSession(Session):
         """Answer a request (None: it could not be read); return whether another may follow."""
         self.drop_upstream()
         self.log(f"{_first_line(request)}: {refusal.status} {refusal.text}")
+        if refusal.is_silent:
+            await self.cut("not-allowed", "a web page is no client of a proxy")
         if refusal.is_wrong_login:
             await self.wait_after_wrong_login()
         stays = request is not None and self._stays(refusal, request)

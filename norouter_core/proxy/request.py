@@ -66,6 +66,8 @@ class Refusal(NorouterError):
         self.text = text
         self.body_read = False
         """Whether all of the request has been read."""
+        self.is_silent = False
+        """Whether the client gets no answer, only the end of its connection."""
         self.is_wrong_login = False
         self._fields = fields
 
@@ -236,7 +238,9 @@ def _absolute(request: h11.Request, address: Address) -> RequestPlan:
     text = request.target.decode("ascii")
     match = _URI.fullmatch(text)
     if match is None:
-        raise Refusal(400, _wrong_form(text, address))
+        refusal = Refusal(400, _wrong_form(text, address))
+        refusal.is_silent = _is_of_web_page(request)
+        raise refusal
     scheme, authority, rest = match.groups()
     if scheme.lower() in ("https", "wss"):
         raise Refusal(400, f"{scheme.lower()}:// needs CONNECT, which tunnels TLS")
@@ -252,6 +256,20 @@ def _absolute(request: h11.Request, address: Address) -> RequestPlan:
     elif not rest.startswith("/"):
         rest = "/" + rest
     return RequestPlan(request, host, port, authority.removesuffix(":").encode(), rest.encode())
+
+
+def _is_of_web_page(request: h11.Request) -> bool:
+    """Return whether a browser has sent a request that was not meant for a proxy.
+
+    A page may have made it do so, and could read an answer if its name leads here by now.
+    """
+    agents = headers.values(request.headers, b"user-agent")
+    names = {name for name, _ in request.headers}
+    return (
+        any(agent.startswith(b"Mozilla/") for agent in agents)
+        or b"origin" in names
+        or any(name.startswith(b"sec-") for name in names)
+    )
 
 
 def _wrong_form(text: str, address: Address) -> str:

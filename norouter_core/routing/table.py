@@ -145,6 +145,8 @@ class RouteTable:
         self._hosts = {host.name for host in hosts}
         self._vias = [self._via(route) for route in routes]
         self._to = Index((e, n) for n, route in enumerate(routes) for e in route.to)
+        self._allowed = {n: self._hosts_of(r) for n, r in enumerate(routes) if r.allow_from}
+        """The hosts that may use a route, of routes that are not for all."""
         self._not_to = {n: _excluding(r) for n, r in enumerate(routes) if r.not_to}
         self._by_network = [n for n, r in enumerate(routes) if any(map(is_network, r.to))]
         self._ports = {host.name: _published(host) for host in hosts}
@@ -154,7 +156,7 @@ class RouteTable:
         """The names of the hosts that routes lead through."""
         return frozenset(self._vias)
 
-    def needs_addresses(self, name_or_ip: str) -> bool:
+    def needs_addresses(self, name_or_ip: str, from_host: str) -> bool:
         """Return whether `decide` depends on what this name resolves to on the proxy's own host.
 
         It does not for mesh names and addresses, nor if no network could change what the globs
@@ -163,14 +165,14 @@ class RouteTable:
         name = normal_name(name_or_ip)
         if name in self._names or parse_address(name_or_ip) is not None:
             return False
-        chosen = self._last(name, ())
+        chosen = self._last(name, (), from_host)
         excluding = self._not_to.get(chosen)
         if excluding is not None and excluding.has_networks:
             return True
         for number in reversed(self._by_network):
             if number <= chosen:
                 return False
-            if not self._excludes(number, name, ()):
+            if self._is_for(number, from_host) and not self._excludes(number, name, ()):
                 return True
         return False
 
@@ -190,7 +192,7 @@ class RouteTable:
         if literal is not None:
             return self._decide_address(literal, from_host)
         addresses: list[IPAddress] = []
-        if resolved and self.needs_addresses(name_or_ip):
+        if resolved and self.needs_addresses(name_or_ip, from_host):
             addresses = [a for a in map(parse_address, resolved) if a is not None]
         for address in addresses:
             if address in self._vips:
@@ -217,20 +219,27 @@ class RouteTable:
         reason = f"{decision.host} does not publish port {port}; {_listed(ports)}"
         return PortDecision(decision, None, code="not-allowed", reason=reason)
 
-    def claims(self, name: str, from_host: str) -> str | None:
+    def claims(self, name: str, from_host: str, client: str = "") -> str | None:
         """Return the host that resolves `name` according to the globs of the routes, for DNS.
 
         None means that it is a name of the mesh, an address, or a name that no glob claims, or that
         the host is `from_host` itself. Networks do not count: they would need the answer first.
+
+        Args:
+            client: The host on which the client runs, if it is not `from_host`; the route must be
+                for both.
         """
         normal = normal_name(name)
         if normal in self._names or parse_address(name) is not None:
             return None
-        via = self._routed(normal, (), from_host)
+        number = self._last(normal, (), from_host)
+        if number < 0 or (client and not self._is_for(number, client)):
+            return None
+        via = self._vias[number]
         return None if via == from_host else via
 
     def _decide_address(self, address: IPAddress, from_host: str) -> Decision:
-        number = self._last(None, (address,))
+        number = self._last(None, (address,), from_host)
         if number >= 0:
             return _connect_from(self._vias[number], str(address), from_host)
         via = self._learned.via(address, from_host) if self._learned is not None else None
@@ -238,15 +247,24 @@ class RouteTable:
 
     def _routed(self, name: str | None, addresses: Sequence[IPAddress], from_host: str) -> str:
         """Return the host that the routes choose, or `from_host`."""
-        number = self._last(name, addresses)
+        number = self._last(name, addresses, from_host)
         return self._vias[number] if number >= 0 else from_host
 
-    def _last(self, name: str | None, addresses: Sequence[IPAddress]) -> int:
-        """Return the number of the last route that matches and does not exclude, or -1."""
+    def _last(self, name: str | None, addresses: Sequence[IPAddress], from_host: str) -> int:
+        """Return the number of the last route for a host that applies, or -1."""
         for number in sorted(self._to.numbers(name, addresses), reverse=True):
-            if not self._excludes(number, name, addresses):
+            if self._is_for(number, from_host) and not self._excludes(number, name, addresses):
                 return number
         return -1
+
+    def _is_for(self, number: int, host: str) -> bool:
+        """Return whether clients on a host may use a route."""
+        allowed = self._allowed.get(number)
+        return allowed is None or host in allowed
+
+    def _hosts_of(self, route: Route) -> frozenset[str]:
+        found = (self._names.get(normal_name(name)) for name in route.allow_from)
+        return frozenset(host.name for host in found if host is not None)
 
     def _excludes(self, number: int, name: str | None, addresses: Sequence[IPAddress]) -> bool:
         excluding = self._not_to.get(number)

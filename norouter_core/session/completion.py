@@ -58,7 +58,7 @@ def _completions(wanted: CompletionContext, words: Iterable[Word]) -> Iterator[C
 
 def _known(session: Workspace, kind: ArgumentType, wanted: CompletionContext) -> list[Word]:
     match kind:
-        case ArgumentType.HOST:
+        case ArgumentType.HOST | ArgumentType.PEER:
             return list(_hosts(session))
         case ArgumentType.PORT:
             return list(_ports(session, wanted.host))

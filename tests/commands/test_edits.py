@@ -262,3 +262,41 @@ def test_udp_ports_are_ports_of_their_own() -> None:
     assert list(map(str, spec.hosts[-1].options.ports)) == [
         *("53:localhost:53", "5353:10.0.0.2:53/udp")
     ]
+
+
+def test_who_may_connect_is_named_and_follows_the_hosts() -> None:
+    spec = built(
+        *(WEB, DB, "port add web 81 --allow-from sql --allow-from 10.0.0.0/8"),
+        "proxy http web 0.0.0.0:8080 --allow-from 10.0.0.0/8",
+        "proxy socks web 0.0.0.0:1080 --open",
+        "route add web *.x --allow-from db",
+    )
+    web = spec.host("web")
+    assert web is not None
+    assert web.options.ports[-1].allow_from == ("sql", "10.0.0.0/8")
+    spec = built("port retarget web 81:82", "host rename db base", spec=spec)
+    web = spec.host("web")
+    assert web is not None
+    assert str(web.options.ports[-1]) == "81:localhost:82"
+    assert web.options.ports[-1].allow_from == ("base", "10.0.0.0/8")
+    assert spec.routes[0].allow_from == ("base",)
+    with pytest.raises(EditError, match="no other host may use what is for base only"):
+        edit(spec, "host rm base")
+    spec = built("route rm 1", "host rm base", spec=spec)
+    web = spec.host("web")
+    assert web is not None and web.options.ports[-1].allow_from == ("10.0.0.0/8",)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("port add web 83 --allow-from nobody", "nobody"),
+        ("route add web *.y --allow-from 10.0.0.0/8", "is a network"),
+        ("proxy http web 0.0.0.0:8080", "is open to other machines"),
+        ("template set --socks 0.0.0.0:1080", "is open to other machines"),
+        ("proxy http web off --open", "--open needs an address"),
+    ],
+)
+def test_who_may_connect_is_checked(line: str, message: str) -> None:
+    with pytest.raises(EditError, match=message):
+        edit(built(WEB, DB), line)

@@ -44,7 +44,7 @@ class FakeLookups:
     spoil: bytes | None = None
     """What the name server says instead."""
 
-    def claimed(self, name: str, host: str) -> str | None:
+    def claimed(self, name: str, host: str, client: str) -> str | None:
         return "bastion" if name.lower().endswith(".corp") and host != "bastion" else None
 
     async def resolve(self, via: str, name: str) -> Sequence[str]:

@@ -297,7 +297,7 @@ def test_listening_beyond_loopback_is_warned_about() -> None:
         hosts:
           web:
             vip: 10.0.0.7
-            http: {listen: "0.0.0.0:8080"}
+            http: {listen: "0.0.0.0:8080", open: true}
             socks: {listen: "[::]:1080", auth: "a:b"}
           localhost:
     """
@@ -305,7 +305,16 @@ def test_listening_beyond_loopback_is_warned_about() -> None:
     assert [(w.line, w.column) for w in warnings] == [(3, 10), (4, 20), (5, 21), (6, 3)]
     assert "not a loopback address" in warnings[0].message
     assert all("open to other machines" in w.message for w in warnings[1:3])
-    assert "auth" in warnings[1].hint and "auth" not in warnings[2].hint
+
+
+def test_a_proxy_beyond_loopback_says_who_may_use_it() -> None:
+    error = load_error("""\
+        hosts:
+          web: {http: {listen: "0.0.0.0:8080"}, socks: {listen: "10.0.0.7:1080", open: false}}
+          db: {http: {listen: "0.0.0.0:8080", allowFrom: [web, 10.0.0.0/8]}}
+    """)
+    assert [(p.line, p.column) for p in error.problems] == [(2, 23), (2, 57)]
+    assert all("open: true" in p.hint for p in error.problems)
 
 
 def test_proxies_that_collide() -> None:

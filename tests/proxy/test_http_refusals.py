@@ -171,3 +171,19 @@ def test_a_refused_request_with_a_body_closes() -> None:
     got = bench.ask(b"POST http://web/ HTTP/1.1\r\nHost: web\r\nContent-Length: 50\r\n\r\nGET /")
     assert status(got) == 407
     assert bench.client.ended
+
+
+@pytest.mark.parametrize(
+    "field",
+    [b"Origin: http://evil.example", b"Sec-Fetch-Mode: no-cors", b"User-Agent: Mozilla/5.0 (X11)"],
+)
+def test_a_web_page_gets_no_answer(field: bytes) -> None:
+    bench = Bench()
+    get = b"GET / HTTP/1.1\r\nHost: evil.example:18080\r\n%s\r\n\r\n"
+    assert bench.ask(get % field) == b""
+    assert bench.client.was_reset
+    assert not bench.dialer.dialled
+    # The same browser may use the proxy as a proxy.
+    bench = Bench()
+    bench.ask(get.replace(b"GET /", b"GET http://web.example/") % field)
+    assert bench.dialer.dialled == [("web.example", 80)]

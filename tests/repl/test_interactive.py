@@ -96,7 +96,7 @@ async def test_pasted_lines_run_one_by_one_once_return_is_hit() -> None:
         assert names(at) == ["local"]
         at.type(ENTER)
         await at.shows("> port add a 8080:80")
-        await at.shows("a publishes 8080:127.0.0.1:80")
+        await at.shows("a publishes 8080:localhost:80")
         assert names(at) == ["local", "a", "b"]
 
 

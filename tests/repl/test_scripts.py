@@ -115,7 +115,7 @@ def test_a_manifest_that_is_not_there_yet_is_made_by_save(
     path = tmp_path / "new.yaml"
     done = norouter("repl", str(path), "-c", "port add local 8080:80; save")
     assert done.returncode == 0, done.stderr
-    assert "8080:127.0.0.1:80" in path.read_text()
+    assert "8080:localhost:80" in path.read_text()
     lost = norouter("repl", str(tmp_path / "no" / "new.yaml"), "-c", "hosts")
     assert lost.returncode == 2
     assert "no such file or directory" in lost.stderr

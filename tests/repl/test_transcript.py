@@ -83,9 +83,9 @@ def test_a_mesh_is_built_watched_saved_and_run_again(
     with socket.create_connection((web, listen), 10) as client:
         client.sendall(b"hello, stream\n")
         assert client.recv(100) == b"hello, stream\n"
-        row = person.says("streams", f"127.0.0.1:{echo.port}")
+        row = person.says("streams", f"localhost:{echo.port}")
         number = next(
-            line.split()[0] for line in row.splitlines() if f"127.0.0.1:{echo.port}" in line
+            line.split()[0] for line in row.splitlines() if f"localhost:{echo.port}" in line
         )
         person.says(f"stream tap {number}", "Ctrl-C ends it")
         client.sendall(b"and more\n")
@@ -125,9 +125,9 @@ def test_work_that_kill_9_cut_off_is_offered_again_whole(
     assert "docker exec -i web" in offered and "port add web 8080:80 8443:443" in offered
     person.keys("r")
     person.shows("host web ready", "[d]rop? recover")
-    person.says("export", '- "8443:127.0.0.1:443"')
+    person.says("export", '- "8443:localhost:443"')
     person.says("save", "\nsaved ")
-    assert "# mine" in manifest.read_text() and "8080:127.0.0.1:80" in manifest.read_text()
+    assert "# mine" in manifest.read_text() and "8080:localhost:80" in manifest.read_text()
     person.keys("C-d")
     assert person.status() == 0
     assert not list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))

@@ -142,7 +142,7 @@ def test_via_may_be_an_alias_or_a_vip_and_oneself_is_direct() -> None:
     ],
 )
 def test_nothing_is_looked_up_in_vain(routes: list[Route], name: str, needed: bool) -> None:
-    assert RouteTable(HOSTS, routes).needs_addresses(name) is needed
+    assert RouteTable(HOSTS, routes).needs_addresses(name, "laptop") is needed
 
 
 def test_a_published_port_is_reached_by_its_publication() -> None:
@@ -192,6 +192,22 @@ def test_dns_is_told_of_what_globs_claim() -> None:
 def test_bad_routes(bad: Route, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         RouteTable(HOSTS, [bad])
+
+
+def test_a_route_is_for_the_hosts_that_it_allows() -> None:
+    routes = [
+        Route("bastion", ("*.corp", "10.0.0.0/8")),
+        Route("other", ("db.corp", "10.1.0.0/16"), allow_from=("laptop",)),
+    ]
+    table = RouteTable(HOSTS, routes)
+    for target in ("db.corp", "10.1.0.1"):
+        assert table.decide(target, "laptop").host == "other"
+        assert table.decide(target, "other").host == "bastion"
+    assert table.claims("db.corp", "laptop") == "other"
+    assert table.claims("db.corp", "laptop", client="bastion") is None
+    assert not table.needs_addresses("db.corp", "laptop")
+    assert not table.needs_addresses("db.corp", "other")
+    assert table.needs_addresses("www.example.com", "other")
 
 
 # -- learned ----------------------------------------------------------------------------------

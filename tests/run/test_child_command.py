@@ -107,9 +107,8 @@ def test_what_it_is_told(norouter: Program, tmp_path: Path, vip: str) -> None:
 def test_a_proxy_of_the_manifest_is_used_with_its_password(
     norouter: Program, tmp_path: Path, vip: str, page: int
 ) -> None:
-    more = (
-        f', http: {{listen: "{vip}.1:18081", auth: "a:b@c/d"}}, socks: {{listen: "0.0.0.0:{{}}"}}'
-    )
+    socks = '{listen: "0.0.0.0:{}", open: true}'
+    more = f', http: {{listen: "{vip}.1:18081", auth: "a:b@c/d"}}, socks: {socks}'
     with socket.create_server(("127.0.0.1", 0)) as sock:
         number = sock.getsockname()[1]
     path = mesh(tmp_path, vip, port=page, more=more.replace("{}", str(number)))

@@ -10,8 +10,8 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.results import Failure
 from norouter_core.manifest.checks import find_collisions
 from norouter_core.manifest.problems import ValidationError
-from norouter_core.manifest.values import closest
-from norouter_core.model import Forward, HostSpec, MeshSpec, Route
+from norouter_core.manifest.values import check_proxy, closest
+from norouter_core.model import Forward, HostSpec, MeshSpec, ProxySpec, Route
 from norouter_core.sanitize import quote
 
 
@@ -135,6 +135,32 @@ def keep_routes(spec: MeshSpec, before: MeshSpec, renamed: Mapping[str, str]) ->
                 route = replace(route, via=name)
         routes.append(route)
     return replace(spec, routes=tuple(routes))
+
+
+def checked_proxy(proxy: ProxySpec, argument: str) -> ProxySpec:
+    """Return a proxy that says who may use it, if other machines can connect.
+
+    Raises:
+        EditError: It does not.
+    """
+    try:
+        return check_proxy(proxy)
+    except ValidationError as error:
+        hint = "use 127.0.0.1, or give --auth, --allow-from or --open"
+        raise EditError(error.message, hint, argument) from None
+
+
+def check_peers(spec: MeshSpec, call: Call) -> tuple[str, ...]:
+    """Return the hosts and networks that `--allow-from` names.
+
+    Raises:
+        EditError: A host of that name does not exist.
+    """
+    peers = tuple(dict.fromkeys(call.all("allow-from")))
+    for number, peer in enumerate(peers):
+        if "/" not in peer:
+            host_of(spec, peer, "allow-from", number)
+    return peers
 
 
 ForwardKey = tuple[int, str]

@@ -14,6 +14,7 @@ from norouter_core.commands.edits.base import (
     check_listeners,
     check_name,
     check_vip,
+    checked_proxy,
     host_of,
     host_of_route,
     hosts_of,
@@ -76,10 +77,24 @@ def remove_hosts(spec: MeshSpec, call: Call) -> Edit:
         else:
             kept.append(route)
     hosts = tuple(host for host in spec.hosts if host.name not in gone)
+
+    def without(peers: tuple[str, ...]) -> tuple[str, ...]:
+        left = tuple(peer for peer in peers if _host_name(spec, peer) not in gone)
+        if not left:  # an empty list would allow everybody
+            message = f"no other host may use what is for {', '.join(peers)} only"
+            raise EditError(message, "remove that port, proxy or route first", "host")
+        return left
+
+    after = replace(spec, hosts=hosts, routes=tuple(kept)).with_allow_from(without)
     message = f"removed {', '.join(sorted(gone))}"
     if dropped:
         message += f", and {dropped} route{'s' if dropped > 1 else ''} through it"
-    return Edit(replace(spec, hosts=hosts, routes=tuple(kept)), message)
+    return Edit(after, message)
+
+
+def _host_name(spec: MeshSpec, peer: str) -> str | None:
+    host = spec.host(peer)
+    return host.name if host is not None else None
 
 
 def rename_host(spec: MeshSpec, call: Call) -> Edit:
@@ -91,7 +106,9 @@ def rename_host(spec: MeshSpec, call: Call) -> Edit:
     aliases = tuple(alias for alias in host.aliases if alias.casefold() != name.casefold())
     new = replace(host, name=name, aliases=aliases)
     hosts = tuple(new if each is host else each for each in spec.hosts)
-    after = keep_routes(replace(spec, hosts=hosts), spec, {host.name: name})
+    after = keep_routes(replace(spec, hosts=hosts), spec, {host.name: name}).with_allow_from(
+        lambda peers: tuple(name if _host_name(spec, x) == host.name else x for x in peers)
+    )
     return Edit(after, f"renamed {host.name} to {name}", (name,), {"host": name})
 
 
@@ -140,7 +157,7 @@ HOST_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
 
 def _proxy(call: Call, key: str) -> ProxySpec | None:
     proxy: ProxySpec | None = call.get(key)
-    return replace(proxy, auth=call.get("auth")) if proxy is not None else None
+    return None if proxy is None else checked_proxy(replace(proxy, auth=call.get("auth")), key)
 
 
 def _infer_name(spec: MeshSpec, words: Sequence[str]) -> str:

@@ -15,6 +15,8 @@ from norouter_core.commands.edits.base import (
     ForwardKey,
     add_forwards,
     check_listeners,
+    check_peers,
+    checked_proxy,
     forward_key,
     forward_key_text,
     host_hint,
@@ -28,7 +30,8 @@ from norouter_core.sanitize import quote
 
 
 def add_ports(spec: MeshSpec, call: Call) -> Edit:
-    host, new = host_of(spec, call.get("host")), call.all("spec")
+    host, peers = host_of(spec, call.get("host")), check_peers(spec, call)
+    new = tuple(replace(forward, allow_from=peers) for forward in call.all("spec"))
     ports = add_forwards(host.options.ports, new, f"host {quote(host.name)}", "spec")
     message = f"{host.name} publishes {', '.join(map(str, new))} at {host.vip}"
     return Edit(check_listeners(_with_ports(spec, host, ports), "spec"), message, (host.name,))
@@ -48,15 +51,22 @@ def retarget_port(spec: MeshSpec, call: Call) -> Edit:
     _check_own(spec, host, forward_key(new), argument="spec")
     if all(forward_key(forward) != forward_key(new) for forward in host.options.ports):
         raise no_such_port(host.options.ports, forward_key(new), host.name, "spec")
+    peers = check_peers(spec, call)
     ports = tuple(
-        new if forward_key(forward) == forward_key(new) else forward
+        replace(new, allow_from=peers or forward.allow_from)
+        if forward_key(forward) == forward_key(new)
+        else forward
         for forward in host.options.ports
     )
     return Edit(_with_ports(spec, host, ports), f"{host.name}: {new}", (host.name,))
 
 
 def add_route(spec: MeshSpec, call: Call) -> Edit:
-    route = Route(_via(spec, call.get("via")), call.all("target"), call.all("not"))
+    via, peers = _via(spec, call.get("via")), check_peers(spec, call)
+    for number, peer in enumerate(peers):
+        if "/" in peer:
+            raise EditError(f"{peer} is a network", "name hosts", "allow-from", number)
+    route = Route(via, call.all("target"), call.all("not"), peers)
     at = call.get("at", len(spec.routes) + 1)
     if at > len(spec.routes) + 1:
         hint = f"use 1 to {len(spec.routes) + 1}, or leave it out"
@@ -86,7 +96,7 @@ def move_route(spec: MeshSpec, call: Call) -> Edit:
 def set_proxy(spec: MeshSpec, call: Call, *, kind: str) -> Edit:
     host = host_of(spec, call.get("host"))
     own, inherited = getattr(host.options, kind), getattr(spec.template, kind, None)
-    proxy: dict[str, Any] = {kind: _proxy(call, host, kind, own, inherited)}
+    proxy: dict[str, Any] = {kind: _proxy(spec, call, host, kind, own, inherited)}
     options = replace(host.options, **proxy)
     after = check_listeners(spec.with_host(replace(host, options=options)), "address")
     where = to_text(ArgumentType.ADDRESS, call.get("address"))
@@ -106,13 +116,22 @@ PORT_EDITS: dict[str, Callable[[MeshSpec, Call], Edit]] = {
 
 
 def _proxy(
-    call: Call, host: HostSpec, kind: str, own: ProxySpec | None, inherited: ProxySpec | None
+    spec: MeshSpec,
+    call: Call,
+    host: HostSpec,
+    kind: str,
+    own: ProxySpec | None,
+    inherited: ProxySpec | None,
 ) -> ProxySpec | None:
     proxy: ProxySpec | None = call.get("address")
     if proxy is not None:
-        return replace(proxy, auth=call.get("auth"))
-    if "auth" in call:
-        raise EditError("--auth needs an address, not `off`", "leave --auth out", "auth")
+        peers, is_open = check_peers(spec, call), True if "open" in call else None
+        limited = replace(proxy, auth=call.get("auth"), allow_from=peers, open=is_open)
+        return checked_proxy(limited, "address")
+    for option in ("auth", "allow-from", "open"):
+        if option in call:
+            hint = f"leave --{option} out"
+            raise EditError(f"--{option} needs an address, not `off`", hint, option)
     if own is None:
         hint = f"`proxy {kind} {host.name} IP:PORT` starts one"
         if inherited:

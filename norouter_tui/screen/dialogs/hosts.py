@@ -231,11 +231,15 @@ class EditHost(Form):
             login = f"{kind}-auth"
             address = self._new_value(values, kind, OFF)
             if address is not None or self._new_value(values, login, "") is not None:
-                given = {
+                proxy: ProxySpec | None = getattr(self._host.options, kind)
+                given: dict[str, object] = {
                     "host": self._host.name,
                     "address": values[kind] or OFF,
                     "auth": values[login] or None,
                 }
+                if proxy is not None and values[kind] not in ("", OFF):
+                    given["allow-from"] = list(proxy.allow_from)
+                    given["open"] = bool(proxy.open)
                 yield FormCall(f"proxy {kind}", given, {"address": kind, "auth": login})
 
     def _rename(self, values: Values) -> Iterator[FormCall]:

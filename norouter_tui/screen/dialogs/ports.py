@@ -20,7 +20,9 @@ _LISTEN_HINT = "at its VIP; 53/udp for UDP"
 _TARGET_HINT = "what the host connects to, HOST:PORT; 80 means localhost:80"
 
 
-def _forward_call(verb: str, host: str, listen: str, target: str) -> FormCall:
+def _forward_call(
+    verb: str, host: str, listen: str, target: str, allow_from: Sequence[str] = ()
+) -> FormCall:
     """Return the call of a verb with a forward, which comes from the fields `listen` and `target`.
 
     `53/udp` and `1.1.1.1:53` make `53:1.1.1.1:53/udp`.
@@ -35,7 +37,8 @@ def _forward_call(verb: str, host: str, listen: str, target: str) -> FormCall:
             return "target" if target else "listen"  # the field has checked `listen` itself
         return "listen"
 
-    return FormCall(verb, {"host": host, "spec": forward}, {"spec": blamed})
+    given = {"host": host, "spec": forward, "allow-from": list(allow_from)}
+    return FormCall(verb, given, {"spec": blamed})
 
 
 class AddPort(Form):
@@ -111,4 +114,5 @@ class EditPort(Form):
         if listen == self._old:
             return (_forward_call("port retarget", self._host, listen, target),)
         old = FormCall("port rm", {"host": self._host, "port": self._old}, {"port": "listen"})
-        return old, _forward_call("port add", self._host, listen, target)
+        allow_from = self._forward.allow_from
+        return old, _forward_call("port add", self._host, listen, target, allow_from)

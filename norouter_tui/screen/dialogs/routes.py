@@ -51,6 +51,7 @@ class RouteForm(Form):
                 "target": split(values["target"]),
                 "not": split(values["not"]),
                 "at": values["at"],
+                "allow-from": list(self._route.allow_from),
             },
         )
         if self._number is None:
