@@ -200,7 +200,7 @@ def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
 
 def test_a_port_is_published_where_it_is_said_to_lead() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
-        assert "web publishes 8081:127.0.0.1:80 at 127.0.42.101" in shown(app)
+        assert "web publishes 8081:localhost:80 at 127.0.42.101" in shown(app)
         await press(pilot, "enter")
         assert client.changed == [("port add web 8081:80",)]
         assert "web publishes" in notes(app)
@@ -243,14 +243,14 @@ def test_what_a_change_cuts_is_told_before_it_is_made() -> None:
         await press(pilot, "enter")
         assert "This cuts 3 streams: 3, 4, 5" in shown(app) and not client.changed
         await press(pilot, "enter")
-        assert client.changed == [("port retarget web 8080:81",)]
+        assert client.changed == [("port retarget web 8080:127.0.0.1:81",)]
 
     play_dialog(play, ("2",))
 
 
 def test_a_port_moves_to_another_number_as_one_change() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
-        assert client.changed == [("port rm web 8080", "port add web 8088:80")]
+        assert client.changed == [("port rm web 8080", "port add web 8088:127.0.0.1:80")]
 
     play_dialog(play, ("2", "down", "e", "tab", "home", "ctrl+k", "=8088", "enter"))
 
