@@ -76,7 +76,9 @@ rates = st.builds(Rate, floats, floats, st.lists(floats, max_size=3).map(tuple))
 documents = st.builds(DocumentState, st.text(), st.booleans(), st.text(), st.text())
 summaries = st.builds(Summary, documents, numbers, numbers, numbers, numbers, rates)
 problems = st.builds(HostProblem)
-hosts = st.builds(HostStatus, problem=st.none() | problems, round_trip=st.none() | floats)
+hosts = st.builds(
+    HostStatus, since=floats, problem=st.none() | problems, round_trip=st.none() | floats
+)
 told = st.one_of(
     st.builds(events.HostChanged, at=floats, host=hosts),
     st.builds(events.HostRemoved, at=floats),

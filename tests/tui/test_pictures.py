@@ -34,8 +34,13 @@ def _in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pytest_textual_snapshot, "SVGImageExtension", _Pictures)
 
 
+def _marks(scene: Scene | dialog_states.Scene, size: tuple[int, int]) -> tuple[Any, ...]:
+    # What is special about a dialog shows on a small screen; the large ones take CI's time only.
+    return (pytest.mark.slow,) if scene.name.startswith("dialog-") and size == (140, 45) else ()
+
+
 _EVERY = [
-    pytest.param(scene, size, id=f"{scene.name}-{size[0]}x{size[1]}")
+    pytest.param(scene, size, marks=_marks(scene, size), id=f"{scene.name}-{size[0]}x{size[1]}")
     for scene in (*SCENES, *dialog_states.SCENES)
     for size in scene.sizes
 ]
