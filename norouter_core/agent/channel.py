@@ -47,22 +47,23 @@ _VECTORS = hasattr(os, "readv") and hasattr(os, "writev")
 class FdChannel:
     """Any two descriptors of a POSIX system, pipes or sockets."""
 
-    def __init__(self, read_fd: int, write_fd: int) -> None:
+    def __init__(self, read_fd: int, write_fd: int, vectors: bool = _VECTORS) -> None:
         self.read_fd = read_fd
         self.write_fd = write_fd
+        self._vectors = vectors
         self._ended = False
         os.set_blocking(read_fd, False)
         os.set_blocking(write_fd, False)
 
     def read(self, buffer: memoryview) -> int:
-        if _VECTORS:
+        if self._vectors:
             return os.readv(self.read_fd, [buffer])
         data = os.read(self.read_fd, len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def write(self, buffers: list[Buffer]) -> int:
-        if _VECTORS:
+        if self._vectors:
             return os.writev(self.write_fd, buffers)
         return os.write(self.write_fd, b"".join(buffers))
 

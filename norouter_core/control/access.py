@@ -8,7 +8,6 @@ import re
 import socket
 import stat
 import struct
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def _usual() -> list[Path]:
 
 def _short() -> Path:
     """Return the directory to use if there is no other, or its path is too long for a socket."""
-    return Path(tempfile.gettempdir()) / f"norouter-{os.geteuid()}"
+    return Path(os.environ.get("TMPDIR") or "/tmp") / f"norouter-{os.geteuid()}"
 
 
 def socket_path(name: str) -> Path:
@@ -152,9 +151,9 @@ def _by_getpeereid(fd: int) -> int | None:
     return uid.value
 
 
-def is_own(uid: int | None) -> bool:
-    """Return whether a peer is the user of this process.
+def is_own(uid: int | None, user: int) -> bool:
+    """Return whether a peer is `user`, or unknown.
 
     Root is no exception: it can become this user.
     """
-    return uid is None or uid == os.geteuid()
+    return uid is None or uid == user

@@ -66,8 +66,11 @@ class RemoteClient:
 
     hello: SessionHello
 
-    def __init__(self, path: Path, hello_timeout: float = HELLO_TIMEOUT) -> None:
+    def __init__(
+        self, path: Path, hello_timeout: float = HELLO_TIMEOUT, *, user: int | None = None
+    ) -> None:
         self._path = path
+        self._user = os.geteuid() if user is None else user
         self._hello_timeout = hello_timeout
         self._numbers = itertools.count(1)
         self._open: dict[int, Callable[[Json], None]] = {}
@@ -109,7 +112,7 @@ class RemoteClient:
     async def _read_hello(self) -> SessionHello:
         try:
             sock = self._writer.get_extra_info("socket")
-            if not is_own(peer_uid(sock)):
+            if not is_own(peer_uid(sock), self._user):
                 raise ControlLost("that socket belongs to another user")
             hello = decode(await self._reader.readuntil(b"\n"))
             if "error" in hello:

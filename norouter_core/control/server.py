@@ -70,6 +70,7 @@ class ControlServer:
         on_quit: Called when the command of a client has ended the session.
         stall_timeout: Seconds after which a client that does not read is dropped.
         close_timeout: Seconds for clients to read their last answers at the end.
+        user: Whose clients are served; with None, that of this process.
     """
 
     def __init__(
@@ -80,11 +81,13 @@ class ControlServer:
         on_quit: Callable[[], None] = lambda: None,
         stall_timeout: float = STALL_TIMEOUT,
         close_timeout: float = CLOSE_TIMEOUT,
+        user: int | None = None,
     ) -> None:
         self.path = Path()
         """Of the socket."""
         self._client = client
         self.stall_timeout = stall_timeout
+        self.user = os.geteuid() if user is None else user
         self._close_timeout = close_timeout
         self._on_quit = on_quit
         self._tasks: TaskGroup
@@ -210,7 +213,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_ENOUGH)
         room = self._server.joined(self)
-        if not is_own(_peer(self._fileno)):
+        if not is_own(_peer(self._fileno), self._server.user):
             self._reject("this mesh belongs to another user")
         elif not room:
             self._reject("too many clients")

@@ -30,7 +30,7 @@ LINGER = 1.0
 for both address families at once from one socket; what comes later begins a new session."""
 _MAX_QUERIES = 16
 """Queries of one session that are answered at a time."""
-_FAREWELL = 2.0
+FAREWELL = 2.0
 """Seconds that a client has to close its side after we have closed ours."""
 
 
@@ -51,6 +51,7 @@ def dns_stream_session(
     reached: Address,
     observer: Observer | None = None,
     idle: float = IDLE,
+    farewell: float = FAREWELL,
 ) -> End:
     """Serve DNS on a client's stream; return the end that it has been joined to.
 
@@ -65,8 +66,9 @@ def dns_stream_session(
         spawn: runs a coroutine as a task.
         reached: the address that the client has connected to.
         observer: of the returned end.
+        farewell: seconds that a client may leave its stream open after the end.
     """
-    session = _StreamSession(answer, idle)
+    session = _StreamSession(answer, idle, farewell)
     session.stream.end.observer = observer
     client.accept(reached)
     join(client, session.stream.end)
@@ -75,10 +77,11 @@ def dns_stream_session(
 
 
 class _StreamSession:
-    def __init__(self, answer: Answer, idle: float) -> None:
+    def __init__(self, answer: Answer, idle: float, farewell: float) -> None:
         self.stream = ByteStream()
         self._answer = answer
         self._idle = idle
+        self._farewell = farewell
         self._limit = asyncio.timeout(idle)
         self._slots = asyncio.Semaphore(_MAX_QUERIES)
         self._sending = asyncio.Lock()
@@ -96,7 +99,7 @@ class _StreamSession:
             self.stream.reset("not-allowed", str(errors.exceptions[0]))
         except* StreamReset as errors:
             self.stream.reset(*self.stream.failure or ("reset", str(errors.exceptions[0])))
-        await self.stream.aclose(_FAREWELL)
+        await self.stream.aclose(self._farewell)
 
     async def _read(self, queries: asyncio.TaskGroup) -> None:
         try:

@@ -64,7 +64,6 @@ class _Work:
     path: str
     names: tuple[str, ...]
     manifest: str
-    pid: int = 0
 
 
 class Autosave:
@@ -98,7 +97,7 @@ class Autosave:
             AutosaveFailed: It cannot be written.
         """
         file = os.path.abspath(path) if path else ""
-        work = _Work(_FORMAT, time.time(), file, tuple(names), dump(spec), os.getpid())
+        work = _Work(_FORMAT, time.time(), file, tuple(names), dump(spec))
         data = json.dumps(msgspec.to_builtins(work), indent=1).encode() + b"\n"
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -326,12 +325,10 @@ class Flows:
     async def _demo_addresses(self, names: Sequence[str]) -> dict[str, str]:
         """Return the addresses of the demo's hosts on this machine, once all are reachable."""
         while True:
-            snapshot = self._snapshot
-            listeners = snapshot.status.listeners if snapshot is not None else ()
+            listeners = (await self._main.next_snapshot()).status.listeners
             found = {x.to_host: x.bound for x in listeners if x.service == Service.PORT and x.bound}
             if found.keys() >= set(names):
                 return found
-            await asyncio.sleep(0.2)
 
 
 def _absolute(path: str) -> str:

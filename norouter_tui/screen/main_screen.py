@@ -74,7 +74,8 @@ class MainScreen(Screen[None]):
         self._complete = complete
         self._history = history
         self.snapshot: Snapshot | None = None
-        self._has_snapshot = asyncio.Event()
+        self._arrival = asyncio.Event()
+        """Set when the next snapshot arrives."""
         self.keymap: Mapping[str, str] = {}
         """The user's own keys, by the id of the binding."""
         self.add_class("-on-hosts")
@@ -110,7 +111,8 @@ class MainScreen(Screen[None]):
     def show_snapshot(self, snapshot: Snapshot) -> None:
         """Show a snapshot."""
         self.snapshot = snapshot
-        self._has_snapshot.set()
+        arrival, self._arrival = self._arrival, asyncio.Event()
+        arrival.set()
         self.query_one(TotalsBar).show_snapshot(snapshot)
         self.hosts.show_snapshot(snapshot)
         self.work.show_snapshot(snapshot)
@@ -118,7 +120,11 @@ class MainScreen(Screen[None]):
 
     async def first_snapshot(self) -> Snapshot:
         """Return the current snapshot; wait for the first one."""
-        await self._has_snapshot.wait()
+        return self.snapshot or await self.next_snapshot()
+
+    async def next_snapshot(self) -> Snapshot:
+        """Wait for another snapshot, and return it."""
+        await self._arrival.wait()
         assert self.snapshot is not None
         return self.snapshot
 

@@ -131,3 +131,8 @@ def plain_channels() -> tuple[Channel, Channel]:
 def pipe_channels() -> tuple[Channel, Channel]:
     one, other = os.pipe(), os.pipe()
     return FdChannel(one[0], other[1]), FdChannel(other[0], one[1])
+
+
+def pipe_channels_without_vectors() -> tuple[Channel, Channel]:
+    one, other = os.pipe(), os.pipe()
+    return FdChannel(one[0], other[1], vectors=False), FdChannel(other[0], one[1], vectors=False)

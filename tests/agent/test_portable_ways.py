@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from norouter_core.agent import channel
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
 from norouter_core.agent.tcp import TcpEnd
@@ -18,6 +17,7 @@ from tests.agent.muxes import (
     Behind,
     Plain,
     pipe_channels,
+    pipe_channels_without_vectors,
     plain_channels,
     socket_channels,
 )
@@ -36,12 +36,10 @@ async def test_a_plain_socket_has_no_sendmsg() -> None:
         assert not hasattr(sock, "sendmsg")
 
 
-@pytest.mark.parametrize("vectors", [True, False], ids=["vectors", "no vectors"])
-@pytest.mark.parametrize("make", [pipe_channels, socket_channels, plain_channels])
-async def test_every_kind_of_channel_carries_bytes_both_ways(
-    make: Channels, vectors: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(channel, "_VECTORS", vectors)
+@pytest.mark.parametrize(
+    "make", [pipe_channels, pipe_channels_without_vectors, socket_channels, plain_channels]
+)
+async def test_every_kind_of_channel_carries_bytes_both_ways(make: Channels) -> None:
     io = Io(asyncio.get_running_loop())
     at_hub, at_agent = make()
     hub, agent = Behind(io, HUB, at_hub), Behind(io, AGENT, at_agent)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from norouter_core.control import access
 
 
 @pytest.fixture
@@ -22,6 +19,5 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A runtime folder of the test's own, with a path that is short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="nr-") as folder:
         monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        short = Path(folder) / f"norouter-{os.geteuid()}"
-        monkeypatch.setattr(access, "_short", lambda: short)
+        monkeypatch.setenv("TMPDIR", folder)
         yield Path(folder)

@@ -16,7 +16,7 @@ from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.tcp import TcpEnd
-from norouter_core.dns.server import dns_stream_session, frame
+from norouter_core.dns.server import FAREWELL, dns_stream_session, frame
 from norouter_core.wire.connection import AGENT, HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError
 from tests.servers import Peer, tcp_pair
@@ -45,7 +45,7 @@ class Watcher:
 class Server:
     """Makes sessions, and keeps their tasks."""
 
-    def __init__(self, answer: Answer, idle: float = 20.0) -> None:
+    def __init__(self, answer: Answer, idle: float = 20.0, farewell: float = FAREWELL) -> None:
         self.loop = asyncio.get_running_loop()
         self.io = Io(self.loop)
         self.watcher = Watcher()
@@ -53,6 +53,7 @@ class Server:
         self.tasks: set[asyncio.Task[None]] = set()
         self._answer = answer
         self._idle = idle
+        self._farewell = farewell
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
@@ -68,6 +69,7 @@ class Server:
             reached=("127.0.42.101", 10053),
             observer=self.watcher,
             idle=self._idle,
+            farewell=self._farewell,
         )
 
     async def close(self) -> None:

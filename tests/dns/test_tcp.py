@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.dns.server import MAX_QUERY, dns_stream_session, frame
+from norouter_core.dns.server import FAREWELL, MAX_QUERY, dns_stream_session, frame
 from tests.dns.fake_lookups import FakeLookups, texts
 from tests.dns.streams import Server, behind_a_link, on_a_socket, query, response
 from tests.proxy.memory_ends import Clock, MemoryEnd
@@ -22,9 +22,9 @@ Place = Callable[[Server], AbstractContextManager[Peer]]
 PLACES = pytest.mark.parametrize("place", [on_a_socket, behind_a_link])
 
 
-def served(world: FakeLookups, idle: float = 20.0) -> Server:
+def served(world: FakeLookups, idle: float = 20.0, farewell: float = FAREWELL) -> Server:
     responder = world.responder()
-    return Server(lambda wire: responder.answer(wire, "Web", "Web", "tcp"), idle)
+    return Server(lambda wire: responder.answer(wire, "Web", "Web", "tcp"), idle, farewell)
 
 
 @PLACES
@@ -186,11 +186,8 @@ async def test_a_trickle_is_no_sign_of_life(place: Place) -> None:
         await eventually(lambda: server.watcher.ended, "the session has ended")
 
 
-async def test_a_client_that_stays_after_the_farewell_is_reset(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("norouter_core.dns.server._FAREWELL", 0.05)
-    server = served(FakeLookups(), idle=0.05)
+async def test_a_client_that_stays_after_the_farewell_is_reset() -> None:
+    server = served(FakeLookups(), idle=0.05, farewell=0.05)
     with on_a_socket(server) as client:
         assert await client.rest() == b""
         await eventually(lambda: server.watcher.ended, "the session has ended")

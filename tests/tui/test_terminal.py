@@ -1,4 +1,4 @@
-"""The screen as a person has it: in a real terminal, on a real mesh, from first to last."""
+"""The screen as a user sees it: in a real terminal, on a real mesh, from first to last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sed -i 's/:80"/:81"/' "$1"
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Tmux]:
+def tmux(tmp_path: Path) -> Iterator[Tmux]:
     need_program("tmux", "tmux")
     with terminal(tmp_path) as made:
         yield made
@@ -45,123 +45,123 @@ def echo() -> Iterator[Echo]:
     made.close()
 
 
-def _command(person: Tmux, line: str, part: str) -> None:
+def _command(tmux: Tmux, line: str, part: str) -> None:
     """Types a command in one go, as a slow connection delivers it, and waits for what it does."""
-    person.type(f":{line}")
-    person.shows(part)
+    tmux.type(f":{line}")
+    tmux.shows(part)
 
 
 def test_a_mesh_is_built_watched_saved_and_run_again(
-    person: Tmux, env: dict[str, str], echo: Echo, tmp_path: Path
+    tmux: Tmux, env: dict[str, str], echo: Echo, tmp_path: Path
 ) -> None:
     saved, listen, web = tmp_path / "mesh.yaml", unused_port(), vip()
     saved.write_text(f"hosts: {{local: {{vip: {vip()}}}}}\n")
-    person.start(env)
-    person.run(*SCREEN, "mesh.yaml")
-    person.shows("1/1 ready")
+    tmux.start(env)
+    tmux.run(*SCREEN, "mesh.yaml")
+    tmux.shows("1/1 ready")
 
-    _command(person, f"host add --vip {web} --loopback off -- docker exec -i web bash", "2/2 ready")
-    _command(person, f"port add web {listen}:{echo.port}", "Ports 1")
-    person.keys("2")
-    person.shows(f"{web}:{listen}")
+    _command(tmux, f"host add --vip {web} --loopback off -- docker exec -i web bash", "2/2 ready")
+    _command(tmux, f"port add web {listen}:{echo.port}", "Ports 1")
+    tmux.keys("2")
+    tmux.shows(f"{web}:{listen}")
 
     with socket.create_connection((web, listen), 10) as client:
         client.sendall(b"hello, stream\n")
         assert client.recv(100) == b"hello, stream\n"
-        person.keys("1")
-        person.shows("● open")
-        person.keys("t")
-        person.shows("Nothing has passed this way")
+        tmux.keys("1")
+        tmux.shows("● open")
+        tmux.keys("t")
+        tmux.shows("Nothing has passed this way")
         client.sendall(b"and more\n")
-        person.shows("← received  9 B")
-        person.keys("h")
-        person.shows("61 6e 64 20 6d 6f 72 65")
-        person.keys("Escape")
-        person.shows("● open")
-        person.resize(60, 16)
-        person.resize(110, 40)
-        person.keys("x")
-        person.shows("This resets both of its ends.")
-        person.keys("y")
+        tmux.shows("← received  9 B")
+        tmux.keys("h")
+        tmux.shows("61 6e 64 20 6d 6f 72 65")
+        tmux.keys("Escape")
+        tmux.shows("● open")
+        tmux.resize(60, 16)
+        tmux.resize(110, 40)
+        tmux.keys("x")
+        tmux.shows("This resets both of its ends.")
+        tmux.keys("y")
         with pytest.raises(ConnectionResetError):
             while client.recv(100):
                 pass
-    person.shows("No open streams.")
+    tmux.shows("No open streams.")
 
-    _command(person, "port add web 8080:80", "Ports 2")
-    person.keys("5")
-    person.shows(":80")
+    _command(tmux, "port add web 8080:80", "Ports 2")
+    tmux.keys("5")
+    tmux.shows(":80")
     (tmp_path / "broken").touch()
-    person.keys("E")
-    person.shows("the editor ed exited with status 1")
+    tmux.keys("E")
+    tmux.shows("the editor ed exited with status 1")
     (tmp_path / "broken").unlink()
-    person.keys("E")
-    person.shows("Apply these changes")
-    person.keys("y")
-    person.shows("loaded ")
-    person.keys("u")
-    person.shows("undone: load ")
-    person.keys("u")
-    person.shows("undone: port add web 8080:80")
-    person.keys("s")
-    person.shows("saved mesh.yaml")
-    person.keys("q")
-    assert person.status() == 0
-    assert "saved: mesh.yaml" in person.text
+    tmux.keys("E")
+    tmux.shows("Apply these changes")
+    tmux.keys("y")
+    tmux.shows("loaded ")
+    tmux.keys("u")
+    tmux.shows("undone: load ")
+    tmux.keys("u")
+    tmux.shows("undone: port add web 8080:80")
+    tmux.keys("s")
+    tmux.shows("saved mesh.yaml")
+    tmux.keys("q")
+    assert tmux.status() == 0
+    assert "saved: mesh.yaml" in tmux.text
     assert_runs(saved, f"http://{web}:{listen}/", env)
 
 
 def test_neither_pasted_escapes_nor_bytes_that_are_no_text_do_anything(
-    person: Tmux, env: dict[str, str]
+    tmux: Tmux, env: dict[str, str]
 ) -> None:
-    person.start(env)
-    person.run(*SCREEN, "new.yaml")
-    person.shows("1/1 ready")
-    person.paste("\x1b[31mq\x1bq \x1b]0;2\x07 :quit\n" * 500)
-    person._tmux("send-keys", "-H", "ff", "c3", "28", "80")
-    person.keys("2")
-    person.shows("10053")
-    person.keys("a")
-    person.shows("Publish a port")
-    person.paste("\x1b[31m8080\x1b[0m")
-    person.shows("[31m8080 [0m")
-    person.keys("C-c")
-    assert person.status() == 0
+    tmux.start(env)
+    tmux.run(*SCREEN, "new.yaml")
+    tmux.shows("1/1 ready")
+    tmux.paste("\x1b[31mq\x1bq \x1b]0;2\x07 :quit\n" * 500)
+    tmux._tmux("send-keys", "-H", "ff", "c3", "28", "80")
+    tmux.keys("2")
+    tmux.shows("10053")
+    tmux.keys("a")
+    tmux.shows("Publish a port")
+    tmux.paste("\x1b[31m8080\x1b[0m")
+    tmux.shows("[31m8080 [0m")
+    tmux.keys("C-c")
+    assert tmux.status() == 0
 
 
 @pytest.mark.parametrize("dialog", ["", "a"])
 def test_a_terminal_that_closes_leaves_nothing_behind(
-    person: Tmux, env: dict[str, str], tmp_path: Path, dialog: str
+    tmux: Tmux, env: dict[str, str], tmp_path: Path, dialog: str
 ) -> None:
-    person.start(env)
-    person.run(*SCREEN, "new.yaml")
-    person.shows("1/1 ready")
-    _command(person, f"host add --vip {vip()} -- docker exec -i web bash", "2/2 ready")
+    tmux.start(env)
+    tmux.run(*SCREEN, "new.yaml")
+    tmux.shows("1/1 ready")
+    _command(tmux, f"host add --vip {vip()} -- docker exec -i web bash", "2/2 ready")
     if dialog:
-        person.keys(dialog)
-        person.shows("Add a host")
-    shell = psutil.Process(int(person._tmux("display-message", "-p", "#{pane_pid}")))
+        tmux.keys(dialog)
+        tmux.shows("Add a host")
+    shell = psutil.Process(int(tmux._tmux("display-message", "-p", "#{pane_pid}")))
     started = shell.children(recursive=True)
-    person._tmux("kill-session")
+    tmux._tmux("kill-session")
     assert not psutil.wait_procs(started, timeout=20)[1]
     assert list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))
 
 
 def test_a_signal_ends_it_in_order_and_the_work_is_kept(
-    person: Tmux, env: dict[str, str], tmp_path: Path
+    tmux: Tmux, env: dict[str, str], tmp_path: Path
 ) -> None:
-    person.start(env)
-    person.run(*SCREEN, "new.yaml")
-    person.shows("1/1 ready")
-    _command(person, f"host add --vip {vip()} -- docker exec -i web bash", "2/2 ready")
-    shell = psutil.Process(int(person._tmux("display-message", "-p", "#{pane_pid}")))
+    tmux.start(env)
+    tmux.run(*SCREEN, "new.yaml")
+    tmux.shows("1/1 ready")
+    _command(tmux, f"host add --vip {vip()} -- docker exec -i web bash", "2/2 ready")
+    shell = psutil.Process(int(tmux._tmux("display-message", "-p", "#{pane_pid}")))
     started = shell.children(recursive=True)
     shell.children()[0].terminate()
-    assert person.status() == 0
-    person.shows("unsaved changes are kept")
+    assert tmux.status() == 0
+    tmux.shows("unsaved changes are kept")
     assert not psutil.wait_procs(started, timeout=10)[1]
-    person.type("stty -a | tr ' ;' '\\n\\n' | grep -x -e icanon -e echo")
-    person.shows("icanon\necho")
+    tmux.type("stty -a | tr ' ;' '\\n\\n' | grep -x -e icanon -e echo")
+    tmux.shows("icanon\necho")
     assert list((tmp_path / "state" / "norouter" / "autosave").glob("*.json"))
 
 
