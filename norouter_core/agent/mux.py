@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from norouter_core.agent.ends import DatagramEnd, End
-from norouter_core.agent.turns import Allowance, run_turn
+from norouter_core.agent.turns import Allowance, TurnQueue, run_turn
 from norouter_core.wire import events, messages, states
 from norouter_core.wire.connection import AGENT, HUB
 from norouter_core.wire.errors import LocalProtocolError, RemoteProtocolError
@@ -143,18 +143,24 @@ class Mux:
         if self._down:
             return
         self._down = True
+        self._buffer = None
         loop = self._io.loop
         if self._tick_timer is not None:
             self._tick_timer.cancel()
         loop.remove_reader(self._channel.read_fd)
         self._watch_writing(False)
         self._channel.close()
-        for stream in list(self.connection.streams.values()):
-            self._reset_with_link(stream, reason)
-        self.connection.streams.clear()
         ending, self._ending = self._ending, None
         if ending is not None:
             ending()
+        TurnQueue(loop).add(self._reset_all(reason, error))
+
+    def _reset_all(self, reason: str, error: RemoteProtocolError | None) -> Iterator[None]:
+        """Reset all streams, in steps, since there may be thousands; then report the end."""
+        for stream in list(self.connection.streams.values()):
+            self._reset_with_link(stream, reason)
+            yield
+        self.connection.streams.clear()
         self._handler.link_down(reason, error)
 
     def _reset_with_link(self, stream: Stream, reason: str) -> None:

@@ -179,6 +179,25 @@ async def test_a_link_that_ends_between_two_turns() -> None:
         assert len(link.seen) == handled
 
 
+async def test_streams_of_a_link_that_has_ended() -> None:
+    ended: list[str] = []
+
+    class Busy(NullEnd):
+        def reset(self, code: str, reason: str) -> None:
+            work()
+            ended.append(code)
+
+    with slow(HUB) as link:
+        for _ in range(200):
+            join(Busy(), link.mux.open({"target": ["127.0.0.1", 1]}))
+        turns = Turns()
+        link.mux.close("enough")
+        assert 0 < len(ended) < 200 and not link.down
+        await eventually(lambda: link.down, "the end is reported")
+        assert ended == ["gone"] * 200
+        assert turns.stop() > 25
+
+
 async def test_messages_beyond_their_rate_wait() -> None:
     with slow(HUB) as link:
         begun = time.perf_counter()
