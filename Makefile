@@ -37,8 +37,9 @@ bench: ## measure throughput, round trips and memory, also of direct TCP and ssh
 	@$(SETUP) dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-agents: ## the native agent for every platform, by Go, in dist/agents
+agents: ## the native agent for every platform, in dist/agents, by the Go on the PATH or one of PyPI
 	@$(SETUP) run
+	@command -v go >/dev/null || $(SETUP) agents
 	@$(BIN)/python scripts/build_agents.py
 
 wheel: agents ## a wheel with the native agents of all platforms, in dist

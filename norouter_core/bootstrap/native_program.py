@@ -266,7 +266,7 @@ def find_go() -> str:
     if go is None:
         raise NoNativeAgent(
             "the native agent is not built, and there is no Go to build it: install Go, or run "
-            "`make agents` where there is one and copy dist/agents here"
+            "`make agents`"
         )
     return go
 

@@ -67,7 +67,10 @@ def show_installer(wanted: str | None, platforms: tuple[str, ...], debug: bool) 
     try:
         if windows:
             click.echo(windows_installer(windows[0]), nl=False)
-        else:
-            click.echo(installer(chosen or default_platforms()), nl=False)
+            return
+        included = chosen or default_platforms()
+        if not included:
+            click.echo("warning: the script includes no native agent; none is built", err=True)
+        click.echo(installer(included), nl=False)
     except NoNativeAgent as error:
         raise click.ClickException(str(error)) from None
