@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from norouter_core.bootstrap import native_agent, python_agent
-from norouter_core.bootstrap.base import Bootstrap, Progress, StartFailed, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Progress, StartFailed, Stdio, Step
 from norouter_core.bootstrap.handshake import Hello
 from norouter_core.bootstrap.native_agent import NativeAgent
 from norouter_core.bootstrap.python_agent import PythonAgent
+from norouter_core.exec_commands.problem import NO_PYTHON, Stage
+from norouter_core.sanitize import strip_line
 from norouter_core.timing import Timing
 
 
@@ -37,6 +39,9 @@ class AutoAgent(Bootstrap):
             pythons = failure.evidence.report
             if not pythons:
                 raise
+        if pythons != NO_PYTHON:
+            found = strip_line("; ".join(pythons.splitlines()))
+            progress(Step(Stage.SHELL, note=f"no usable Python, sending the native agent: {found}"))
         try:
             return await self._native.start(stdio, progress)
         except StartFailed as failure:

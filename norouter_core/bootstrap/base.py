@@ -40,6 +40,8 @@ class Step:
     received: int = 0
     size: int = 0
     """The bytes of the agent; 0 unless one is being sent."""
+    note: str = ""
+    """What the host's log says about it."""
 
 
 Progress = Callable[[Step], None]

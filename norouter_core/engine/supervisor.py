@@ -300,6 +300,8 @@ class Supervisor:
 
     def _on_progress(self, step: Step) -> None:
         self._step = step
+        if step.note:
+            self._context.host_log("info", self.host.name, step.note)
         if step.stage not in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED):
             return
         if self.state is HostState.STARTING:

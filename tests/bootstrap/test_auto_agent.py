@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from norouter_core.bootstrap.auto_agent import AutoAgent
-from norouter_core.bootstrap.base import StartFailed
+from norouter_core.bootstrap.base import StartFailed, Step
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import ProblemKind, Stage
 from tests.agent.agents import TIMING, agent
@@ -47,10 +47,15 @@ async def test_then_the_native_agent(tmp_path: Path, shell: str, old: bool) -> N
     native_agent()
     if old:
         _old_python(tmp_path)
-    async with agent(_auto_agent(tmp_path, shell, tmp_path)) as far:
+    steps: list[Step] = []
+    async with agent(_auto_agent(tmp_path, shell, tmp_path), progress=steps.append) as far:
         assert far.link.hello.implementation == "Go"
         assert await far.link.resolve("localhost")
         assert far.stderr == []
+    notes = [step.note for step in steps if step.note]
+    assert [f"{tmp_path}/pythons/python3: is Python 3.3, too old" in note for note in notes] == (
+        [True] if old else []
+    )
     assert {"bin", "pythons"} >= set(os.listdir(tmp_path))
 
 

@@ -147,7 +147,7 @@ def test_a_host_that_comes_up_is_shown_step_by_step() -> None:
         await _take(app, pilot, scenes.starting())
         assert "✓ start the command" in shown(app) and "✓ reach a shell" not in shown(app)
         await _take(app, pilot, scenes.sending())
-        assert "✓ find Python" in shown(app) and "✓ send" not in shown(app)
+        assert "✓ choose an agent" in shown(app) and "✓ send" not in shown(app)
         assert "In the background" in shown(app)
         await _take(app, pilot, scenes.ready())
         assert "✓ ready: Python 3.12.4" in shown(app) and "Publish a port" in shown(app)

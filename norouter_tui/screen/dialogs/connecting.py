@@ -94,7 +94,7 @@ class Progress:
         return [
             ("start the command", began),
             ("reach a shell", answered),
-            ("find Python", answered),
+            ("choose an agent", answered),
             (send, ready),
             last,
         ]
