@@ -267,7 +267,7 @@ class Mesh:
 
         def bound() -> bool:
             told = (self.listeners.get(pair, {}) for pair in pairs)
-            return all(listener.get("state") in ("bound", "shared") for listener in told)
+            return all(listener.get("state") in ("bound", "shared", "served") for listener in told)
 
         self.wait_for(bound, timeout, f"{len(pairs)} listeners")
 
