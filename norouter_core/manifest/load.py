@@ -20,6 +20,7 @@ from norouter_core.manifest.checks import (
     check_vips,
 )
 from norouter_core.manifest.compose import compose
+from norouter_core.manifest.listeners import read_allow_from
 from norouter_core.manifest.nodes import (
     is_null,
     known_entries,
@@ -32,7 +33,6 @@ from norouter_core.manifest.options import (
     HOST_ONLY_KEYS,
     OPTION_KEYS,
     check_name,
-    read_allow_from,
     read_values,
 )
 from norouter_core.manifest.problems import MAX_BYTES, Problem, Report, read_source, unreadable

@@ -10,18 +10,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from yaml.nodes import Node, ScalarNode
+from yaml.nodes import Node
 
-from norouter_core.manifest.compose import TAG, is_plain
+from norouter_core.manifest.compose import is_plain
+from norouter_core.manifest.listeners import (
+    entries_of,
+    read_flag_of,
+    read_ports,
+    read_proxy,
+    set_only,
+    write_forward,
+    write_proxy,
+)
 from norouter_core.manifest.nodes import (
     Entries,
-    known_entries,
     read_flag,
     read_items,
-    read_mapping,
     read_number,
     read_parsed,
     read_text,
@@ -33,15 +40,9 @@ from norouter_core.manifest.values import (
     PORT_PATTERN,
     PYTHON_PATTERN,
     VIP_PATTERN,
-    check_auth,
     check_hostname,
-    check_proxy,
     check_python,
     parse_agent,
-    parse_forward,
-    parse_listen,
-    parse_peer,
-    parse_peer_host,
     parse_port,
     parse_vip,
 )
@@ -51,10 +52,7 @@ from norouter_core.model import (
     DEFAULT_STATE_DIR,
     AgentMode,
     DnsSpec,
-    Forward,
-    ProxySpec,
     StateDir,
-    format_address,
     split_cmd,
 )
 from norouter_core.sanitize import quote
@@ -154,18 +152,6 @@ def write_values(keys: Iterable[ManifestKey], spec: object) -> dict[str, Any]:
 # Readers and writers
 
 
-def _set_only(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _entries(node: Node, report: Report, what: str, *keys: str) -> Entries:
-    return known_entries(read_mapping(node, report, what) or {}, keys, report, what)
-
-
-def _read_flag_of(entries: Entries, key: str, report: Report, what: str) -> bool | None:
-    return read_flag(entries[key].value, report, f"{key} of {what}") if key in entries else None
-
-
 def _read_vip(node: Node, report: Report, what: str) -> str | None:
     address = read_parsed(node, report, what, parse_vip)
     if address is not None and not address.is_loopback:
@@ -219,99 +205,12 @@ def check_name(name: str, node: Node, report: Report, what: str) -> None:
         report.warn(node, message, "choose another name, such as local")
 
 
-def _read_ports(node: Node, report: Report, what: str) -> tuple[Forward, ...]:
-    found: dict[tuple[int, str], tuple[Forward, Node]] = {}
-    for item in read_items(node, report, what):
-        forward = _read_forward(item, report, f"an entry of {what}")
-        if forward is None:
-            continue
-        first = found.setdefault((forward.listen, forward.proto), (forward, item))
-        if first[1] is not item:
-            message = f"{what}: {first[0]} at {report.place(first[1])} "
-            message += f"already listens on port {forward.listen}"
-            report.error(item, message, "use another listen port, or remove one of them")
-    return tuple(forward for forward, _ in found.values())
-
-
-_PLAIN_NUMBER = re.compile("[1-9][0-9]*")
-
-
-def _read_forward(node: Node, report: Report, what: str) -> Forward | None:
-    if is_plain(node, "int") and _PLAIN_NUMBER.fullmatch(node.value):
-        # As in commands, a port may be written without quotes.
-        node = ScalarNode(TAG + "str", node.value, node.start_mark, node.end_mark)
-    if not is_plain(node, "map") or all(key.value != "forward" for key, _ in node.value):
-        return read_parsed(node, report, what, parse_forward)
-    entries = _entries(node, report, what, "forward", "allowFrom")
-    allow_from = read_allow_from(entries, report, what)
-    forward = entries.get("forward")
-    read = None if forward is None else _read_forward(forward.value, report, what)
-    return None if read is None else replace(read, allow_from=allow_from)
-
-
-def read_allow_from(
-    entries: Entries, report: Report, what: str, *, networks: bool = True
-) -> tuple[str, ...]:
-    """Return the hosts, and networks if they are allowed, that the key `allowFrom` lists."""
-    if "allowFrom" not in entries:
-        return ()
-    node, what = entries["allowFrom"].value, f"allowFrom of {what}"
-    items = read_items(node, report, what)
-    if not items and is_plain(node, "seq"):
-        report.error(node, f"{what} is empty", "list hosts, or leave it out for all hosts")
-    parse = parse_peer if networks else parse_peer_host
-    read = (read_parsed(item, report, f"an entry of {what}", parse) for item in items)
-    return tuple(dict.fromkeys(peer for peer in read if peer is not None))
-
-
-def _write_forward(forward: Forward) -> Any:
-    text = Quoted(forward)
-    allow_from = forward.allow_from
-    return {"forward": text, "allowFrom": FlowList(allow_from)} if allow_from else text
-
-
-def _read_proxy(node: Node, report: Report, what: str) -> ProxySpec | None:
-    entries = _entries(node, report, what, "listen", "auth", "allowFrom", "open")
-    auth = None
-    if "auth" in entries:
-        auth = read_parsed(entries["auth"].value, report, f"auth of {what}", check_auth)
-    if "listen" not in entries:
-        for key in ("auth", "allowFrom", "open"):
-            if key in entries:
-                message = f"{what} has {key} but no listen"
-                report.error(entries[key].key, message, "add listen: 127.0.0.1:8080")
-        return None
-    allow_from = read_allow_from(entries, report, what)
-    is_open = _read_flag_of(entries, "open", report, what)
-    listen = entries["listen"].value
-
-    def parse(text: str) -> ProxySpec:
-        return check_proxy(replace(parse_listen(text, auth), allow_from=allow_from, open=is_open))
-
-    proxy = read_parsed(listen, report, f"listen of {what}", parse)
-    if proxy is not None and not proxy.is_loopback:
-        message = f"{what} is open to other machines: it listens on {quote(str(listen.value))}"
-        report.warn(listen, message, "use 127.0.0.1, unless you mean that")
-    return proxy
-
-
-def _write_proxy(proxy: ProxySpec) -> dict[str, Any]:
-    listen = Quoted(format_address((proxy.listen_host, proxy.listen_port)))
-    allow_from = FlowList(proxy.allow_from) if proxy.allow_from else None
-    return _set_only(
-        listen=listen,
-        auth=proxy.auth and Quoted(proxy.auth),
-        allowFrom=allow_from,
-        open=proxy.open,
-    )
-
-
 def _read_dns(node: Node, report: Report, what: str) -> DnsSpec | None:
-    entries = _entries(node, report, what, "port", "disable")
+    entries = entries_of(node, report, what, "port", "disable")
     port = None
     if "port" in entries:
         port = read_parsed(entries["port"].value, report, what, parse_port, read_number)
-    disable = _read_flag_of(entries, "disable", report, what)
+    disable = read_flag_of(entries, "disable", report, what)
     return None if port is None and disable is None else DnsSpec(port, disable)
 
 
@@ -330,19 +229,19 @@ def _format_dns(dns: DnsSpec) -> str:
 
 
 def _read_loopback(node: Node, report: Report, what: str) -> bool | None:
-    disable = _read_flag_of(_entries(node, report, what, "disable"), "disable", report, what)
+    disable = read_flag_of(entries_of(node, report, what, "disable"), "disable", report, what)
     return None if disable is None else not disable
 
 
 def _read_state_dir(node: Node, report: Report, what: str) -> StateDir | None:
-    entries = _entries(node, report, what, "pathOnAgent", "disable")
+    entries = entries_of(node, report, what, "pathOnAgent", "disable")
     path = None
     if "pathOnAgent" in entries:
         path_node = entries["pathOnAgent"].value
         path = read_text(path_node, report, f"pathOnAgent of {what}")
         if path == "":
             report.error(path_node, f"pathOnAgent of {what} is empty", "leave it out")
-    return StateDir(path, _read_flag_of(entries, "disable", report, what))
+    return StateDir(path, read_flag_of(entries, "disable", report, what))
 
 
 def _parse_state_dir(text: str) -> StateDir:
@@ -406,8 +305,8 @@ ALLOW_FROM_SCHEMA: Schema = {
     "connect; all if left out.",
 }
 PORTS = ValueType(
-    _read_ports,
-    lambda ports: [_write_forward(forward) for forward in ports],
+    read_ports,
+    lambda ports: [write_forward(forward) for forward in ports],
     {
         "type": ["array", "null"],
         "items": {
@@ -426,7 +325,7 @@ PORTS = ValueType(
         },
     },
 )
-PROXY = ValueType(_read_proxy, _write_proxy, {"$ref": "#/$defs/proxy"})
+PROXY = ValueType(read_proxy, write_proxy, {"$ref": "#/$defs/proxy"})
 PROXY_SCHEMA = mapping_schema(
     {
         "listen": {
@@ -450,7 +349,7 @@ PROXY_SCHEMA = mapping_schema(
 )
 DNS = ValueType(
     _read_dns,
-    lambda dns: _set_only(port=dns.port, disable=dns.disable),
+    lambda dns: set_only(port=dns.port, disable=dns.disable),
     mapping_schema(
         {
             "port": {
@@ -481,7 +380,7 @@ LOOPBACK = ValueType(
 )
 STATE_DIR = ValueType(
     _read_state_dir,
-    lambda state: _set_only(pathOnAgent=state.path and Quoted(state.path), disable=state.disable),
+    lambda state: set_only(pathOnAgent=state.path and Quoted(state.path), disable=state.disable),
     mapping_schema(
         {
             "pathOnAgent": {**_PATH_SCHEMA, "default": DEFAULT_STATE_DIR},
