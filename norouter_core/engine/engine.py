@@ -32,15 +32,14 @@ from norouter_core.engine.publications import (
     proxies,
     publications,
 )
+from norouter_core.engine.readiness import Readiness
 from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
-from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.command import shell_argv
-from norouter_core.exec_commands.problem import HostProblem
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
 from norouter_core.model import Host, MeshSpec
@@ -55,25 +54,6 @@ _ENDED_STATES = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 
 
 _IDLE_STATES = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
-
-
-class MeshFailed(NorouterError):
-    """A host has failed permanently; `problems` has the reasons, by host name."""
-
-    def __init__(self, problems: dict[str, HostProblem]) -> None:
-        super().__init__(", ".join(f"{name}: {p.message}" for name, p in problems.items()))
-        self.problems = problems
-
-
-class PortsFailed(NorouterError):
-    """Ports cannot be served on this machine, and waiting does not change that.
-
-    `listeners` are those of this machine that have failed.
-    """
-
-    def __init__(self, listeners: Sequence[ListenerStatus]) -> None:
-        super().__init__(", ".join(f"{each.listen}: {each.note}" for each in listeners))
-        self.listeners = tuple(listeners)
 
 
 class Engine:
@@ -109,10 +89,9 @@ class Engine:
         self._neighbours = Neighbours()
         self._pacer = Pacer()
         self.starts = StartGate()
-        self._progress = asyncio.Event()
-        self._check_scheduled = False
         self._closing = False
-        self._was_ready = False
+        self._was_killed = False
+        self._readiness = Readiness(self._supervisors, self._applying, self._bus.publish)
         self._log_throttle = LogThrottle()
         self._wrong_logins = WrongLogins(self._log_throttle)
 
@@ -167,7 +146,7 @@ class Engine:
         try:
             async with self._applying:
                 self._spec = spec
-                self._was_ready = False
+                self._readiness.begin()
                 names = {host.name for host in hosts}
                 gone = [s for name, s in self._supervisors.items() if name not in names]
                 async with anyio.create_task_group() as stopping:
@@ -187,7 +166,7 @@ class Engine:
                     self._supervisors[host.name].names.update(hosts, host)
                 await self._assign_listeners()
         finally:
-            self._on_progress()
+            self._readiness.note_progress()
 
     async def wait_ready(self, hosts: Collection[str] | None = None) -> None:
         """Return when the mesh is ready.
@@ -203,23 +182,7 @@ class Engine:
             MeshFailed: a host has failed permanently.
             PortsFailed: this machine cannot serve a port.
         """
-        hosts = None if hosts is None else frozenset(hosts)
-        while not self._is_ready(hosts):
-            failed = {
-                name: s.problem
-                for name, s in self._supervisors.items()
-                if s.state is HostState.FAILED
-                and s.problem
-                and not s.paused
-                and (hosts is None or name in hosts)
-            }
-            if failed:
-                raise MeshFailed(failed)
-            hopeless = [x for s in self._active_supervisors() for x in s.listeners.hopeless(hosts)]
-            if hopeless:
-                raise PortsFailed(hopeless)
-            self._progress.clear()
-            await self._progress.wait()
+        await self._readiness.wait(None if hosts is None else frozenset(hosts))
 
     def cuts(self, spec: MeshSpec) -> tuple[int, ...]:
         """Return the numbers of the streams that `apply(spec)` would cut."""
@@ -271,14 +234,14 @@ class Engine:
                 self._pacer,
                 self._listener_changed,
                 self._listener_removed,
-                self._on_progress,
+                self._readiness.note_progress,
             )
 
             def log(level: str, text: str) -> None:
                 self.host_log(level, host.name, text)
 
             listeners.set_here(host.is_local)
-            names = NamesFiles(log, self._on_progress, self._etc_hosts)
+            names = NamesFiles(log, self._readiness.note_progress, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
@@ -338,37 +301,6 @@ class Engine:
             self._numbers[address] = next(self._next_number)
         return self._numbers[address]
 
-    def _is_ready(self, hosts: Collection[str] | None = None) -> bool:
-        if self._applying.locked():
-            return False  # the mesh is partly old and partly new
-        if hosts is None:
-            return all(s.is_up and s.is_settled for s in self._active_supervisors())
-        return all(
-            s.listeners.is_settled_for(hosts) if s.is_up else s.host.name not in hosts
-            for s in self._active_supervisors()
-        )
-
-    def _active_supervisors(self) -> list[Supervisor]:
-        """Return the hosts that the user has not stopped."""
-        return [s for s in self._supervisors.values() if not s.paused]
-
-    def _on_progress(self) -> None:
-        """Note a change that `wait_ready` may wait for."""
-        # Once an iteration of the loop, in which thousands of listeners may change.
-        if not self._check_scheduled:
-            self._check_scheduled = True
-            self.io.loop.call_soon(self._check_ready)
-
-    def _check_ready(self) -> None:
-        self._check_scheduled = False
-        self._progress.set()
-        wanted = self._active_supervisors()
-        ready = bool(wanted) and self._is_ready()
-        if ready and not self._was_ready:
-            listeners = sum(len(s.listeners) for s in wanted)
-            self._bus.publish(events.Ready(hosts=len(wanted), listeners=listeners))
-        self._was_ready = ready
-
     # -- operations on one host or stream ------------------------------------------------
 
     async def restart(self, host: str) -> None:
@@ -425,8 +357,9 @@ class Engine:
     def kill_now(self) -> None:
         """Kill every exec command at once, for a user who does not wait for the orderly stop.
 
-        Agents notice the end of their stdin.
+        Agents notice the end of their stdin. What the supervisors make of it is of no interest.
         """
+        self._closing = self._was_killed = True
         for supervisor in self._supervisors.values():
             supervisor.kill_now()
 
@@ -513,11 +446,13 @@ class Engine:
             self._streams.host_stopped(name)
         elif supervisor.state in _ENDED_STATES:
             self._streams.host_lost(name, supervisor.host.is_local)
+        if self._was_killed:
+            return
         traffic = self._streams.host_bytes().get(name, (0, 0, 0))
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
         if supervisor.state is HostState.READY or supervisor.state in _ENDED_STATES:
             self._update_neighbours(supervisor)
-        self._on_progress()
+        self._readiness.note_progress()
 
     def host_log(self, level: str, host: str, text: str) -> None:
         self._bus.publish(events.Log(level=level, host=host, text=text))
@@ -617,7 +552,7 @@ class Engine:
 
     def _listener_changed(self, status: ListenerStatus) -> None:
         self._bus.publish(events.ListenerChanged(listener=status))
-        self._on_progress()
+        self._readiness.note_progress()
 
     def _listener_removed(self, host: str, listen: str) -> None:
         self._bus.publish(events.ListenerRemoved(on_host=host, listen=listen))

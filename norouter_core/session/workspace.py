@@ -19,8 +19,9 @@ from norouter_core.commands.edits import Edit
 from norouter_core.commands.edits.base import failure_of
 from norouter_core.commands.results import Outcome, Question, failed
 from norouter_core.engine.bus import EventTypes, Subscription
-from norouter_core.engine.engine import Engine, MeshFailed, PortsFailed
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, HostChanged, Log
+from norouter_core.engine.readiness import MeshFailed, PortsFailed
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.discovery import Discovery
 from norouter_core.manifest.problems import ValidationError

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import anyio
 
-from norouter_core.engine.engine import Engine, MeshFailed, PortsFailed
+from norouter_core.engine.engine import Engine
+from norouter_core.engine.readiness import MeshFailed, PortsFailed
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.problem import HostProblem
 from norouter_tui.demo.checks import TIMEOUT, Watch, fetch, must_fail, push

@@ -13,8 +13,9 @@ import anyio
 import anyio.abc
 from rich.text import Text
 
-from norouter_core.engine.engine import Engine, MeshFailed, PortsFailed
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, HostChanged, Ready, Stopped
+from norouter_core.engine.readiness import MeshFailed, PortsFailed
 from norouter_core.engine.status import HostState
 from norouter_core.manifest import Loaded
 from norouter_core.model import Host

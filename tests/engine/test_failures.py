@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.engine.engine import Engine, MeshFailed
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import HostChanged
+from norouter_core.engine.readiness import MeshFailed
 from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec
 from tests.engine.meshes import (

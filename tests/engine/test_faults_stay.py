@@ -15,9 +15,9 @@ import pytest
 
 from norouter_core.engine import supervisor
 from norouter_core.engine.backoff import BackOff
-from norouter_core.engine.engine import MeshFailed
 from norouter_core.engine.events import Log
 from norouter_core.engine.listeners import HostListeners
+from norouter_core.engine.readiness import MeshFailed
 from norouter_core.engine.status import HostState
 from norouter_core.links import process
 from norouter_core.model import HostSpec

@@ -15,6 +15,7 @@ import pytest
 from norouter_core.engine.bus import Subscription
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import ListenerChanged
+from norouter_core.engine.readiness import Readiness
 from norouter_core.engine.status import ListenerState
 from norouter_core.model import Forward, HostSpec, MeshSpec
 from norouter_tui.output.printer import Printer
@@ -101,14 +102,14 @@ async def test_readiness_is_looked_at_once_for_what_changes_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     looks = 0
-    looked = Engine._check_ready
+    looked = Readiness._check
 
-    def look(engine: Engine) -> None:
+    def look(readiness: Readiness) -> None:
         nonlocal looks
         looks += 1
-        looked(engine)
+        looked(readiness)
 
-    monkeypatch.setattr(Engine, "_check_ready", look)
+    monkeypatch.setattr(Readiness, "_check", look)
     async with Engine(TIMING) as engine:
         await engine.apply(MeshSpec((local("hub", *ports(300)),)))
         await engine.wait_ready()

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from norouter_core.engine.engine import PortsFailed
 from norouter_core.engine.publications import ListenerSpec, Publication
+from norouter_core.engine.readiness import PortsFailed
 from norouter_core.engine.status import ListenerState
 from norouter_core.model import DnsSpec, MeshSpec
 from tests.engine.meshes import Mesh, forward, host, local, mesh

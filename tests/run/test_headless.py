@@ -173,8 +173,9 @@ def test_a_second_signal_ends_a_slow_stop_at_once(start: Start, tmp_path: Path, 
     process.send_signal(signal.SIGINT)
     _until(process.stderr, "still stopping")
     process.send_signal(signal.SIGINT)
-    _end(process)
+    _, err = _end(process)
     assert process.returncode == 130
+    assert "next try" not in err and "lost" not in err
     assert tail
     assert not psutil.wait_procs(tail, timeout=5)[1]
 

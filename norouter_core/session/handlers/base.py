@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from norouter_core.commands.call import Call
 from norouter_core.commands.edits.base import host_of
 from norouter_core.commands.results import Emit, Failure, Outcome
-from norouter_core.engine.engine import Engine, MeshFailed, PortsFailed
+from norouter_core.engine.engine import Engine
+from norouter_core.engine.readiness import MeshFailed, PortsFailed
 from norouter_core.engine.status import HostState, HostStatus, ListenerState, ListenerStatus
 from norouter_core.model import HostSpec
 from norouter_core.session.workspace import Workspace
