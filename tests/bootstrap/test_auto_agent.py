@@ -59,6 +59,14 @@ async def test_then_the_native_agent(tmp_path: Path, shell: str, old: bool) -> N
     assert {"bin", "pythons"} >= set(os.listdir(tmp_path))
 
 
+async def test_so_does_a_host_with_an_old_python(tmp_path: Path, old_python: Path) -> None:
+    native_agent()
+    (tmp_path / "pythons").mkdir()
+    (tmp_path / "pythons" / "python3").symlink_to(old_python)
+    async with agent(_auto_agent(tmp_path, "dash", tmp_path)) as far:
+        assert far.link.hello.implementation == "Go"
+
+
 @pytest.mark.parametrize("old", [False, True], ids=["without", "old"])
 async def test_a_failure_reports_both(tmp_path: Path, old: bool) -> None:
     native_agent()
