@@ -3,7 +3,8 @@
 A `Bootstrap` (in `base`) turns a command's bare stdio into an agent that has said hello. Each
 kind of agent has a file with its own:
 
-- `python_agent` sends the agent over the pipe to any Python that a bare shell finds;
+- `python_agent` sends the agent over the pipe to any Python that a bare shell finds, or to the one
+  that the command itself runs;
 - `native_agent` sends the native agent to a shell, which needs no Python;
 - `auto_agent` takes the first of these two that the host can run;
 - `copied_agent` has a container engine copy the native agent into a container without a shell;

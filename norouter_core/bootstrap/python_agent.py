@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import shlex
 from dataclasses import replace
@@ -212,7 +213,10 @@ def _explain(report: str, bundle: Bundle, limit: float) -> str:
     lines = []
     for line in report.splitlines():
         path, _, status = line.rpartition(" ")
-        lines.append(f"{path}: {_reason(int(status), bundle, limit)}" if status.isdigit() else line)
+        # The host may have written anything.
+        if re.fullmatch(r"[0-9]{1,3}", status):
+            line = f"{path}: {_reason(int(status), bundle, limit)}"
+        lines.append(line)
     return "\n".join(lines)
 
 

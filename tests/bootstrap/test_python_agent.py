@@ -215,6 +215,19 @@ async def test_a_python_that_does_not_do_is_named(tmp_path: Path) -> None:
     assert problem.kind == ProblemKind.PYTHON_TOO_OLD and str(pyenv("3.7")) in problem.message
 
 
+@pytest.mark.parametrize("text", ["/bin/x \u00b2", "/bin/x 4711", "", "|", "137", "x" * 5000])
+async def test_a_report_may_be_anything(text: str) -> None:
+    """As of a host that only pretends to run our line."""
+    script = (
+        "import os, re; line = os.read(0, 4096).decode(); "
+        "nonce = re.search('norouter-agent ([0-9a-f]{16})', line).group(1); "
+        "os.write(1, ('NOROUTER:%s:none:%s\\n' % (nonce, os.environ['REPORT'])).encode())"
+    )
+    plan = StartPlan(("env", f"REPORT={text}", sys.executable, "-c", script), AgentMode.PYTHON)
+    evidence = await failure(plan)
+    assert len(evidence.report) < 5000 and diagnose(evidence).message
+
+
 PTY = {
     "pty": (sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"),
     "script": ("script", "-qec", "sh", "/dev/null"),
