@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.loop import LoopLike
 
-_MAX_TURN = 0.002
-"""Seconds of work before the rest of the loop runs."""
+_MAX_TURN = 0.001
+"""Seconds of work before the rest of the loop runs. What it causes there may take as long again."""
 
 
 def run_turn(steps: Iterator[object]) -> bool:

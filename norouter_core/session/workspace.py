@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -200,7 +200,7 @@ class Workspace:
         *,
         confirmed: bool,
         then: Callable[[], None] | None = None,
-        ask: Callable[[], Question | None] | None = None,
+        ask: Callable[[], Awaitable[Question | None]] | None = None,
     ) -> Outcome:
         """Apply an edit of the spec, if it is possible and the user agreed to what it cuts.
 
@@ -217,15 +217,15 @@ class Workspace:
         edit: Callable[[MeshSpec], Edit],
         confirmed: bool,
         then: Callable[[], None] | None,
-        ask: Callable[[], Question | None] | None,
+        ask: Callable[[], Awaitable[Question | None]] | None,
     ) -> Outcome:
-        if ask is not None and not confirmed and (asked := ask()) is not None:
+        if ask is not None and not confirmed and (asked := await ask()) is not None:
             return Outcome(question=asked)
         try:
             made = edit(self.spec)
         except ValidationError as error:
             return Outcome(failure=failure_of(error))
-        question = None if confirmed else self._question(made.spec)
+        question = None if confirmed else await self._question(made.spec)
         if question is not None:
             return Outcome(question=question)
         changed = made.spec != self.spec
@@ -253,7 +253,7 @@ class Workspace:
         if not steps:
             return failed("nothing to undo" if back else "nothing to redo")
         after = self.spec
-        question = None if confirmed else self._question(after, before)
+        question = None if confirmed else await self._question(after, before)
         if question is not None:
             for _ in steps:
                 other()
@@ -268,13 +268,13 @@ class Workspace:
         message = await self.save_work(f"{'undone' if back else 'redone'}: {names}")
         return Outcome(message=message, changed=True)
 
-    def _question(self, after: MeshSpec, before: MeshSpec | None = None) -> Question | None:
+    async def _question(self, after: MeshSpec, before: MeshSpec | None = None) -> Question | None:
         """Return what to ask before `after` is applied; None if it cuts no stream."""
         cuts = self.engine.cuts(after)
         if not cuts:
             return None
         many = f"{len(cuts)} streams" if len(cuts) > 1 else "1 stream"
-        diff = self.document.diff_between(before or self.spec, after)
+        diff = await asyncio.to_thread(self.document.diff_between, before or self.spec, after)
         return Question(f"this cuts {many}: continue?", diff, cuts)
 
     async def run_exclusively(self, work: Coroutine[Any, Any, T]) -> T:

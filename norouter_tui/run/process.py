@@ -6,6 +6,7 @@ import asyncio
 import gc
 import importlib.util
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -27,6 +28,9 @@ _THRESHOLDS = (20_000, 10, 20)
 """Of the garbage collector. A large mesh has a million objects, and hardly any in cycles: to search
 them all takes 0.1 s, and happened a dozen times while the mesh came up."""
 
+_SWITCH_INTERVAL = 0.001
+"""Seconds that the loop waits for a thread that compares or writes manifests; 0.005 by default."""
+
 T = TypeVar("T")
 
 
@@ -45,6 +49,7 @@ def run_async(main: Callable[[], Awaitable[T]], *, uvloop: bool) -> T:
     # Imported modules stay: the collector need not walk them again and again.
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     return anyio.run(watched, backend_options={"use_uvloop": fast})
 
 

@@ -12,6 +12,7 @@ from norouter_core.commands.registry import VERBS
 from norouter_core.commands.results import Output
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
+from norouter_core.model import MeshSpec
 from norouter_core.session.document import Document
 from norouter_core.session.handlers import HANDLERS
 from norouter_core.session.session import Session
@@ -208,3 +209,17 @@ async def test_a_change_that_cuts_streams_asks_first() -> None:
         await say.ok("port rm far 8080", confirmed=True)
         await eventually(lambda: not say.session.engine.status().streams, "it is cut")
         writer.close()
+
+
+async def test_a_manifest_of_many_hosts_is_compared_beside_other_work() -> None:
+    hosts = [local(f"host-{number}") for number in range(200)]
+    document = Document.empty(MeshSpec())
+    async with talk(document=document) as say:
+        await say.session.engine.apply(MeshSpec(tuple(hosts)))
+        turns = 0
+        compared = asyncio.ensure_future(say.ok("diff"))
+        while not compared.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns > 10, "nothing else ran meanwhile"
+        await compared

@@ -101,11 +101,11 @@ def _nothing() -> None:
     """Leave the session's file alone."""
 
 
-def _ask(session: Workspace, text: str) -> Question | None:
+async def _ask(session: Workspace, text: str) -> Question | None:
     """Return what to ask before the session's unsaved changes are replaced; None without any."""
     if not session.unsaved:
         return None
-    return Question(text, session.document.diff(session.spec))
+    return Question(text, await asyncio.to_thread(session.document.diff, session.spec))
 
 
 async def revert(session: Workspace, request: Request) -> Outcome:
@@ -181,7 +181,7 @@ async def quit_session(session: Workspace, request: Request) -> Outcome:
         session.keeps_work = False
         return Outcome(message="discarded the unsaved changes", ended=True)
     if not request.confirmed:
-        return Outcome(question=_ask(session, _QUIT))
+        return Outcome(question=await _ask(session, _QUIT))
     if session.autosave is None or not session.keeps_work:
         return Outcome(message="the unsaved changes are lost", ended=True)
     warning = await session.run_exclusively(session.keep_work())

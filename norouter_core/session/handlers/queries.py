@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -106,13 +107,14 @@ async def log(session: Workspace, request: Request) -> Outcome:
 
 
 async def diff(session: Workspace, request: Request) -> Outcome:
-    text = session.document.diff(session.spec)
+    text = await asyncio.to_thread(session.document.diff, session.spec)
     request.emit(Diff(text))
     return Outcome(message="" if text else "there are no unsaved changes")
 
 
 async def export(session: Workspace, request: Request) -> Outcome:
-    request.emit(Lines(session.document.render(session.spec).rstrip("\n")))
+    text = await asyncio.to_thread(session.document.render, session.spec)
+    request.emit(Lines(text.rstrip("\n")))
     return Outcome()
 
 
