@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from norouter_core.timing import Timing
+from norouter_core.wire.heartbeat import AGENT_TIMEOUT
 from tests.transports.engines import Container
 from tests.transports.hosts import Hosts
 from tests.transports.mesh import Mesh
@@ -18,8 +20,8 @@ from tests.transports.sshd import Ssh
 pytestmark = pytest.mark.root
 
 READY = 30.0
-GONE = 10.0
-"""Seconds in which every agent has ended by itself."""
+GONE = AGENT_TIMEOUT * Timing().heartbeat + 4.0
+"""Seconds in which every agent has ended by itself, also one whose stdin stays open."""
 
 
 def killed_leaves_no_agent(tested: Mesh, env: Mapping[str, str]) -> None:
