@@ -188,7 +188,9 @@ def suggesting() -> Snapshot:
     problem = replace(
         snapshots.DENIED,
         message="`sh` not found in the container `shop`",
-        hint=f"norouter needs a POSIX `sh` there; {command}",
+        hint="norouter needs a POSIX `sh` there; a container with one, in the same network: "
+        f"{command}",
+        stderr=(),
         instead=command,
     )
     return coming(HostState.FAILED, 0.2, problem=problem)
@@ -202,6 +204,7 @@ SCENES = (
     Scene("dialog-connecting", ADDED, then=(starting, sending)),
     Scene("dialog-connecting-ready", ADDED, then=(starting, sending, ready)),
     Scene("dialog-connecting-failed", ADDED, then=(starting, failed), sizes=(*SIZES, (40, 10))),
+    Scene("dialog-connecting-suggests", ADDED, then=(starting, suggesting)),
     Scene("dialog-add-port", ("2", "a", "=8081", "tab", "=80")),
     Scene("dialog-port-cuts", ("2", "down", "e", "home", "ctrl+k", "=127.0.0.1:81"), cuts=(3, 4)),
     Scene("dialog-add-route", ("3", "a", "=*.corp.example 10.1.0.0/16")),

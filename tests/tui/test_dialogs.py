@@ -161,16 +161,16 @@ def test_a_host_that_comes_up_is_shown_step_by_step() -> None:
 def test_a_command_that_works_instead_is_one_key_away() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         await _take(app, pilot, scenes.starting(), scenes.failed())
-        assert "Use the suggested command" not in shown(app)
+        assert "Use this command" not in shown(app)
         await press(pilot, "u")
         await _take(app, pilot, scenes.starting(), scenes.suggesting())
-        assert "Use the suggested command" in shown(app)
+        assert "Use this command" in shown(app)
         await press(pilot, "u")
         line = "host set shop -- docker run -i --rm --network container:shop busybox"
         await until(pilot, lambda: line in client.ran)
         assert isinstance(app.screen, Connecting)
         await _take(app, pilot, scenes.starting())
-        assert "Use the suggested command" not in shown(app)
+        assert "Use this command" not in shown(app)
 
     play_dialog(play, scenes.ADDED)
 

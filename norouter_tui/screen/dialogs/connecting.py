@@ -124,7 +124,7 @@ class Connecting(ModalScreen[str]):
         Binding("up", "scroll(-1)", "Up", show=False, id="connecting-up"),
         Binding("down", "scroll(1)", "Down", show=False, id="connecting-down"),
         Binding("r", "retry", "Retry", id="connecting-retry"),
-        Binding("u", "use", "Use the suggested command", id="connecting-use"),
+        Binding("u", "use", "Use this command", id="connecting-use"),
         Binding("e", "edit", "Edit", id="connecting-edit"),
         Binding("d", "remove", "Remove", id="connecting-remove"),
         Binding("k,enter,escape", "keep", "Keep anyway", key_display="k", id="connecting-keep"),
