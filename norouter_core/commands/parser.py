@@ -105,8 +105,10 @@ def _unknown(words: Sequence[Word]) -> ParseError:
     else:
         message = f"unknown command {quote(first)}"
         near_names = difflib.get_close_matches(first[:64].lower(), sorted(FIRST_WORDS), n=1)
-        hint = f"did you mean {near_names[0]}?" if near_names else "`help` lists the commands"
-        if len(words) > 1:
+        hint = "`help` lists the commands"
+        if near_names:
+            hint = f"did you mean {near_names[0]}?"
+        elif len(words) > 1:
             command = join([word.text for word in words])
             hint += f"; to add an exec command as a host: host add -- {command}"
     return ParseError(Failure(message, hint=hint), words[0].start + 1)
