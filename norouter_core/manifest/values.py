@@ -36,8 +36,6 @@ _HERE = "localhost"
 _TARGET_FORM = "write a network such as 10.0.0.0/8, or a name such as *.example.com"
 
 _POOL = ipaddress.IPv4Network(VIP_POOL)
-LOCAL_VIP = str(_POOL[100])
-"""The VIP of this machine in a mesh of the default network, if it is free."""
 _POOLS = 100
 """How many networks, from the default one on, are looked at for one that is not in use."""
 _LOCAL_NUMBER = 100
