@@ -40,7 +40,7 @@ _NOT_FRESH = ("direct", "ssh-gcm")
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The options.
+    """Return the options.
 
     Raises:
         SystemExit: 2 for wrong ones, 0 for `--help`.

@@ -19,7 +19,7 @@ class Client:
         self._held = loads.Held()
 
     def answer(self, line: str) -> str:
-        """The answer to one line."""
+        """Return the answer to one line."""
         try:
             return json.dumps({"result": self._run(*json.loads(line))})
         except (OSError, LoadError) as fault:

@@ -238,7 +238,7 @@ def first_touch(address: Address, limit: float) -> float:
 
 
 def first_connection(address: Address, limit: float) -> float:
-    """The same for a server of any kind: try until it accepts a connection."""
+    """Return the same for a server of any kind: try until it accepts a connection."""
     return _until_done(lambda: socket.create_connection(address, limit).close(), limit)
 
 

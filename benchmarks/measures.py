@@ -245,7 +245,7 @@ def _both_ends(forwarder: Forwarder) -> dict[str, float]:
 
 
 def _peak(forwarder: Forwarder, limit: float) -> tuple[dict[str, float], bool]:
-    """The most that each end took, and whether the forwarder settled within `limit` seconds."""
+    """Return the most that each end took, and whether the forwarder settled in `limit` seconds."""
     processes = list(forwarder.ends())
     peak = settled = _both_ends(forwarder)
     worked, since = cpu_seconds(processes), time.monotonic()

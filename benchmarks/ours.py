@@ -29,7 +29,7 @@ _VIPS = {"local": "127.0.42.100", "a": "127.0.42.101", "b": "127.0.42.102"}
 
 
 def find_norouter() -> str | None:
-    """The `norouter` program beside this Python, else the one on the PATH; None: neither."""
+    """Return the `norouter` program beside this Python, else the one on the PATH; None: neither."""
     beside = Path(sys.executable).with_name("norouter")
     return str(beside) if beside.exists() else shutil.which("norouter")
 
@@ -50,12 +50,12 @@ class Mesh:
     def argv(
         self, folder: str, port: int, *options: str, proxies: Proxies | None = None
     ) -> list[str]:
-        """The command line of a headless run; the manifest is written into `folder`."""
+        """Return the command line of a headless run; the manifest is written into `folder`."""
         file = self.manifest(folder, port, proxies)
         return [self.program, "run", file, "--headless", *options, *self.options]
 
     def manifest(self, folder: str, port: int, proxies: Proxies | None = None) -> str:
-        """Writes the manifest into `folder`; its path. JSON is YAML."""
+        """Write the manifest into `folder` and return its path. JSON is YAML."""
         hosts: dict[str, dict[str, object]] = {"local": {"vip": _VIPS["local"]}}
         for name, enter in self.remotes.items():
             hosts[name] = {"vip": _VIPS[name], "cmd": [*enter, *self.agent]}
@@ -88,7 +88,7 @@ class _Hub:
 
 @contextlib.contextmanager
 def mesh_forward(mesh: Mesh, client: ClientProcess) -> Iterator[Forwarder]:
-    """The mesh, once a byte from `client` has come back through it.
+    """Yield the mesh, once a byte from `client` has come back through it.
 
     Without `--json`, which would make the hub write two lines for every connection.
     """

@@ -72,7 +72,7 @@ class Direct:
 def running(
     argv: list[str], name: str, client: ClientProcess, address: Address
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """The process of `argv`, once a byte from `client` came back through `address`.
+    """Yield the process of `argv`, once a byte from `client` came back through `address`.
 
     Yields:
         The process, and how many seconds after its start the byte was back.
@@ -124,7 +124,7 @@ def _wait_through(
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that is free now; another program may take it before it is used.
+    """Return a port that is free now; another program may take it before it is used.
 
     Raises:
         LoadError: `host` cannot be bound, as 127.0.42.x on macOS.

@@ -37,7 +37,7 @@ class Memory:
 
 
 def memory(processes: Iterable[psutil.Process]) -> Memory | None:
-    """The memory of the largest of `processes`; None if there are none."""
+    """Return the memory of the largest of `processes`; None if there are none."""
     found = []
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -66,7 +66,7 @@ def cpu_seconds(processes: Iterable[psutil.Process]) -> float:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """The children of `pid`, theirs, and so on; empty once it has ended."""
+    """Return the children of `pid`, theirs, and so on; empty once it has ended."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -76,7 +76,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 def split(
     processes: Iterable[psutil.Process], pick: Callable[[list[str]], bool]
 ) -> tuple[list[psutil.Process], list[psutil.Process]]:
-    """`processes` in two: those whose argv `pick` wants, and the rest."""
+    """Return `processes` in two: those whose argv `pick` wants, and the rest."""
     wanted: list[psutil.Process] = []
     rest: list[psutil.Process] = []
     for process in processes:

@@ -92,7 +92,7 @@ def receive_exactly(sock: socket.socket, view: memoryview) -> None:
 
 
 def open_stream(address: Address, mode: bytes, proxy: Proxy | None = None) -> socket.socket:
-    """A connection in `mode`, answered for by the server; through `proxy`, if there is one.
+    """Return a connection in `mode`, answered for by the server; through `proxy`, if there is one.
 
     Raises:
         LoadError: the server's answer is another byte, or none.
@@ -108,7 +108,7 @@ def open_stream(address: Address, mode: bytes, proxy: Proxy | None = None) -> so
 
 
 def ask(address: Address, mode: bytes, proxy: Proxy | None = None) -> socket.socket:
-    """A connection on which `mode` was asked for; see `check_answer`."""
+    """Return a connection on which `mode` was asked for; see `check_answer`."""
     near = address if proxy is None else (proxy.host, proxy.port)
     sock = socket.create_connection(near, timeout=PATIENCE)
     try:
@@ -137,7 +137,7 @@ def pass_proxy(sock: socket.socket, proxy: Proxy, target: Address) -> None:
 
 
 def check_answer(sock: socket.socket, mode: bytes) -> None:
-    """Raises LoadError when the server's answer is not `mode`, OSError when none can come."""
+    """Raise LoadError when the server's answer is not `mode`, OSError when none can come."""
     answer = sock.recv(1)
     if answer != mode:
         raise LoadError(f"asked for {mode!r}, the server answered {answer!r}")

@@ -115,5 +115,5 @@ def to_json(results: Results, titles: dict[str, str], about: dict[str, Any]) -> 
 
 
 def write_json(file: str, values: dict[str, Any]) -> None:
-    """Raises: OSError where `file` cannot be written."""
+    """Write the figures; raise OSError if `file` cannot be written."""
     FilePath(file).write_text(json.dumps(values, indent=2) + "\n")

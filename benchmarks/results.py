@@ -107,7 +107,7 @@ class Results:
         return list(self._runs.get((row, path), ()))
 
     def median(self, row: str, path: str) -> float | None:
-        """The median of the runs; None if there were none."""
+        """Return the median of the runs; None if there were none."""
         runs = self._runs.get((row, path))
         return statistics.median(runs) if runs else None
 
@@ -117,13 +117,13 @@ class Results:
         return value / other if value is not None and other else None
 
     def measured(self) -> list[Row]:
-        """The rows that have at least one value."""
+        """Return the rows that have at least one value."""
         keys = {row for row, _ in self._runs}
         return [row for row in rows() if row.key in keys]
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The nearest-rank percentile of `values`, which need not be sorted nor many.
+    """Return the nearest-rank percentile of `values`, which need not be sorted nor many.
 
     Raises:
         ValueError: no values, or `percent` not in (0, 100].
@@ -160,7 +160,7 @@ class Mark:
 
 
 def marks(results: Results) -> list[Mark]:
-    """The first marks, all of them for local to remote."""
+    """Return the first marks, all of them for local to remote."""
     ours = "ours"
     found = []
     for direction in ("down", "up"):

@@ -190,7 +190,7 @@ class Steps:
 
 
 def mesh(enters: list[tuple[str, ...] | None], ports: int) -> dict[str, Any]:
-    """The manifest: a local host and one for each way to enter (None is local too)."""
+    """Return the manifest: a local host and one for each way to enter (None is local too)."""
     hosts: dict[str, Any] = {"hub": {"vip": _HUB_VIP}}
     for number, enter in enumerate(enters, 1):
         listen = range(_FIRST_PORT, _FIRST_PORT + ports)

@@ -184,7 +184,7 @@ class Stage:
 
 
 def run(stage: Stage, runs: int) -> tuple[Figures, Figures]:
-    """The figures of the headless engine and of the screen."""
+    """Return the figures of the headless engine and of the screen."""
     plain, shown = Figures(), Figures()
     for _ in range(runs):
         with stage.headless() as (process, address):
@@ -196,7 +196,7 @@ def run(stage: Stage, runs: int) -> tuple[Figures, Figures]:
 
 
 def report(plain: Figures, shown: Figures) -> None:
-    """Prints the figures, and the marks that they are to meet."""
+    """Print the figures, and the marks that they are to meet."""
     one, two = statistics.median(plain.bulk), statistics.median(shown.bulk)
     p50, p95 = (percentile(shown.keys, p) * 1000 for p in (50, 95))
     rss = max(shown.rss)

@@ -41,7 +41,7 @@ MaxStartups 100:30:200
 
 
 def find_sshd() -> str | None:
-    """The path of sshd, which must be absolute for it to start; None where there is none."""
+    """Return the path of sshd, which must be absolute for it to start; None without one."""
     found = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
     return os.path.realpath(found) if found and shutil.which("ssh") else None
 

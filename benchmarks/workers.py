@@ -35,7 +35,7 @@ class _Worker:
         return self._stdout.readline()
 
     def ask(self, line: str, limit: float) -> str:
-        """The answer to one line; empty when it had to be killed, or had died."""
+        """Return the answer to one line; empty when it had to be killed, or had died."""
         timer = threading.Timer(limit, self._process.kill)
         timer.start()
         try:
@@ -81,7 +81,7 @@ class ClientProcess:
         self._worker = _Worker("loadclient", enter)
 
     def run(self, load: str, *args: Any, limit: float = 180.0) -> Any:
-        """The result of one load of `benchmarks.loads`.
+        """Return the result of one load of `benchmarks.loads`.
 
         Raises:
             LoadError: it failed, or had not ended after `limit` seconds.

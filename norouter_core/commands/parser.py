@@ -72,7 +72,7 @@ def parse(text: str) -> ParsedLine | None:
 
 
 def find_verb(words: Sequence[str]) -> tuple[Verb | None, int]:
-    """The verb that words begin with, and how many of them are its own."""
+    """Return the verb that words begin with, and how many of them are its own."""
     for count in range(min(MAX_WORDS, len(words)), 0, -1):
         verb = BY_WORDS.get(tuple(words[:count]))
         if verb is not None:

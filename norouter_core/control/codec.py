@@ -57,7 +57,7 @@ def output_to_json(output: Output) -> Json:
 
 
 def output_from_json(value: object) -> Output:
-    """The reverse of `output_to_json`.
+    """Return the output that `output_to_json` wrote.
 
     Raises:
         DecodeError: It is malformed.
@@ -89,7 +89,7 @@ class _BytesData:
 
 
 def event_from_json(value: object) -> Event | None:
-    """The reverse of `Event.to_json`; returns None for an event that this version does not know.
+    """Return the event that `Event.to_json` wrote; None for one that this version does not know.
 
     Raises:
         DecodeError: It is malformed.

@@ -141,8 +141,10 @@ _KINDS: dict[str, type[Request | CancelRequest]] = {
 
 
 def parse_request(value: Json) -> Request | CancelRequest:
-    """Raises:
-    DecodeError: It is not a request.
+    """Return the request that a value is.
+
+    Raises:
+        DecodeError: It is not a request.
     """
     kinds = [kind for key, kind in _KINDS.items() if key in value]
     if len(kinds) != 1:
@@ -356,5 +358,5 @@ def _with_absolute_path(summary: Summary) -> Summary:
 
 
 def _closable(values: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    """What follows events or snapshots is an async generator in every client."""
+    """Return `values` as the async generator that they are in every client."""
     return cast("AsyncGenerator[T, None]", values)

@@ -99,8 +99,10 @@ class ControlServer:
         self._closing = False
 
     async def __aenter__(self) -> Self:
-        """Raises:
-        ListenError: There is no control socket.
+        """Begin to listen.
+
+        Raises:
+            ListenError: There is no control socket.
         """
         sock = await self._listening()
         self._tasks = anyio.create_task_group()

@@ -149,8 +149,9 @@ def _lead_into(program: str, target: str) -> tuple[str, ...]:
 
 
 def _ask(program: str, arguments: tuple[str, ...], timeout: float) -> tuple[Word, ...]:
-    """Runs in a thread, because asyncio's `Process.wait` waits for ever if a full pipe is not read
-    to its end.
+    """Ask a program, in a thread.
+
+    asyncio's `Process.wait` waits for ever if a full pipe is not read to its end.
     """
     path = shutil.which(program)
     if path is None:

@@ -138,7 +138,7 @@ _NATIVE_HINTS = (
 
 
 def check_report(context: Context) -> Diagnosis | None:
-    """A report names every Python tried; the most promising one counts."""
+    """Explain a report, which names every Python tried: the most promising one counts."""
     report = _report_lines(context.evidence.report)
     if report and context.evidence.stage is Stage.NATIVE:
         return _explain_native(context, report)
@@ -202,7 +202,7 @@ _UNCHANGEABLE = re.compile(r"(?i)rootfs is marked read-only|read-only file ?syst
 
 
 def check_copied(context: Context) -> Diagnosis | None:
-    """The native agent was to be copied into a container, because it has no shell."""
+    """Explain why the native agent could not be copied into a container without a shell."""
     evidence = context.evidence
     if evidence.stage is not Stage.COPIED or evidence.timed_out is not None:
         return None
@@ -231,7 +231,7 @@ def _remove_tty(context: Context, message: str) -> Diagnosis:
 
 
 def check_stdin(context: Context) -> Diagnosis | None:
-    """A shell without stdin sees its end at once, and exits normally."""
+    """Look for a shell without stdin, which sees its end at once and exits normally."""
     evidence = context.evidence
     correction = context.command.with_stdin()
     silent_ssh = any(x.program == "ssh" and x.given(("-N",)) for x in context.command.layers)
@@ -415,7 +415,7 @@ def explain_interactive(command: ExecCommand) -> Diagnosis:
 
 
 def check_interpreter(context: Context) -> Diagnosis | None:
-    """A command that ends in a Python fails as this Python does: without one, or by its age."""
+    """Explain the failure of a command that ends in a Python, which is missing or too old."""
     evidence = context.evidence
     if evidence.stage is not Stage.INTERPRETER:
         return None

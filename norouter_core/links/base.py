@@ -26,11 +26,11 @@ class Hub(Protocol):
     """Takes what a host's agent offers. Called from the loop; must not block."""
 
     def offer(self, listener: int, peer: Address, end: End) -> None:
-        """A client has connected at `listener`: join `end`, or reset it."""
+        """Join or reset `end`, a client that has connected at `listener`."""
         ...
 
     def refused(self, reason: str) -> None:
-        """A client was refused, since the link has too many streams."""
+        """Note that a client was refused, since the link has too many streams."""
         ...
 
     def report(self, rows: list[Any]) -> Iterator[None]:
@@ -42,7 +42,7 @@ class Hub(Protocol):
         ...
 
     def scarce_descriptors(self, used: int, limit: int) -> None:
-        """The agent's process has hardly any descriptors left."""
+        """Note that the agent's process has hardly any descriptors left."""
         ...
 
 

@@ -44,7 +44,7 @@ class Exchange:
         client: ByteStream,
         moved: Callable[[], None],
     ) -> None:
-        """`moved` is called whenever bytes have gone on, in either direction."""
+        """Call `moved` whenever bytes have gone on, in either direction."""
         self.plan = plan
         self.request_done = False
         self.heard = False

@@ -131,7 +131,7 @@ class Upstream(ByteStream):
         self.end.flush()
 
     def end_half_closed(self, end: End) -> None:
-        """The peer of that end, ours, gets EOF."""
+        """Do nothing: the peer of that end, ours, gets EOF."""
 
     def end_closed(self, end: End, code: str, reason: str) -> None:
         if self.end.successor is not None:

@@ -143,8 +143,10 @@ def _lock_of(file: Path) -> Path:
 
 
 def _read(file: Path) -> Recovery:
-    """Raises:
-    `_UNREADABLE`: There is nothing to recover in it.
+    """Read unsaved work.
+
+    Raises:
+        `_UNREADABLE`: There is nothing to recover in it.
     """
     with open(file, "rb") as opened:
         data = opened.read(_MAX_BYTES + 1)

@@ -186,8 +186,10 @@ def _in_the_way(target: str, own: bool) -> SaveFailed:
 
 
 def _check_target(target: str) -> None:
-    """Raises:
-    SaveFailed: `target` cannot be written to.
+    """Check that a target can be written to.
+
+    Raises:
+        SaveFailed: `target` cannot be written to.
     """
     name = quote(target, 200)
     if "\0" in target:

@@ -20,8 +20,10 @@ class LockFile:
         self._fd = -1
 
     def acquire(self) -> None:
-        """Raises:
-        OSError: Another process holds it (`BlockingIOError` or `PermissionError`), or the file
+        """Take the lock.
+
+        Raises:
+            OSError: Another process holds it (`BlockingIOError` or `PermissionError`), or the file
             cannot be created.
         """
         if self._fd >= 0:

@@ -96,4 +96,4 @@ def _cells(stream: StreamStatus) -> list[str]:
 
 
 def _ignore(number: Any) -> None:
-    """A pipe shows no progress."""
+    """Do nothing: a pipe shows no progress."""

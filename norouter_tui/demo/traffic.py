@@ -70,7 +70,7 @@ def upload(connection: socket.socket, url: str, name: str) -> None:
 
 
 def main() -> None:
-    """Runs the clients until stdin ends."""
+    """Run the clients until stdin ends."""
     where = json.loads(sys.stdin.readline())
     for _ in range(CLIENTS):
         threading.Thread(target=client, args=(where,), daemon=True).start()

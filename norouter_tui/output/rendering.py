@@ -67,7 +67,7 @@ def _diff_style(line: str) -> str:
 
 
 def table_lines(table: Table, width: int | None, layout: list[int] | None = None) -> list[Text]:
-    """A table as lines that fit into `width`: text that is too long goes on in the next line.
+    """Return a table as lines that fit into `width`; text that is too long is continued below.
 
     Where the terminal is too narrow for that, the last columns of text stand below each row, as
     `Title: value`; where it is too narrow for the others as well, all of them do.

@@ -78,8 +78,10 @@ def hosts_of(spec: MeshSpec, call: Call, argument: str = "host") -> list[HostSpe
 
 
 def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> None:
-    """Raises:
-    EditError: Another host has that name or alias.
+    """Check that a name is free.
+
+    Raises:
+        EditError: Another host has that name or alias.
     """
     other = spec.host(name)
     if other is not None:
@@ -89,8 +91,10 @@ def check_name(spec: MeshSpec, name: str, argument: str, number: int = 0) -> Non
 
 
 def check_vip(spec: MeshSpec, vip: str, but: str = "") -> None:
-    """Raises:
-    EditError: A host other than `but` has that VIP.
+    """Check that a VIP is free.
+
+    Raises:
+        EditError: A host other than `but` has that VIP.
     """
     for host in spec.hosts:
         if host.vip == vip and host.name != but:

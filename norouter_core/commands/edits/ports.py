@@ -148,8 +148,10 @@ def _with_ports(spec: MeshSpec, host: HostSpec, ports: Sequence[Forward]) -> Mes
 def _check_own(
     spec: MeshSpec, host: HostSpec, wanted: ForwardKey, number: int = 0, argument: str = "port"
 ) -> None:
-    """Raises:
-    EditError: The port comes from the template.
+    """Check that a host publishes the port itself.
+
+    Raises:
+        EditError: The port comes from the template.
     """
     own = {forward_key(forward) for forward in host.options.ports}
     inherited = (
