@@ -38,7 +38,7 @@ MAX_SHARED_REQUESTS = MAX_REQUESTS // 4
 _MAX_ADDRESSES = 64
 """The addresses of one name that are used: more than any name has."""
 
-NO_UDP = "the agent installed on the host is older than this program and has no UDP"
+NO_UDP = "the agent installed on the host has no UDP; update it (`norouter show-installer`)"
 
 
 class AgentClient:
