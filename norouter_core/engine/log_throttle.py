@@ -51,7 +51,9 @@ class LogThrottle:
         more = self._suffix(publication.listen_address, now, interval)
         if more is None:
             return None
-        what = "a stream to {} was cut" if was_open else "{} was not reached"
+        # A stream of datagrams opens before its target can refuse them.
+        was_cut = was_open and not reason.startswith("refused")
+        what = "a stream to {} was cut" if was_cut else "{} was not reached"
         return (
             f"{what.format(publication.target_text)}: {reason} "
             f"(client {format_address(peer)} on {from_host}, by {publication.listen_address.text()}"
