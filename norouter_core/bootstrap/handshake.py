@@ -21,6 +21,9 @@ characters: more than the first stage writes."""
 _MAX_REPORT_LINES = 20
 _MAX_REPORT_LINE = 500
 
+_ECHOED_PART = 600
+"""The bytes of the line that no error message quotes."""
+
 _MAX_FEATURES = 64
 _HELLO = b'{"type":"event","body":{"type":"hello"'
 
@@ -86,8 +89,10 @@ class MarkerSearch(Search):
     def __init__(self, marker: bytes, line: bytes) -> None:
         super().__init__()
         self._marker = marker
-        # An error message may quote the beginning of the line, but a TTY returns all of it.
+        # An error message may quote the beginning of the line, but a TTY returns all of it, or, in
+        # busybox, as much as its editor takes.
         self._begins, self._ends = line[:40], line.rstrip()[-40:]
+        self._part = _without_breaks(line)[:_ECHOED_PART]
 
     def feed(self, data: bytes) -> Found | NoPython | None:
         self._add(data)
@@ -97,8 +102,8 @@ class MarkerSearch(Search):
         if self._echo_at < 0:
             self._echo_at = self._find(self._begins, len(data))
         echo = self._echo_at
-        if echo >= 0 and (at < 0 or echo < at) and self._find(self._ends, len(data)) >= echo:
-            self.echoed = True
+        if echo >= 0 and (at < 0 or echo < at) and not self.echoed:
+            self.echoed = self._find(self._ends, len(data)) >= echo or self._is_part_echoed()
         if at < 0:
             return None
         end = self._seen.find(b"\n", max(at, len(self._seen) - len(data)))
@@ -112,6 +117,17 @@ class MarkerSearch(Search):
         report = verdict.partition(b":")[2][:_MAX_REPORT].decode("utf-8", "replace")
         lines = [line[:_MAX_REPORT_LINE] for line in report.split("|") if line]
         return NoPython("\n".join(lines[:_MAX_REPORT_LINES]))
+
+    def _is_part_echoed(self) -> bool:
+        if len(self._part) < _ECHOED_PART:
+            return False
+        received = self._seen[self._echo_at : self._echo_at + 2 * _ECHOED_PART]
+        return _without_breaks(received).startswith(self._part)
+
+
+def _without_breaks(text: bytes | bytearray) -> bytes:
+    """Return a text without what a terminal's line editor adds where a line is full."""
+    return bytes(text).translate(None, b" \r\n")
 
 
 class HelloSearch(Search):

@@ -230,14 +230,17 @@ async def test_a_report_may_be_anything(text: str) -> None:
 
 PTY = {
     "pty": (sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])"),
+    # Its line editor takes only 1 KiB, and breaks what it returns.
+    "busybox": (sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", "busybox"),
     "script": ("script", "-qec", "sh", "/dev/null"),
 }
 
 
 @pytest.mark.parametrize("words", PTY.values(), ids=PTY)
 async def test_a_terminal_is_known_by_its_echo(words: tuple[str, ...]) -> None:
-    if shutil.which(words[0]) is None:
-        pytest.skip(f"{words[0]} is not on this machine")
+    program = words[0 if words[0] == "script" else -1]
+    if program in ("script", "busybox") and shutil.which(program) is None:
+        pytest.skip(f"{program} is not on this machine")
     argv = words if words[0] == "script" else (*words, "sh")
     evidence = await failure(StartPlan(argv, AgentMode.PYTHON))
     assert evidence.echoed and evidence.stage is Stage.SHELL
