@@ -17,7 +17,6 @@ from typing import IO, Any
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 from anyio.abc import Process
 
 from norouter_core.links.child_limits import with_original_limit
@@ -253,7 +252,11 @@ class PumpedProcess:
         self._stderr = stderr
         self._reading = False
         self._ending = False
+        self._ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         self.pid = popen.pid
+        # A thread of its own: those of a pool would all wait for processes.
+        _run(self._watch)
 
     @property
     def returncode(self) -> int | None:
@@ -261,7 +264,15 @@ class PumpedProcess:
 
     async def wait(self) -> int:
         """Wait for the process to end; return its exit status."""
-        return await anyio.to_thread.run_sync(self._popen.wait, abandon_on_cancel=True)
+        await self._ended.wait()
+        return self._popen.wait()
+
+    def _watch(self) -> None:
+        self._popen.wait()
+        try:
+            self._loop.call_soon_threadsafe(self._ended.set)
+        except RuntimeError:
+            pass  # the loop has been closed
 
     def send_signal(self, number: int) -> None:
         self._popen.send_signal(number)

@@ -10,6 +10,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import psutil
 import pytest
 
@@ -163,3 +165,15 @@ async def test_a_pumped_stderr_is_closed_whenever_its_reader_ends(
         await asyncio.wait([reading])
         assert isinstance(child.process, PumpedProcess)
         assert child.process._stderr.fileno() == -1
+
+
+async def test_pumped_processes_leave_the_pool_of_threads_to_others() -> None:
+    started = [process.spawn_pumped(("cat",), 2.0) for _ in range(45)]
+    waiting = [asyncio.ensure_future(child.process.wait()) for child in started]
+    await asyncio.sleep(0)
+    with anyio.fail_after(20):
+        assert await anyio.to_thread.run_sync(os.getpid) == os.getpid()
+        assert not any(each.done() for each in waiting)
+        for child in started:
+            await child.end()
+        assert await asyncio.gather(*waiting) == [0] * 45
