@@ -49,6 +49,15 @@ type block struct {
 
 // Run serves the hub on two descriptors until it is gone, and returns the exit status.
 func Run(in, out *os.File) int {
+	a := newAgent(in, out)
+	signal.Notify(a.signals, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it for what it starts
+		signal.Notify(a.signals, syscall.SIGHUP)
+	}
+	return a.run()
+}
+
+func newAgent(in, out *os.File) *Agent {
 	a := &Agent{
 		link:      newLink(in, out),
 		buffers:   newBuffers(),
@@ -59,16 +68,16 @@ func Run(in, out *os.File) int {
 		signals:   make(chan os.Signal, 1),
 		ends:      endSet{all: make(map[*tcpEnd]struct{})},
 	}
+	a.table = newDirectTable(a.reportDirect)
+	a.descriptors = newDescriptors(descriptorLimit(), a.reportScarce)
+	return a
+}
+
+func (a *Agent) run() int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	a.context = ctx
-	a.table = newDirectTable(a.reportDirect)
-	a.descriptors = newDescriptors(descriptorLimit(), a.reportScarce)
 	a.link.message(wire.EncodeEvent("hello", identity.Hello()), wire.Own)
-	signal.Notify(a.signals, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it for what it starts
-		signal.Notify(a.signals, syscall.SIGHUP)
-	}
 	go a.watch()
 	a.link.run(a)
 	return a.close()

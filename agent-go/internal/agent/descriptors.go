@@ -18,8 +18,8 @@ const (
 //
 // The system hands out the lowest free number, so a new descriptor shows how many are open.
 type descriptors struct {
-	limit, forStreams, forClients int
-	report                        func(open, limit int)
+	limits
+	report func(open, limit int)
 
 	scarce atomic.Bool
 
@@ -27,13 +27,22 @@ type descriptors struct {
 	reported time.Time
 }
 
-func newDescriptors(limit int, report func(open, limit int)) *descriptors {
+// limits are numbers that no descriptor may have: any, one of a stream, and one of a client's socket.
+type limits struct {
+	any, forStreams, forClients int
+}
+
+func limitsOf(limit int) limits {
 	reserved, dials := reservedDescriptors, forDials
 	if limit < 4*reserved {
 		reserved, dials = limit/4, limit/8
 	}
 	streams := limit - reserved
-	return &descriptors{limit: limit, forStreams: streams, forClients: streams - dials, report: report}
+	return limits{limit, streams, streams - dials}
+}
+
+func newDescriptors(limit int, report func(open, limit int)) *descriptors {
+	return &descriptors{limits: limitsOf(limit), report: report}
 }
 
 // accepted notes the descriptor of a client, and reports whether the client may stay.
@@ -54,13 +63,13 @@ func (d *descriptors) runOut(open int) {
 	}
 	d.mu.Unlock()
 	if due {
-		d.report(open, d.limit)
+		d.report(open, d.any)
 	}
 }
 
 // hasRoom reports whether a client may be accepted.
 func (d *descriptors) hasRoom() bool {
-	if d.scarce.Load() && secondFree(d.limit) < d.forClients {
+	if d.scarce.Load() && secondFree(d.any) < d.forClients {
 		d.scarce.Store(false)
 	}
 	return !d.scarce.Load()

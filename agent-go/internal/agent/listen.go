@@ -93,7 +93,7 @@ func (a *Agent) acceptAll(bound *net.TCPListener, accepted func(*net.TCPConn)) {
 		}
 		if err != nil {
 			if isErrno(err, errTooManyFiles) {
-				a.descriptors.runOut(a.descriptors.limit)
+				a.descriptors.runOut(a.descriptors.any)
 			}
 			time.Sleep(retryDelay)
 			continue
