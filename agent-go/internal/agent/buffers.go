@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	bufferSize   = wire.StreamHeader + wire.MaxData
-	maxBuffers   = 12
-	datagramSize = 64 << 10 // more than the largest datagram
+	bufferSize = wire.StreamHeader + wire.MaxData
+	maxBuffers = 12
 )
 
 // buffers is a pool of read buffers. However many sockets there are, so many of them have bytes on
@@ -80,7 +79,4 @@ func (p *slicePool) put(buffer []byte) {
 	p.pool.Put(&buffer)
 }
 
-var (
-	relayBuffers    = slicePool{size: relaySize}
-	datagramBuffers = slicePool{size: datagramSize}
-)
+var relayBuffers = slicePool{size: relaySize}

@@ -123,11 +123,17 @@ func (e *tcpEnd) spliceOut(pipe kernelPipe, size int64) error {
 	return failed
 }
 
+// spliceOnce never blocks, so the scheduler need not know of the call (as of readNonBlocking).
 func spliceOnce(from, to, size int) (int64, error) {
 	for {
-		moved, err := syscall.Splice(from, nil, to, nil, size, spliceMove|spliceNonBlock)
-		if err != syscall.EINTR {
-			return int64(moved), err
+		moved, _, errno := syscall.RawSyscall6(syscall.SYS_SPLICE,
+			uintptr(from), 0, uintptr(to), 0, uintptr(size), spliceMove|spliceNonBlock)
+		switch errno {
+		case 0:
+			return int64(moved), nil
+		case syscall.EINTR:
+		default:
+			return 0, errno
 		}
 	}
 }
