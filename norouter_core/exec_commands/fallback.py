@@ -94,7 +94,8 @@ def _without_python(plan: StartPlan, stage: Stage, problem: HostProblem) -> Star
 def _copying(
     plan: StartPlan, stage: Stage, problem: HostProblem, mode: AgentMode
 ) -> StartPlan | None:
-    if mode not in (AgentMode.AUTO, AgentMode.NATIVE) or stage is not Stage.SHELL:
+    sends_native = mode in (AgentMode.AUTO, AgentMode.NATIVE) and not plan.python
+    if not sends_native or stage is not Stage.SHELL:
         return None
     missing = problem.kind in (ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND)
     if not missing or problem.exit_status is None:

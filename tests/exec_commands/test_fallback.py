@@ -16,9 +16,9 @@ NO_SH = b'OCI runtime exec failed: exec failed: exec: "%s": executable file not 
 
 
 def after_no_shell(
-    text: str, mode: AgentMode = AgentMode.AUTO, status: int = 126
+    text: str, mode: AgentMode = AgentMode.AUTO, status: int = 126, python: str = ""
 ) -> EngineContainer | None:
-    plan = plan_start(tuple(shlex.split(text)), mode)
+    plan = plan_start(tuple(shlex.split(text)), mode, python)
     output = NO_SH % plan.argv[-1].encode()
     problem = diagnose(Evidence(plan.argv, Stage.SHELL, status, stdout=output))
     following = next_plan(plan, Stage.SHELL, problem, mode)
@@ -85,6 +85,7 @@ def test_nothing_follows_where_no_engine_copies(text: str) -> None:
 def test_nothing_follows_for_agents_that_need_a_shell_or_an_installation() -> None:
     assert after_no_shell("docker exec -i web", AgentMode.NATIVE) is not None
     assert after_no_shell("docker exec -i web", AgentMode.PYTHON) is None
+    assert after_no_shell("docker exec -i web", python="/opt/python3") is None
 
 
 def test_nothing_follows_a_missing_container() -> None:
