@@ -123,6 +123,8 @@ class HostOptions:
     """Whether the mesh's ports are served at the VIPs on this host."""
     state_dir: StateDir | None = None
     write_etc_hosts: bool | None = None
+    open: bool | None = None
+    """Whether other machines may use ports at a VIP that is not a loopback address."""
     agent: AgentMode | None = None
     python: str | None = None
     """The Python that runs the agent, by a path or a name on the host's `PATH`."""
@@ -167,6 +169,7 @@ class Host(HostOptions):
     loopback: bool = True
     state_dir: StateDir = field(default_factory=StateDir)
     write_etc_hosts: bool = False
+    open: bool = False
     agent: AgentMode = AgentMode.AUTO
     python: str = ""
 

@@ -123,8 +123,9 @@ class Responder:
 
         Args:
             host: the host whose VIP was asked.
-            client: the host on which the client runs. Only clients on `host` itself may ask the
-                name servers of `host`.
+            client: the host on which the client runs; empty for one on another machine, which
+                learns the names of the mesh only. The name servers of `host` are for clients on
+                `host` itself.
             transport: `udp` or `tcp`; by `udp` an answer is cut to what the client takes.
         """
         asked = message.read_query(query)
@@ -166,7 +167,7 @@ class Responder:
     ) -> bytes:
         question = asked.question[0]
         name = question.name.to_text(omit_final_dot=True)
-        via = self._lookups.claimed(name, host, client)
+        via = self._lookups.claimed(name, host, client) if client else None
         if via is None:
             if client != host:
                 why = f"the name servers of {host} are for clients on {host} only"

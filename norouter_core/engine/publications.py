@@ -65,8 +65,7 @@ class Access:
     def allows(self, host: str, peer: Address, at: Address) -> bool:
         """Return whether a client may connect.
 
-        A client counts as one on `host`, where it has connected to `at`, if its own address is one
-        of that machine: a loopback address, or the address that it has connected to.
+        A client counts as one on `host`, where it has connected to `at`, if it runs there.
         """
         try:
             address = ip_address(peer[0].partition("%")[0])
@@ -74,7 +73,15 @@ class Access:
             return False
         if any(address in network for network in self.networks):
             return True
-        return host in self.hosts and (address.is_loopback or peer[0] == at[0])
+        return host in self.hosts and is_own_client(peer, at)
+
+
+def is_own_client(peer: Address, at: Address) -> bool:
+    """Return whether a client that has connected to `at` runs on the same machine.
+
+    Its own address is a loopback address then, or the address that it has connected to.
+    """
+    return is_loopback(peer[0]) or peer[0] == at[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from norouter_core.agent.ends import End, NullEnd, join
 from norouter_core.dns.server import dns_datagram_session, dns_stream_session
 from norouter_core.engine.dns_service import DnsService
-from norouter_core.engine.publications import Publication, Service
+from norouter_core.engine.publications import Publication, Service, is_own_client
 from norouter_core.engine.status import StreamState
 from norouter_core.engine.streams import RelayedStream, ReportedStream
 from norouter_core.links.base import Link, OperationError
@@ -60,9 +60,11 @@ def serve_dns(
     """Serve a client of the DNS at a VIP; return the end that it has been joined to."""
     stream.state = StreamState.OPEN
     proto, reached = publication.proto, publication.address
+    # At a VIP beyond loopback, a client may be one of another machine.
+    host = stream.from_host if is_own_client(stream.peer, reached) else ""
 
     def answer(query: bytes) -> Awaitable[bytes | None]:
-        return dns.answer(query, publication.to_host, stream.from_host, proto)
+        return dns.answer(query, publication.to_host, host, proto)
 
     serve = dns_datagram_session if proto == "udp" else dns_stream_session
     return serve(client, answer, mesh.spawn, reached=reached, observer=stream)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 from yaml.nodes import Node
@@ -196,6 +197,7 @@ def find_collisions(spec: MeshSpec) -> Iterator[Collision]:
         if forward.proto == "tcp"
     }
     for host in hosts:
+        yield from _open_ports(host)
         yield from _dns_collisions(host)
         if host.dns_port is not None:
             name = f"the DNS of host {quote(host.name)}"
@@ -212,6 +214,22 @@ def find_collisions(spec: MeshSpec) -> Iterator[Collision]:
                 message += f", where {taken[address]} already listens"
                 yield Collision(host.name, key, message, "choose another port")
             own[address] = f"its {key} proxy"
+
+
+def _open_ports(host: Host) -> Iterator[Collision]:
+    """Yield the ports that other machines could use, though nothing says that they may."""
+    if host.open or ip_address(host.vip).is_loopback:
+        return
+    for forward in host.ports:
+        if not forward.allow_from:
+            message = (
+                f"port {forward.listen} of host {quote(host.name)} is open to other machines: "
+            )
+            message += f"its VIP {host.vip} is not a loopback address"
+            hint = (
+                "use a VIP of 127.0.0.0/8, or set allowFrom on the port or open: true on the host"
+            )
+            yield Collision(host.name, "ports", message, hint)
 
 
 def _dns_collisions(host: Host) -> Iterator[Collision]:

@@ -492,6 +492,15 @@ OPTION_KEYS = (
         "/etc/hosts",
     ),
     ManifestKey(
+        "open",
+        SWITCH,
+        "true: other machines may use this host's ports, at a VIP that is not a loopback address.",
+        "open",
+        "whether other machines may use its ports, at a VIP beyond loopback",
+        "on|off",
+        "Open",
+    ),
+    ManifestKey(
         "agent",
         AGENT,
         "How the agent starts. python: sent to a bare sh that finds a Python. native: sent to a "

@@ -176,6 +176,15 @@ async def test_other_clients_get_the_mesh_but_no_name_server() -> None:
     assert not world.forwarded
 
 
+async def test_clients_of_other_machines_learn_the_names_of_the_mesh_only() -> None:
+    world = FakeLookups()
+    for name, rcode in (("web", Rcode.NOERROR), ("db.corp", Rcode.REFUSED)):
+        wire = dns.message.make_query(name, "A").to_wire()
+        answer = await world.responder().answer(wire, "Web", "", "udp")
+        assert answer is not None and dns.message.from_wire(answer).rcode() is rcode
+    assert not world.forwarded and not world.resolved
+
+
 async def test_queries_under_way_are_bounded_and_the_mesh_is_answered_all_the_same() -> None:
     world = FakeLookups(silent=True)
     responder = world.responder(timeout=30, limit=2)

@@ -67,6 +67,14 @@ def _with_ports(spec: MeshSpec, ports: tuple[Forward, ...]) -> MeshSpec:
     return spec.with_host(replace(web, options=replace(web.options, ports=ports)))
 
 
+def test_ports_at_a_vip_beyond_loopback_say_who_may_use_them() -> None:
+    text = "hosts: {web: {vip: 10.0.0.7, ports: [80, {forward: 81, allowFrom: [web]}]%s}}"
+    error = load_error(text % "")
+    (problem,) = error.problems
+    assert "port 80 of host" in problem.message and "open: true" in problem.hint
+    assert load(text % ", open: true").spec.hosts[0].options.open is True
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

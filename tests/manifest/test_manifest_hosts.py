@@ -313,7 +313,7 @@ def test_a_proxy_beyond_loopback_says_who_may_use_it() -> None:
           web: {http: {listen: "0.0.0.0:8080"}, socks: {listen: "10.0.0.7:1080", open: false}}
           db: {http: {listen: "0.0.0.0:8080", allowFrom: [web, 10.0.0.0/8]}}
     """)
-    assert [(p.line, p.column) for p in error.problems] == [(2, 23), (2, 57)]
+    assert [(p.line, p.column) for p in error.problems] == [(2, 24), (2, 57)]
     assert all("open: true" in p.hint for p in error.problems)
 
 
