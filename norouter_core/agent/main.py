@@ -12,9 +12,10 @@ from norouter_core.agent.descriptors import raise_limit
 from norouter_core.agent.ends import join, protocol_of
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
 from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import resolve_error_code
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
 from norouter_core.wire.codes import NOT_READING
 from norouter_core.wire.connection import AGENT, Connection

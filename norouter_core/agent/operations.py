@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from norouter_core.agent.ends import End, Observer
     from norouter_core.agent.io import Io
-    from norouter_core.agent.mux import WireEnd
+    from norouter_core.agent.wire_end import WireEnd
     from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 

@@ -12,7 +12,7 @@ from norouter_core.wire import states
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from norouter_core.agent.mux import WireEnd
+    from norouter_core.agent.wire_end import WireEnd
 
 
 class Splice:

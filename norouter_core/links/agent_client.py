@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from norouter_core.agent.ends import End, NullEnd, join, protocol_of
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
 from norouter_core.agent.process_identity import PROTOCOL
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.bootstrap.handshake import Hello
 from norouter_core.links.base import UNSUPPORTED, OperationError
 from norouter_core.sanitize import strip_line

@@ -17,7 +17,8 @@ import anyio.abc
 
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.io import Io
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.bootstrap.base import Bootstrap, Progress, StartFailed
 from norouter_core.bootstrap.handshake import Hello
 from norouter_core.exec_commands.problem import Evidence, Stage

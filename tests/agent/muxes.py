@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from norouter_core.agent.channel import FdChannel, SocketChannel
 from norouter_core.agent.io import Io
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
 from norouter_core.agent.operations import Operations
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import frames, messages
 from norouter_core.wire.connection import Connection
 from norouter_core.wire.errors import RemoteProtocolError

@@ -11,9 +11,10 @@ from norouter_core.agent import direct
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.ends import End, join
 from norouter_core.agent.io import Io
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
 from norouter_core.agent.operations import Operations
 from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError

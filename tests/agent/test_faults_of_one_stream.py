@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from norouter_core.agent.ends import join
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import frames
 from norouter_core.wire.connection import HUB
 from norouter_core.wire.errors import LocalProtocolError

@@ -14,8 +14,9 @@ import pytest
 from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.ends import NullEnd, join
 from norouter_core.agent.io import Io
-from norouter_core.agent.mux import Mux, WireEnd
+from norouter_core.agent.mux import Mux
 from norouter_core.agent.turns import Allowance, TurnQueue
+from norouter_core.agent.wire_end import WireEnd
 from norouter_core.wire import frames, messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError

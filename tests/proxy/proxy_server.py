@@ -25,7 +25,7 @@ from tests.servers import eventually
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
-    from norouter_core.agent.mux import WireEnd
+    from norouter_core.agent.wire_end import WireEnd
     from norouter_core.wire.errors import RemoteProtocolError
     from norouter_core.wire.messages import Json
 
