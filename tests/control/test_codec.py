@@ -77,7 +77,11 @@ documents = st.builds(DocumentState, st.text(), st.booleans(), st.text(), st.tex
 summaries = st.builds(Summary, documents, numbers, numbers, numbers, numbers, rates)
 problems = st.builds(HostProblem)
 hosts = st.builds(
-    HostStatus, since=floats, problem=st.none() | problems, round_trip=st.none() | floats
+    HostStatus,
+    since=floats,
+    retry_in=st.none() | floats,
+    problem=st.none() | problems,
+    round_trip=st.none() | floats,
 )
 told = st.one_of(
     st.builds(events.HostChanged, at=floats, host=hosts),

@@ -134,7 +134,7 @@ async def test_vi_keys() -> None:
         at.type("BcW81:81" + ENTER)
         await eventually(
             lambda: (
-                [str(p) for p in session(at).spec.hosts[0].options.ports] == ["81:127.0.0.1:81"]
+                [str(p) for p in session(at).spec.hosts[0].options.ports] == ["81:localhost:81"]
             ),
             "the last word was changed",
         )

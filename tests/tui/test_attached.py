@@ -174,7 +174,7 @@ def test_stopping_asks_about_unsaved_changes(tmp_path: Path) -> None:
         assert isinstance(app.screen, Answers)
         await pilot.press("s")
         await until(pilot, lambda: app._exit)
-        assert "1:127.0.0.1:1" in mesh.file.read_text()
+        assert "1:localhost:1" in mesh.file.read_text()
 
     _play_attached(tmp_path, play)
 
