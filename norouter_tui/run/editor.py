@@ -17,6 +17,7 @@ from types import FrameType
 from rich.text import Text
 
 from norouter_core.errors import NorouterError
+from norouter_core.links.child_limits import with_original_limit
 from norouter_core.manifest import Loaded
 from norouter_core.manifest.schema import modeline
 from norouter_core.sanitize import escape
@@ -134,7 +135,7 @@ def edit(path: Path) -> None:
     command = _editor()
     with _interrupts_left_to_editor():
         try:
-            status = subprocess.call([*command, str(path)])
+            status = subprocess.call(with_original_limit([*command, str(path)]))
         except OSError as error:
             message = f"cannot start the editor {command[0]}: {error.strerror}"
             raise EditorFailed(f"{message}; set VISUAL or EDITOR") from None
