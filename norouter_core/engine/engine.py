@@ -19,7 +19,7 @@ from norouter_core.engine.bus import Bus, EventTypes, Subscription
 from norouter_core.engine.cuts import cuts, is_restarted
 from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
-from norouter_core.engine.log_throttle import NOT_REACHED, LogThrottle
+from norouter_core.engine.log_throttle import CUT, NOT_REACHED, LogThrottle
 from norouter_core.engine.logins import WrongLogins
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
@@ -580,13 +580,14 @@ class Engine:
 
     def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
         self._untap(stream)
-        if stream.reason.partition(":")[0] in NOT_REACHED:
+        code = stream.reason.partition(":")[0]
+        if code in NOT_REACHED:
             self._log_unreached(
                 stream.publication,
                 stream.from_host,
                 stream.peer,
                 stream.reason,
-                was_open=stream.was_open,
+                was_open=stream.was_open and code in CUT,
             )
         if self._bus.wants_streams:
             self._bus.publish(events.StreamClosed(stream=stream.status()))

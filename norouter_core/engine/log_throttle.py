@@ -19,6 +19,9 @@ NOT_REACHED = frozenset(
 
 SCARCE_INTERVAL = 30.0
 """Seconds between two lines about the descriptors of one process."""
+CUT = frozenset({"timeout", "gone", "internal"})
+"""Those of them with which an open stream can end, too."""
+
 INTERVAL = 10.0
 """Seconds between two lines about one subject."""
 TOO_MANY_INTERVAL = 60.0
