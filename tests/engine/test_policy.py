@@ -19,7 +19,7 @@ import pytest
 from norouter_core.engine.events import HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.links.base import OperationError
-from norouter_core.model import HostSpec, MeshSpec
+from norouter_core.model import AgentMode, HostSpec, MeshSpec
 from norouter_core.timing import Timing
 from tests.engine.meshes import (
     BRISK,
@@ -109,6 +109,7 @@ async def test_a_shell_whose_report_is_long_holds_nobody_up(unit: str) -> None:
                 assert await client.says(b"before")
                 made.events()
                 liar = relayed("liar", cmd=(sys.executable, str(FAKESHELL), unit))
+                liar = replace(liar, options=replace(liar.options, agent=AgentMode.PYTHON))
                 await made.engine.apply(honest.with_host(liar))
                 await made.in_state("liar", HostState.FAILED)
                 problem = made.host("liar").problem
