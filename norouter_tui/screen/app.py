@@ -186,8 +186,14 @@ class NorouterApp(App[None]):
 
     @property
     def _is_closed(self) -> bool:
-        """Return whether the screens are gone; news that still waits then has nowhere to go."""
-        return not self.screen_stack
+        """Return whether the main screen is gone; news that still waits then has nowhere to go.
+
+        Textual takes its widgets down one by one, and delivers messages meanwhile.
+        """
+        if not self.screen_stack:
+            return True
+        shown = self.main.query(TotalsBar), self.main.query(LogView)
+        return not all(shown)
 
     @work(group="follow")
     async def _follow_snapshots(self) -> None:

@@ -23,6 +23,7 @@ from norouter_tui.screen.dialogs.questions import Answers
 from norouter_tui.screen.engine_thread import EngineThread
 from norouter_tui.screen.flows import LeaveQuestion
 from norouter_tui.screen.messages import EventsArrived, MeshFound, MeshLost, SnapshotArrived
+from norouter_tui.screen.widgets.header import TotalsBar
 from tests.tui import snapshots
 from tests.tui.app_driver import notes, rows, shown, until
 from tests.tui.canned_client import CannedClient
@@ -219,11 +220,16 @@ def test_a_signal_detaches(tmp_path: Path) -> None:
 async def test_news_that_arrives_while_the_screen_closes_is_dropped() -> None:
     client = CannedClient(attached_to="mesh")
     app = NorouterApp(client, client, opening=None)
+
+    def news() -> None:
+        app._mesh_lost(MeshLost("it has ended"))
+        app._mesh_found(MeshFound("attached again"))
+        app._events_arrived(EventsArrived())
+        app._snapshot_arrived(SnapshotArrived(snapshots.snapshot()))
+
     async with app.run_test():
-        pass
+        await app.main.query_one(TotalsBar).remove()
+        news()  # while the widgets are taken down
     assert app.screen_stack == []  # as it is for messages that are still queued then
-    app._mesh_lost(MeshLost("it has ended"))
-    app._mesh_found(MeshFound("attached again"))
-    app._events_arrived(EventsArrived())
-    app._snapshot_arrived(SnapshotArrived(snapshots.snapshot()))
+    news()
     assert app.error is None
