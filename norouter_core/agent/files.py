@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 import stat
 import time
-from contextlib import contextmanager
 
 from norouter_core.agent import blocks
 from norouter_core.agent.process_identity import is_stale
@@ -52,8 +52,9 @@ def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
     `~` and `${VAR}` are those of this machine. `replace` makes `text` the whole content, and
     creates the file and its directory; it refuses a symbolic link, which somebody else may have put
     there. `block` appends `text` between two marker lines and keeps the rest; before the first
-    block it copies the file. `remove-block` restores every byte. Both remove the block of `owner`
-    and those whose owner is dead or unknown, and keep all others.
+    block it copies the file. `remove-block` restores every byte, and removes the copy once they are
+    equal. Both remove the block of `owner` and those whose owner is dead or unknown, and keep all
+    others.
 
     Raises:
         OSError: with the path and the reason.
@@ -76,7 +77,10 @@ def write(path: str, text: str, mode: str, owner: str = "") -> tuple[str, bool]:
             if old is not None and not blocks.has_block(old):
                 _back_up(path, old)
             new = blocks.append_block(new, text, owner)
-        return path, _write_if_changed(path, old, new)
+        changed = _write_if_changed(path, old, new)
+        if changed and mode == "remove-block":
+            _remove_backup(path, new)
+        return path, changed
 
 
 def _is_removable(other: str, owner: str) -> bool:
@@ -93,34 +97,53 @@ def _write_if_changed(path: str, old: str | None, new: str | None, *, follow: bo
     return True
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(path: str) -> Iterator[None]:
     """Lock out other agents that share the file while it is read and written.
 
-    This gives up after half a second: any reader of a file can lock it, but must not stop us.
+    A file that cannot be locked is written all the same: any reader can lock it.
     """
-    fd = None
-    for _ in range(_LOCK_ATTEMPTS if fcntl is not None else 0):
-        try:
-            fd = os.open(path, _READ_FLAGS)
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), os.stat(path)):
-                break
-        except FileNotFoundError:
-            break
-        except OSError as error:
-            if error.errno != errno.EWOULDBLOCK:
-                break
-        # Another agent holds it, or has replaced the file meanwhile.
-        if fd is not None:
-            os.close(fd)
-            fd = None
-        time.sleep(_LOCK_RETRY_DELAY)
+    fd = lock(path)
     try:
         yield
     finally:
         if fd is not None:
             os.close(fd)
+
+
+def lock(path: str, *, shared: bool = False) -> int | None:
+    """Lock a file or directory; return its descriptor, whose end is that of the lock.
+
+    Return None if there is none, if it cannot be locked, and after half a second.
+    """
+    for _ in range(_LOCK_ATTEMPTS if fcntl is not None else 0):
+        fd = None
+        try:
+            fd = os.open(path, _READ_FLAGS)
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+            hopeless = False
+        except OSError as error:
+            hopeless = error.errno != errno.EWOULDBLOCK
+        if fd is not None:
+            os.close(fd)
+        if hopeless:
+            return None
+        # Another agent holds it, or has replaced the file meanwhile.
+        time.sleep(_LOCK_RETRY_DELAY)
+    return None
+
+
+def make_exclusive(fd: int) -> bool:
+    """Return whether nobody else holds the lock, which is then exclusive, and else given up."""
+    try:
+        # Given up first: of two that do this at once, each would see the lock of the other.
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def read(path: str, limit: int) -> tuple[str, str, bool]:
@@ -203,6 +226,13 @@ def _open_regular(path: str, flags: int) -> int:
 def _back_up(path: str, text: str) -> None:
     """Copy a file as it was before our block; an older copy is replaced."""
     _replace(path + BACKUP_SUFFIX, text, like=path)
+
+
+def _remove_backup(path: str, text: str | None) -> None:
+    """Remove the copy of a file that has the same content again."""
+    with contextlib.suppress(OSError):
+        if text is not None and _read(path + BACKUP_SUFFIX) == text:
+            os.unlink(path + BACKUP_SUFFIX)
 
 
 def _replace(path: str, text: str, like: str, *, follow: bool = True) -> None:

@@ -14,6 +14,7 @@ from norouter_core.agent.direct import DirectTable
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import error_text
 from norouter_core.agent.listen import Listener
+from norouter_core.agent.own_files import OwnFiles
 from norouter_core.agent.process_identity import block_owner
 from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.splice import Splice, socket_of
@@ -69,6 +70,7 @@ class Operations:
         self._table = DirectTable(io, callbacks.report)
         self._blocks: set[tuple[str, str]] = set()
         """Path and host name of each block written."""
+        self._own_files = OwnFiles()
 
     def listen(
         self,
@@ -186,9 +188,10 @@ class Operations:
     def write(self, path: str, text: str, mode: str, name: str = "") -> Json:
         """Write a file (`files.write`).
 
-        A block belongs to this process and to the host `name`, and is removed with them. A file
-        that norouter did not write is not replaced, so that nothing is lost in a directory that
-        was named by mistake, such as `/etc`.
+        A block belongs to this process and to the host `name`, and is removed with them; a file
+        that was replaced is removed with this process (`OwnFiles`). A file that norouter did not
+        write is not replaced, so that nothing is lost in a directory that was named by mistake,
+        such as `/etc`.
 
         Raises:
             OperationError: `write`.
@@ -198,7 +201,10 @@ class Operations:
                 raise OperationError(
                     "write", f"{path}: the file exists and was not written by norouter"
                 )
-            expanded, changed = files.write(path, text, mode, block_owner(name))
+            if mode == "replace":
+                expanded, changed = self._own_files.write(path, text)
+            else:
+                expanded, changed = files.write(path, text, mode, block_owner(name))
         except OSError as error:
             raise OperationError(
                 "write", f"{error.filename or path}: {error_text(error)}"
@@ -216,11 +222,12 @@ class Operations:
         self._table.kill(number, "killed", "killed")
 
     def close(self) -> None:
-        """Close all listeners, reset all direct streams, remove all blocks, and report no more."""
+        """Close listeners, reset direct streams, remove blocks and own files; report no more."""
         for path, name in self._blocks:
             with contextlib.suppress(OSError, ValueError):
                 files.write(path, "", "remove-block", block_owner(name))
         self._blocks.clear()
+        self._own_files.remove()
         for number in list(self._listeners):
             self.unlisten(number)
         self._table.close()

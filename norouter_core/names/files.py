@@ -35,7 +35,7 @@ Other ways to reach the mesh by name from this host:
 {dns}  - the HTTP and SOCKS proxies, if the manifest sets http.listen or socks.listen
   - /etc/hosts, if the manifest sets writeEtcHosts: true
 
-The names stop working when the mesh ends. You can delete this directory then.
+norouter removes these files when the mesh ends.
 """
 
 
@@ -59,7 +59,7 @@ class NamesPlan:
     def removals(self) -> tuple[FileWrite, ...]:
         """The writes that undo the plan when the host leaves the mesh, or the mesh ends.
 
-        The state directory stays: the user may delete it, and others may have it in `$HOSTALIASES`.
+        The agent removes the files of the state directory itself, when it ends.
         """
         blocks = [write for write in self.writes if write.mode == "block"]
         return tuple(FileWrite(write.path, "", "remove-block") for write in blocks)

@@ -102,6 +102,35 @@ async def test_sigterm_takes_the_blocks_away(plan: StartPlan, tmp_path: Path) ->
         assert file.read_text() == "127.0.0.1 localhost\n"
 
 
+@pytest.mark.parametrize("end", ["SIGTERM", "bye"])
+async def test_own_files_go_with_the_last_agent(plan: StartPlan, end: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    names = home / ".norouter" / "agent" / "names"
+    made, found = home / "made" / "names", home / "found" / "names"
+    found.parent.mkdir(parents=True)
+    async with agent(plan) as host, agent(plan) as other:
+        for file in (names, made, found):
+            await host.link.write(str(file), "of norouter\n", "replace")
+        for file in (names, found):
+            await other.link.write(str(file), "of norouter, too\n", "replace")
+        await end_of(host, end)
+        assert names.exists() and found.exists() and not made.parent.exists()
+        found.write_text("of a person\n")
+        await end_of(other, end)
+        assert os.listdir(home) == ["found"]
+        assert found.read_text() == "of a person\n"
+
+
+async def end_of(host: Agent, end: str) -> None:
+    if end == "SIGTERM":
+        end_by(host, signal.SIGTERM)
+        async with asyncio.timeout(TIMEOUT):
+            await host.stdio.wait_down()
+    else:
+        await host.stdio.close()
+    await host.stdio.lost()
+
+
 class Slow(Source):
     """A far end that takes nothing until it is told to."""
 

@@ -80,6 +80,7 @@ async def test_resolve_and_write(plan: StartPlan, tmp_path: Path) -> None:
         # Without a network this is unknown.
         assert refused.value.code in ("name", "try-again")
         await _writes(host, tmp_path)
+    assert not (tmp_path / "deep").exists()
 
 
 async def _writes(host: Agent, folder: Path) -> None:

@@ -81,6 +81,18 @@ def test_the_backup_is_what_was_there_before_us(hosts: Path) -> None:
     assert backup.read_text() == "written by somebody\n"
 
 
+def test_the_backup_goes_once_the_file_is_restored(hosts: Path) -> None:
+    files.write(str(hosts), "10.0.0.1 web\n", "block")
+    with hosts.open("a") as file:
+        file.write("10.0.0.9 later\n")
+    files.write(str(hosts), "", "remove-block")
+    assert hosts.read_text() == HOSTS + "10.0.0.9 later\n"
+    assert Path(f"{hosts}{BACKUP_SUFFIX}").read_text() == HOSTS
+    files.write(str(hosts), "10.0.0.1 web\n", "block")
+    files.write(str(hosts), "", "remove-block")
+    assert os.listdir(hosts.parent) == ["hosts"]
+
+
 def test_what_is_appended_after_our_block_stays_a_line(hosts: Path) -> None:
     hosts.write_bytes(b"127.0.0.1 localhost")
     files.write(str(hosts), "10.0.0.1 web\n", "block")

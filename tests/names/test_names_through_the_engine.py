@@ -97,7 +97,8 @@ async def test_a_state_dir_holds_the_names_and_what_the_user_had(tmp_path: Path)
         await holds(there / "hostaliases", f"more {more.vip}.nip.io\n", "old old.example.org\n")
         await made.apply(MeshSpec((local(), web)))
         await lacks(there / "hosts", "more")
-    assert sorted(os.listdir(there)) == ["README", "hostaliases", "hosts"]
+        assert sorted(os.listdir(there)) == ["README", "hostaliases", "hosts"]
+    assert os.listdir(tmp_path) == ["mine"]
 
 
 async def test_a_state_dir_that_is_not_wanted_is_not_made(tmp_path: Path) -> None:
@@ -107,12 +108,28 @@ async def test_a_state_dir_that_is_not_wanted_is_not_made(tmp_path: Path) -> Non
     )
     async with mesh(quiet, other):
         await holds(tmp_path / "b" / "README", "host b")
-    assert os.listdir(tmp_path) == ["b"]
+        assert os.listdir(tmp_path) == ["b"]
 
 
 async def test_the_usual_state_dir_is_in_the_home_of_each_host(tmp_path: Path) -> None:
     async with mesh(host("web", cmd=exec_command("env", f"HOME={tmp_path}"))):
         await holds(tmp_path / ".norouter" / "agent" / "README", "host web")
+    assert os.listdir(tmp_path) == []
+
+
+async def test_hosts_that_share_a_home_keep_the_files_until_the_last_ends(tmp_path: Path) -> None:
+    one, two = (in_directory(relayed(x), tmp_path / ".norouter" / "agent") for x in ("one", "two"))
+    here = tmp_path / ".norouter" / "agent"
+    async with mesh(one, two) as made:
+        await all_done(made, "one", "two")
+        # Either one may have written last.
+        for left in ("one", "two"):
+            await made.engine.stop_host(left)
+            assert sorted(os.listdir(here)) == ["README", "hostaliases", "hosts"]
+            await made.engine.start_host(left)
+            await made.ready()
+            await all_done(made, left)
+    assert os.listdir(tmp_path) == []
 
 
 async def test_the_hosts_file_is_put_back_to_the_byte(hosts_file: Path) -> None:
@@ -136,6 +153,7 @@ async def test_the_hosts_file_is_put_back_to_the_byte(hosts_file: Path) -> None:
         await made.apply(MeshSpec((first,)))
         assert hosts_file.read_text() == TEXT
     assert hosts_file.read_text() == TEXT
+    assert os.listdir(hosts_file.parent) == ["hosts"]
 
 
 async def test_hosts_that_share_the_file_do_not_take_each_others_names(hosts_file: Path) -> None:
@@ -267,6 +285,7 @@ async def test_a_state_dir_that_is_belongs_to_somebody_costs_nothing(tmp_path: P
         # Its own it goes on writing.
         await made.apply(MeshSpec((*made.engine.spec.hosts, relayed("more"))))
         await holds(tmp_path / "hostaliases", "more")
+    assert sorted(os.listdir(tmp_path)) == ["README", "hosts"]
 
 
 async def all_done(made: Mesh, *names: str) -> None:

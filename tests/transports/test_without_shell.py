@@ -79,7 +79,6 @@ def test_serves_a_page_and_leaves_nothing(
             "vip": f"127.0.42.{number}",
             "cmd": command,
             "ports": ["8080:127.0.0.1:8080"],
-            "stateDir": {"disable": True},
         }
     before = {name: changes(engine, name) for name in containers}
     text = yaml.safe_dump({"hosts": hosts})
@@ -89,7 +88,9 @@ def test_serves_a_page_and_leaves_nothing(
     trial = prepare_run(text, hub, places)
     with running(trial, text, hub, engine.env, tmp_path) as tested:
         assert {tested.hosts[name]["agent"][:3] for name in commands} == {"Go "}
-        assert {name: changes(engine, name) for name in containers} == before
+        for name in containers:
+            added = {line for line in changes(engine, name) if "/.norouter" not in line}
+            assert added == before[name]
         urls = [f"http://127.0.42.{number}:8080/" for number in (101, 102, 103, 104)]
         assert curl(hub, "--fail", *urls).splitlines() == ["a page"] * 4
     assert {name: changes(engine, name) for name in containers} == before

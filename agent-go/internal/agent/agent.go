@@ -36,6 +36,7 @@ type Agent struct {
 	// Of the goroutine that reads the link.
 	listeners map[int64]*listener
 	blocks    map[block]bool
+	ownFiles  *files.OwnFiles
 	attached  chan struct{}
 
 	signals chan os.Signal
@@ -64,6 +65,7 @@ func newAgent(in, out *os.File) *Agent {
 		resolver:  newResolver(),
 		listeners: make(map[int64]*listener),
 		blocks:    make(map[block]bool),
+		ownFiles:  files.NewOwnFiles(),
 		attached:  make(chan struct{}),
 		signals:   make(chan os.Signal, 1),
 		ends:      endSet{all: make(map[*tcpEnd]struct{})},
@@ -114,7 +116,7 @@ func (a *Agent) watch() {
 	}
 }
 
-// close takes every stream, listener and block away.
+// close takes every stream, listener, block and file away.
 func (a *Agent) close() int {
 	a.table.close()
 	for _, s := range a.dropStreams() {
@@ -131,6 +133,7 @@ func (a *Agent) close() int {
 	for each := range a.blocks {
 		_, _, _ = files.Write(each.path, "", "remove-block", identity.BlockOwner(each.name))
 	}
+	a.ownFiles.Remove()
 	if violation := a.link.violation; violation != nil {
 		fmt.Fprintf(os.Stderr, "norouter agent: the hub broke the protocol: %v\n", violation)
 		return 1
@@ -421,7 +424,13 @@ func (r *request) write() *wire.Violation {
 		texts[key] = text
 	}
 	path, mode, name := texts["path"], texts["mode"], texts["name"]
-	expanded, changed, err := files.Write(path, texts["text"], mode, identity.BlockOwner(name))
+	write := r.agent.ownFiles.Write
+	if mode != "replace" {
+		write = func(path, text string) (string, bool, error) {
+			return files.Write(path, text, mode, identity.BlockOwner(name))
+		}
+	}
+	expanded, changed, err := write(path, texts["text"])
 	if err != nil {
 		r.fail(&wire.Failure{Code: "write", Reason: writeReason(path, err)})
 		return nil

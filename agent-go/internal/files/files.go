@@ -66,7 +66,18 @@ func Write(path, text, mode, owner string) (string, bool, error) {
 		changed = &added
 	}
 	done, err := writeIfChanged(expanded, realPath(expanded), old, changed)
+	if done && err == nil && mode == "remove-block" {
+		removeBackup(expanded, changed)
+	}
 	return expanded, done, err
+}
+
+// removeBackup removes the copy of a file that has the same content again.
+func removeBackup(path string, text content) {
+	backup, err := readAll(path + backupSuffix)
+	if err == nil && backup != nil && text != nil && *backup == *text {
+		os.Remove(path + backupSuffix)
+	}
 }
 
 // replaceWhole makes a file, and its directory, hold exactly text. What is somebody else's is not
@@ -77,11 +88,8 @@ func replaceWhole(path, expanded, text string) (bool, error) {
 		return false, Error(path + ": a symbolic link")
 	}
 	old, err := readAll(expanded)
-	if err == nil && old != nil && *old != "" {
-		first, _, _ := strings.Cut(*old, "\n")
-		if !strings.Contains(strings.ToLower(first), "norouter") {
-			return false, Error(path + ": the file exists and was not written by norouter")
-		}
+	if err == nil && isForeign(old) {
+		return false, Error(path + ": the file exists and was not written by norouter")
 	}
 	if directory := filepath.Dir(expanded); err == nil {
 		err = os.MkdirAll(directory, 0o777)
@@ -90,6 +98,16 @@ func replaceWhole(path, expanded, text string) (bool, error) {
 		return false, err
 	}
 	return writeIfChanged(expanded, expanded, old, &text)
+}
+
+// isForeign reports whether there is a file with content that norouter did not write: the first line
+// of those that it writes names it.
+func isForeign(text content) bool {
+	if text == nil || *text == "" {
+		return false
+	}
+	first, _, _ := strings.Cut(*text, "\n")
+	return !strings.Contains(strings.ToLower(first), "norouter")
 }
 
 // writeIfChanged writes to real, which is path without symbolic links, or path if none is followed.
@@ -166,27 +184,36 @@ func readAll(path string) (content, error) {
 }
 
 // lock keeps other agents that share a file away while it is read and written, and returns what
-// lets them in again. It gives up after half a second: any reader of a file can lock it,
-// but must not stop us.
+// lets them in again. A file that cannot be locked is written all the same: any reader can lock it.
 func lock(path string) func() {
-	for attempt := 0; attempt < lockAttempts; attempt++ {
-		file, err := openRegular(path, os.O_RDONLY)
-		if err != nil {
-			break
-		}
-		taken, hopeless := tryLock(file)
-		if hopeless {
+	file := lockAt(path, tryLock)
+	return func() {
+		if file != nil {
 			file.Close()
-			break
 		}
+	}
+}
+
+// lockAt opens and locks a file or directory; its end is that of the lock. It returns nil if there is
+// none, if it cannot be locked, and after half a second.
+func lockAt(path string, try func(*os.File) (taken, hopeless bool)) *os.File {
+	for attempt := 0; attempt < lockAttempts; attempt++ {
+		file, err := os.OpenFile(path, os.O_RDONLY|openNonBlock, 0)
+		if err != nil {
+			return nil
+		}
+		taken, hopeless := try(file)
 		if taken && isFileAt(file, path) {
-			return func() { file.Close() }
+			return file
+		}
+		file.Close()
+		if hopeless {
+			return nil
 		}
 		// Another holds it, or has put a new file in its place meanwhile.
-		file.Close()
 		time.Sleep(lockRetryDelay)
 	}
-	return func() {}
+	return nil
 }
 
 func isFileAt(file *os.File, path string) bool {

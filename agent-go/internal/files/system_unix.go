@@ -15,7 +15,24 @@ const (
 
 // tryLock reports whether the file is locked now, and whether it never can be.
 func tryLock(file *os.File) (taken, hopeless bool) {
-	err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	return flock(file, syscall.LOCK_EX)
+}
+
+// tryShare is tryLock for a lock that others may share.
+func tryShare(file *os.File) (taken, hopeless bool) {
+	return flock(file, syscall.LOCK_SH)
+}
+
+// makeExclusive reports whether nobody else holds the lock, which is then exclusive, and else given up.
+func makeExclusive(file *os.File) bool {
+	// Given up first: of two that do this at once, each would see the lock of the other.
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	taken, _ := flock(file, syscall.LOCK_EX)
+	return taken
+}
+
+func flock(file *os.File, how int) (taken, hopeless bool) {
+	err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB)
 	return err == nil, err != nil && !errors.Is(err, syscall.EWOULDBLOCK)
 }
 
