@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.links.base import OperationError
@@ -36,7 +36,6 @@ async def _turns(count: int) -> None:
 
 
 @given(STEPS, WIDTHS, st.integers(0, 1 << 30))
-@settings(deadline=None, max_examples=150)
 def test_whatever_comes_in_whatever_order(
     steps: list[tuple[str, int]], width: int, seed: int
 ) -> None:
@@ -93,7 +92,6 @@ def _end(peers: dict[str, Peer], name: str, ended: set[str]) -> None:
     st.booleans(),
     WIDTHS,
 )
-@settings(deadline=None, max_examples=100)
 def test_whoever_breaks_it_whenever(
     before: int, between: int, who: str, busy: bool, width: int
 ) -> None:

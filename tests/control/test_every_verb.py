@@ -116,6 +116,7 @@ class Ways:
         return heard
 
 
+@pytest.mark.slow
 async def test_every_example_of_every_verb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with echoing() as port:
         app = replace(relayed("app", forward(port)), aliases=("shop2",))

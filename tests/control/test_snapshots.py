@@ -86,6 +86,7 @@ def test_what_stays_is_not_sent_again() -> None:
     assert line.sent - before < 2000
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_mesh_of_any_size_fits() -> None:
     line = Line()

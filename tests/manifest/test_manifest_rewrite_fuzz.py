@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from norouter_core.manifest import dump, load_text
@@ -15,7 +15,7 @@ from tests.manifest.test_manifest_dump import EXAMPLES
 from tests.manifest.test_manifest_rewrite import ANCHORED, ANCHORS, SPEC, TEXT
 
 
-@settings(no_deadline, max_examples=60)
+@no_deadline
 @given(specs(), specs())
 def test_any_spec_can_be_saved_on_top_of_any_other(old: MeshSpec, new: MeshSpec) -> None:
     text = dump(old)
@@ -50,7 +50,7 @@ def edited(draw: st.DrawFn) -> MeshSpec:
     return spec
 
 
-@settings(no_deadline, max_examples=60)
+@no_deadline
 @given(edited(), st.sampled_from([TEXT, ANCHORS, *(path.read_text() for path in EXAMPLES)]))
 @example(SPEC, ANCHORS)
 def test_a_persons_manifest_keeps_its_words(spec: MeshSpec, text: str) -> None:

@@ -195,6 +195,7 @@ def test_deep_nesting_is_refused(text: str) -> None:
     assert len(error.problems) == 1 and error.problems[0].line == 1
 
 
+@pytest.mark.slow
 def test_a_large_manifest_loads_and_a_larger_one_is_refused() -> None:
     text = "hosts:\n" + "".join(
         f"  h{n}x: {{vip: 127.1.{n // 250}.{n % 250}, cmd: docker exec -i h{n}}}\n"
@@ -206,6 +207,7 @@ def test_a_large_manifest_loads_and_a_larger_one_is_refused() -> None:
         assert "larger than 1024 KiB" in str(error) and error.problems[0].line == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(50)
 def test_too_many_values_are_refused_early() -> None:
     assert places(load_error("[" + "a," * 500_000 + "]")) == [(1, 200_002)]

@@ -6,6 +6,7 @@ import fnmatch
 import ipaddress
 import time
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -127,6 +128,7 @@ def _cost(count: int) -> float:
     return best
 
 
+@pytest.mark.slow
 def test_ten_thousand_routes_cost_no_more_than_their_number() -> None:
     # Ten times the routes may cost some ten times as much, not a hundred times.
     assert _cost(10_000) < 30 * _cost(1_000)

@@ -154,6 +154,7 @@ OPENERS = (("2", "a"), ("escape", "3", "a"), ("escape", "h", "a"), ("escape", "e
            ("escape", "w"), ("escape", "o"))  # fmt: skip
 
 
+@pytest.mark.slow
 def test_no_field_falls_for_what_is_pasted_nor_at_any_size() -> None:
     async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
         for keys in OPENERS:

@@ -76,6 +76,7 @@ def _assert_sound(app: NorouterApp) -> None:
         assert not any(s.style and s.style.meta.get("@click") == "app.quit" for s in strip)
 
 
+@pytest.mark.slow
 def test_sizes_from_nothing_to_much_and_back() -> None:
     async def play() -> None:
         client = CannedClient()
