@@ -103,7 +103,7 @@ class Control:
         Raises:
             LoadError: it failed.
         """
-        request = {"id": 1, "run": {"line": line}, "confirmed": True}
+        request = {"id": 1, "run": line, "confirmed": True}
         self._socket.sendall(json.dumps(request).encode() + b"\n")
         for answer in map(json.loads, self._lines):
             if "error" in answer:

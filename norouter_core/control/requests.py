@@ -54,13 +54,9 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class RunRequest:
     id: Id
-    run: Json
-    """A call, or `{"line": ...}`."""
+    run: Json | str
+    """A call, or a line as a person types it."""
     confirmed: bool = False
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.run.get("line", ""), str):
-            raise ValueError("the line is not a text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +275,8 @@ class RequestRunner:
         call: Call | None = None
         column = 0
         try:
-            if "line" in request.run:
-                parsed = parse(request.run["line"])
+            if isinstance(request.run, str):
+                parsed = parse(request.run)
                 call = parsed.call if parsed else None
             else:
                 call = Call.from_json(request.run)

@@ -31,13 +31,13 @@ CORPUS = [
     b"1e999",
     b"{}",
     b'{"id": 1}',
-    b'{"run": {"line": "exec web -- say x"}}',
-    b'{"id": null, "run": {"line": "exec web -- say x"}}',
-    b'{"id": true, "run": {"line": "exec web -- say x"}}',
-    b'{"id": 1.5, "run": {"line": "exec web -- say x"}}',
-    b'{"id": [1], "run": {"line": "exec web -- say x"}}',
-    b'{"id": "' + b"x" * 101 + b'", "run": {"line": "exec web -- say x"}}',
-    b'{"id": 99999999999999999999, "run": {"line": "exec web -- say x"}}',
+    b'{"run": "exec web -- say x"}',
+    b'{"id": null, "run": "exec web -- say x"}',
+    b'{"id": true, "run": "exec web -- say x"}',
+    b'{"id": 1.5, "run": "exec web -- say x"}',
+    b'{"id": [1], "run": "exec web -- say x"}',
+    b'{"id": "' + b"x" * 101 + b'", "run": "exec web -- say x"}',
+    b'{"id": 99999999999999999999, "run": "exec web -- say x"}',
     b'{"id": 1, "run": 7}',
     b'{"id": 1, "run": "say x", "confirmed": "yes"}',
     b'{"id": 1, "run": "say x", "summary": true}',
@@ -47,7 +47,7 @@ CORPUS = [
     b'{"id": 1, "events": true, "streams": 1}',
     b'{"cancel": {}}',
     b"[" * 50_000,
-    b'{"id": ' + b"1" * 5_000 + b', "run": {"line": "exec web -- say x"}}',
+    b'{"id": ' + b"1" * 5_000 + b', "run": "exec web -- say x"}',
     b'{"id": 1, "id": 2, "rum": "x"}',
     bytes(range(256)).replace(b"\n", b""),
 ]
@@ -147,7 +147,7 @@ async def test_a_client_that_never_reads_is_dropped_and_holds_nobody_up() -> Non
     words = FakeSession()
     async with served(words) as server, await RawClient.connect(server.path) as other:
         with blocking(server.path) as deaf:
-            deaf.sendall(b'{"id": 1, "run": {"line": "exec web -- flood 100"}}\n')
+            deaf.sendall(b'{"id": 1, "run": "exec web -- flood 100"}\n')
             await eventually(lambda: words.running, "it floods")
             for number in range(20):
                 other.ask(id=number, run="say on")
@@ -175,8 +175,7 @@ async def test_a_client_that_stops_reading_is_given_up_in_time() -> None:
     async with served(words, stall_timeout=0.2) as server:
         with blocking(server.path) as deaf:
             deaf.sendall(
-                b'{"id": 1, "run": {"line": "exec web -- flood 3"}}\n'
-                b'{"id": 2, "run": {"line": "exec web -- hang"}}\n'
+                b'{"id": 1, "run": "exec web -- flood 3"}\n{"id": 2, "run": "exec web -- hang"}\n'
             )
             await eventually(lambda: "hang" in words.running, "it hangs")
             await eventually(lambda: not words.running, "it is given up")
@@ -186,9 +185,9 @@ async def test_a_slow_client_misses_bytes_of_a_tap_and_is_not_dropped() -> None:
     words = FakeSession()
     async with served(words) as server:
         with blocking(server.path) as slow:
-            slow.sendall(b'{"id": 1, "run": {"line": "exec web -- tap 60"}}\n')
+            slow.sendall(b'{"id": 1, "run": "exec web -- tap 60"}\n')
             await eventually(lambda: words.ended, "all has been told")
-            slow.sendall(b'{"id": 2, "run": {"line": "exec web -- tap 1"}}\n')
+            slow.sendall(b'{"id": 2, "run": "exec web -- tap 1"}\n')
             said = await asyncio.to_thread(_until, slow, b'"id":2,"outcome"')
             answers = [json.loads(line) for line in said.splitlines()[1:]]
             told = [a["output"]["bytes"] for a in answers if "output" in a and a["id"] == 1]
@@ -240,7 +239,7 @@ async def test_clients_that_come_and_go_without_a_word() -> None:
             blocking(server.path).close()
             await asyncio.sleep(0)
             with blocking(server.path) as sock:
-                sock.sendall(b'{"id": 1, "run": {"line": "exec web -- say x"}}\n{"id"')
+                sock.sendall(b'{"id": 1, "run": "exec web -- say x"}\n{"id"')
         async with RemoteClient(server.path) as client:
             assert (await client.run(command("say x"), lambda output: None)).ok
 
@@ -260,7 +259,7 @@ mutations = st.lists(
         | st.sampled_from(CORPUS[:-2])
         | st.sampled_from(
             [
-                b'{"id": 1, "run": {"line": "exec web -- say x"}}',
+                b'{"id": 1, "run": "exec web -- say x"}',
                 b'{"id": 2, "events": true}',
                 b'{"id": 3, "complete": "host", "cursor": 2}',
                 b'{"cancel": 2}',

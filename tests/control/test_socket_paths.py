@@ -173,7 +173,7 @@ except PermissionError:
     sys.exit()
 said = sock.recv(4096)
 try:
-    sock.sendall(b'{"id": 1, "run": {"line": "exec web -- say I am in"}}\\n')
+    sock.sendall(b'{"id": 1, "run": "exec web -- say I am in"}\\n')
     while data := sock.recv(4096):
         said += data
 except OSError:
