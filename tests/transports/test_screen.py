@@ -44,7 +44,7 @@ def _add(person: Tmux, host: MeshHost) -> None:
     person.keys("p")
     person.shows("Publish a port")
     person.paste("8080:80")
-    person.shows(f"✓ {host.name} publishes 8080:127.0.0.1:80")
+    person.shows(f"✓ {host.name} publishes 8080:localhost:80")
     person.keys("Enter")
     person.shows(f"▌ {host.name} publishes")
 
