@@ -23,6 +23,8 @@ class Timing:
     """How long an installed agent may stay silent."""
     tentative: float = 2.5
     """How long it may stay silent if there is another way to start the host."""
+    removal: float = 5.0
+    """How long the removal of a copied agent may take, while the agent waits 8 s for its hub."""
     heartbeat: float = 2.0
     """The interval of SPEC.md section 7."""
     request: float = 10.0

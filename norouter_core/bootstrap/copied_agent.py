@@ -96,16 +96,24 @@ class CopiedAgent(Bootstrap):
 
     async def clean_up(self) -> None:
         """Remove the copy, if it is still there: root runs it once more, without a hub."""
-        run, self._run = self._run, None
-        if run is None:
+        if self._run is None:
             return
         words = (*self._container.engine, "exec", "-i", "-u", "0", self._container.name)
-        removed = await run((*words, *self._agent), b"")
-        output = removed.stdout.decode("utf-8", "replace") + "\n".join(removed.stderr)
-        # It is gone if a start that was cancelled came so far.
-        if removed.status != 0 and "no such file" not in output.lower():
-            name = f"{self._container.name}:{self._path}"
-            _log.warning("cannot remove %s: %s", name, strip_line(output[-200:]))
+        try:
+            async with asyncio.timeout(self._timing.removal):
+                removed = await self._run((*words, *self._agent), b"")
+        except TimeoutError:
+            self._warn(f"`{words[0]}` does not end within {self._timing.removal:g} s")
+        else:
+            output = removed.stdout.decode("utf-8", "replace") + "\n".join(removed.stderr)
+            # It is gone if a start that was cancelled came so far.
+            if removed.status != 0 and "no such file" not in output.lower():
+                self._warn(strip_line(output[-200:]))
+        # Not before: if this is cancelled, the next call removes the copy.
+        self._run = None
+
+    def _warn(self, reason: str) -> None:
+        _log.warning("cannot remove %s:%s: %s", self._container.name, self._path, reason)
 
     async def _inspect(self, run: Run, kind: str, name: str) -> dict[str, Any]:
         done = await self._engine(run, kind, "inspect", name)

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from norouter_core.bootstrap.base import StartFailed
@@ -18,10 +20,11 @@ from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import engine_container
 from norouter_core.exec_commands.problem import HostProblem, ProblemKind
+from norouter_core.timing import Timing
 from tests.agent.agents import TIMING, agent
 from tests.engine.meshes import forward, local, mesh, relayed
 from tests.native import native_agent
-from tests.servers import connect, echoing, eventually
+from tests.servers import TIMEOUT, connect, echoing, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -34,11 +37,15 @@ case "$*" in
 "cp - web:/") {copy};;
 "exec -i web sh") echo 'OCI runtime exec failed: exec: "sh": not found'; exit 126;;
 "exec -i web "*) {exec};;
-"exec -i -u 0 web "*) shift 5; rm -f "$ROOT$1";;
+"exec -i -u 0 web "*) shift 5; {hang}rm -f "$ROOT$1";;
 esac
 """
 # The stand-in has no root directory of its own, so the paths in it get a directory in front.
 EXEC = 'shift 3; {start} "$ROOT$1" agent --automated --remove "{remove}$1"'
+
+HANG = "[ -e $LOG.hung ] || { >$LOG.hung; exec sleep 60; }; "
+"""The first removal hangs, the second one works."""
+HASTY = replace(TIMING, removal=0.1)
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,11 @@ class Docker:
         copy: str = "tar -xz -C $ROOT",
         remove: str = "$ROOT",
         start: str = "exec",
+        hang: str = "",
     ) -> None:
         machine = machine or Platform.of(platform.system(), platform.machine()).architecture
         run = EXEC.format(start=start, remove=remove)
-        text = DOCKER.format(user=user, machine=machine, copy=copy, exec=run)
+        text = DOCKER.format(user=user, machine=machine, copy=copy, exec=run, hang=hang)
         program = self.folder / "docker"
         program.write_text(text)
         program.chmod(0o755)
@@ -108,13 +116,16 @@ async def test_a_host_of_a_mesh_without_a_shell(
     assert any("-u 0" in call for call in docker.calls) is removed_by_root
 
 
-async def failure(docker: Docker) -> HostProblem:
-    """Return why the copied agent does not come up."""
+def bootstrap_of(docker: Docker, timing: Timing = TIMING) -> CopiedAgent:
     container = engine_container((*docker.cmd, "sh"))
     assert container is not None
-    bootstrap = CopiedAgent((*docker.cmd, "sh"), container, TIMING)
+    return CopiedAgent((*docker.cmd, "sh"), container, timing)
+
+
+async def failure(docker: Docker) -> HostProblem:
+    """Return why the copied agent does not come up."""
     with pytest.raises(ExceptionGroup) as failed:
-        async with agent(bootstrap):
+        async with agent(bootstrap_of(docker)):
             pass
     (error,) = failed.value.exceptions
     assert isinstance(error, StartFailed)
@@ -163,3 +174,41 @@ async def test_what_was_copied_and_does_not_start_is_removed(docker: Docker) -> 
     problem = await failure(docker)
     assert problem.kind == ProblemKind.NO_SHELL
     assert docker.calls[-1].startswith("exec -i -u 0 web /.norouter-")
+
+
+async def test_an_engine_that_hangs_while_it_removes_does_not_block_a_start(
+    docker: Docker, caplog: pytest.LogCaptureFixture
+) -> None:
+    native_agent()
+    docker.write(user="12345", remove="/none", hang=HANG)
+    async with asyncio.timeout(TIMEOUT), agent(bootstrap_of(docker, HASTY)):
+        assert "does not end within 0.1 s" in caplog.text
+        assert len(list(docker.root.iterdir())) == 1
+
+
+async def test_an_engine_that_hangs_does_not_block_a_start_that_failed(
+    docker: Docker, caplog: pytest.LogCaptureFixture
+) -> None:
+    native_agent()
+    docker.write(start="exit 137;", hang=HANG)
+    async with asyncio.timeout(TIMEOUT):
+        with pytest.raises(ExceptionGroup):
+            async with agent(bootstrap_of(docker, HASTY)):
+                pass
+    assert "does not end within 0.1 s" in caplog.text
+
+
+async def test_a_start_that_is_cancelled_while_it_removes_leaves_no_copy(docker: Docker) -> None:
+    native_agent()
+    docker.write(user="12345", remove="/none", hang=HANG)
+
+    async def start() -> None:
+        async with agent(bootstrap_of(docker)):
+            raise AssertionError("the removal does not end")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(start)
+        await eventually((docker.folder / "log.hung").exists, "the removal begins")
+        assert len(list(docker.root.iterdir())) == 1
+        tasks.cancel_scope.cancel()
+    assert list(docker.root.iterdir()) == []
