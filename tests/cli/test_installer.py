@@ -27,7 +27,7 @@ from norouter_tui.installer import installer, launcher, windows_installer
 from tests.native import native_agent
 from tests.programs import Program, Start
 
-SHELLS = [["dash"], ["busybox", "sh"], ["bash"], ["sh"]]
+SHELLS = [["dash"], ["busybox", "sh"], ["bash"], ["mksh"], ["sh"]]
 
 
 TOOLS = ["cat", "chmod", "cmp", "cp", "mkdir", "mv", "rm", "sha256sum", "uname"]
@@ -103,6 +103,20 @@ def test_what_cannot_be_written_is_told_and_leaves_nothing(bare: dict[str, str])
     done = _sh(bare, installer([]))
     assert done.returncode == 1 and done.stderr.endswith("Is a directory\n")
     assert os.listdir(Path(bare["HOME"], "bin")) == ["norouter"]
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
+def test_a_directory_that_takes_no_files_is_reported(
+    bare: dict[str, str], shell: list[str]
+) -> None:
+    """Even root cannot create a file in /proc."""
+    Path(bare["HOME"], "bin").symlink_to("/proc")
+    done = _sh(bare, installer([]), shell)
+    assert done.returncode == 1
+    assert re.fullmatch(
+        r"norouter: nothing was installed: .*/bin/\.norouter-\d+: cannot write this file\n",
+        done.stderr,
+    )
 
 
 def _without_python(env: dict[str, str], script: str) -> str:
