@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"reflect"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,6 +104,29 @@ func TestAListenerPausesUntilDescriptorsAreFree(t *testing.T) {
 	h.take(wire.Open)
 	if len(reports) != 0 {
 		t.Error("it was reported again")
+	}
+}
+
+func TestAClosedListenerNoLongerWaitsForDescriptors(t *testing.T) {
+	const room = 40
+	reports := make(chan bool, 1)
+	h := newHub(t, func(a *Agent) {
+		used := secondFree(unlimited)
+		a.descriptors.limits = limits{used + 4*room, used + 4*room, used + room}
+		a.descriptors.report = func(int, int) { reports <- true }
+	})
+	address := h.listens("tcp")
+	for i := 0; i < room; i++ {
+		connect(t, "tcp", address)
+	}
+	<-reports
+	h.request(`{"id":3,"op":"unlisten","args":{"listener":7}}`)
+	eventually(t, "nothing accepts any more", func() bool {
+		stacks := make([]byte, 1<<20)
+		return !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "acceptAll(")
+	})
+	if h.agent.descriptors.hasRoom() {
+		t.Error("descriptors are free again, so this test shows nothing")
 	}
 }
 

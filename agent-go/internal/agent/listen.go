@@ -75,17 +75,26 @@ func (a *Agent) listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*li
 	if err != nil {
 		return nil, err
 	}
-	go a.acceptAll(bound, accepted)
+	closed := make(chan struct{})
+	go a.acceptAll(bound, closed, accepted)
 	return &listener{
 		wanted: wanted, address: peerAddress(bound.Addr()), fallback: fallback,
-		close: func() { _ = bound.Close() },
+		close: func() {
+			close(closed)
+			_ = bound.Close()
+		},
 	}, nil
 }
 
-func (a *Agent) acceptAll(bound *net.TCPListener, accepted func(*net.TCPConn)) {
+// acceptAll accepts clients until the listener is closed, also while it waits for descriptors.
+func (a *Agent) acceptAll(bound *net.TCPListener, closed <-chan struct{}, accepted func(*net.TCPConn)) {
 	for {
 		for !a.descriptors.hasRoom() {
-			time.Sleep(retryDelay)
+			select {
+			case <-closed:
+				return
+			case <-time.After(retryDelay):
+			}
 		}
 		conn, err := bound.AcceptTCP()
 		if errors.Is(err, net.ErrClosed) {
