@@ -7,8 +7,6 @@ import (
 	"syscall"
 )
 
-const datagramSize = 64 << 10 // more than the largest datagram
-
 var datagramBuffers = slicePool{size: datagramSize}
 
 // readDatagrams reads what comes to a connected socket until the end is closed. It holds a buffer

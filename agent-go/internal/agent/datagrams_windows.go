@@ -4,7 +4,7 @@ import "net"
 
 // readDatagrams reads what comes to a connected socket until the end is closed.
 func readDatagrams(conn *net.UDPConn, e *udpEnd) {
-	buffer := make([]byte, bufferSize)
+	buffer := make([]byte, datagramSize)
 	for !e.isClosed() {
 		size, err := conn.Read(buffer)
 		if isErrno(err, unreachable...) {

@@ -15,6 +15,8 @@ import (
 const (
 	idleTimeout = 30 * time.Second // without a datagram either way until a client is forgotten
 	maxClients  = 1024             // of one listener
+
+	datagramSize = 64 << 10 // more than the largest datagram
 )
 
 // datagramPeer is where the datagrams of one side go (SPEC.md section 10).
