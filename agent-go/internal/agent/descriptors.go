@@ -94,8 +94,7 @@ func (d *descriptors) listenControl(network, address string, raw syscall.RawConn
 	return d.control(network, raw, d.forClients/4*3)
 }
 
-// control checks the descriptor of a new socket, and has every close of it be a reset if that is of
-// TCP.
+// control checks the descriptor of a new socket, and applies closeByReset to one of TCP.
 func (d *descriptors) control(network string, raw syscall.RawConn, limit int) error {
 	number := 0
 	if err := raw.Control(func(fd uintptr) { number = int(fd) }); err != nil {

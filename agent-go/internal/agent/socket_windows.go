@@ -71,9 +71,9 @@ func (s *socket) hasUnread() bool {
 	return false
 }
 
-// closeByReset has every close of a socket reset it, before it is bound or connected; sockets that are
-// accepted have that of the listening one. So the death of this process is a reset, a dial that is
-// given up is one for the target that has accepted it, and tcpEnd takes it off for an orderly close.
+// closeByReset sets SO_LINGER to 0, so that closing the socket, even by the death of this process,
+// sends a RST. Call it before bind or connect; accepted sockets inherit it. tcpEnd turns it off for an
+// orderly close.
 func closeByReset(raw syscall.RawConn) error {
 	return raw.Control(func(fd uintptr) {
 		_ = syscall.SetsockoptLinger(syscall.Handle(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
