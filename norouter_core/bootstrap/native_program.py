@@ -13,10 +13,12 @@ import gzip
 import hashlib
 import os
 import platform
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,13 +133,21 @@ def native_program(platform: Platform) -> Path:
     return _kept(platform, sources_hash(), lambda path: build(platform, path))
 
 
-@cache
+_packing = threading.Lock()
+
+
 def packed_program(platform: Platform) -> bytes:
-    """Return the program for a platform, compressed by gzip.
+    """Return the program for a platform, compressed by gzip once per process, in any thread.
 
     Raises:
         NoNativeAgent: as from `native_program`.
     """
+    with _packing:
+        return _packed(platform)
+
+
+@cache
+def _packed(platform: Platform) -> bytes:
     packaged = _packaged(platform)
     if packaged.is_file():
         return packaged.read_bytes()
@@ -217,10 +227,20 @@ def _unpack(packed: bytes, program: Path) -> None:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.chmod(mode)
-    temporary.replace(path)
+    with _replacing(path) as temporary:
+        temporary.write_bytes(data)
+        temporary.chmod(mode)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield the name of a file that takes the place of `path` once it is complete."""
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def build(platform: Platform, program: Path) -> None:
@@ -229,7 +249,6 @@ def build(platform: Platform, program: Path) -> None:
     Raises:
         NoNativeAgent: there is no Go toolchain, or the build fails.
     """
-    temporary = program.with_name(f"{program.name}.{os.getpid()}")
     go = find_go()
     command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="]
     settings = {
@@ -242,17 +261,18 @@ def build(platform: Platform, program: Path) -> None:
         "GOFLAGS": "",
         "GOWORK": "off",
     }
-    done = subprocess.run(
-        [*command, "-o", str(temporary), "."],
-        cwd=SOURCES,
-        env={**os.environ, **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise NoNativeAgent(f"{go} does not build the agent for {platform}: {done.stderr.strip()}")
-    temporary.replace(program)
+    with _replacing(program) as temporary:
+        done = subprocess.run(
+            [*command, "-o", str(temporary), "."],
+            cwd=SOURCES,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            report = done.stderr.strip()
+            raise NoNativeAgent(f"{go} does not build the agent for {platform}: {report}")
 
 
 def find_go() -> str:

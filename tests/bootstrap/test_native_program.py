@@ -36,7 +36,9 @@ def _package(site: Path) -> None:
     (agents / packed_name(this_platform())).write_bytes(packed)
 
 
-def _run(site: Path, *words: str, home: Path) -> subprocess.CompletedProcess[str]:
+def _run(
+    site: Path, *words: str, home: Path | str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the installed `norouter`, without the virtual environment of the tests."""
     libraries = sysconfig.get_path("purelib")
     env = {
@@ -44,6 +46,7 @@ def _run(site: Path, *words: str, home: Path) -> subprocess.CompletedProcess[str
         "HOME": str(home),
         "PYTHONPATH": f"{site}:{libraries}",
         "NO_COLOR": "1",
+        **variables,
     }
     python = os.path.realpath(sys.executable)
     return subprocess.run(
@@ -94,3 +97,52 @@ def test_the_platforms() -> None:
     assert len(PLATFORMS) == 15
     assert Platform.of("Linux", "armv7l") in PLATFORMS
     assert packed_name(Platform("windows", "amd64")) == "windows-amd64.gz"
+
+
+def _add_go(site: Path, script: str) -> None:
+    """Add the sources of the agent, and a stand-in for Go in a virtual environment."""
+    sources = site / "agent-go"
+    sources.mkdir()
+    (sources / "go.mod").write_text("module agent")
+    go = site / "bin" / "go"
+    go.parent.mkdir()
+    go.write_text(script)
+    go.chmod(0o755)
+
+
+IN_VENV = f"""\
+import os, sys
+sys.prefix = os.getcwd()
+from norouter_core.bootstrap.native_program import *
+platform = Platform({this_platform().system!r}, {this_platform().architecture!r})
+"""
+"""What a program begins with that takes the directory `site` for its virtual environment."""
+
+GO = """\
+#!/bin/sh
+mkdir -p "$GOCACHE" || exit
+while [ "$1" != -o ]; do shift; done
+head -c 2000000 /dev/urandom >"$2"
+"""
+
+PACK_IN_THREADS = """\
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+together = Barrier(16)
+
+def pack(number):
+    together.wait()
+    return packed_program(platform)
+
+with ThreadPoolExecutor(16) as threads:
+    packed = set(map(id, list(threads.map(pack, range(16)))))
+print(len(packed))
+"""
+
+
+def test_threads_that_need_the_same_program_pack_it_once(site: Path, tmp_path: Path) -> None:
+    _add_go(site, GO)
+    done = _run(site, "-c", IN_VENV + PACK_IN_THREADS, home=tmp_path)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    names = [path.name for path in (site / "native-agents").rglob("norouter*")]
+    assert sorted(names) == ["norouter", "norouter.gz"]
