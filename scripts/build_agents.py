@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from pathlib import Path
 
 from norouter_core.bootstrap.native_program import (
     BUILT,
@@ -25,7 +26,7 @@ def main() -> None:
         for platform in PLATFORMS:
             program = BUILT / str(platform) / platform.program_name
             program.parent.mkdir(parents=True, exist_ok=True)
-            build(platform, program)
+            build(platform, program, Path(sys.prefix) / "native-agents")
             packed = gzip.compress(program.read_bytes(), 9, mtime=0)
             (BUILT / packed_name(platform)).write_bytes(packed)
         (BUILT / "sources").write_text(sources_hash(), "ascii")

@@ -22,7 +22,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -125,12 +125,12 @@ def native_program(platform: Platform) -> Path:
     if packed.is_file():
         data = packed.read_bytes()
         state = hashlib.sha256(data).hexdigest()[:16]
-        return _kept(platform, state, lambda path: _unpack(data, path))
+        return _kept(platform, state, lambda program, _: _unpack(data, program))
     if not SOURCES.is_dir():
         raise NoNativeAgent("this installation of norouter carries no native agents")
     if are_built():
         return BUILT / str(platform) / platform.program_name
-    return _kept(platform, sources_hash(), lambda path: build(platform, path))
+    return _kept(platform, sources_hash(), partial(build, platform))
 
 
 _packing = threading.Lock()
@@ -186,28 +186,37 @@ def are_built() -> bool:
     return note.is_file() and note.read_text("ascii") == sources_hash()
 
 
-def _kept(platform: Platform, state: str, make: Callable[[Path], None]) -> Path:
-    """Return the program in the first directory that has it, or can have it."""
-    for directory in _directories():
-        program = directory / state / str(platform) / platform.program_name
-        if program.exists():
-            return program
-        try:
-            program.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(program.parent / "lock"):
+def _kept(platform: Platform, state: str, make: Callable[[Path, Path], None]) -> Path:
+    """Return the program in the first directory that has it, or can have it.
+
+    `make` gets the path of the program, and the directory.
+    """
+    failure: OSError | None = None
+    try:
+        for directory in _directories():
+            program = directory / state / str(platform) / platform.program_name
+            try:
                 if not program.exists():
-                    make(program)
-        except OSError:
-            continue
-        return program
-    raise NoNativeAgent("there is no directory to which the native agent can be written")
+                    program.parent.mkdir(parents=True, exist_ok=True)
+                    with _locked(program.parent / "lock"):
+                        if not program.exists():
+                            make(program, directory)
+            except OSError as error:
+                failure = error
+            else:
+                return program
+    except OSError as error:  # There is no directory for temporary files.
+        failure = failure or error
+    raise NoNativeAgent(f"the native agent cannot be written to any directory: {failure}")
 
 
 def _directories() -> Iterator[Path]:
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix) / "native-agents"
-    cache_home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    yield Path(cache_home) / "norouter" / "native-agents"
+    # Relative if the user has neither HOME nor an entry in /etc/passwd.
+    cache_home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if os.path.isabs(cache_home):
+        yield Path(cache_home) / "norouter" / "native-agents"
     temporary = tempfile.mkdtemp(prefix="norouter-agents-")
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     yield Path(temporary)
@@ -243,11 +252,14 @@ def _replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def build(platform: Platform, program: Path) -> None:
+def build(platform: Platform, program: Path, directory: Path) -> None:
     """Build the program for a platform: the same bytes each time.
 
+    What Go keeps for its next build goes to a directory within `directory`.
+
     Raises:
-        NoNativeAgent: there is no Go toolchain, or the build fails.
+        NoNativeAgent: there is no Go toolchain that can be executed, or the build fails.
+        OSError: the program cannot be written.
     """
     go = find_go()
     command = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="]
@@ -256,20 +268,23 @@ def build(platform: Platform, program: Path) -> None:
         "GOOS": platform.system,
         "GOARCH": platform.architecture,
         "GOARM": "7",
-        "GOCACHE": str(next(_directories()) / "go-build"),
+        "GOCACHE": str(directory / "go-build"),
         "GOTOOLCHAIN": "local",
         "GOFLAGS": "",
         "GOWORK": "off",
     }
     with _replacing(program) as temporary:
-        done = subprocess.run(
-            [*command, "-o", str(temporary), "."],
-            cwd=SOURCES,
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [*command, "-o", str(temporary), "."],
+                cwd=SOURCES,
+                env={**os.environ, **settings},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except OSError as error:
+            raise NoNativeAgent(f"cannot run {go} to build the native agent: {error}") from None
         if done.returncode != 0:
             report = done.stderr.strip()
             raise NoNativeAgent(f"{go} does not build the agent for {platform}: {report}")

@@ -18,6 +18,11 @@ from tests.native import native_agent
 
 ROOT = Path(__file__).parents[2]
 
+PLATFORM = f"""\
+from norouter_core.bootstrap.native_program import *
+platform = Platform({this_platform().system!r}, {this_platform().architecture!r})
+"""
+
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
@@ -71,15 +76,16 @@ def test_an_installation_starts_the_agent_that_it_carries(site: Path, tmp_path: 
     assert not (tmp_path / ".cache/norouter/native-agents").exists(), "it is sent as it is packed"
 
 
-def test_an_agent_without_a_place_is_unpacked_for_one_run(site: Path, tmp_path: Path) -> None:
+# A home of `~` is as good as none: what is expanded stays relative.
+@pytest.mark.parametrize("home", ["home", "~"])
+def test_an_agent_without_a_place_is_unpacked_for_one_run(
+    site: Path, tmp_path: Path, home: str
+) -> None:
     _package(site)
-    (tmp_path / ".cache").write_text("not a directory")
-    source = (
-        "import os; from norouter_core.bootstrap.native_program import *\n"
-        f"print(native_program(Platform({this_platform().system!r}, "
-        f"{this_platform().architecture!r})))"
-    )
-    done = _run(site, "-c", source, home=tmp_path)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".cache").write_text("not a directory")
+    home = home if home == "~" else str(tmp_path / home)
+    done = _run(site, "-c", f"{PLATFORM}print(native_program(platform))", home=home)
     program = Path(done.stdout.strip())
     assert done.returncode == 0, done.stderr
     assert program.name == "norouter" and not program.exists()
@@ -110,13 +116,8 @@ def _add_go(site: Path, script: str) -> None:
     go.chmod(0o755)
 
 
-IN_VENV = f"""\
-import os, sys
-sys.prefix = os.getcwd()
-from norouter_core.bootstrap.native_program import *
-platform = Platform({this_platform().system!r}, {this_platform().architecture!r})
-"""
-"""What a program begins with that takes the directory `site` for its virtual environment."""
+IN_VENV = "import os, sys; sys.prefix = os.getcwd()\n"
+"""Takes the directory `site` for the virtual environment."""
 
 GO = """\
 #!/bin/sh
@@ -142,7 +143,49 @@ print(len(packed))
 
 def test_threads_that_need_the_same_program_pack_it_once(site: Path, tmp_path: Path) -> None:
     _add_go(site, GO)
-    done = _run(site, "-c", IN_VENV + PACK_IN_THREADS, home=tmp_path)
+    done = _run(site, "-c", IN_VENV + PLATFORM + PACK_IN_THREADS, home=tmp_path)
     assert (done.stdout, done.stderr) == ("1\n", "")
     names = [path.name for path in (site / "native-agents").rglob("norouter*")]
     assert sorted(names) == ["norouter", "norouter.gz"]
+
+
+def test_what_go_keeps_is_in_the_directory_that_gets_the_program(
+    site: Path, tmp_path: Path
+) -> None:
+    """As with a virtual environment of another user."""
+    _add_go(site, GO)
+    (site / "native-agents").write_text("not a directory")
+    source = f"{IN_VENV}{PLATFORM}print(native_program(platform))"
+    done = _run(site, "-c", source, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    cache = tmp_path / ".cache/norouter/native-agents"
+    assert cache in Path(done.stdout.strip()).parents
+    assert (cache / "go-build").is_dir()
+
+
+REPORT = """\
+try:
+    native_program(platform)
+except NoNativeAgent as error:
+    print(error)
+"""
+
+
+def test_a_go_that_cannot_be_executed_is_named(site: Path, tmp_path: Path) -> None:
+    _add_go(site, "#!/nowhere/sh\n")
+    done = _run(site, "-c", IN_VENV + PLATFORM + REPORT, home=tmp_path)
+    assert done.stdout.startswith(f"cannot run {site}/bin/go to build the native agent: "), done
+    assert "No such file" in done.stdout
+
+
+def test_a_full_disk_is_reported_and_keeps_no_part_of_the_program(
+    site: Path, tmp_path: Path
+) -> None:
+    _package(site)
+    # A limit for the size of a file is met as the end of a disk is, in the midst of a program.
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+    done = _run(site, "-c", limit + PLATFORM + REPORT, home=tmp_path)
+    expected = "the native agent cannot be written to any directory: [Errno 27] File too large"
+    assert done.stdout.startswith(expected), done
+    kept = [path.name for path in (tmp_path / ".cache").rglob("*") if path.is_file()]
+    assert kept == ["lock"]
