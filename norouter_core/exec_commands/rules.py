@@ -446,8 +446,8 @@ def check_own_program(context: Context) -> Diagnosis | None:
     if context.command.opaque or evidence.exit_status not in range(126):
         return None
     message = (
-        f"{layer.target} ran something else than `sh`, which {describe_exit(evidence.exit_status)}"
-        f"{context.last_line}"
+        f"{layer.target} did not run `sh` but another program, which "
+        f"{describe_exit(evidence.exit_status)}{context.last_line}"
     )
     hint = (
         "that account runs a program of its own (ForceCommand, `command=` in authorized_keys, the "
