@@ -249,6 +249,19 @@ class ExecCommand:
                 return layer
         return None
 
+    def program_not_found(self, lines: Sequence[str]) -> tuple[Layer, Layer] | None:
+        """Return the layer with a remote shell, and that of the program that this shell has not
+        found; None if no line names one. `lines` are of a command that ended with status 127.
+        """
+        for number, layer in enumerate(self.layers):
+            remote = [x for x in self.layers[:number] if x.grammar.joins_words]
+            # `bash: line 1: docker: command not found`, in the language of that host, or
+            # `zsh:1: command not found: docker`
+            parts = (line.strip().split(": ")[1:][-2:] for line in lines)
+            if remote and any(self.words[layer.at] in part for part in parts):
+                return remote[-1], layer
+        return None
+
     def interactive_layers(self) -> list[Layer]:
         """Return the programs with a verb that starts a shell of its own, as `lxc shell` does."""
         return [x for x in self.layers if self.words[x.verb_at] in x.grammar.interactive]

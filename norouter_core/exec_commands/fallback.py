@@ -98,7 +98,7 @@ def _copying(
     if not sends_native or stage is not Stage.SHELL:
         return None
     missing = problem.kind in (ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND)
-    if not missing or problem.exit_status is None:
+    if not missing or problem.exit_status is None or _lacks_program(plan, problem):
         return None
     container = engine_container(plan.argv)
     if container is None:
@@ -110,6 +110,12 @@ def _copying(
         purpose="copying the native agent into the container",
         otherwise=plan.otherwise,
     )
+
+
+def _lacks_program(plan: StartPlan, problem: HostProblem) -> bool:
+    """Return whether the engine itself is missing on a remote host, as found by its shell."""
+    found = ExecCommand.parse(plan.argv).program_not_found(problem.stderr)
+    return problem.exit_status == 127 and found is not None
 
 
 def engine_container(argv: tuple[str, ...]) -> EngineContainer | None:

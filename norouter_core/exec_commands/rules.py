@@ -414,6 +414,21 @@ def explain_interactive(command: ExecCommand) -> Diagnosis:
     return Diagnosis(ProblemKind.USAGE, message, hint, instead)
 
 
+def check_remote_program(context: Context) -> Diagnosis | None:
+    """Look for a program that is missing behind ssh, whose shell ends with the same status as one
+    that finds no `sh`.
+    """
+    if context.evidence.exit_status != 127:
+        return None
+    found = context.command.program_not_found(context.lines)
+    if found is None:
+        return None
+    remote, layer = found
+    place = template_values(context.command, remote, {})["place"]
+    message = f"`{context.command.words[layer.at]}` not found {place}"
+    return Diagnosis(ProblemKind.COMMAND_NOT_FOUND, message, INSTALL_IT)
+
+
 def check_interpreter(context: Context) -> Diagnosis | None:
     """Explain the failure of a command that ends in a Python, which is missing or too old."""
     evidence = context.evidence
@@ -533,6 +548,7 @@ CERTAIN_RULES: tuple[Rule, ...] = (check_shell_syntax, check_spawn, check_echo, 
 """What the system and our own lines report outweighs every text that others print."""
 FALLBACK_RULES: tuple[Rule, ...] = (
     check_copied,
+    check_remote_program,
     check_noise,
     check_agent_crash,
     check_stdin,

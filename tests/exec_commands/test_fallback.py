@@ -93,3 +93,10 @@ def test_nothing_follows_a_missing_container() -> None:
     missing = ("Error response from daemon: No such container: web",)
     problem = diagnose(Evidence(plan.argv, Stage.SHELL, 1, stderr=missing))
     assert next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO) is None
+
+
+def test_nothing_follows_an_engine_that_is_missing_behind_ssh() -> None:
+    plan = plan_start(("ssh", "h", "docker", "exec", "-i", "web"), AgentMode.AUTO)
+    for line in ("bash: line 1: docker: command not found", "zsh:1: command not found: docker"):
+        problem = diagnose(Evidence(plan.argv, Stage.SHELL, 127, stderr=(line,)))
+        assert next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO) is None

@@ -287,6 +287,45 @@ def test_a_wrapper_that_ends_with_127_found_no_sh() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("command", "line", "message"),
+    [
+        (DOCKER, "bash: line 1: docker: command not found", "`docker` not found on the host `h`"),
+        (DOCKER, "bash: line 1: docker: Kommando nicht gefunden.", "`docker` not found"),
+        (DOCKER, "sh: 1: docker: not found", "`docker` not found on the host `h`"),
+        (DOCKER, "ash: docker: not found\r", "`docker` not found on the host `h`"),
+        (DOCKER, "E: mksh: docker: inaccessible or not found", "`docker` not found"),
+        (DOCKER, "zsh:1: command not found: docker", "`docker` not found on the host `h`"),
+        ("/opt/docker exec -i web sh", "zsh:1: no such file or directory: /opt/docker", "`/opt/do"),
+        ("sudo -n docker exec -i web sh", "bash: line 1: sudo: command not found", "`sudo` not"),
+        ("ssh b podman exec -i web sh", "sh: 1: podman: not found", "not found on the host `b`"),
+        ("docker exec -i web python3 -I -S -m code -q", "sh: 1: docker: not found", "`docker` not"),
+        (INSTALLED, "bash: line 1: docker: command not found", "`docker` not found on the host"),
+    ],
+)
+def test_a_program_that_is_missing_behind_ssh(command: str, line: str, message: str) -> None:
+    stage = {"norouter": Stage.HELLO, "python3": Stage.INTERPRETER}
+    found = next((stage[word] for word in command.split() if word in stage), Stage.SHELL)
+    problem = diagnose_command(f"ssh h {command}", found, exit_status=127, stderr=(line,))
+    assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
+    assert message in problem.message
+    assert problem.hint.startswith("install it")
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("ssh h sh", "bash: sh: command not found"),
+        ("ssh h docker exec -i web sh", "sh: 1: sh: not found"),
+        ("ssh h sh", "bash: line 7: kubectl: command not found"),
+        ("ssh h docker run -i x sh", 'docker: Error response: OCI failed: exec: "sh": not found'),
+    ],
+)
+def test_a_shell_that_is_missing_behind_ssh(command: str, line: str) -> None:
+    problem = diagnose_command(command, Stage.SHELL, exit_status=127, stderr=(line,))
+    assert problem.kind == ProblemKind.NO_SHELL
+
+
 def test_the_message_names_the_shell_of_the_command() -> None:
     complaint = b'OCI runtime exec failed: exec: "bash": executable file not found in $PATH\r\n'
     problem = diagnose_command(
