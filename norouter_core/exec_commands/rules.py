@@ -380,9 +380,15 @@ def explain_shell_syntax(command: ExecCommand) -> Diagnosis | None:
     if found is None:
         return None
     message = f"norouter runs the command without a shell, for which `{found}` is a plain word"
-    script = f'{" ".join(command.words)} "$@"'
+    script = f'{" ".join(map(_shell_word, command.words))} "$@"'
     instead = shlex.join(("sh", "-c", script, "_"))
     return Diagnosis(ProblemKind.USAGE, message, f"let a shell run it: {instead}", instead)
+
+
+def _shell_word(word: str) -> str:
+    """Return a word for the text of a shell command, in quotes again if it was in quotes."""
+    was_quoted = not word or re.search(r"[\s'\"\\]", word)
+    return shlex.quote(word) if was_quoted and not _is_syntax(word) else word
 
 
 def _is_syntax(word: str) -> bool:

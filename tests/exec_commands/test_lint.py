@@ -46,6 +46,13 @@ from norouter_core.model import AgentMode
             """sh -c 'docker exec -i $(docker ps -qf name=web) "$@"' _""",
         ),
         ("cd x && ssh web", [ProblemKind.USAGE], """'cd x && ssh web "$@"' _"""),
+        (
+            "docker exec -i -e 'X=a b' -e '' -e Y=\"it's\" $(x)",
+            [ProblemKind.USAGE],
+            shlex.join(
+                ("sh", "-c", """docker exec -i -e 'X=a b' -e '' -e 'Y=it'"'"'s' $(x) "$@\"""", "_")
+            ),
+        ),
         ("docker exec -i web | cat", [ProblemKind.USAGE], "let a shell run it"),
         ("docker exec -i web 2>log", [ProblemKind.USAGE], "let a shell run it"),
         ("docker exec -i `cat id`", [ProblemKind.USAGE], "let a shell run it"),
