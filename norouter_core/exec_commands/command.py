@@ -141,10 +141,14 @@ def _last_program(argv: tuple[str, ...]) -> str:
     """Return the program that a command ends in; empty if its last word names a target, as for a
     container that is called `python`.
     """
-    command = ExecCommand.parse(argv)
-    if not argv or (command.layers and command.layers[-1].end == len(command.words) == len(argv)):
+    if not argv:
         return ""
-    return program_name(argv[-1])
+    command = ExecCommand.parse((*argv, "sh"))  # It strips one `sh`, which may be a target.
+    layer = command.layers[-1] if command.layers else None
+    if layer is None or not layer.end == len(command.words) == len(argv):
+        return program_name(argv[-1])
+    # In `su dev -c sh` and `runuser -u dev sh`, the last word is a program nevertheless.
+    return program_name(argv[-1]) if layer.given(layer.grammar.shell_options) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from norouter_core.exec_commands.command import (
     ASSIGNMENT,
     RUNNING_VERBS,
     ExecCommand,
+    plan_start,
     program_name,
     with_env,
 )
 from norouter_core.exec_commands.programs import GRAMMARS
+from norouter_core.model import AgentMode
 
 _UNFIT = re.compile(r"[^a-z0-9-]+")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*:.*")
@@ -49,17 +51,22 @@ def normalize(words: Sequence[str]) -> tuple[str, ...]:
     interactive shell at its end, and with variables in front of it set by `env`.
     """
     words = with_env(words)
-    command = ExecCommand.parse(words)
+    command = _parse(words)
     if command.shell_tail and command.layers:
         command = ExecCommand.parse(shlex.split(command.before_shell()))
     return tuple(shlex.split(command.corrected())) or words
+
+
+def _parse(words: Sequence[str]) -> ExecCommand:
+    """Return a command as it would run, since a `sh` at its end may be its target."""
+    return ExecCommand.parse(plan_start(tuple(words), AgentMode.AUTO).argv)
 
 
 def infer_name(words: Sequence[str], taken: Callable[[str], bool]) -> str:
     """Return a name for the host behind a command that is not `taken`: that of its container, pod
     or host, as a valid host name.
     """
-    command = ExecCommand.parse(tuple(words))
+    command = _parse(words)
     layer = command.innermost()
     target, program = (layer.target, layer.program) if layer else ("", "")
     name = _label(target) or _label(program or (words[0] if words else "")) or "host"

@@ -67,6 +67,8 @@ def test_a_command_that_needs_quotes_is_kept_as_words() -> None:
         ("ssh jump docker exec -i web", "web", "ssh jump docker exec -i web"),
         ("A=1 docker exec -i web", "web", "env A=1 docker exec -i web"),
         ("docker exec -i web norouter", "web", "docker exec -i web norouter"),
+        ("docker exec -it web sh", "web", "docker exec -i web"),
+        ("docker exec -it sh", "sh", "docker exec -i sh"),
         ("lxc shell c1", "c1", "lxc exec c1 --"),
         ("oc rsh -n x web", "web", "oc exec -i -n x web --"),
         ("kubectl debug -it web --image=x", "web", "kubectl debug -i web --image=x --"),

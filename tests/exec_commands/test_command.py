@@ -155,6 +155,11 @@ def test_incomplete_commands_are_parsed(argv: tuple[str, ...]) -> None:
     [
         ("docker exec -i web", "docker exec -i web sh"),
         ("docker exec -i web bash", "docker exec -i web bash"),
+        ("docker exec -i web sh", "docker exec -i web sh"),
+        ("docker exec -i sh", "docker exec -i sh sh"),
+        ("docker exec -i bash", "docker exec -i bash sh"),
+        ("ssh sh", "ssh sh sh"),
+        ("ssh web sh", "ssh web sh"),
         ("ssh web 'docker exec -i web sh'", "ssh web 'docker exec -i web' sh"),
         ("ssh web 'exec /bin/bash'", "ssh web exec /bin/bash"),
         ("ssh -J jump web 'sudo docker exec -i db'", "ssh -J jump web 'sudo docker exec -i db' sh"),
@@ -173,6 +178,11 @@ def test_incomplete_commands_are_parsed(argv: tuple[str, ...]) -> None:
         ("runuser - dev", "runuser - dev -c sh"),
         ("runuser -u dev --", "runuser -u dev -- sh"),
         ("runuser -u dev", "runuser -u dev sh"),
+        ("runuser -u dev sh", "runuser -u dev sh"),
+        ("runuser -u dev bash", "runuser -u dev bash"),
+        ("su - dev -c bash", "su - dev -c bash"),
+        ("su sh", "su sh -c sh"),
+        ("docker exec -i -u dev sh", "docker exec -i -u dev sh sh"),
     ],
 )
 def test_how_a_shell_is_started_behind_a_command(text: str, planned: str) -> None:
