@@ -126,15 +126,20 @@ _NATIVE_HINTS = (
         r"there is no (native agent|chmod|rm)",
         "install Python 3.8 or newer there, which norouter uses as well",
     ),
-    (r"no room for|could be written|No space left", "free some space in one of these directories"),
+    (
+        r"(?P<place>[^\n:]+): no room for (?P<size>\d+ KiB)",
+        "{place} needs {size}: free some space there, or enlarge it (docker and podman: "
+        "`--tmpfs {place}:size=8m,exec`)",
+    ),
+    (r"could be written|No space left", "free some space in one of these directories"),
     (r"exit status 137\b", "give it more memory: the agent needs 16 MiB"),
     (
         r"",
         "allow files to be written and executed in one of these directories (docker and podman: "
-        "`--tmpfs /run:exec`), or install Python 3.8 or newer there",
+        "`--tmpfs /tmp:exec`), or install Python 3.8 or newer there",
     ),
 )
-"""What to do about each kind of report, the first that fits."""
+"""What to do about each kind of report: the first that fits, a template over its groups."""
 
 
 def check_report(context: Context) -> Diagnosis | None:
@@ -174,7 +179,8 @@ def _explain_native(context: Context, report: list[str]) -> Diagnosis:
     elif pythons:
         message = f"no usable Python {context.place} ({'; '.join(pythons)[:300]}), and {message}"
     text = "\n".join(report)
-    hint = next(hint for pattern, hint in _NATIVE_HINTS if re.search(pattern, text))
+    searches = ((re.search(pattern, text), hint) for pattern, hint in _NATIVE_HINTS)
+    hint = next(hint.format_map(found.groupdict()) for found, hint in searches if found)
     return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, hint)
 
 

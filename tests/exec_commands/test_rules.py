@@ -398,9 +398,19 @@ NATIVE_REPORTS = {
         "(exit status 126: Permission denied)",
         "/tmp, /run: Read-only file system; /dev/shm: cannot execute (exit status 126: "
         "Permission denied)",
-        "`--tmpfs /run:exec`",
+        "`--tmpfs /tmp:exec`",
     ),
-    "full": ("/tmp: no room for 2580 KiB", "/tmp: no room for 2580 KiB", "free some space"),
+    "full": (
+        "/: Read-only file system\n/tmp: no room for 2580 KiB",
+        "/tmp: no room for 2580 KiB",
+        "/tmp needs 2580 KiB: free some space there, or enlarge it (docker and podman: "
+        "`--tmpfs /tmp:size=8m,exec`)",
+    ),
+    "cut short": (
+        "/tmp: only 4096 of 99999 bytes could be written",
+        "only 4096 of 99999 bytes",
+        "free some space in one of these directories",
+    ),
     "no memory": ("/tmp: cannot execute (exit status 137)", "(exit status 137)", "more memory"),
     "wrong machine": (
         "there is no native agent for Linux on mips",
