@@ -143,6 +143,7 @@ class HelloSearch(Search):
     def feed(self, data: bytes) -> Found | NoPython | None:
         self._add(data)
         if self._refusal is not None and (refused := self._refusal.feed(data)) is not None:
+            self._seen = self._refusal._seen  # without the report, which is for norouter alone
             return refused
         at = self._find(_HELLO, len(data))
         if at < HEADER:

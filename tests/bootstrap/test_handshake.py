@@ -66,7 +66,9 @@ def test_a_report_is_found_at_every_split() -> None:
     said = BANNER + MARKER + b"none:" + report + b"\n"
     wanted = NoPython(report.strip(b"|").replace(b"|", b"\n").decode())
     for at in range(1, len(said)):
-        assert feed_pieces(marker_search(), said[:at], said[at:])[0] == wanted
+        for search in (marker_search(), HelloSearch(MARKER)):
+            assert feed_pieces(search, said[:at], said[at:])[0] == wanted
+            assert search.noise == BANNER
 
 
 def test_another_markers_nonce_is_noise() -> None:

@@ -168,6 +168,7 @@ async def test_says_what_was_tried_where(tmp_path: Path) -> None:
     assert f"{read_only}: Read-only file system" in problem.message
     assert f"{noexec}: cannot execute (exit status 126: Permission denied)" in problem.message
     assert f"{full}: no room for " in problem.message
+    assert problem.stderr == ()
 
 
 async def test_a_machine_that_no_native_agent_is_built_for(tmp_path: Path, place: Path) -> None:
