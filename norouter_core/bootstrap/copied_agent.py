@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import logging
 import secrets
 import shutil
 import tarfile
@@ -40,7 +39,8 @@ from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.sanitize import strip_line
 from norouter_core.timing import Timing
 
-_log = logging.getLogger(__name__)
+_left: dict[tuple[tuple[str, ...], str], set[str]] = {}
+"""The copies that could not be removed, by engine and container: the next start removes them."""
 
 _SLOWEST = 1000.0
 """Bytes a second of the slowest link to an engine."""
@@ -60,16 +60,22 @@ class CopiedAgent(Bootstrap):
         self._container = container
         self._timing = timing
         self._path = f"/.norouter-{secrets.token_hex(8)}"
-        self._agent = (self._path, "agent", "--automated", "--remove", self._path)
-        self.argv = (*container.exec, *self._agent)
+        self.argv = (*container.exec, *_agent(self._path))
         self._run: Run | None = None
         """What removes the copy; None while there is none."""
         self._is_root = False
+        self._progress: Progress | None = None
 
     async def prepare(self, run: Run, progress: Progress) -> None:
         """Copy the agent that fits the container's image."""
+        self._progress = progress
         progress(Step(Stage.COPIED))
         container = await self._inspect(run, "container", self._container.name)
+        state = str(container.get("State", {}).get("Status"))
+        if state != "running":
+            # It takes a copy in any state, but nothing there runs to remove it.
+            raise self._failed(container_state=state)
+        await self._remove_left(run)
         user = self._container.user or container.get("Config", {}).get("User", "")
         self._is_root = user.partition(":")[0] in _ROOT
         image = await self._inspect(run, "image", str(container.get("Image")))
@@ -98,22 +104,47 @@ class CopiedAgent(Bootstrap):
         """Remove the copy, if it is still there: root runs it once more, without a hub."""
         if self._run is None:
             return
-        words = (*self._container.engine, "exec", "-i", "-u", "0", self._container.name)
-        try:
-            async with asyncio.timeout(self._timing.removal):
-                removed = await self._run((*words, *self._agent), b"")
-        except TimeoutError:
-            self._warn(f"`{words[0]}` does not end within {self._timing.removal:g} s")
-        else:
-            output = removed.stdout.decode("utf-8", "replace") + "\n".join(removed.stderr)
-            # It is gone if a start that was cancelled came so far.
-            if removed.status != 0 and "no such file" not in output.lower():
-                self._warn(strip_line(output[-200:]))
+        if reason := await self._remove(self._run, self._path):
+            _left.setdefault(self._left_key, set()).add(self._path)
+            self._note(
+                f"cannot remove {self._container.name}:{self._path}: {reason}; norouter removes it "
+                "at the next start that finds the container running"
+            )
         # Not before: if this is cancelled, the next call removes the copy.
         self._run = None
 
-    def _warn(self, reason: str) -> None:
-        _log.warning("cannot remove %s:%s: %s", self._container.name, self._path, reason)
+    @property
+    def _left_key(self) -> tuple[tuple[str, ...], str]:
+        return self._container.engine, self._container.name
+
+    async def _remove_left(self, run: Run) -> None:
+        """Remove the copies of earlier starts."""
+        left = _left.get(self._left_key, set())
+        for path in sorted(left):
+            if reason := await self._remove(run, path):
+                self._note(f"cannot remove {self._container.name}:{path}: {reason}")
+            else:
+                left.discard(path)
+        if not left:
+            _left.pop(self._left_key, None)
+
+    async def _remove(self, run: Run, path: str) -> str:
+        """Have a copy remove itself, as root; return why it cannot, empty if it is gone."""
+        words = (*self._container.engine, "exec", "-i", "-u", "0", self._container.name)
+        try:
+            async with asyncio.timeout(self._timing.removal):
+                removed = await run((*words, *_agent(path)), b"")
+        except TimeoutError:
+            return f"`{words[0]}` does not end within {self._timing.removal:g} s"
+        output = removed.stdout.decode("utf-8", "replace") + "\n".join(removed.stderr)
+        # It is gone if a start that was cancelled came so far, or the container is a new one.
+        if removed.status == 0 or "no such file" in output.lower():
+            return ""
+        return strip_line(output[-200:]).strip() or f"exit status {removed.status}"
+
+    def _note(self, text: str) -> None:
+        if self._progress is not None:
+            self._progress(Step(Stage.COPIED, note=text))
 
     async def _inspect(self, run: Run, kind: str, name: str) -> dict[str, Any]:
         done = await self._engine(run, kind, "inspect", name)
@@ -155,6 +186,11 @@ class CopiedAgent(Bootstrap):
 
     def _failed(self, **seen: Any) -> StartFailed:
         return StartFailed(Evidence(self._shell_argv, Stage.COPIED, **seen))
+
+
+def _agent(path: str) -> tuple[str, ...]:
+    """Return the words that run a copy, which removes its file."""
+    return (path, "agent", "--automated", "--remove", path)
 
 
 def _tar(path: str, program: Path) -> bytes:

@@ -204,6 +204,19 @@ def _search(report: list[str], pattern: re.Pattern[str]) -> re.Match[str] | None
     return next((found for line in report if (found := pattern.search(line))), None)
 
 
+def check_container_state(context: Context) -> Diagnosis | None:
+    """Explain a container that the engine reports as stopped, paused or the like."""
+    state, values = context.evidence.container_state, context.values
+    if not state:
+        return None
+    container = f"the {values['noun']} `{values['target']}`"
+    if state == "paused":
+        message, hint = f"{container} is paused", values["resume_it"]
+    else:
+        message, hint = f"{container} is not running (its state: {state})", values["start_it"]
+    return Diagnosis(ProblemKind.CONTAINER_NOT_RUNNING, message, hint)
+
+
 _UNCHANGEABLE = re.compile(r"(?i)rootfs is marked read-only|read-only file ?system")
 
 
@@ -556,7 +569,13 @@ def check_lost_link(context: Context) -> Diagnosis | None:
 Rule = Callable[[Context], Diagnosis | None]
 
 RUNNING_RULES: tuple[Rule, ...] = (check_protocol, check_lost_link)
-CERTAIN_RULES: tuple[Rule, ...] = (check_shell_syntax, check_spawn, check_echo, check_report)
+CERTAIN_RULES: tuple[Rule, ...] = (
+    check_shell_syntax,
+    check_spawn,
+    check_echo,
+    check_container_state,
+    check_report,
+)
 """What the system and our own lines report outweighs every text that others print."""
 FALLBACK_RULES: tuple[Rule, ...] = (
     check_copied,

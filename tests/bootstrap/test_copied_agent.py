@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from norouter_core.bootstrap.base import StartFailed
+from norouter_core.bootstrap.base import Progress, StartFailed, Step
 from norouter_core.bootstrap.copied_agent import CopiedAgent
 from norouter_core.bootstrap.native_program import Platform
 from norouter_core.engine.status import HostState
@@ -32,7 +32,10 @@ DOCKER = """\
 #!/bin/sh
 echo "$*" >>"$LOG"
 case "$*" in
-"container inspect web") echo '[{{"Image": "sha256:1", "Config": {{"User": "{user}"}}}}]';;
+"container inspect web") cat <<END
+[{{"Image": "sha256:1", "Config": {{"User": "{user}"}}, "State": {{"Status": "{state}"}}}}]
+END
+;;
 "image inspect sha256:1") echo '[{{"Os": "linux", "Architecture": "{machine}"}}]';;
 "cp - web:/") {copy};;
 "exec -i web sh") echo 'OCI runtime exec failed: exec: "sh": not found'; exit 126;;
@@ -65,6 +68,7 @@ class Docker:
     def write(
         self,
         *,
+        state: str = "running",
         user: str = "",
         machine: str = "",
         copy: str = "tar -xz -C $ROOT",
@@ -74,7 +78,9 @@ class Docker:
     ) -> None:
         machine = machine or Platform.of(platform.system(), platform.machine()).architecture
         run = EXEC.format(start=start, remove=remove)
-        text = DOCKER.format(user=user, machine=machine, copy=copy, exec=run, hang=hang)
+        text = DOCKER.format(
+            state=state, user=user, machine=machine, copy=copy, exec=run, hang=hang
+        )
         program = self.folder / "docker"
         program.write_text(text)
         program.chmod(0o755)
@@ -120,6 +126,16 @@ def bootstrap_of(docker: Docker, timing: Timing = TIMING) -> CopiedAgent:
     container = engine_container((*docker.cmd, "sh"))
     assert container is not None
     return CopiedAgent((*docker.cmd, "sh"), container, timing)
+
+
+def noting(notes: list[str]) -> Progress:
+    """Return what appends the notes of a start to a list."""
+
+    def take(step: Step) -> None:
+        if step.note:
+            notes.append(step.note)
+
+    return take
 
 
 async def failure(docker: Docker) -> HostProblem:
@@ -177,25 +193,63 @@ async def test_what_was_copied_and_does_not_start_is_removed(docker: Docker) -> 
 
 
 async def test_an_engine_that_hangs_while_it_removes_does_not_block_a_start(
-    docker: Docker, caplog: pytest.LogCaptureFixture
+    docker: Docker,
 ) -> None:
     native_agent()
     docker.write(user="12345", remove="/none", hang=HANG)
-    async with asyncio.timeout(TIMEOUT), agent(bootstrap_of(docker, HASTY)):
-        assert "does not end within 0.1 s" in caplog.text
+    notes: list[str] = []
+    progress = noting(notes)
+    async with asyncio.timeout(TIMEOUT), agent(bootstrap_of(docker, HASTY), progress=progress):
+        assert "does not end within 0.1 s" in notes[-1]
         assert len(list(docker.root.iterdir())) == 1
 
 
 async def test_an_engine_that_hangs_does_not_block_a_start_that_failed(
-    docker: Docker, caplog: pytest.LogCaptureFixture
+    docker: Docker,
 ) -> None:
     native_agent()
     docker.write(start="exit 137;", hang=HANG)
+    notes: list[str] = []
     async with asyncio.timeout(TIMEOUT):
         with pytest.raises(ExceptionGroup):
-            async with agent(bootstrap_of(docker, HASTY)):
+            async with agent(bootstrap_of(docker, HASTY), progress=noting(notes)):
                 pass
-    assert "does not end within 0.1 s" in caplog.text
+    assert "does not end within 0.1 s" in notes[-1]
+    assert "norouter removes it at the next start" in notes[-1]
+
+
+async def test_the_next_start_removes_a_copy_that_could_not_be_removed(docker: Docker) -> None:
+    native_agent()
+    docker.write(user="12345", remove="/none", hang=HANG)
+    async with agent(bootstrap_of(docker, HASTY)):
+        (left,) = docker.root.iterdir()
+    docker.write()
+    async with agent(bootstrap_of(docker)):
+        assert list(docker.root.iterdir()) == []
+    calls = [call for call in docker.calls if "-u 0" in call]
+    async with agent(bootstrap_of(docker)):
+        pass
+    assert [call for call in docker.calls if "-u 0" in call] == calls
+    assert [left.name in call for call in calls] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "hint"),
+    [
+        ("exited", "is not running (its state: exited)", "docker start web"),
+        ("paused", "is paused", "docker unpause web"),
+    ],
+)
+async def test_a_container_that_does_not_run_gets_no_copy(
+    docker: Docker, state: str, message: str, hint: str
+) -> None:
+    docker.write(state=state)
+    problem = await failure(docker)
+    assert problem.kind == ProblemKind.CONTAINER_NOT_RUNNING
+    assert problem.message == f"the container `web` {message}"
+    assert problem.hint.endswith(hint)
+    assert not problem.permanent
+    assert docker.calls == ["container inspect web"]
 
 
 async def test_a_start_that_is_cancelled_while_it_removes_leaves_no_copy(docker: Docker) -> None:
