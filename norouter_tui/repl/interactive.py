@@ -16,6 +16,7 @@ from prompt_toolkit.application import create_app_session, get_app_or_none
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -48,6 +49,8 @@ _DRAIN = 1.0
 """Seconds for the last output to be shown at the end."""
 REFRESH = 0.5
 """Seconds between two updates of the totals."""
+REACTION_TIME = 0.4
+"""Seconds after an offer in which Enter was typed before anybody could have read it."""
 
 
 class Repl:
@@ -85,6 +88,8 @@ class Repl:
         """The text of the next prompt."""
         self._suggested: dict[str, str] = {}
         """For each host that has failed, the command that is likely to work instead."""
+        self._offered_at = 0.0
+        """When the user could first read the last offer of such a command."""
         self._over: int | None = None
         """The exit status, once the session ends."""
 
@@ -119,7 +124,7 @@ class Repl:
     # -- reading ---------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        typed, self._typed = self._typed or self._suggestion(), ""
+        typed, self._typed = self._typed, ""
         try:
             text = await self._prompt.prompt_async(
                 default=typed, set_exception_handler=False, handle_sigint=False
@@ -131,7 +136,24 @@ class Repl:
             if self._over is None:
                 await self._step(ScriptStep("quit", 1, 1, 0))
         else:
+            if not text.strip():
+                if not self._is_typed_ahead():
+                    self._typed = self._suggestion()
+                return
+            if text != typed:
+                self._suggested.clear()
             await self._run_text(text)
+            self._offered_at = time.monotonic()
+
+    def _is_typed_ahead(self) -> bool:
+        """Return whether the Enter on an empty line cannot be the answer to an offer.
+
+        More keys may follow it at once, or it may come too soon. What was typed without knowledge
+        of the offer must not be joined to the command.
+        """
+        keys = get_typeahead(self._prompt.app.input)
+        store_typeahead(self._prompt.app.input, keys)
+        return bool(keys) or time.monotonic() - self._offered_at < REACTION_TIME
 
     def _suggestion(self) -> str:
         """Return the command that changes a failed host as its hint says; each is offered once."""
@@ -236,13 +258,13 @@ class Repl:
             self._gone()
 
     def _suggest(self, host: HostStatus) -> None:
-        """Note what the next prompt begins with. What is being typed now is left alone."""
+        """Offer the command that is likely to work; it waits for Enter on an empty line."""
         suggested = host.problem.instead if host.problem is not None else ""
         if host.state is HostState.FAILED and suggested:
             self._suggested[host.name] = suggested
-            if self._prompt.app.is_running:
-                text = "  press Enter to have that command at the prompt"
-                self._notices.put(Text(text, style="dim"))
+            self._offered_at = time.monotonic()
+            text = "  press Enter on an empty line to have that command at the prompt"
+            self._notices.put(Text(text, style="dim"))
         else:
             self._suggested.pop(host.name, None)
 

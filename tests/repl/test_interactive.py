@@ -12,6 +12,7 @@ from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.session import Session
+from norouter_tui.repl import interactive
 from tests.engine.meshes import exec_command, forward, host, local, relayed, vip
 from tests.repl.repl_driver import CTRL_C, CTRL_D, ENTER, TAB, ReplDriver, drive_client, drive_repl
 from tests.servers import connect, echoing, eventually
@@ -55,15 +56,54 @@ async def test_a_mistake_is_pointed_at_and_costs_nothing() -> None:
         assert names(at) == ["local"]
 
 
-async def test_a_command_that_works_instead_is_put_at_the_prompt() -> None:
+def login_shell(wait: str = "") -> str:
+    """A command that fails and gets another one offered instead."""
+    return f"host add web --vip {vip()} {wait} -- {join(exec_command()[:-1])} bash -l{ENTER}"
+
+
+async def test_enter_on_an_empty_line_gets_the_command_that_works_instead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interactive, "REACTION_TIME", 0)
     async with drive_repl() as at:
-        shell = join(exec_command()[:-1])
-        at.type(f"host add web --vip {vip()} --wait -- {shell} bash -l{ENTER}")
+        at.type(login_shell("--wait"))
         await at.shows("end the command before the shell")
+        await at.shows("press Enter on an empty line to have that command")
+        assert "norouter> host set" not in at.text
+        at.type(ENTER)
         await at.shows("norouter> host set web -- env")
         at.type(ENTER)
         await at.shows("host web ready")
         await at.says("", "norouter> ")
+
+
+async def test_another_command_withdraws_the_offer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interactive, "REACTION_TIME", 0)
+    async with drive_repl() as at:
+        at.type(login_shell())
+        await at.shows("press Enter on an empty line to have that command")
+        await at.says("port add local 80:80", "local publishes 80")
+        await at.shows("norouter> ")
+        at.type(ENTER)
+        await at.shows("norouter> ")
+        await at.says("port add local 81:81", "local publishes 81")
+        assert "norouter> host set" not in at.text
+
+
+@pytest.mark.parametrize(
+    ("reaction_time", "ahead"), [(0, ENTER + "port add local 80:80" + ENTER), (1e9, ENTER)]
+)
+async def test_what_was_typed_ahead_is_not_joined_to_the_offer(
+    monkeypatch: pytest.MonkeyPatch, reaction_time: float, ahead: str
+) -> None:
+    monkeypatch.setattr(interactive, "REACTION_TIME", reaction_time)
+    async with drive_repl() as at:
+        at.type(login_shell("--wait") + ahead)
+        await at.shows("press Enter on an empty line to have that command")
+        await at.says("port add local 81:81", "local publishes 81")
+        assert "norouter> host set" not in at.text
+        published = [str(port) for port in session(at).spec.hosts[0].options.ports]
+        assert ("80:localhost:80" in published) is (ahead != ENTER)
 
 
 async def test_ctrl_c_clears_a_line_and_says_how_to_quit_on_an_empty_one() -> None:
