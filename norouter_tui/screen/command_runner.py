@@ -119,6 +119,8 @@ class CommandRunner:
         elif outcome.message:
             self._main.log_lines([Text(escape_line(outcome.message))])
             self._app.notify(escape_line(outcome.message), markup=False)
+        if call is not None and call.verb.name == "host add":
+            self._main.hosts.go_to(str(outcome.data.get("host", "")))
         self.saved_path = str(outcome.data.get("path", self.saved_path))
         if outcome.ended:
             self.has_ended_session = True

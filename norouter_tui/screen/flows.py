@@ -133,6 +133,7 @@ class Flows:
     async def _follow_start(self, name: str) -> None:
         """Show how a host starts, and do what the user wants next."""
         while self._snapshot is not None:
+            self._main.hosts.go_to(name)
             match await self._app.push_screen_wait(Connecting(name, self._snapshot)):
                 case "port":
                     await self._ask(AddPort(self._client, self._snapshot.spec, name))

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
-from norouter_core.commands.call import Call, build_call
+from norouter_core.commands.call import build_call
 from norouter_core.session.client import Snapshot
 from norouter_tui.run.history import LineHistory
 from norouter_tui.screen.messages import NothingSelected, RunCall
@@ -195,13 +195,23 @@ class MainScreen(Screen[None]):
             self.post_message(RunCall(build_call(verb, host=row.status.name)))
 
     def action_delete(self) -> None:
-        """Delete what is under the cursor; `undo` restores it."""
-        call = self._delete_host() if self.hosts.has_focus else self.work.current.delete_call()
-        self.post_message(NothingSelected("entry to delete") if call is None else RunCall(call))
+        """Delete what is under the cursor, this machine after a question; `undo` restores it."""
+        request = self._delete_host() if self.hosts.has_focus else self._delete_entry()
+        self.post_message(request or NothingSelected("entry to delete"))
 
-    def _delete_host(self) -> Call | None:
+    def _delete_host(self) -> RunCall | None:
         row = self.hosts.selected
-        return build_call("host rm", host=row.status.name) if row else None
+        if row is None:
+            return None
+        name = row.status.name
+        ask = ""
+        if not row.status.command:
+            ask = f"Remove {name}? This machine then has no access to the ports of the mesh."
+        return RunCall(build_call("host rm", host=name), ask=ask)
+
+    def _delete_entry(self) -> RunCall | None:
+        call = self.work.current.delete_call()
+        return None if call is None else RunCall(call)
 
     def action_hosts(self) -> None:
         """Focus the hosts."""

@@ -195,6 +195,33 @@ def test_a_host_that_fails_is_retried_edited_and_removed_in_place() -> None:
     play_dialog(play, scenes.ADDED)
 
 
+@pytest.mark.parametrize("close", [True, False])
+def test_the_cursor_goes_to_a_new_host_that_is_kept(close: bool) -> None:
+    """The dialog may be closed before the first snapshot shows the host."""
+
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        if close:
+            await press(pilot, "escape")
+        await _take(app, pilot, scenes.starting(), scenes.failed())
+        if not close:
+            await press(pilot, "k")
+        assert is_closed(app)
+        await press(pilot, "d")
+        await until(pilot, lambda: "host rm shop" in client.ran)
+
+    play_dialog(play, scenes.ADDED)
+
+
+def test_the_cursor_stays_where_the_user_moved_it_since_a_host_was_added() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await press(pilot, "escape", "down")
+        await _take(app, pilot, scenes.starting())
+        selected = app.main.hosts.selected
+        assert selected is not None and selected.status.name == "web"
+
+    play_dialog(play, scenes.ADDED)
+
+
 # -- ports and routes --------------------------------------------------------------------------
 
 

@@ -79,6 +79,33 @@ def test_keys_become_commands() -> None:
     _play(play)
 
 
+def test_this_machine_is_removed_after_a_question_only() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        for key in "ny":
+            assert not client.ran
+            await pilot.press("d")
+            await until(pilot, lambda: isinstance(app.screen, Confirm))
+            assert "Remove local? This machine then" in shown(app)
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is app.main)
+        await until(pilot, lambda: client.confirmed == ["host rm local"])
+
+    _play(play)
+
+
+def test_the_cursor_goes_to_a_host_that_a_command_adds() -> None:
+    def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
+        return Outcome("added", data={"host": "web"}), []
+
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await pilot.press(":", *"host", "space", *"add", "space", *"x", "enter")
+        await until(pilot, lambda: "added" in notes(app))
+        selected = app.main.hosts.selected
+        assert selected is not None and selected.status.name == "web"
+
+    _play(play, answer=answer)
+
+
 def test_a_question_is_asked_and_a_no_leaves_everything_as_it_is() -> None:
     def answer(line: str, confirmed: bool) -> tuple[Outcome, list[Any]]:
         if confirmed:

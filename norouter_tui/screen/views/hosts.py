@@ -41,6 +41,8 @@ class HostList(LineView[HostRow]):
     empty = "No hosts yet.\n\nPress a to add one."
     tall = reactive(_MAX_HEIGHT, init=False)
     _ready_note = ""
+    _awaited = ""
+    """The host to move the cursor to once a snapshot has it."""
 
     def key_of(self, row: HostRow) -> Hashable:
         return row.status.name
@@ -55,11 +57,21 @@ class HostList(LineView[HostRow]):
         rows = [HostRow(host, rates.get(host.name, Rate())) for host in snapshot.status.hosts]
         self._choose_height(len(rows))
         self.show(rows)
+        if self._awaited:
+            self.select(self._awaited)
         hosts = snapshot.status.hosts
         ready = sum(host.state is HostState.READY for host in hosts)
         note = f"{ready} of {len(hosts)} ready" if hosts else ""
         if note != self._ready_note:
             self._ready_note = self.border_subtitle = note
+
+    def go_to(self, name: str) -> None:
+        """Move the cursor to a host, which may be so new that the next snapshot shows it first."""
+        self._awaited = "" if self.select(name) else name
+
+    def action_move_to(self, index: int) -> None:
+        self._awaited = ""
+        super().action_move_to(index)
 
     def on_resize(self) -> None:
         self._choose_height(len(self.rows))
