@@ -81,7 +81,9 @@ def _match_stderr(context: Context) -> Diagnosis | None:
     layer = command.innermost(frozenset((row.about or row.printed_by).split()))
     values = template_values(command, layer, match.groupdict())
     values["line"] = shorten(match.string.strip())
-    message = row.message.format_map(values)
+    # Of what an unknown program leads to, only the line itself is known.
+    template = "{line}" if layer is None and "{noun}" in row.message else row.message
+    message = template.format_map(values)
     if evidence.stage is Stage.HELLO and program_name(values["missing"]) == "norouter":
         return Diagnosis(ProblemKind.NOROUTER_MISSING, message, values["without_norouter"])
     texts = (text.format_map(values) for text in (row.hint, row.instead))
