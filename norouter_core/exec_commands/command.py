@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from norouter_core.exec_commands.programs import GRAMMARS, ProgramGrammar
 from norouter_core.model import AgentMode
@@ -269,6 +270,23 @@ class ExecCommand:
     def interactive_layers(self) -> list[Layer]:
         """Return the programs with a verb that starts a shell of its own, as `lxc shell` does."""
         return [x for x in self.layers if self.words[x.verb_at] in x.grammar.interactive]
+
+    def misspelt_exec(self) -> tuple[str, str]:
+        """Return what stands for `exec` in the innermost program's words, as `exce` in `docker exce
+        -i web`, and the command with `exec`; both are empty without such a word.
+        """
+        layer = self.layers[-1] if self.layers else None
+        if layer is None or "exec" not in layer.grammar.verbs:
+            return "", ""
+        verb = layer.target
+        has_verb = self.words[layer.verb_at] in layer.grammar.verbs - {"container"}
+        if has_verb or verb not in self.words[layer.at :]:
+            return "", ""
+        if not get_close_matches(verb, ("exec",), cutoff=0.7):
+            return "", ""
+        at = self.words.index(verb, layer.at)
+        fixed = ExecCommand.parse((*self.words[:at], "exec", *self.words[at + 1 :]))
+        return verb, fixed.corrected()
 
     @property
     def adds_containers(self) -> bool:

@@ -9,6 +9,7 @@ English text.
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from norouter_core.exec_commands import rules
@@ -62,6 +63,7 @@ def _diagnose(context: Context) -> Diagnosis:
         return _first(rules.RUNNING_RULES, context) or rules.diagnose_exit(context)
     return (
         _first(rules.CERTAIN_RULES, context)
+        or _check_verb(context)
         or _match_stderr(context)
         or _first(rules.FALLBACK_RULES, context)
         or rules.diagnose_exit(context)
@@ -70,6 +72,22 @@ def _diagnose(context: Context) -> Diagnosis:
 
 def _first(rules: tuple[Rule, ...], context: Context) -> Diagnosis | None:
     return next((diagnosis for rule in rules if (diagnosis := rule(context))), None)
+
+
+_UNKNOWN_VERB = re.compile(
+    r"(?i)unknown (?:shorthand )?flag|(?:unknown|unrecognized) command|is not a \w+ command"
+)
+
+
+def _check_verb(context: Context) -> Diagnosis | None:
+    """Look for a misspelt `exec`, for which docker rejects the option after it instead."""
+    if not any(_UNKNOWN_VERB.search(line) for line in context.lines):
+        return None
+    verb, instead = context.command.misspelt_exec()
+    if not verb:
+        return None
+    message = f"{context.command.layers[-1].program} has no command `{verb}`"
+    return Diagnosis(ProblemKind.USAGE, message, f"did you mean `exec`? {instead}", instead)
 
 
 def _match_stderr(context: Context) -> Diagnosis | None:

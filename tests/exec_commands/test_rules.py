@@ -388,8 +388,52 @@ def test_sudo_goes_in_front_of_what_needs_it(command: str, suggested: str) -> No
 def test_behind_an_unknown_program_no_hint_has_a_gap(line: str) -> None:
     problem = diagnose_command("./enter.sh web sh", Stage.SHELL, exit_status=1, stderr=(line,))
     assert problem.kind in (ProblemKind.NO_SUCH_CONTAINER, ProblemKind.CONTAINER_NOT_RUNNING)
+    assert "web" in problem.message and "enter.sh" not in problem.message
     assert "``" not in problem.hint
     assert not problem.hint.endswith((":", ": "))
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "message", "instead"),
+    [
+        (
+            "docker exce -i web sh",
+            "unknown shorthand flag: 'i' in -i",
+            "docker has no command `exce`",
+            "docker exec -i web",
+        ),
+        (
+            "ssh build sudo podman container exe web bash",
+            'Error: unknown command "exe" for "podman container"',
+            "podman has no command `exe`",
+            "ssh build sudo podman container exec -i web bash",
+        ),
+        (
+            "kubectl -n shop exce -i web -- sh",
+            'error: unknown command "exce" for "kubectl"',
+            "kubectl has no command `exce`",
+            "kubectl -n shop exec -i web --",
+        ),
+    ],
+)
+def test_a_misspelt_exec(command: str, line: str, message: str, instead: str) -> None:
+    problem = diagnose_command(command, Stage.SHELL, exit_status=125, stderr=(line,))
+    assert (problem.kind, problem.message) == (ProblemKind.USAGE, message)
+    assert problem.hint == f"did you mean `exec`? {instead}"
+    assert problem.instead == instead and problem.permanent
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("docker rm -i web sh", "unknown shorthand flag: 'i' in -i"),
+        ("docker exec -q exce sh", "unknown shorthand flag: 'q' in -q"),
+        ("docker exce -i web sh", "sudo: a password is required"),
+    ],
+)
+def test_no_other_command_is_a_misspelt_exec(command: str, line: str) -> None:
+    problem = diagnose_command(command, Stage.SHELL, exit_status=125, stderr=(line,))
+    assert "did you mean" not in problem.hint
 
 
 NATIVE_REPORTS = {
