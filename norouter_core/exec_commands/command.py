@@ -14,7 +14,7 @@ from norouter_core.exec_commands.programs import GRAMMARS, ProgramGrammar
 from norouter_core.model import AgentMode
 
 ELEVATORS = frozenset({"sudo", "doas"})
-_SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
+SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "mksh", "zsh"})
 _SWITCHERS = frozenset({"su", "runuser"})
 RUNNING_VERBS = frozenset({"exec", "run", "debug", "ssh", "shell", "enter"})
 """The verbs with which what is appended runs on the target."""
@@ -91,7 +91,7 @@ def plan_start(argv: tuple[str, ...], mode: AgentMode, python: str = "") -> Star
         return StartPlan((*argv, *_INTERPRETER_TAIL), mode, interpreter=True)
     if last == _NOROUTER or _PYTHON.fullmatch(last):
         argv, last = argv[:-1], ""
-    if last in _SHELLS and len(argv) > 1:
+    if last in SHELLS and len(argv) > 1:
         return StartPlan(argv, mode, python)
     tail = _COMMAND_TAIL if _needs_command_option(argv) else ("sh",)
     return StartPlan((*argv, *tail), mode, python)
@@ -104,7 +104,7 @@ def as_run(argv: tuple[str, ...]) -> tuple[str, ...]:
     argv = with_env(argv)
     head, _, last = argv[-1].rstrip().rpartition(" ") if argv else ("", "", "")
     is_value = len(argv) > 1 and argv[-2].startswith("-") and argv[-2] != "--"
-    if head and not is_value and program_name(last) in _SHELLS | {_NOROUTER}:
+    if head and not is_value and program_name(last) in SHELLS | {_NOROUTER}:
         layers = ExecCommand.parse(argv[:-1]).layers
         if layers and layers[-1].grammar.joins_words:
             return (*argv[:-1], head, last)
@@ -217,7 +217,7 @@ class ExecCommand:
             layers.append(layer)
             if layer.grammar.joins_words:
                 words[at:] = _split_again(words[at:])
-        hidden = at < len(words) and program_name(words[at]) not in _SHELLS | {_NOROUTER}
+        hidden = at < len(words) and program_name(words[at]) not in SHELLS | {_NOROUTER}
         return cls(tuple(argv), tuple(words), tuple(layers), opaque=hidden)
 
     @property
@@ -233,7 +233,7 @@ class ExecCommand:
         at = self.layers[-1].end if self.layers else 0
         tail = self.words[at:]
         alone = len(self.words) == 1
-        if not tail or (len(tail) < 2 and not alone) or program_name(tail[0]) not in _SHELLS:
+        if not tail or (len(tail) < 2 and not alone) or program_name(tail[0]) not in SHELLS:
             return ()
         plain = all(
             word.startswith("--") or (word.startswith("-") and not set(word) & set("cs"))
@@ -403,7 +403,7 @@ class ExecCommand:
 
 def is_shell(word: str) -> bool:
     """Return whether a word names a shell."""
-    return program_name(word) in _SHELLS
+    return program_name(word) in SHELLS
 
 
 def _strip_tail(argv: Sequence[str]) -> Sequence[str]:

@@ -1,9 +1,9 @@
 """How a host is started when its first plan has failed: what else may work there.
 
 A manifest of NoRouter names a `norouter` on every host. If there is none, an old one or NoRouter's
-own, a bare shell in its place gets an agent of this version. A container without a shell gets a
-copy. If all of this fails, an installed agent that was only slow, or of another version, gets a
-second chance.
+own, a bare shell in its place gets an agent of this version. `sh` replaces a `bash` or the like
+that is missing. A container without a shell gets a copy. If all of this fails, an installed agent
+that was only slow, or of another version, gets a second chance.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from norouter_core.exec_commands.command import (
     StartPlan,
     is_shell,
     plan_shell_instead,
+    program_name,
 )
 from norouter_core.exec_commands.problem import HostProblem, ProblemKind, Stage
 from norouter_core.model import AgentMode
@@ -49,6 +50,8 @@ _NO_INTERPRETER = frozenset(
 )
 """What goes wrong with a Python that a command runs, and not with the command."""
 
+_NO_PROGRAM = frozenset({ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND})
+
 _SECOND_CHANCE = frozenset(
     {ProblemKind.NOROUTER_GO, ProblemKind.NOROUTER_VERSION, ProblemKind.TIMEOUT}
 )
@@ -67,7 +70,7 @@ def next_plan(
         return _without_norouter(plan, stage, problem)
     if plan.interpreter and mode is AgentMode.AUTO:
         return _without_python(plan, stage, problem)
-    return _copying(plan, stage, problem, mode) or plan.otherwise
+    return _plain_sh(plan, stage, problem) or _copying(plan, stage, problem, mode) or plan.otherwise
 
 
 def _without_norouter(plan: StartPlan, stage: Stage, problem: HostProblem) -> StartPlan | None:
@@ -91,14 +94,29 @@ def _without_python(plan: StartPlan, stage: Stage, problem: HostProblem) -> Star
     return replace(instead, purpose=f"starting a shell instead: {shlex.join(instead.argv)}")
 
 
+def _plain_sh(plan: StartPlan, stage: Stage, problem: HostProblem) -> StartPlan | None:
+    """Return a plan with `sh` in place of another shell that is missing."""
+    shell = plan.argv[-1]
+    if stage is not Stage.SHELL or not is_shell(shell) or program_name(shell) == "sh":
+        return None
+    if problem.kind not in _NO_PROGRAM or problem.exit_status in (None, _LOST_CONNECTION):
+        return None
+    if f"`{shell}`" not in problem.message:
+        return None  # Another program of the command is missing.
+    return replace(plan, argv=(*plan.argv[:-1], "sh"), purpose="starting `sh` in its place")
+
+
 def _copying(
     plan: StartPlan, stage: Stage, problem: HostProblem, mode: AgentMode
 ) -> StartPlan | None:
     sends_native = mode in (AgentMode.AUTO, AgentMode.NATIVE) and not plan.python
     if not sends_native or stage is not Stage.SHELL:
         return None
-    missing = problem.kind in (ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND)
-    if not missing or problem.exit_status is None or _lacks_program(plan, problem):
+    if (
+        problem.kind not in _NO_PROGRAM
+        or problem.exit_status is None
+        or _lacks_program(plan, problem)
+    ):
         return None
     container = engine_container(plan.argv)
     if container is None:

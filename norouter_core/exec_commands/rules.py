@@ -230,7 +230,7 @@ def check_copied(context: Context) -> Diagnosis | None:
         why = f"the native agent cannot be copied there: {evidence.report}"
     elif any(_UNCHANGEABLE.search(line) for line in context.lines):
         why = "the native agent cannot be copied there: the root file system is read-only"
-    message = f"`sh` not found {context.place}, and {why}"
+    message = f"`{context.values['shell']}` not found {context.place}, and {why}"
     return no_shell(context, message)
 
 
@@ -475,7 +475,8 @@ def check_shell(context: Context) -> Diagnosis | None:
         return None
     if evidence.exit_status == 126 and context.last_line:
         return None
-    return no_shell(context, f"no working `sh` {context.place}{context.last_line}")
+    shell = context.values["shell"]
+    return no_shell(context, f"no working `{shell}` {context.place}{context.last_line}")
 
 
 def check_own_program(context: Context) -> Diagnosis | None:

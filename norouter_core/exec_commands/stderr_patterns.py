@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from norouter_core.exec_commands.command import ExecCommand
+from norouter_core.exec_commands.command import SHELLS, ExecCommand
 from norouter_core.exec_commands.problem import ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
@@ -25,6 +25,7 @@ _STARTER_LINE = (
     r"^(?:env|nice|ionice|nohup|setsid|timeout|stdbuf): .*?"
     r"(?<![\w./+-])(?P<missing>[\w./+-]+)[’'\"“»]?: "
 )
+_SHELL = f"(?P<missing>{'|'.join(sorted(SHELLS))})"
 _BY_HAND = (
     "make `{until_target} true` work in a shell without a prompt, for example with a key in "
     "ssh-agent"
@@ -254,14 +255,14 @@ STDERR_PATTERNS = (
     StderrPattern(
         ProblemKind.NO_SHELL,
         r"""exec: [\\"]*(?P<missing>(?:[^\s\\"]*/)?sh)[\\"]*: """,
-        "`sh` not found {place}",
+        "`{missing}` not found {place}",
         NO_SHELL_HINT,
         instead="{beside}",
     ),
     StderrPattern(
         ProblemKind.NO_SHELL,
         r"^Error: Command not found",
-        "`sh` not found {place}",
+        "`{shell}` not found {place}",
         NO_SHELL_HINT,
         instead="{beside}",
         printed_by=_LXD,
@@ -472,8 +473,8 @@ STDERR_PATTERNS = (
     # nsenter, ip, chroot and other programs of this machine.
     StderrPattern(
         ProblemKind.NO_SHELL,
-        r"^nsenter: failed to execute (?:\S*/)?sh\b|^chroot: .*\Wsh\W+: ",
-        "`sh` not found {place}",
+        rf"^(?:nsenter: failed to execute (?:\S*/)?|chroot: .*\W){_SHELL}\W*: ",
+        "`{missing}` not found {place}",
         NO_SHELL_HINT,
         instead="{beside}",
     ),
@@ -532,8 +533,8 @@ STDERR_PATTERNS = (
     ),
     StderrPattern(
         ProblemKind.NO_SHELL,
-        r"(?:^|[\s:'\"/])sh: (?:command )?not found$",
-        "`sh` not found {place}",
+        rf"(?:^|[\s:'\"/]){_SHELL}: (?:command )?not found$",
+        "`{missing}` not found {place}",
         NO_SHELL_HINT,
         instead="{beside}",
         stages=(Stage.SHELL,),

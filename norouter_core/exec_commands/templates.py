@@ -8,7 +8,7 @@ import signal
 from collections import defaultdict
 from collections.abc import Mapping
 
-from norouter_core.exec_commands.command import ELEVATORS, ExecCommand, Layer
+from norouter_core.exec_commands.command import ELEVATORS, ExecCommand, Layer, is_shell
 
 _CHATTER = re.compile(
     r"^\s*$|^Warning: Permanently added|^Pseudo-terminal will not|^Defaulted container|^\w\d{4} "
@@ -42,6 +42,7 @@ def template_values(
 
     `run` is the command as it ran, `plain` without what was appended, `corrected` with its stdin,
     TTY and `--` as they should be (empty if they are), `sudo` with `sudo -n` where it is missing.
+    `shell` is the shell that the command should run.
     `program`, `noun`, `target` and `place` (`in the container web`) describe the layer, `base` is
     the command up to its verb, `until_target` the command up to its target, `interactive` also
     without options that keep ssh from prompting; `list`, `start` and `resume` are command lines
@@ -54,6 +55,7 @@ def template_values(
     words["run"] = shlex.join(command.argv)
     corrected = command.corrected()
     words["corrected"] = corrected if corrected != words["plain"] else ""
+    words["shell"] = command.argv[-1] if command.argv and is_shell(command.argv[-1]) else "sh"
     words["sudo"] = command.with_sudo(layer)
     words["or_sudo"] = f", or run it with `sudo -n`: {words['sudo']}" if words["sudo"] else ""
     words["remove_tty"] = command.without_tty() or _FIND_TTY

@@ -29,7 +29,6 @@ def after_no_shell(
     ("text", "engine", "start"),
     [
         ("docker exec -i web", "docker", "docker exec -i web"),
-        ("docker exec -i web bash", "docker", "docker exec -i web"),
         ("docker container exec -i web", "docker", "docker container exec -i web"),
         (
             "docker -H tcp://build:2375 exec -i -w /srv web",
@@ -49,6 +48,70 @@ def test_the_engine_copies_into_its_container(text: str, engine: str, start: str
     assert shlex.join(found.engine) == engine
     assert found.reads_tar
     assert not start or shlex.join(found.exec) == start
+
+
+@pytest.mark.parametrize(
+    ("text", "printed", "status", "message"),
+    [
+        (
+            "docker exec -i web bash",
+            NO_SH.decode() % "bash",
+            126,
+            "`bash` not found in the container `web`",
+        ),
+        ("docker exec -i web /bin/zsh", NO_SH.decode() % "/bin/zsh", 127, "`/bin/zsh` not found"),
+        (
+            "ssh web zsh",
+            "bash: line 1: zsh: command not found",
+            127,
+            "`zsh` not found on the host `web`",
+        ),
+        ("lxc exec web -- bash", "Error: Command not found", 127, "`bash` not found"),
+        (
+            "chroot /srv bash",
+            "chroot: failed to run command 'bash': No such file",
+            127,
+            "`bash` not",
+        ),
+        (
+            "nsenter -t 4 -n dash",
+            "nsenter: failed to execute dash: No such file",
+            127,
+            "`dash` not",
+        ),
+    ],
+)
+def test_sh_takes_the_place_of_another_shell(
+    text: str, printed: str, status: int, message: str
+) -> None:
+    plan = plan_start(tuple(shlex.split(text)), AgentMode.AUTO)
+    problem = diagnose(Evidence(plan.argv, Stage.SHELL, status, stderr=(printed,)))
+    assert problem.message.startswith(message)
+    following = next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO)
+    assert following is not None
+    assert following.argv == (*plan.argv[:-1], "sh")
+    assert following.container is None
+    assert following.purpose == "starting `sh` in its place"
+
+
+def test_a_container_without_bash_and_sh_gets_a_copy() -> None:
+    plan = plan_start(("docker", "exec", "-i", "web", "bash"), AgentMode.AUTO)
+    for shell in ("bash", "sh"):
+        output = NO_SH % shell.encode()
+        problem = diagnose(Evidence(plan.argv, Stage.SHELL, 126, stdout=output))
+        following = next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO)
+        assert following is not None
+        plan = following
+    assert plan.container is not None
+    assert shlex.join(plan.container.exec) == "docker exec -i web"
+
+
+def test_sh_is_not_tried_where_another_program_is_missing() -> None:
+    plan = plan_start(("ssh", "build", "docker", "exec", "-i", "web", "bash"), AgentMode.AUTO)
+    line = "bash: line 1: docker: command not found"
+    problem = diagnose(Evidence(plan.argv, Stage.SHELL, 127, stderr=(line,)))
+    following = next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO)
+    assert following is None
 
 
 def test_words_that_ssh_joins_are_quoted() -> None:
