@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.resources import files
@@ -16,8 +18,9 @@ from norouter_core.manifest import ManifestError, Problem
 from norouter_core.manifest.load import DEFAULT_VIPS
 from norouter_core.model import MeshSpec
 from norouter_core.sanitize import escape
+from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
-from norouter_tui.output.units import count
+from norouter_tui.output.units import count, seconds
 from norouter_tui.output.writers import PrintLine
 from norouter_tui.run.local_ports import addresses_in_use
 
@@ -92,6 +95,43 @@ def notes_of(document: Document) -> list[Text]:
     if document.path and not document.text:
         notes.append(Text(f"{escape(document.path)} does not exist yet; `save` creates it"))
     return notes
+
+
+def kept_line(program: str, path: str) -> Text:
+    """Return what to tell the user when a session leaves unsaved work.
+
+    Args:
+        program: the command that offers to restore it, for example `norouter repl`.
+        path: the manifest of the work; empty for none.
+    """
+    command = _with_file(program, path)
+    return Text(f"unsaved changes are kept: `{command}` offers to restore them")
+
+
+def left_work_lines(path: str, *, control: bool) -> list[Text]:
+    """Return lines about the unsaved work that earlier sessions on a manifest left.
+
+    Args:
+        path: the manifest; empty for none.
+        control: whether its mesh, which starts now, will have a control socket.
+    """
+    autosave = Autosave()
+    own = os.path.abspath(path) if path else None
+    left = [recovery for recovery in autosave.recoverable() if recovery.path == own]
+    lines = [Text(escape(line), style="yellow") for line in autosave.complaints]
+    if left:
+        ago = seconds(max(0.0, time.time() - left[0].when))
+        if control:
+            advice = f"to restore them, run `{_with_file('norouter attach', path)}`, then `recover`"
+        else:
+            advice = f"after this run, `{_with_file('norouter repl', path)}` offers to restore them"
+        text = f"an earlier session left unsaved changes, the last one {ago} ago; {advice}"
+        lines.append(Text(text, style="yellow"))
+    return lines
+
+
+def _with_file(command: str, path: str) -> str:
+    return f"{command} {escape(shlex.quote(path))}" if path else command
 
 
 def problem_lines(problems: Iterable[Problem], *, warnings: bool = False) -> list[Text]:

@@ -30,7 +30,7 @@ from norouter_tui.output.printer import Printer, not_ready_lines, ports_failed_l
 from norouter_tui.output.writers import PrintLine, line_printer
 from norouter_tui.run.child_command import READY_TIMEOUT, ChildCommand, check_runnable
 from norouter_tui.run.detach import DetachError, StartReport, run_detached
-from norouter_tui.run.documents import load_manifest
+from norouter_tui.run.documents import left_work_lines, load_manifest
 from norouter_tui.run.environment import with_proxy
 from norouter_tui.run.local_ports import describe_holders
 from norouter_tui.run.meshes import already_runs
@@ -184,6 +184,8 @@ def run_loaded(
         readiness.settle = settle
     run = HeadlessRun(options, sinks, diagnose, command=command, readiness=readiness, reopen=reopen)
     host = run.host(document, lambda: close(_EXIT_TIMEOUT))
+    for line in left_work_lines(document.path, control=options.control):
+        diagnose(line)
     try:
         return run_async(host.run, uvloop=options.uvloop), run.has_returned
     finally:

@@ -21,6 +21,7 @@ from norouter_core.session.document import Document
 from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import PrintLine
+from norouter_tui.run.documents import kept_line
 from norouter_tui.run.local_ports import addresses_in_use
 from norouter_tui.run.process import watch_signals
 
@@ -117,6 +118,8 @@ class SessionHost:
         self._signal_status: int = ExitCode.OK
         self.has_kept_work = False
         """Whether the session has left unsaved work for `recover`; known once it has ended."""
+        self.manifest = document.path
+        """The session's manifest when it ended; empty for none."""
 
     async def run(self) -> int:
         """Run to the end and return the exit status; nothing of the mesh is left then."""
@@ -157,8 +160,9 @@ class SessionHost:
                     self.stop(status)
             keeps = self._autosave is not None and session.keeps_work
             self.has_kept_work = keeps and session.unsaved
+            self.manifest = session.document.path
         if self.has_kept_work and not has_finished:
-            self._say(Text("unsaved changes are kept; to restore them, run `recover`"))
+            self._say(kept_line("norouter repl", self.manifest))
 
     async def _show(
         self,

@@ -74,6 +74,11 @@ class EngineThread:
         """Return whether the session has left unsaved work for `recover`."""
         return self._host.has_kept_work
 
+    @property
+    def manifest(self) -> str:
+        """Return the path of the session's manifest when it ended; empty for none."""
+        return self._host.manifest
+
     # -- as a life cycle -------------------------------------------------------------------
 
     def start(self, post: Post) -> None:

@@ -19,7 +19,7 @@ from norouter_core.session.document import Document
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import line_printer
 from norouter_tui.run.crash import reporter
-from norouter_tui.run.documents import notes_of, open_document, problem_lines
+from norouter_tui.run.documents import kept_line, notes_of, open_document, problem_lines
 from norouter_tui.run.history import LineHistory, history_path
 from norouter_tui.run.meshes import already_runs, choose
 from norouter_tui.screen.app import NorouterApp, Opening
@@ -108,7 +108,7 @@ def show(
     if app.runner.saved_path:
         click.echo(f"saved: {escape(app.runner.saved_path)}")
     if thread.has_kept_work:
-        click.echo("unsaved changes are kept; to restore them, run `recover` in the next session")
+        click.echo(kept_line("norouter-tui", thread.manifest).plain)
     error = app.error or thread.error
     if error is not None:
         reporter.report(error)

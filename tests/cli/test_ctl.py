@@ -116,6 +116,26 @@ def test_a_running_mesh_is_looked_at_edited_saved_and_ended(
     assert os.listdir(runtime / "norouter") == []
 
 
+def test_unsaved_work_is_found_again_with_the_commands_that_the_runs_print(
+    manifest: Path, norouter: Program, start: Start, runtime: Path
+) -> None:
+    run = start("run", str(manifest))
+    _told(run, "ready: 2 hosts")
+    _said(runtime, "port add web 18081:9")
+    run.terminate()
+    assert f"kept: `norouter repl {manifest}` offers" in _errors(run, "unsaved changes")
+    assert _ended(run) == 0
+
+    run = start("run", str(manifest))
+    assert f"run `norouter attach {manifest}`, then `recover`" in _errors(run, "unsaved changes")
+    _told(run, "ready: 2 hosts")
+    recovered = norouter("attach", str(manifest), "-c", "recover 1\nsave\nquit")
+    assert recovered.returncode == 0, recovered.stderr
+    assert "18081:localhost:9" in manifest.read_text()
+    run.terminate()
+    assert run.communicate(timeout=20)[1] == ""
+
+
 def _is_interrupted(start: Start, tmp_path: Path) -> None:
     """An interrupt ends the command on the other side."""
     mark = tmp_path / "pid"

@@ -158,7 +158,7 @@ def test_a_signal_ends_it_in_order_and_the_work_is_kept(
     started = shell.children(recursive=True)
     shell.children()[0].terminate()
     assert tmux.status() == 0
-    tmux.shows("unsaved changes are kept")
+    tmux.shows("unsaved changes are kept: `norouter-tui new.yaml` offers")
     assert not psutil.wait_procs(started, timeout=10)[1]
     tmux.type("stty -a | tr ' ;' '\\n\\n' | grep -x -e icanon -e echo")
     tmux.shows("icanon\necho")
