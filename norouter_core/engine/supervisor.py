@@ -24,7 +24,7 @@ from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.exec_commands.command import StartPlan, plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
-from norouter_core.exec_commands.fallback import next_plan
+from norouter_core.exec_commands.fallback import next_plan, suggest_native_agent
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.templates import shorten
 from norouter_core.links.base import Link
@@ -274,6 +274,7 @@ class Supervisor:
             # The command was alive: it may just need longer.
             timing = self._context.timing
             self._shell_timeout = min(2 * self._shell_timeout, timing.max_shell)
+        problem = suggest_native_agent(plan, evidence.stage, problem, self.host.agent)
         # Where an agent could not be sent either, that is the problem.
         await self._back_off_or_fail(self._sending_problem or problem)
         return None

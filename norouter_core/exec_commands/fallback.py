@@ -39,15 +39,10 @@ _NO_AGENT = frozenset(
 )
 """What goes wrong with an installed agent and not with the command that leads to it."""
 
-_NO_INTERPRETER = frozenset(
-    {
-        ProblemKind.COMMAND_NOT_FOUND,
-        ProblemKind.NOT_EXECUTABLE,
-        ProblemKind.NO_PYTHON,
-        ProblemKind.PYTHON_TOO_OLD,
-        ProblemKind.PYTHON_INCOMPLETE,
-    }
+_NO_PYTHON = frozenset(
+    {ProblemKind.NO_PYTHON, ProblemKind.PYTHON_TOO_OLD, ProblemKind.PYTHON_INCOMPLETE}
 )
+_NO_INTERPRETER = _NO_PYTHON | {ProblemKind.COMMAND_NOT_FOUND, ProblemKind.NOT_EXECUTABLE}
 """What goes wrong with a Python that a command runs, and not with the command."""
 
 _NO_PROGRAM = frozenset({ProblemKind.NO_SHELL, ProblemKind.COMMAND_NOT_FOUND})
@@ -71,6 +66,21 @@ def next_plan(
     if plan.interpreter and mode is AgentMode.AUTO:
         return _without_python(plan, stage, problem)
     return _plain_sh(plan, stage, problem) or _copying(plan, stage, problem, mode) or plan.otherwise
+
+
+def suggest_native_agent(
+    plan: StartPlan, stage: Stage, problem: HostProblem, mode: AgentMode
+) -> HostProblem:
+    """Return the problem of a host that has no other plan; if only `agent: python` rules out the
+    native agent, the hint says so.
+    """
+    if mode is not AgentMode.PYTHON or plan.python:
+        return problem
+    lacks_python = problem.kind in _NO_PYTHON
+    if not lacks_python and _copying(plan, stage, problem, AgentMode.AUTO) is None:
+        return problem
+    advice = "remove `agent: python`, so that norouter sends its native agent"
+    return replace(problem, hint=f"{advice}; otherwise {problem.hint}")
 
 
 def _without_norouter(plan: StartPlan, stage: Stage, problem: HostProblem) -> StartPlan | None:

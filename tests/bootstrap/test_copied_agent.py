@@ -20,6 +20,7 @@ from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import engine_container
 from norouter_core.exec_commands.problem import HostProblem, ProblemKind
+from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
 from tests.agent.agents import TIMING, agent
 from tests.engine.meshes import forward, local, mesh, relayed
@@ -136,6 +137,17 @@ def noting(notes: list[str]) -> Progress:
             notes.append(step.note)
 
     return take
+
+
+async def test_a_host_that_allows_only_python(docker: Docker) -> None:
+    docker.write()
+    web = relayed("web", cmd=docker.cmd)
+    web = replace(web, options=replace(web.options, agent=AgentMode.PYTHON))
+    async with mesh(local(), web, wait=False) as made:
+        await eventually(lambda: made.host("web").state is HostState.FAILED, "the failure")
+        problem = made.host("web").problem
+        assert problem is not None and problem.hint.startswith("remove `agent: python`, ")
+    assert all(call.startswith("exec ") for call in docker.calls)
 
 
 async def failure(docker: Docker) -> HostProblem:

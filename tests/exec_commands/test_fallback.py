@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import pytest
 
 from norouter_core.exec_commands.command import EngineContainer, plan_start
 from norouter_core.exec_commands.diagnosis import diagnose
-from norouter_core.exec_commands.fallback import next_plan
+from norouter_core.exec_commands.fallback import next_plan, suggest_native_agent
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.model import AgentMode
 
@@ -163,3 +164,32 @@ def test_nothing_follows_an_engine_that_is_missing_behind_ssh() -> None:
     for line in ("bash: line 1: docker: command not found", "zsh:1: command not found: docker"):
         problem = diagnose(Evidence(plan.argv, Stage.SHELL, 127, stderr=(line,)))
         assert next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seen", "python", "mode", "suggests"),
+    [
+        ("docker exec -i web", {"report": "no python"}, "", AgentMode.PYTHON, True),
+        (
+            "docker exec -i web",
+            {"report": "/p: is Python 3.6, too old"},
+            "",
+            AgentMode.PYTHON,
+            True,
+        ),
+        ("docker exec -i web", {"stdout": NO_SH % b"sh"}, "", AgentMode.PYTHON, True),
+        ("kubectl exec -i web --", {"stdout": NO_SH % b"sh"}, "", AgentMode.PYTHON, False),
+        ("docker exec -i web", {"stderr": ("Error: no route",)}, "", AgentMode.PYTHON, False),
+        ("docker exec -i web", {"report": "/p: not found"}, "/p", AgentMode.PYTHON, False),
+        ("docker exec -i web", {"report": "/p: not found"}, "/p", AgentMode.AUTO, False),
+    ],
+)
+def test_where_agent_python_rules_out_the_native_agent(
+    text: str, seen: dict[str, Any], python: str, mode: AgentMode, suggests: bool
+) -> None:
+    plan = plan_start(tuple(text.split()), mode, python)
+    before = diagnose(Evidence(plan.argv, Stage.SHELL, 126, **seen))
+    assert next_plan(plan, Stage.SHELL, before, mode) is None
+    after = suggest_native_agent(plan, Stage.SHELL, before, mode)
+    assert after.hint.startswith("remove `agent: python`, so that norouter sends") is suggests
+    assert after.hint.endswith(before.hint) and after.instead == before.instead
