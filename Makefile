@@ -5,7 +5,7 @@ BIN = .venv/bin
 SETUP = PYTHON='$(PYTHON)' scripts/setup
 
 # The tests that run anywhere, as any user, in a few minutes; .ci/run runs all of them.
-QUICK = not root and not engine and not slow
+QUICK = not root and not engine and not slow and not native
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile

@@ -13,7 +13,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=["python", "native"])
+@pytest.fixture(params=["python", pytest.param("native", marks=pytest.mark.native)])
 def each_agent(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a test's hosts run each agent in turn."""
     if request.param == "native":
