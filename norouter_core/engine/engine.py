@@ -39,7 +39,6 @@ from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
-from norouter_core.exec_commands.command import shell_argv
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
 from norouter_core.model import Host, MeshSpec
@@ -424,13 +423,14 @@ class Engine:
             KeyError: there is no host of that name.
             OSError: the command (on this machine) or the exec command cannot be started.
             ValueError: `argv` is empty, or contains a NUL.
+            NoShell: the host is known to have no shell.
         """
         if not argv or any("\0" in word for word in argv):
             raise ValueError("the command is empty or contains a NUL")
-        spec = self._supervisors[host].host
-        if spec.argv is None:
+        supervisor = self._supervisors[host]
+        if supervisor.host.argv is None:
             return await execute(tuple(argv), emit)
-        return await execute_behind(shell_argv(spec.argv), argv, emit)
+        return await execute_behind(supervisor.shell_argv(), argv, emit)
 
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]

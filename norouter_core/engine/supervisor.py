@@ -22,12 +22,12 @@ from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
-from norouter_core.exec_commands.command import StartPlan, plan_start
+from norouter_core.exec_commands.command import StartPlan, plan_start, shell_argv
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import next_plan, suggest_native_agent
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
 from norouter_core.exec_commands.templates import shorten
-from norouter_core.links.base import Link
+from norouter_core.links.base import Link, OperationError
 from norouter_core.links.local import LocalLink
 from norouter_core.links.stdio import StdioLink
 from norouter_core.model import AgentMode, Host
@@ -45,6 +45,14 @@ _log = logging.getLogger(__name__)
 
 _PROGRESS_INTERVAL = 0.25
 """Seconds between two events that show how much of an agent has arrived, at least."""
+
+
+class NoShell(OperationError):
+    """A host has no shell; `exec` is the command that runs there what is appended to it."""
+
+    def __init__(self, host: str, exec: tuple[str, ...]) -> None:
+        super().__init__("no-shell", f"{host} has no shell")
+        self.exec = exec
 
 
 class SupervisorContext(Protocol):
@@ -172,6 +180,16 @@ class Supervisor:
     @property
     def command(self) -> str:
         return shlex.join(self.host.argv) if self.host.argv else ""
+
+    def shell_argv(self) -> tuple[str, ...]:
+        """Return the command that starts a bare shell on the host.
+
+        Raises:
+            NoShell: the host's agent was started without one.
+        """
+        if self._plan is not None and self._plan.container is not None:
+            raise NoShell(self.host.name, self._plan.container.exec)
+        return shell_argv(self.host.argv or ())
 
     def status(self, traffic: tuple[int, int, int]) -> HostStatus:
         """Return the status; `traffic` is bytes in, bytes out and open streams."""

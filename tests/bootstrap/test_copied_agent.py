@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from tests.agent.agents import TIMING, agent
 from tests.engine.meshes import forward, local, mesh, relayed
 from tests.native import native_agent
 from tests.servers import TIMEOUT, connect, echoing, eventually
+from tests.session.sessions import talk
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +139,17 @@ def noting(notes: list[str]) -> Progress:
             notes.append(step.note)
 
     return take
+
+
+async def test_a_command_for_a_host_without_a_shell(docker: Docker) -> None:
+    native_agent()
+    docker.write()
+    async with talk(local("hub"), relayed("web", cmd=docker.cmd)) as say:
+        outcome = await say("exec web -- /sleeper 'a b'")
+        assert outcome.failure is not None and say.said == []
+        assert outcome.failure.message == "web has no shell, which `exec` needs"
+        own = f"{shlex.join(docker.cmd)} /sleeper 'a b'"
+        assert outcome.failure.hint == f"run it without norouter: {own}"
 
 
 async def test_a_host_that_allows_only_python(docker: Docker) -> None:

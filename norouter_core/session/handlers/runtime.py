@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -11,6 +12,7 @@ from norouter_core.commands.edits.base import hosts_of
 from norouter_core.commands.results import Bytes, Outcome, Question, failed
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
+from norouter_core.engine.supervisor import NoShell
 from norouter_core.engine.tap import RECEIVED, SENT, TapError
 from norouter_core.links.base import OperationError
 from norouter_core.sanitize import strip_line
@@ -94,8 +96,12 @@ async def execute(session: Workspace, request: Request) -> Outcome:
     def emit(source: str, data: bytes) -> None:
         request.emit(Bytes(source, bytes(data)))
 
+    command = request.call.all("cmd")
     try:
-        status = await session.engine.exec(host.name, request.call.all("cmd"), emit)
+        status = await session.engine.exec(host.name, command, emit)
+    except NoShell as error:
+        hint = f"run it without norouter: {shlex.join((*error.exec, *command))}"
+        return failed(f"{host.name} has no shell, which `exec` needs", hint, "host")
     except (OSError, KeyError, ValueError) as error:
         return failed(f"cannot run it on {host.name}: {error}", argument="cmd")
     return Outcome(status=status, data={"status": status})
