@@ -80,12 +80,12 @@ class CopiedAgent(Bootstrap):
         self._is_root = user.partition(":")[0] in _ROOT
         image = await self._inspect(run, "image", str(container.get("Image")))
         platform = Platform(str(image.get("Os")), str(image.get("Architecture")))
+        if platform not in PLATFORMS:
+            raise self._failed(report=f"there is no native agent for {platform}")
         try:
-            if platform not in PLATFORMS:
-                raise NoNativeAgent(f"there is no native agent for {platform}")
             program = await asyncio.to_thread(native_program, platform)
         except NoNativeAgent as error:
-            raise self._failed(report=str(error)) from None
+            raise self._failed(no_program=str(error)) from None
         self._run = run
         await self._copy(run, program, progress)
 

@@ -86,9 +86,12 @@ class NativeAgent(Bootstrap):
         answer = Answer.parse(search.noise)
         try:
             platform = answer.platform
-            data, size = await asyncio.to_thread(_program, platform, answer.unpacks)
         except NoNativeAgent as error:
             raise exchange.failed(report=str(error)) from None
+        try:
+            data, size = await asyncio.to_thread(_program, platform, answer.unpacks)
+        except NoNativeAgent as error:
+            raise exchange.failed(no_program=str(error)) from None
         nonce = secrets.token_hex(8)
         line = place_line(nonce, platform, size, len(data), answer.unpacks, self._directories)
         await stdio.send(line)

@@ -50,6 +50,8 @@ class Evidence:
     `PATH: REASON` per line."""
     pythons: str = ""
     """The report of the Pythons, if the native agent was tried after them."""
+    no_program: str = ""
+    """Why this machine has no native agent to send."""
     container_state: str = ""
     """The state of a container that does not run, by its engine's word, such as `exited`."""
     echoed: bool = False

@@ -142,9 +142,26 @@ _NATIVE_HINTS = (
 """What to do about each kind of report: the first that fits, a template over its groups."""
 
 
+def check_no_program(context: Context) -> Diagnosis | None:
+    """Explain that this machine lacks the native agent, whatever the host is like."""
+    why = context.evidence.no_program
+    if not why:
+        return None
+    go = "install Go on this machine (or run `make agents`), or " if "no Go" in why else ""
+    if context.evidence.stage is Stage.COPIED:
+        message = f"`{context.values['shell']}` not found {context.place}, and {why}"
+        found = no_shell(context, message)
+        hint = f"{go}give the host a shell: {found.hint}"
+        return replace(found, kind=ProblemKind.NO_NATIVE_AGENT, hint=hint)
+    hint = f"{go}install Python 3.8 or newer on the host"
+    return Diagnosis(ProblemKind.NO_NATIVE_AGENT, f"{_without_python(context)}{why}", hint)
+
+
 def check_report(context: Context) -> Diagnosis | None:
     """Explain a report, which names every Python tried: the most promising one counts."""
     report = _report_lines(context.evidence.report)
+    if context.evidence.stage is Stage.COPIED:
+        return None
     if report and context.evidence.stage is Stage.NATIVE:
         return _explain_native(context, report)
     if found := _search(report, _MISSING):
@@ -172,16 +189,21 @@ def check_report(context: Context) -> Diagnosis | None:
 
 
 def _explain_native(context: Context, report: list[str]) -> Diagnosis:
-    pythons = _report_lines(context.evidence.pythons)
     message = f"the native agent cannot run {context.place}: {_by_reason(report)[:600]}"
-    if pythons == [NO_PYTHON]:
-        message = f"no Python {context.place}, and {message}"
-    elif pythons:
-        message = f"no usable Python {context.place} ({'; '.join(pythons)[:300]}), and {message}"
+    message = f"{_without_python(context)}{message}"
     text = "\n".join(report)
     searches = ((re.search(pattern, text), hint) for pattern, hint in _NATIVE_HINTS)
     hint = next(hint.format_map(found.groupdict()) for found, hint in searches if found)
     return Diagnosis(ProblemKind.NO_NATIVE_AGENT, message, hint)
+
+
+def _without_python(context: Context) -> str:
+    """Return why the native agent was tried, as in `no Python on the host web, and `."""
+    pythons = _report_lines(context.evidence.pythons)
+    if pythons == [NO_PYTHON]:
+        return f"no Python {context.place}, and "
+    reasons = "; ".join(pythons)[:300]
+    return f"no usable Python {context.place} ({reasons}), and " if pythons else ""
 
 
 def _by_reason(report: list[str]) -> str:
@@ -575,6 +597,7 @@ CERTAIN_RULES: tuple[Rule, ...] = (
     check_spawn,
     check_echo,
     check_container_state,
+    check_no_program,
     check_report,
 )
 """What the system and our own lines report outweighs every text that others print."""

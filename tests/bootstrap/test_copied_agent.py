@@ -204,7 +204,10 @@ async def test_a_mesh_says_why_nothing_could_be_copied(docker: Docker) -> None:
 async def test_no_agent_for_that_machine(docker: Docker) -> None:
     docker.write(machine="mips64")
     problem = await failure(docker)
-    assert "there is no native agent for linux-mips64" in problem.message
+    assert problem.message == (
+        "`sh` not found in the container `web`, and the native agent cannot be copied there: there "
+        "is no native agent for linux-mips64"
+    )
     assert problem.permanent
 
 

@@ -97,6 +97,22 @@ def test_an_installation_without_agents_says_so(site: Path, tmp_path: Path) -> N
     done = _run(site, *words, home=tmp_path)
     assert done.returncode != 0
     assert "this installation of norouter carries no native agents" in done.stderr
+    assert "install Python 3.8 or newer on the host" in done.stderr
+
+
+def test_a_checkout_without_go_says_what_to_install(site: Path, tmp_path: Path) -> None:
+    (site / "agent-go").mkdir()
+    (site / "agent-go" / "go.mod").write_text("module agent")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "env").symlink_to(shutil.which("env") or "")
+    words = ("-m", "norouter_tui", "run", _mesh(tmp_path), "--headless", "--wait-ready", "30")
+    done = _run(site, *words, home=tmp_path, PATH=str(programs))
+    assert done.returncode != 0
+    message = f"this machine has no native agent for {this_platform()}, and no Go to build it"
+    assert message in done.stderr
+    assert "does not work" not in done.stderr
+    assert "install Go on this machine (or run `make agents`)" in done.stderr
 
 
 def test_the_platforms() -> None:

@@ -436,6 +436,30 @@ def test_no_other_command_is_a_misspelt_exec(command: str, line: str) -> None:
     assert "did you mean" not in problem.hint
 
 
+NO_GO = "this machine has no native agent for linux-amd64, and no Go to build it"
+GO = "install Go on this machine (or run `make agents`), or "
+
+
+@pytest.mark.parametrize(
+    ("stage", "pythons", "before", "hint"),
+    [
+        (Stage.NATIVE, "no python", "no Python in", f"{GO}install Python 3.8"),
+        (Stage.NATIVE, "/usr/bin/python3: is 3.6, too old", "no usable Python in", GO),
+        (Stage.NATIVE, "", "", GO),
+        (Stage.COPIED, "", "`sh` not found in", f"{GO}give the host a shell: "),
+    ],
+)
+def test_this_machine_has_no_native_agent(
+    stage: Stage, pythons: str, before: str, hint: str
+) -> None:
+    argv = ("docker", "exec", "-i", "web", "sh")
+    problem = diagnose(Evidence(argv, stage, 3, no_program=NO_GO, pythons=pythons))
+    assert problem.kind == ProblemKind.NO_NATIVE_AGENT
+    assert problem.message.startswith(before)
+    assert problem.message.endswith(NO_GO)
+    assert problem.hint.startswith(hint)
+
+
 NATIVE_REPORTS = {
     "read-only": (
         "/tmp: Read-only file system\n/run: Read-only file system\n/dev/shm: cannot execute "
