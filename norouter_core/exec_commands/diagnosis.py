@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 
 from norouter_core.exec_commands import rules
 from norouter_core.exec_commands.command import ExecCommand, program_name
@@ -21,7 +22,7 @@ from norouter_core.exec_commands.problem import (
     ProblemKind,
     Stage,
 )
-from norouter_core.exec_commands.rules import Context, Diagnosis, Rule
+from norouter_core.exec_commands.rules import Context, Diagnosis
 from norouter_core.exec_commands.stderr_patterns import find_match
 from norouter_core.exec_commands.templates import shorten, strip_echo, template_values
 from norouter_core.sanitize import strip_lines
@@ -32,6 +33,36 @@ SHOWN_LINES = 8
 _STDOUT_READ = 16 * 1024
 _MAX_LINE = 500
 """Characters of a line that the patterns see: more than any known program's message has."""
+
+_Rule = Callable[[Context], Diagnosis | None]
+
+_RUNNING_RULES: tuple[_Rule, ...] = (rules.check_protocol, rules.check_lost_link)
+_CERTAIN_RULES: tuple[_Rule, ...] = (
+    rules.check_shell_syntax,
+    rules.check_spawn,
+    rules.check_echo,
+    rules.check_container_state,
+    rules.check_no_program,
+    rules.check_report,
+)
+"""What the system and our own lines report outweighs every text that others print."""
+_FALLBACK_RULES: tuple[_Rule, ...] = (
+    rules.check_copied,
+    rules.check_remote_program,
+    rules.check_noise,
+    rules.check_agent_crash,
+    rules.check_stdin,
+    rules.check_waiting_tty,
+    rules.check_protocol,
+    rules.check_version,
+    rules.check_timeout,
+    rules.check_installed_agent,
+    rules.check_shell_tail,
+    rules.check_interactive,
+    rules.check_interpreter,
+    rules.check_shell,
+    rules.check_own_program,
+)
 
 
 def diagnose(evidence: Evidence) -> HostProblem:
@@ -60,17 +91,17 @@ def diagnose(evidence: Evidence) -> HostProblem:
 
 def _diagnose(context: Context) -> Diagnosis:
     if context.evidence.stage is Stage.RUNNING:
-        return _first(rules.RUNNING_RULES, context) or rules.diagnose_exit(context)
+        return _first(_RUNNING_RULES, context) or rules.diagnose_exit(context)
     return (
-        _first(rules.CERTAIN_RULES, context)
+        _first(_CERTAIN_RULES, context)
         or _check_verb(context)
         or _match_stderr(context)
-        or _first(rules.FALLBACK_RULES, context)
+        or _first(_FALLBACK_RULES, context)
         or rules.diagnose_exit(context)
     )
 
 
-def _first(rules: tuple[Rule, ...], context: Context) -> Diagnosis | None:
+def _first(rules: tuple[_Rule, ...], context: Context) -> Diagnosis | None:
     return next((diagnosis for rule in rules if (diagnosis := rule(context))), None)
 
 

@@ -9,7 +9,6 @@ import errno
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from norouter_core.exec_commands.command import ExecCommand, is_shell
@@ -587,34 +586,3 @@ def check_lost_link(context: Context) -> Diagnosis | None:
     return Diagnosis(
         ProblemKind.LINK_LOST, f"the link was lost: {reason}{context.last_line}", _RESTARTS
     )
-
-
-Rule = Callable[[Context], Diagnosis | None]
-
-RUNNING_RULES: tuple[Rule, ...] = (check_protocol, check_lost_link)
-CERTAIN_RULES: tuple[Rule, ...] = (
-    check_shell_syntax,
-    check_spawn,
-    check_echo,
-    check_container_state,
-    check_no_program,
-    check_report,
-)
-"""What the system and our own lines report outweighs every text that others print."""
-FALLBACK_RULES: tuple[Rule, ...] = (
-    check_copied,
-    check_remote_program,
-    check_noise,
-    check_agent_crash,
-    check_stdin,
-    check_waiting_tty,
-    check_protocol,
-    check_version,
-    check_timeout,
-    check_installed_agent,
-    check_shell_tail,
-    check_interactive,
-    check_interpreter,
-    check_shell,
-    check_own_program,
-)
