@@ -100,6 +100,8 @@ class HostStatus:
     """How many bytes of the agent that is being sent the host has received."""
     agent_size: int = 0
     """The size of that agent; 0 if none is being sent."""
+    agent_copied: bool = False
+    """Whether the last start had the container's engine copy the agent, as there is no shell."""
 
     @property
     def sending(self) -> str:

@@ -92,6 +92,8 @@ class Supervisor:
         self._retry_at: float | None = None
         self._agent = ""
         self._step = Step(Stage.SPAWN)
+        self._copied = False
+        """Whether the last start copied an agent into a container without a shell."""
         self._shown_at = 0.0
         """When the step was last shown, by the monotonic clock."""
         self._shell_timeout = context.timing.shell
@@ -210,6 +212,7 @@ class Supervisor:
             streams=traffic[2],
             agent_received=self._step.received,
             agent_size=self._step.size,
+            agent_copied=self._copied,
         )
 
     # -- one life after the other ----------------------------------------------------------
@@ -237,6 +240,7 @@ class Supervisor:
             await self._wait_paused()
             return
         self._attempt += 1
+        self._copied = False
         self._set_state(HostState.STARTING)
         if self.host.argv is None:
             await self._serve(LocalLink(self, self._context.io, self._context.timing.request))
@@ -319,6 +323,7 @@ class Supervisor:
 
     def _on_progress(self, step: Step) -> None:
         self._step = step
+        self._copied = self._copied or step.stage is Stage.COPIED
         if step.note:
             self._context.host_log("info", self.host.name, step.note)
         if step.stage not in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED):

@@ -119,6 +119,7 @@ async def test_a_host_of_a_mesh_without_a_shell(
         web = replace(web, options=replace(web.options, ports=(forward(port),)))
         async with mesh(local(), web) as made:
             assert made.host("web").agent.startswith("Go ")
+            assert made.host("web").agent_copied
             assert list(docker.root.iterdir()) == []
             with await connect(made.address("web")) as client:
                 assert await client.says(b"hello")
@@ -195,6 +196,7 @@ async def test_a_mesh_says_why_nothing_could_be_copied(docker: Docker) -> None:
     docker.write(copy="cat >/dev/null; echo 'container rootfs is marked read-only' >&2; exit 1")
     async with mesh(local(), relayed("web", cmd=docker.cmd), wait=False) as made:
         await eventually(lambda: made.host("web").state is HostState.FAILED, "it gives up")
+        assert made.host("web").agent_copied
         problem = made.host("web").problem
         assert problem is not None
         assert "the root file system is read-only" in problem.message

@@ -87,6 +87,7 @@ async def test_events_show_the_progress_four_times_a_second_at_most() -> None:
         assert shown == sorted(shown) and any(0 < x < sending[-1].host.agent_size for x in shown)
         assert all(b.at - a.at > 0.2 for a, b in pairwise(sending))
         assert made.host("web").agent_size == 0
+        assert not made.host("web").agent_copied
 
 
 async def test_a_link_that_stalls_fails_with_what_had_arrived(tmp_path: Path) -> None:

@@ -165,6 +165,35 @@ def sending() -> Snapshot:
     return coming(HostState.BOOTSTRAPPING, 0.4, agent_received=1_310_720, agent_size=1_887_437)
 
 
+def copying() -> Snapshot:
+    """A container without a shell, while its engine copies the agent."""
+    return coming(
+        HostState.BOOTSTRAPPING,
+        0.4,
+        agent_copied=True,
+        agent_received=1_310_720,
+        agent_size=1_887_437,
+    )
+
+
+def not_copied() -> Snapshot:
+    """The same, with a root file system that cannot be written."""
+    problem = replace(
+        snapshots.DENIED,
+        message="`sh` not found in the container `shop`, and the native agent cannot be copied "
+        "there: the root file system is read-only",
+        hint="use a container with a shell, in the same network",
+        stderr=(),
+        permanent=True,
+    )
+    return coming(HostState.FAILED, 0.8, agent_copied=True, problem=problem)
+
+
+def restarting() -> Snapshot:
+    """The next start of the host."""
+    return coming(HostState.STARTING, 5.0)
+
+
 def ready() -> Snapshot:
     return coming(HostState.READY, 0.9)
 
@@ -205,6 +234,7 @@ SCENES = (
     Scene("dialog-connecting-ready", ADDED, then=(starting, sending, ready)),
     Scene("dialog-connecting-failed", ADDED, then=(starting, failed), sizes=(*SIZES, (40, 10))),
     Scene("dialog-connecting-suggests", ADDED, then=(starting, suggesting)),
+    Scene("dialog-connecting-copied", ADDED, then=(starting, copying, not_copied)),
     Scene("dialog-add-port", ("2", "a", "=8081", "tab", "=80")),
     Scene("dialog-port-cuts", ("2", "down", "e", "home", "ctrl+k", "=127.0.0.1:81"), cuts=(3, 4)),
     Scene("dialog-add-route", ("3", "a", "=*.corp.example 10.1.0.0/16")),

@@ -222,6 +222,23 @@ def test_the_cursor_stays_where_the_user_moved_it_since_a_host_was_added() -> No
     play_dialog(play, scenes.ADDED)
 
 
+def test_the_steps_of_a_container_without_a_shell_do_not_name_one() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await _take(app, pilot, scenes.starting())
+        assert "reach a shell" in shown(app)
+        await _take(app, pilot, scenes.copying())
+        for step in ("✓ look for a shell: none", "copy the agent: 1.2 MiB of 1.8 MiB"):
+            assert step in shown(app)
+        await _take(app, pilot, scenes.not_copied())
+        for step in ("✓ look for a shell: none", "✗ copy and start the agent", "`sh` not found"):
+            assert step in shown(app)
+        assert "reach a shell" not in shown(app) and "choose an agent" not in shown(app)
+        await _take(app, pilot, scenes.restarting())
+        assert "reach a shell" in shown(app)
+
+    play_dialog(play, scenes.ADDED)
+
+
 # -- ports and routes --------------------------------------------------------------------------
 
 

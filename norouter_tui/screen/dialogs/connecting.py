@@ -39,6 +39,8 @@ class Progress:
 
     installed: bool = False
     """Whether the command starts an installed agent instead of a shell."""
+    copied: bool = False
+    """Whether there is no shell, so that the container's engine copies the agent."""
     status: HostStatus | None = None
     began: float = 0.0
     answered: float | None = None
@@ -49,6 +51,7 @@ class Progress:
         self.status = status
         if status.state is HostState.STARTING and status.since != self.began:
             self.began, self.answered, self.ended = status.since, None, None
+            self.copied = False
         elif status.state is HostState.BOOTSTRAPPING:
             self.installed = False  # an agent is sent in place of the installed one
             self.began = self.began or status.since
@@ -56,6 +59,9 @@ class Progress:
         elif status.state is not HostState.STARTING:
             self.began = self.began or status.since
             self.ended = status.since
+        if status.agent_copied:
+            self.copied = True
+            self.answered = self.answered or status.since
 
     @property
     def is_ready(self) -> bool:
@@ -85,19 +91,26 @@ class Progress:
         last = (f"ready: {agent}" if agent else "ready", ready)
         if self.installed:
             return [("start the command", began), ("reach norouter on the host", ready), last]
-        send = "send and start the agent"
-        if self.status is not None and self.status.agent_size:
-            received, whole = self.status.agent_received, self.status.agent_size
-            send = "start the agent"
-            if received < whole:
-                send = f"send the agent: {size(received)} of {size(whole)}"
+        send = (self._sending(), ready)
+        if self.copied:
+            return [("start the command", began), ("look for a shell: none", answered), send, last]
         return [
             ("start the command", began),
             ("reach a shell", answered),
             ("choose an agent", answered),
-            (send, ready),
+            send,
             last,
         ]
+
+    def _sending(self) -> str:
+        """Return the label of the step that brings the agent to the host."""
+        send = "copy" if self.copied else "send"
+        if self.status is None or not self.status.agent_size:
+            return f"{send} and start the agent"
+        received, whole = self.status.agent_received, self.status.agent_size
+        if received < whole:
+            return f"{send} the agent: {size(received)} of {size(whole)}"
+        return "start the agent"
 
     @property
     def share(self) -> float:
