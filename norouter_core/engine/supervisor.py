@@ -189,9 +189,12 @@ class Supervisor:
         Raises:
             NoShell: the host's agent was started without one.
         """
-        if self._plan is not None and self._plan.container is not None:
-            raise NoShell(self.host.name, self._plan.container.exec)
-        return shell_argv(self.host.argv or ())
+        plan = self._plan
+        if plan is not None and plan.container is not None:
+            raise NoShell(self.host.name, plan.container.exec)
+        if plan is None or plan.interpreter or plan.mode is AgentMode.NOROUTER:
+            return shell_argv(self.host.argv or ())
+        return plan.argv  # not always the shell of the host's command, which may be missing
 
     def status(self, traffic: tuple[int, int, int]) -> HostStatus:
         """Return the status; `traffic` is bytes in, bytes out and open streams."""

@@ -14,7 +14,7 @@ import pytest
 from norouter_core.engine.engine import Engine
 from norouter_core.links.base import OperationError
 from norouter_core.model import HostSpec
-from tests.engine.meshes import Mesh, children, exec_command, host, local, mesh
+from tests.engine.meshes import Mesh, children, exec_command, host, local, mesh, relayed
 from tests.servers import eventually
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +146,11 @@ async def _refuse_when_down(made: Mesh) -> None:
             await attempt
     with pytest.raises(KeyError):
         await made.engine.ping("nobody")
+
+
+async def test_an_exec_command_that_names_a_shell_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "sh").symlink_to("/bin/sh")
+    (tmp_path / "python3").symlink_to(sys.executable)
+    web = relayed("web", cmd=("env", f"PATH={tmp_path}", "bash"))
+    async with mesh(local(), web) as made:
+        assert await run(made.engine, "web", "sh", "-c", "echo hello") == (0, "hello\n", "")
