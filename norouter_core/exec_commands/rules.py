@@ -126,11 +126,11 @@ _NATIVE_HINTS = (
         "install Python 3.8 or newer there, which norouter uses as well",
     ),
     (
-        r"(?P<place>[^\n:]+): no room for (?P<size>\d+ KiB)",
+        r"(?m)^(?P<place>/[^\n:]+): no room for (?P<size>\d+ KiB)",
         "{place} needs {size}: free some space there, or enlarge it (docker and podman: "
         "`--tmpfs {place}:size=8m,exec`)",
     ),
-    (r"could be written|No space left", "free some space in one of these directories"),
+    (r"no room for|could be written|No space left", "free some space in one of these directories"),
     (r"exit status 137\b", "give it more memory: the agent needs 16 MiB"),
     (
         r"",

@@ -474,6 +474,11 @@ NATIVE_REPORTS = {
         "/tmp needs 2580 KiB: free some space there, or enlarge it (docker and podman: "
         "`--tmpfs /tmp:size=8m,exec`)",
     ),
+    "full working directory": (
+        "/: no room for 2580 KiB\n.: no room for 2580 KiB",
+        "/, .: no room for 2580 KiB",
+        "free some space in one of these directories",
+    ),
     "cut short": (
         "/tmp: only 4096 of 99999 bytes could be written",
         "only 4096 of 99999 bytes",
