@@ -42,6 +42,16 @@ class Step:
     """The bytes of the agent; 0 unless one is being sent."""
     note: str = ""
     """What the host's log says about it."""
+    level: str = "info"
+    """The level of the note; a headless run prints those from `warning` on."""
+    is_local: bool = False
+    """Whether the host waits for work on this machine, which the note names."""
+
+
+def building(stage: Stage, platform: object) -> Step:
+    """Return the step in which this machine builds the native agent for a platform."""
+    note = f"building the native agent for {platform}, once"
+    return Step(stage, note=note, level="warning", is_local=True)
 
 
 Progress = Callable[[Step], None]

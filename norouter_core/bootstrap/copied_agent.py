@@ -26,6 +26,7 @@ from norouter_core.bootstrap.base import (
     StartFailed,
     Stdio,
     Step,
+    building,
 )
 from norouter_core.bootstrap.handshake import Hello, HelloSearch
 from norouter_core.bootstrap.native_program import (
@@ -33,6 +34,7 @@ from norouter_core.bootstrap.native_program import (
     NoNativeAgent,
     Platform,
     native_program,
+    needs_build,
 )
 from norouter_core.exec_commands.command import EngineContainer
 from norouter_core.exec_commands.problem import Evidence, Stage
@@ -82,10 +84,13 @@ class CopiedAgent(Bootstrap):
         platform = Platform(str(image.get("Os")), str(image.get("Architecture")))
         if platform not in PLATFORMS:
             raise self._failed(report=f"there is no native agent for {platform}")
+        if await asyncio.to_thread(needs_build, platform):
+            progress(building(Stage.COPIED, platform))
         try:
             program = await asyncio.to_thread(native_program, platform)
         except NoNativeAgent as error:
             raise self._failed(no_program=str(error)) from None
+        progress(Step(Stage.COPIED))
         self._run = run
         await self._copy(run, program, progress)
 
@@ -144,7 +149,7 @@ class CopiedAgent(Bootstrap):
 
     def _note(self, text: str) -> None:
         if self._progress is not None:
-            self._progress(Step(Stage.COPIED, note=text))
+            self._progress(Step(Stage.COPIED, note=text, level="warning"))
 
     async def _inspect(self, run: Run, kind: str, name: str) -> dict[str, Any]:
         done = await self._engine(run, kind, "inspect", name)

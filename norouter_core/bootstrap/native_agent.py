@@ -22,7 +22,7 @@ import secrets
 from dataclasses import dataclass
 from importlib.resources import files
 
-from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, Stdio, building
 from norouter_core.bootstrap.elf import ELF_MAGIC, elf_architecture
 from norouter_core.bootstrap.handshake import Hello, HelloSearch, MarkerSearch
 from norouter_core.bootstrap.native_program import (
@@ -30,6 +30,7 @@ from norouter_core.bootstrap.native_program import (
     NoNativeAgent,
     Platform,
     native_program,
+    needs_build,
     packed_program,
 )
 from norouter_core.bootstrap.python_agent import marker
@@ -88,10 +89,13 @@ class NativeAgent(Bootstrap):
             platform = answer.platform
         except NoNativeAgent as error:
             raise exchange.failed(report=str(error)) from None
+        if await asyncio.to_thread(needs_build, platform):
+            progress(building(Stage.NATIVE, platform))
         try:
             data, size = await asyncio.to_thread(_program, platform, answer.unpacks)
         except NoNativeAgent as error:
             raise exchange.failed(no_program=str(error)) from None
+        exchange.enter(Stage.NATIVE)
         nonce = secrets.token_hex(8)
         line = place_line(nonce, platform, size, len(data), answer.unpacks, self._directories)
         await stdio.send(line)

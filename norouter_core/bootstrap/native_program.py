@@ -170,6 +170,15 @@ def _packaged(platform: Platform) -> Traversable:
     return files(__package__).joinpath("agents", packed_name(platform))
 
 
+def needs_build(platform: Platform) -> bool:
+    """Return whether `native_program` has Go build the program first, which takes a while."""
+    if is_at_hand(platform) or not SOURCES.is_dir() or find_go() is None:
+        return False
+    state = sources_hash()
+    programs = (_program_in(each, state, platform) for each in _lasting_directories())
+    return not any(map(os.path.exists, programs))
+
+
 def is_at_hand(platform: Platform) -> bool:
     """Return whether the program needs not be built."""
     return _packaged(platform).is_file() or (SOURCES.is_dir() and are_built())
@@ -194,7 +203,7 @@ def _kept(platform: Platform, state: str, make: Callable[[Path, Path], None]) ->
     failure: OSError | None = None
     try:
         for directory in _directories():
-            program = directory / state / str(platform) / platform.program_name
+            program = _program_in(directory, state, platform)
             try:
                 if not program.exists():
                     program.parent.mkdir(parents=True, exist_ok=True)
@@ -210,16 +219,24 @@ def _kept(platform: Platform, state: str, make: Callable[[Path, Path], None]) ->
     raise NoNativeAgent(f"the native agent cannot be written to any directory: {failure}")
 
 
+def _program_in(directory: Path, state: str, platform: Platform) -> Path:
+    return directory / state / str(platform) / platform.program_name
+
+
 def _directories() -> Iterator[Path]:
+    yield from _lasting_directories()
+    temporary = tempfile.mkdtemp(prefix="norouter-agents-")
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    yield Path(temporary)
+
+
+def _lasting_directories() -> Iterator[Path]:
     if sys.prefix != sys.base_prefix:
         yield Path(sys.prefix) / "native-agents"
     # Relative if the user has neither HOME nor an entry in /etc/passwd.
     cache_home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     if os.path.isabs(cache_home):
         yield Path(cache_home) / "norouter" / "native-agents"
-    temporary = tempfile.mkdtemp(prefix="norouter-agents-")
-    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
-    yield Path(temporary)
 
 
 @contextmanager

@@ -328,7 +328,7 @@ class Supervisor:
         self._step = step
         self._copied = self._copied or step.stage is Stage.COPIED
         if step.note:
-            self._context.host_log("info", self.host.name, step.note)
+            self._context.host_log(step.level, self.host.name, step.note)
         if step.stage not in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED):
             return
         if self.state is HostState.STARTING:
@@ -407,8 +407,8 @@ class Supervisor:
 
     def _log_slow_start(self) -> None:
         step = self._step
-        if step.received < step.size:
-            return  # The front ends show the progress.
+        if step.received < step.size or step.is_local:
+            return  # The front ends show the progress, the log what this machine does.
         has_answered = self.state is HostState.BOOTSTRAPPING
         what = "the agent behind" if has_answered else "an answer from"
         text = f"still waiting for {what}: {self.command}"

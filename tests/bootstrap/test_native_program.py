@@ -165,6 +165,18 @@ def test_threads_that_need_the_same_program_pack_it_once(site: Path, tmp_path: P
     assert sorted(names) == ["norouter", "norouter.gz"]
 
 
+def test_a_start_says_once_that_go_builds_the_agent(site: Path, tmp_path: Path) -> None:
+    copying = f'while [ "$1" != -o ]; do shift; done\ncp {native_agent()} "$2"\n'
+    _add_go(site, f"#!/bin/sh\n{copying}")
+    words = ("-m", "norouter_tui", "run", _mesh(tmp_path), "--headless", "--wait-ready", "30")
+    path = f"{site / 'bin'}:{os.environ['PATH']}"
+    line = f"building the native agent for {this_platform()}, once"
+    for times in (1, 0):
+        done = _run(site, *words, "--", "true", home=tmp_path, PATH=path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(line) == times, done.stderr
+
+
 def test_what_go_keeps_is_in_the_directory_that_gets_the_program(
     site: Path, tmp_path: Path
 ) -> None:
