@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ class CannedClient:
         self.completions: Sequence[Completion] = ()
         self.spec: MeshSpec = snapshots.spec()
         self.cuts: tuple[int, ...] = ()
+        self.hosts_found: asyncio.Event | None = None
+        """When the look for hosts ends; at once if None."""
         self.known_hosts: Sequence[tuple[str, str]] = ()
         self.changed: list[tuple[str, ...]] = []
         self.attached_to = attached_to
@@ -68,6 +71,8 @@ class CannedClient:
         return Summary(DocumentState(), 0, 0, 0, 0, Rate())
 
     async def find_hosts(self) -> Sequence[tuple[str, str]]:
+        if self.hosts_found is not None:
+            await self.hosts_found.wait()
         return self.known_hosts
 
     async def snapshots(self, interval: float = 1.0) -> AsyncIterator[Snapshot]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -131,6 +132,23 @@ def test_what_is_typed_narrows_what_is_offered_and_completes_the_rest() -> None:
         assert app.screen.values["cmd"] == "docker run --rm"
 
     play_dialog(play, ("a", "=docker db"))
+
+
+def test_a_dialog_that_closes_looks_for_no_more_hosts() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        await press(pilot, "escape")
+        client.hosts_found = asyncio.Event()
+        await pilot.press("a")  # `press` would wait for the look.
+        await until(pilot, lambda: isinstance(app.screen, AddHost))
+        form = app.screen
+        assert isinstance(form, AddHost)
+        looking = [each for each in app.workers if each.group == "suggestions"]
+        form.action_cancel()
+        # Later, one of them would find a form without fields.
+        assert looking and all(each.is_cancelled for each in looking)
+        await until(pilot, lambda: app.screen is app.main)
+
+    play_dialog(play, ("a",))
 
 
 # -- connecting --------------------------------------------------------------------------------

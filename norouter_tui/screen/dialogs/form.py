@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
@@ -233,6 +234,10 @@ class FieldRow(Vertical):
             self._error = text
             self.set_class(bool(text), "-wrong")
             self.query_one(".below", Static).update(Content(text or self.field.hint))
+
+
+_LOOKING_UP = ("preview", "completion", "suggestions")
+"""The groups of workers that only show something in the form."""
 
 
 class Form(ModalScreen[Outcome | None]):
@@ -457,6 +462,13 @@ class Form(ModalScreen[Outcome | None]):
     def action_cancel(self) -> None:
         """Close the form without doing anything."""
         self.dismiss(None)
+
+    def dismiss(self, result: Outcome | None = None) -> AwaitComplete:
+        """Close the form with its result."""
+        # What still looks something up would come back to a form without fields.
+        for group in _LOOKING_UP:
+            self.workers.cancel_group(self, group)
+        return super().dismiss(result)
 
 
 def _effect(preview: Preview) -> Content:
