@@ -34,7 +34,7 @@ class _Changes(Generic[V]):
         self._last: Sequence[V] = ()
 
     def find(self, values: Sequence[V]) -> tuple[bool, list[Hashable], list[V]]:
-        """Return whether to begin anew, the keys that are gone, and the values to set, in order."""
+        """Return whether to discard everything, the keys that are gone, and the values to set."""
         last, self._last = self._last, values
         key = self._key
         if len(values) == len(last):

@@ -11,7 +11,7 @@ import (
 	"norouter/agent/internal/wire"
 )
 
-const patience = 15 * time.Second // only a failing test waits so long
+const waitLimit = 15 * time.Second // only a failing test waits so long
 
 // hub is the other side of an agent's link, which says and hears single frames.
 type hub struct {
@@ -122,7 +122,7 @@ func (h *hub) take(kind wire.Kind) wire.Frame {
 			if frame.Kind == kind {
 				return frame
 			}
-		case <-time.After(patience):
+		case <-time.After(waitLimit):
 			h.Fatalf("the agent sends no %v", kind)
 		}
 	}
@@ -162,7 +162,7 @@ func connect(t *testing.T, network, address string) net.Conn {
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("not in time: " + what)
 		}
