@@ -22,6 +22,7 @@ from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
+from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.command import StartPlan, plan_start, shell_argv
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import next_plan, suggest_native_agent
@@ -47,7 +48,7 @@ _PROGRESS_INTERVAL = 0.25
 """Seconds between two events that show how much of an agent has arrived, at least."""
 
 
-class NoShell(OperationError):
+class NoShell(OperationError, NorouterError):
     """A host has no shell; `exec` is the command that runs there what is appended to it."""
 
     def __init__(self, host: str, exec: tuple[str, ...]) -> None:
