@@ -14,7 +14,7 @@ from norouter_core.agent.tcp import TcpEnd
 from norouter_core.wire.connection import AGENT, HUB
 from norouter_core.wire.limits import QUANTUM
 from tests.agent.muxes import Behind, socket_channels
-from tests.servers import Target, tcp_pair
+from tests.servers import Target, eventually, tcp_pair
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def test_a_source_with_more_to_send_stays_in_the_ring() -> None:
     hub, agent = Behind(Io(loop), HUB, near), Behind(Io(loop), AGENT, far)
     with contextlib.ExitStack() as stack:
         target = stack.enter_context(Target())
-        clients = []
+        clients, ends = [], []
         for _ in range(CLIENTS):
             client, inner = map(stack.enter_context, tcp_pair())
             clients.append((client, hub.mux.open({"target": list(target.address)}), inner))
@@ -51,7 +51,8 @@ async def test_a_source_with_more_to_send_stays_in_the_ring() -> None:
         data = bytes(TURNS * QUANTUM)
         async with asyncio.TaskGroup() as tasks:
             for client, wire, inner in clients:
-                join(TcpEnd(Io(loop), inner.socket), wire)
+                ends.append(TcpEnd(Io(loop), inner.socket))
+                join(ends[-1], wire)
                 tasks.create_task(client.send(data))
             before = loop.watched
             arrived = [tasks.create_task(server.exactly(len(data))) for server in servers]
@@ -60,3 +61,5 @@ async def test_a_source_with_more_to_send_stays_in_the_ring() -> None:
         assert loop.watched - before < CLIENTS * TURNS / 2
         hub.mux.close("the test is over")
         agent.mux.close("the test is over")
+        # The streams end in later turns, and their sockets must be open until then.
+        await eventually(lambda: all(end.closed for end in ends), "all ends closed")
