@@ -125,6 +125,8 @@ class HostOptions:
     write_etc_hosts: bool | None = None
     open: bool | None = None
     """Whether other machines may use ports at a VIP that is not a loopback address."""
+    only_user: bool | None = None
+    """Whether the listeners of this machine accept connections of norouter's own user only."""
     agent: AgentMode | None = None
     python: str | None = None
     """The Python that runs the agent, by a path or a name on the host's `PATH`."""
@@ -170,12 +172,18 @@ class Host(HostOptions):
     state_dir: StateDir = field(default_factory=StateDir)
     write_etc_hosts: bool = False
     open: bool = False
+    only_user: bool = False
     agent: AgentMode = AgentMode.AUTO
     python: str = ""
 
     @property
     def is_local(self) -> bool:
         return self.argv is None
+
+    @property
+    def checks_users(self) -> bool:
+        """Whether its listeners accept connections of norouter's own user only."""
+        return self.only_user and self.is_local
 
     @property
     def dns_port(self) -> int | None:

@@ -65,6 +65,13 @@ class TcpEnd(End):
             self._use_socket(sock)
 
     @property
+    def local_address(self) -> Address:
+        """The address that the client of a listener has connected to."""
+        assert self.socket is not None
+        name = self.socket.getsockname()
+        return name[0], name[1]
+
+    @property
     def received_eof(self) -> bool:
         """Whether the socket's peer has ended its direction."""
         return self._received_eof

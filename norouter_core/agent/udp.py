@@ -154,6 +154,11 @@ class UdpClient(DatagramEnd):
         self.last_used = 0.0
         """When the last datagram passed, by the loop's clock."""
 
+    @property
+    def local_address(self) -> Address:
+        """The address that its datagrams are sent to."""
+        return self._listener.address
+
     def send(self, data: memoryview) -> None:
         if not self.closed:
             self._listener.reply(self, self._name, data)

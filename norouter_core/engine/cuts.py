@@ -21,7 +21,11 @@ def cuts(
     ending = {
         name for name, host in was.items() if name not in will or is_restarted(host, will[name])
     }
-    unlistened = {n for n, h in will.items() if not h.loopback and n in was}
+    unlistened = {
+        name
+        for name, host in will.items()
+        if name in was and (not host.loopback or host.checks_users != was[name].checks_users)
+    }
     kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
     for stream in streams:
         through = stream.publication

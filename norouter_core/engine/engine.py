@@ -24,6 +24,7 @@ from norouter_core.engine.logins import WrongLogins
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
+from norouter_core.engine.peer_users import UserCheck
 from norouter_core.engine.publications import (
     ListenAddress,
     Publication,
@@ -93,6 +94,7 @@ class Engine:
         self._readiness = Readiness(self._supervisors, self._applying, self._bus.publish)
         self._log_throttle = LogThrottle()
         self._wrong_logins = WrongLogins(self._log_throttle)
+        self._users = UserCheck(self._log_throttle, self.host_log)
 
     async def __aenter__(self) -> Self:
         self.io = Io(asyncio.get_running_loop())
@@ -118,6 +120,7 @@ class Engine:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
         self._dns.close()
+        self._users.close()
         services = list(self._services)
         for task in services:
             task.cancel()
@@ -473,6 +476,9 @@ class Engine:
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
+        host = supervisor.host
+        if host.checks_users and not self._users.admit(host.name, publication, end, peer):
+            return
         if not publication.allows(supervisor.host.name, peer):
             reason = f"{publication.listen_address.text()} is not for clients at {peer[0]}"
             end.reset("not-allowed", reason)

@@ -72,6 +72,16 @@ class LogThrottle:
             f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published{more}"
         )
 
+    def other_user(
+        self, address: ListenAddress, peer: Address, reason: str, now: float
+    ) -> str | None:
+        """Return a line about a client of this machine that `onlyUser` refuses; None soon after."""
+        more = self._suffix(("other user", address), now)
+        client = format_address(peer)
+        return (
+            more if more is None else f"refused client {client} of {address.text()}: {reason}{more}"
+        )
+
     def wrong_login(
         self, address: ListenAddress, from_host: str, peer: Address, now: float
     ) -> str | None:

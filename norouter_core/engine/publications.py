@@ -208,7 +208,7 @@ def proxies(hosts: Sequence[Host]) -> list[Publication]:
 
 
 def assign_listeners(
-    hosts: Iterable[Host],
+    hosts: Sequence[Host],
     published: Mapping[ListenAddress, Publication],
     served: Iterable[Publication] = (),
 ) -> dict[str, dict[ListenAddress, ListenerSpec]]:
@@ -223,13 +223,15 @@ def assign_listeners(
         for address, publication in published.items()
     }
     wanted = {host.name: relayed.copy() if host.loopback else {} for host in hosts}
+    checked = {host.name for host in hosts if host.checks_users}
     for address, publication in published.items():
         if publication.access is not None:
             for name in [name for name in wanted if not publication.may_listen(name)]:
                 wanted[name].pop(address, None)
         own = wanted.get(publication.to_host)
         if own and address in own and publication.service is Service.PORT:
-            own[address] = ListenerSpec(publication, direct=publication.owner_serves_itself)
+            direct = publication.owner_serves_itself and publication.to_host not in checked
+            own[address] = ListenerSpec(publication, direct)
     for proxy in served:
         wanted[proxy.to_host][proxy.listen_address] = ListenerSpec(proxy, direct=False)
     return wanted

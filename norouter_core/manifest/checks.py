@@ -5,6 +5,7 @@ The allocation of VIPs is here too, since it needs to know all of them.
 
 from __future__ import annotations
 
+import sys
 from collections import ChainMap
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ from typing import Any, NamedTuple
 from yaml.nodes import Node
 
 from norouter_core.manifest.compose import is_plain
+from norouter_core.manifest.options import OPTION_KEYS
 from norouter_core.manifest.problems import Report, ValidationError
 from norouter_core.manifest.values import allocate_vip
 from norouter_core.model import Host, HostOptions, HostSpec, MeshSpec, format_address
 from norouter_core.sanitize import quote
+
+_FIELDS = {row.key: row.field for row in OPTION_KEYS}
 
 
 @dataclass(slots=True)
@@ -168,13 +172,13 @@ def check_listeners(
     by_name = {draft.name: draft for draft in drafts}
     for found in find_collisions(spec):
         draft = by_name[found.host]
-        own = draft.nodes.get(found.key) if getattr(draft.options, found.key) else None
+        own = draft.nodes.get(found.key) if getattr(draft.options, _FIELDS[found.key]) else None
         node = own or template_nodes.get(found.key) or draft.key
         (report.warn if found.harmless else report.error)(node, found.message, found.hint)
 
 
 class Collision(NamedTuple):
-    """A listener of a host that collides with another listener of the mesh.
+    """What keeps a listener of a host from its work, such as another listener of the mesh.
 
     `key` is the key of the host that causes it. `harmless` means that it is known which of the
     two gives way.
@@ -196,7 +200,11 @@ def find_collisions(spec: MeshSpec) -> Iterator[Collision]:
         for forward in h.ports
         if forward.proto == "tcp"
     }
+    yield from _misplaced(spec)
     for host in hosts:
+        if host.checks_users and sys.platform != "linux":
+            message = f"onlyUser of host {quote(host.name)} is possible on Linux only"
+            yield Collision(host.name, "onlyUser", message, "remove it; use auth on proxies")
         yield from _open_ports(host)
         yield from _dns_collisions(host)
         if host.dns_port is not None:
@@ -214,6 +222,15 @@ def find_collisions(spec: MeshSpec) -> Iterator[Collision]:
                 message += f", where {taken[address]} already listens"
                 yield Collision(host.name, key, message, "choose another port")
             own[address] = f"its {key} proxy"
+
+
+def _misplaced(spec: MeshSpec) -> Iterator[Collision]:
+    """Yield the keys of hosts with a command that have a meaning on this machine only."""
+    for host in spec.hosts:
+        for row in OPTION_KEYS:
+            if row.here_only and host.cmd is not None and getattr(host.options, row.field):
+                message = f"{row.key} of host {quote(host.name)} has no effect on another machine"
+                yield Collision(host.name, row.key, message, "set it on a host without cmd")
 
 
 def _open_ports(host: Host) -> Iterator[Collision]:

@@ -107,6 +107,7 @@ class ManifestKey:
         flag: The option of `host set` and `template set`; empty if verbs of its own set it.
         help, metavar: The help of that option.
         label: The label in the form of a host.
+        here_only: Whether it has a meaning for hosts without a command only.
     """
 
     key: str
@@ -117,6 +118,7 @@ class ManifestKey:
     metavar: str = ""
     label: str = ""
     examples: tuple[str, ...] = ()
+    here_only: bool = False
 
     @property
     def field(self) -> str:
@@ -499,6 +501,17 @@ OPTION_KEYS = (
         "whether other machines may use its ports, at a VIP beyond loopback",
         "on|off",
         "Open",
+    ),
+    ManifestKey(
+        "onlyUser",
+        SWITCH,
+        "true: the listeners of this machine (ports, proxies, DNS) accept only connections of the "
+        "user that runs norouter. Linux only, and only on a host without cmd.",
+        "only-user",
+        "whether listeners of this machine accept only the user that runs norouter (Linux)",
+        "on|off",
+        "Only this user",
+        here_only=True,
     ),
     ManifestKey(
         "agent",

@@ -297,6 +297,7 @@ def test_who_may_connect_is_named_and_follows_the_hosts() -> None:
         ("proxy http web 0.0.0.0:8080", "is open to other machines"),
         ("template set --socks 0.0.0.0:1080", "is open to other machines"),
         ("proxy http web off --open", "--open needs an address"),
+        ("host set web --only-user on", "has no effect on another machine"),
     ],
 )
 def test_who_may_connect_is_checked(line: str, message: str) -> None:

@@ -47,6 +47,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     ),
     "a direct port gone": (lambda spec, port: with_ports(spec, "own"), {"direct"}),
     "no loopback": (lambda spec, port: changed(spec, "own", loopback=False), {"direct"}),
+    "only this user": (lambda spec, port: changed(spec, "hub", only_user=True), {"here"}),
     "the proxy gone": (lambda spec, port: changed(spec, "hub", http=None), {"proxied"}),
     "the host gone": (lambda spec, port: spec.without_host("web"), {"relayed", "proxied"}),
     "another command": (
@@ -59,10 +60,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
 @pytest.mark.parametrize("name", CHANGES)
 async def test_what_would_be_cut_is_cut_and_nothing_else(name: str) -> None:
     change, expected = CHANGES[name]
-    hub = local("hub")
     proxy = ProxySpec("127.0.0.1", unused_port())
-    hub = replace(hub, options=replace(hub.options, http=proxy))
     async with echoing() as port:
+        hub = local("hub", forward(port))
+        hub = replace(hub, options=replace(hub.options, http=proxy))
         hosts = (hub, relayed("web", forward(port)), host("own", forward(port)))
         async with mesh(*hosts) as made:
             with ExitStack() as clients:
@@ -81,6 +82,7 @@ async def _streams(made: Mesh, proxy: ProxySpec, clients: ExitStack) -> dict[int
     addresses = {
         "relayed": made.address("web"),
         "direct": (own.vip, 8080),
+        "here": made.address("hub"),
         "proxied": (proxy.listen_host, proxy.listen_port),
     }
     kinds: dict[int, str] = {}

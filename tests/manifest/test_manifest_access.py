@@ -75,6 +75,21 @@ def test_ports_at_a_vip_beyond_loopback_say_who_may_use_them() -> None:
     assert load(text % ", open: true").spec.hosts[0].options.open is True
 
 
+def test_only_this_machine_can_be_for_one_user_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    text = "hosts: {local: {onlyUser: true}, web: {cmd: x}}"
+    spec = load(text).spec
+    assert spec.hosts[0].options.only_user is True
+    assert load_text(dump(spec), "again").spec == spec
+    (problem,) = load_error("hosts: {web: {cmd: x, onlyUser: true}}").problems
+    assert problem.column == 33 and "no effect on another machine" in problem.message
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert "possible on Linux only" in str(load_error(text))
+    template = "hostTemplate: {onlyUser: true}\nhosts: {web: {cmd: x}"
+    load(template + "}")
+    assert "possible on Linux only" in str(load_error(template + ", local: }"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -173,6 +173,8 @@ class EditHost(Form):
     def _option_fields(self) -> Iterator[FormField]:
         """Yield the fields of the manifest keys that have a label."""
         for row in OPTION_KEYS:
+            if row.here_only and self._host.cmd is not None:
+                continue
             value = getattr(self._host.options, row.field)
             if row.label and row.flag:
                 text = row.type.to_text(value)
@@ -213,7 +215,9 @@ class EditHost(Form):
 
     def _set_host(self, values: Values) -> Iterator[FormCall]:
         changes: dict[str, object] = {
-            key: now for key in _SET_OPTIONS if (now := self._new_value(values, key)) is not None
+            key: now
+            for key in _SET_OPTIONS
+            if key in values and (now := self._new_value(values, key)) is not None
         }
         before, aliases = self._host.aliases, split(values["alias"])
         changes["no-alias"] = [alias for alias in before if alias not in aliases]
