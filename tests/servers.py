@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 Address = tuple[str, int]
 
@@ -36,9 +36,10 @@ async def eventually(condition: Callable[[], object], what: str, timeout: float 
 class Peer:
     """A connected socket. Every wait is bounded, so that a test that fails says where."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, timeout: float = TIMEOUT) -> None:
         sock.setblocking(False)
         self.socket = sock
+        self._timeout = timeout
 
     @property
     def address(self) -> Address:
@@ -51,7 +52,7 @@ class Peer:
         return "{}:{}".format(*self.address)
 
     async def send(self, data: bytes) -> None:
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(self._timeout):
             await asyncio.get_running_loop().sock_sendall(self.socket, data)
 
     def fill(self, data: bytes) -> int:
@@ -66,13 +67,13 @@ class Peer:
 
     async def some(self) -> bytes:
         """What comes next; nothing at the end."""
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(self._timeout):
             return await asyncio.get_running_loop().sock_recv(self.socket, 1 << 18)
 
     async def exactly(self, size: int) -> bytes:
         """The next `size` bytes; fewer if the end comes before."""
         data = bytearray()
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(self._timeout):
             while len(data) < size:
                 chunk = await asyncio.get_running_loop().sock_recv(
                     self.socket, min(1 << 18, size - len(data))
@@ -126,14 +127,14 @@ class Peer:
         self.close()
 
 
-async def connect(address: Address) -> Peer:
+async def connect(address: Address, timeout: float = TIMEOUT) -> Peer:
     """A client connected to `address`."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     with closing_on_error(socket.socket(family, socket.SOCK_STREAM)) as sock:
         sock.setblocking(False)
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(timeout):
             await asyncio.get_running_loop().sock_connect(sock, address)
-    return Peer(sock)
+    return Peer(sock, timeout)
 
 
 async def resets(address: Address) -> bool:
@@ -149,21 +150,21 @@ class Target:
     """A listening socket of 127.0.0.1 whose connections the test accepts one by one."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        with closing_on_error(socket.socket()) as self._socket:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._socket.bind((host, port))
-            self._socket.listen(64)
-        self._socket.setblocking(False)
-        self.address: Address = self._socket.getsockname()
+        with closing_on_error(socket.socket()) as self.socket:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind((host, port))
+            self.socket.listen(64)
+        self.socket.setblocking(False)
+        self.address: Address = self.socket.getsockname()
         self.port = self.address[1]
 
     async def accept(self) -> Peer:
         async with asyncio.timeout(TIMEOUT):
-            sock, _ = await asyncio.get_running_loop().sock_accept(self._socket)
+            sock, _ = await asyncio.get_running_loop().sock_accept(self.socket)
         return Peer(sock)
 
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
 
     def __enter__(self) -> Self:
         return self
@@ -186,9 +187,16 @@ def tcp_pair() -> tuple[Peer, Peer]:
         return Peer(one), Peer(listening.accept()[0])
 
 
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_C = TypeVar("_C", bound=_Closable)
+
+
 @contextmanager
-def closing_on_error(sock: socket.socket) -> Iterator[socket.socket]:
-    """Closes the socket where what is done with it fails."""
+def closing_on_error(sock: _C) -> Iterator[_C]:
+    """Close the socket or peer if what is done with it fails."""
     try:
         yield sock
     except BaseException:

@@ -176,7 +176,7 @@ async def test_a_cancelled_dial_has_no_outcome(dialled: Make, deaf: tuple[str, i
         made.dial._next()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.4):
-                await asyncio.get_running_loop().sock_accept(target._socket)
+                await asyncio.get_running_loop().sock_accept(target.socket)
     assert not made.seen.opened.done() and not made.seen.closed.done()
 
 

@@ -139,7 +139,7 @@ async def test_a_client_that_leaves_at_once_leaves_nothing() -> None:
 def _took(target: Target, servers: list[Peer]) -> bool:
     """Takes and closes what has connected, as the end of a client asks a server to."""
     try:
-        sock, _ = target._socket.accept()
+        sock, _ = target.socket.accept()
     except BlockingIOError:
         return False
     sock.close()

@@ -164,12 +164,16 @@ class Mesh:
     # --- start
 
     def start(
-        self, *, wait_ready: float | None = None, env: Mapping[str, str] | None = None
+        self,
+        *,
+        wait_ready: float | None = None,
+        env: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
     ) -> None:
         """Write the manifest and start the hub; `env` is added to this process's own."""
         manifest = self._folder / "mesh.yaml"
         manifest.write_text(self._manifest or _manifest(self.spec))
-        argv = [norouter(), "run", str(manifest), "--headless", "--json"]
+        argv = [norouter(), "run", str(manifest), "--headless", "--json", *options]
         argv += [] if wait_ready is None else ["--wait-ready", f"{wait_ready:g}"]
         self._before = processes_in(self.inodes)
         self._program = Background(

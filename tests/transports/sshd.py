@@ -72,9 +72,9 @@ class Ssh:
         """ssh to an sshd that lives in the namespace and listens nowhere (ProxyCommand)."""
         return self.client(namespace.name)
 
-    def to_port(self, port: int) -> list[str]:
-        """ssh to the daemon on 127.0.0.1:`port`."""
-        return self.client("-p", str(port), "127.0.0.1")
+    def to_port(self, port: int, address: str = "127.0.0.1") -> list[str]:
+        """ssh to the daemon on `port` of `address`."""
+        return self.client("-p", str(port), address)
 
     def name_machine(self, machine: Machine, name: str) -> None:
         """Have `ssh NAME` lead to an sshd of this machine, which listens nowhere."""
@@ -91,9 +91,13 @@ class Ssh:
         path.chmod(0o755)
 
     @contextmanager
-    def daemon(self, namespace: Namespace, port: int) -> Iterator[Background]:
-        """An sshd that listens on 127.0.0.1:`port` of the namespace."""
-        argv = [self.sshd, "-D", "-e", "-f", str(self.folder / "sshd_config"), "-p", str(port)]
+    def daemon(
+        self, namespace: Namespace, port: int, address: str = "127.0.0.1"
+    ) -> Iterator[Background]:
+        """Run an sshd that listens on `port` of the namespace, at `address` and 127.0.0.1."""
+        config = str(self.folder / "sshd_config")
+        listen = [] if address == "127.0.0.1" else ["-o", f"ListenAddress={address}"]
+        argv = [self.sshd, "-D", "-e", "-f", config, "-p", str(port), *listen]
         log = self.folder / f"sshd-{port}.log"
         with Background(namespace.enter(*argv), stderr=log, merge_stderr=True) as daemon:
             daemon.wait_line("Server listening", 10)
