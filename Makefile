@@ -37,6 +37,15 @@ bench: ## measure throughput, round trips and memory, also of direct TCP and ssh
 	@$(SETUP) dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+# By default on each of the two event loops, one after the other.
+SEED = 1
+MINUTES = 3
+LOOP = both
+
+chaos: ## run a mesh under traffic and faults and judge it; needs root (SEED=1 MINUTES=3 LOOP=asyncio|uvloop)
+	@$(SETUP) dev
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --loop $(LOOP) $(ARGS)
+
 agents: ## the native agent for every platform, in dist/agents, by the Go on the PATH or one of PyPI
 	@$(SETUP) run
 	@command -v go >/dev/null || $(SETUP) agents
@@ -50,4 +59,4 @@ clean: ## remove .venv and the files that the tools left
 	@rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test coverage check bench agents wheel clean
+.PHONY: help setup demo test coverage check bench chaos agents wheel clean
