@@ -37,5 +37,7 @@ class Timing:
     """The delay after a host's first failure; it doubles with each one that follows."""
     max_retry: float = 60.0
     """The longest such delay."""
-    stable: float = 10.0
+    max_local_retry: float = 5.0
+    """The same for a command that does not leave this machine: another start costs little there."""
+    stable: float = 2.0
     """How long a host must be ready for its failures to be forgotten."""

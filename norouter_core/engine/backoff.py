@@ -13,16 +13,18 @@ _MAX_JITTER = 0.25
 
 @dataclass(slots=True)
 class BackOff:
-    """Delays that double from `timing.first_retry` to `timing.max_retry`."""
+    """Delays that double from `timing.first_retry` to a maximum, which is shorter if `is_local`."""
 
     timing: Timing = field(default_factory=Timing)
+    is_local: bool = False
     failures: int = 0
     random: random.Random = field(default_factory=random.Random)
 
     def next_delay(self) -> float:
         """Count a failure, and return the seconds to wait."""
         self.failures += 1
-        first, longest = self.timing.first_retry, self.timing.max_retry
+        first = self.timing.first_retry
+        longest = self.timing.max_local_retry if self.is_local else self.timing.max_retry
         delay = min(longest, first * 2.0 ** min(self.failures - 1, 10))
         jitter = self.random.random() * _MAX_JITTER
         longer = delay * (1 + jitter)

@@ -23,7 +23,7 @@ from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.errors import NorouterError
-from norouter_core.exec_commands.command import StartPlan, plan_start, shell_argv
+from norouter_core.exec_commands.command import ExecCommand, StartPlan, plan_start, shell_argv
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.fallback import next_plan, suggest_native_agent
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind, Stage
@@ -98,7 +98,7 @@ class Supervisor:
         self._shown_at = 0.0
         """When the step was last shown, by the monotonic clock."""
         self._shell_timeout = context.timing.shell
-        self._back_off = BackOff(context.timing)
+        self._back_off = self._new_back_off()
         self._scarcity = Scarcity()
         self._ever_ready = False
         self._refused = 0
@@ -151,7 +151,7 @@ class Supervisor:
         """Restart the host at once, in any state."""
         self.paused = False
         self._paused.set()
-        self._back_off = BackOff(self._context.timing)
+        self._back_off = self._new_back_off()
         self._attempt = self._refused = 0
         if self.state is HostState.FAILED:
             self.problem = None  # it is no longer final
@@ -405,6 +405,10 @@ class Supervisor:
         with anyio.move_on_after(delay):
             await self._restart_requested.wait()
         self._retry_at = None
+
+    def _new_back_off(self) -> BackOff:
+        command = ExecCommand.parse(self.host.argv or ())
+        return BackOff(self._context.timing, command.stays_here)
 
     def _log_slow_start(self) -> None:
         step = self._step

@@ -10,7 +10,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from norouter_core.exec_commands.programs import GRAMMARS, ProgramGrammar
+from norouter_core.exec_commands.programs import (
+    GRAMMARS,
+    LOCAL,
+    REMOTE_OPTIONS,
+    ProgramGrammar,
+)
 from norouter_core.model import AgentMode
 
 ELEVATORS = frozenset({"sudo", "doas"})
@@ -289,6 +294,11 @@ class ExecCommand:
         return verb, fixed.corrected()
 
     @property
+    def stays_here(self) -> bool:
+        """Whether the command leads to a target on this machine, as `sudo docker exec -i web`."""
+        return bool(self.layers) and not self.opaque and all(_stays(x) for x in self.layers)
+
+    @property
     def adds_containers(self) -> bool:
         """Whether each start leaves another container behind, as `kubectl debug` does."""
         return any(self.words[layer.verb_at] == "debug" for layer in self.layers)
@@ -399,6 +409,14 @@ class ExecCommand:
         letter = option.name.lstrip("-")
         whole = word.startswith("--") or set(word[1:]) == {letter}
         return f"remove `{word}`" if whole else f"remove `{letter}` from `{word}`"
+
+
+def _stays(layer: Layer) -> bool:
+    if not layer.grammar.noun:
+        return layer.program in LOCAL
+    # An instance of LXD may be on a server with a name, as in `lxc exec far:web`.
+    is_remote = layer.given(REMOTE_OPTIONS) or ":" in layer.target
+    return layer.program in LOCAL and not is_remote
 
 
 def is_shell(word: str) -> bool:

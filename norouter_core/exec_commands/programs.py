@@ -341,3 +341,11 @@ GRAMMARS: dict[str, ProgramGrammar] = {
     **_LAUNCHERS,
 }
 """Every known program, by its name without directory and `.exe`."""
+
+LOCAL = _words(
+    "docker podman nerdctl lxc incus compose docker-compose podman-compose nsenter ip chroot "
+    "sudo doas nice ionice timeout stdbuf setpriv unshare nohup setsid exec"
+)
+"""Programs whose targets are on this machine."""
+REMOTE_OPTIONS = _words("-H --host -c --context --url --connection --remote")
+"""Options of engines that lead to another machine."""

@@ -194,7 +194,7 @@ class Printer:
             name = escape(host.name)
             again = self._again.format(name)
             self._err(Text(f"  {name} has failed for good; to try again: {again}"))
-        elif host.retry_in is not None:
+        elif host.retry_in is not None and not (is_same and _is_old(host.attempt)):
             again = f"the same again (attempt {host.attempt}); " if is_same else ""
             name = f"host {escape(host.name)}: " if is_same else "  "
             self._err(Text(f"{name}{again}next try in {seconds(host.retry_in)}"))
@@ -508,6 +508,11 @@ def _is_same(one: HostProblem | None, other: HostProblem | None) -> bool:
         return False
     words = (_DIGITS.sub("0", problem.message) for problem in (one, other))
     return one.kind == other.kind and next(words) == next(words)
+
+
+def _is_old(attempt: int) -> bool:
+    """Return whether another failed attempt is no news: with each line, twice as many are."""
+    return attempt & (attempt - 1) != 0
 
 
 def _visible(listener: ListenerStatus) -> tuple[ListenerState, str, str]:

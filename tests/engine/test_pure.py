@@ -66,6 +66,12 @@ def test_a_wait_is_between_one_second_and_one_minute(failures: int, seed: int) -
         assert most * 3 / 4 <= wait <= most * 5 / 4
 
 
+@given(failures=st.integers(1, 5000))
+def test_a_command_that_stays_here_is_tried_every_few_seconds(failures: int) -> None:
+    back_off = BackOff(is_local=True, failures=failures)
+    assert back_off.next_delay() <= TIMING.max_local_retry < TIMING.max_retry
+
+
 def test_waits_differ_by_chance() -> None:
     waits = {_fifth(BackOff(random=random.Random(seed))) for seed in range(10)}
     assert len(waits) == 10

@@ -102,6 +102,25 @@ def test_without_a_terminal(text: str, phrase: str, mended: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("docker exec -i web", True),
+        ("sudo -n docker exec -i web bash", True),
+        ("lxc exec c1 --", True),
+        ("nsenter --net=/run/netns/a --", True),
+        ("docker -H ssh://build exec -i web", False),
+        ("env DOCKER_HOST=ssh://build docker exec -i web", False),
+        ("lxc exec far:c1 --", False),
+        ("ssh build docker exec -i web", False),
+        ("kubectl exec -i web --", False),
+        ("./connect web", False),
+    ],
+)
+def test_what_stays_on_this_machine(text: str, stays: bool) -> None:
+    assert parse(text).stays_here is stays
+
+
+@pytest.mark.parametrize(
     ("text", "phrase", "mended"),
     [
         ("docker exec web", "add `-i`", "docker exec -i web"),

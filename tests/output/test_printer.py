@@ -207,6 +207,14 @@ def test_a_loss_and_the_back_off_after_it_tell_the_problem_once() -> None:
     )
 
 
+def test_failed_attempts_are_told_less_and_less_often() -> None:
+    waiting = host(state=HostState.BACKING_OFF, problem=PROBLEM, retry_in=5.0)
+    attempts = [HostChanged(host=replace(waiting, attempt=number)) for number in range(1, 40)]
+    screen = Screen().show(*attempts)
+    again = [line.partition("(attempt ")[2].partition(")")[0] for line in screen.err]
+    assert [number for number in again if number] == ["2", "4", "8", "16", "32"]
+
+
 def test_changes_that_are_no_news_are_not_printed() -> None:
     screen = Screen().show(HostChanged(host=host()), HostChanged(host=host(round_trip=0.5)))
     screen.show(ListenerChanged(listener=listener()), ListenerChanged(listener=listener()))
