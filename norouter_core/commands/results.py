@@ -77,13 +77,14 @@ class Failure:
 
     `argument` names the argument or option to blame, `index` which of its values; it is empty
     if none is. Only what parsed a text knows columns: see `ParsedLine.column_of`. `hint` says what
-    to do, and may be empty.
+    to do, and may be empty. If `host` is given, the message ends in the problem of that host.
     """
 
     message: str
     argument: str = ""
     index: int = 0
     hint: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,11 @@ class Printer:
         for listener in status.listeners:
             self._know_listener((listener.on_host, listener.listen), listener)
 
+    def problem_of(self, name: str) -> HostProblem | None:
+        """Return the problem of a host, as printed."""
+        host = self._hosts.get(name)
+        return host.problem if host is not None and host.state in _TROUBLE else None
+
     def show(self, event: Event) -> None:
         """Print the lines for `event`, if there are any."""
         if self._more_failed and event.at - self._more_failed_at > _FAILURES_TOGETHER:

@@ -16,7 +16,6 @@ from prompt_toolkit.application import create_app_session, get_app_or_none
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
-from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.output import create_output
 from prompt_toolkit.patch_stdout import patch_stdout
@@ -27,19 +26,18 @@ from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Failure, Outcome
 from norouter_core.commands.tokenizer import join
 from norouter_core.control import ControlLost
-from norouter_core.engine.events import HostChanged
+from norouter_core.engine.events import Event, HostChanged
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client, Summary
-from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
-from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
+from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.prompt import make_prompt, toolbar
 from norouter_tui.repl.questions import Questions, offer_recovery
 from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
-from norouter_tui.repl.terminal import Notices, Terminal, run_shell
+from norouter_tui.repl.terminal import Notices, Terminal, has_waiting_keys, run_shell
 from norouter_tui.run.history import history_path, open_history
 from norouter_tui.run.process import TERMINATING
 
@@ -82,10 +80,11 @@ class Repl:
         self._prompt = make_prompt(client, history, self._toolbar, vi=vi)
         self._questions = Questions(client, terminal)
         self._notices = Notices(terminal.above)
+        self._events = EventLines(client, self._notices.put)
         self._summary: Summary | None = None
         self._running: anyio.CancelScope | None = None
         self._typed = ""
-        """The text of the next prompt."""
+        """The text of the next prompt that no keys wait for, as they would be joined to it."""
         self._suggested: dict[str, str] = {}
         """For each host that has failed, the command that is likely to work instead."""
         self._offered_at = 0.0
@@ -124,7 +123,9 @@ class Repl:
     # -- reading ---------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        typed, self._typed = self._typed, ""
+        typed = ""
+        if self._typed and not has_waiting_keys(self._prompt.app.input):
+            typed, self._typed = self._typed, ""
         try:
             text = await self._prompt.prompt_async(
                 default=typed, set_exception_handler=False, handle_sigint=False
@@ -137,7 +138,7 @@ class Repl:
                 await self._step(ScriptStep("quit", 1, 1, 0))
         else:
             if not text.strip():
-                if not self._is_typed_ahead():
+                if not self._typed and not self._is_typed_ahead():
                     self._typed = self._suggestion()
                 return
             if text != typed:
@@ -151,9 +152,8 @@ class Repl:
         More keys may follow it at once, or it may come too soon. What was typed without knowledge
         of the offer must not be joined to the command.
         """
-        keys = get_typeahead(self._prompt.app.input)
-        store_typeahead(self._prompt.app.input, keys)
-        return bool(keys) or time.monotonic() - self._offered_at < REACTION_TIME
+        is_early = time.monotonic() - self._offered_at < REACTION_TIME
+        return is_early or has_waiting_keys(self._prompt.app.input)
 
     def _suggestion(self) -> str:
         """Return the command that changes a failed host as its hint says; each is offered once."""
@@ -181,7 +181,7 @@ class Repl:
             place = lines_of(text)[bad.row - 1].rstrip("\n")
             self._terminal.say(*failure_lines(bad.failure, place, bad.column))
         if many:
-            self._typed = text[begun:]
+            self._typed = text[begun:] + (f"\n{self._typed}" if self._typed else "")
             self._terminal.say(Text("the rest is at the prompt", style="dim"))
 
     # -- running ---------------------------------------------------------------------------
@@ -215,15 +215,17 @@ class Repl:
         if outcome is None:
             self._terminal.say(Text("nothing was changed", style="dim"))
             return False
-        self._show(parsed, outcome)
+        await self._show(parsed, outcome)
         if outcome.ended:
             self._over = outcome.status
         return outcome.ok and outcome.status == 0
 
-    def _show(self, parsed: ParsedLine, outcome: Outcome) -> None:
+    async def _show(self, parsed: ParsedLine, outcome: Outcome) -> None:
         if outcome.failure is not None:
             column = parsed.column_of(outcome.failure)
-            self._terminal.say(*failure_lines(outcome.failure, parsed.text, column))
+            failure = await self._events.shorten(outcome.failure)
+            await self._notices.flush()
+            self._terminal.say(*failure_lines(failure, parsed.text, column))
         elif outcome.message:
             self._terminal.say(Text(escape(outcome.message)))
         elif outcome.status:
@@ -245,17 +247,13 @@ class Repl:
 
     async def _follow(self) -> None:
         """Show events until the session ends."""
-        printer = Printer(
-            self._notices.put, self._notices.put, again="host restart {}", since=time.time()
-        )
-        if isinstance(self._client, Session):
-            printer.know(self._client.engine.status())
-        async for event in self._client.events():
-            printer.show(event)
-            if isinstance(event, HostChanged):
-                self._suggest(event.host)
+        await self._events.run(self._see)
         if self._over is None:
             self._gone()
+
+    def _see(self, event: Event) -> None:
+        if isinstance(event, HostChanged):
+            self._suggest(event.host)
 
     def _suggest(self, host: HostStatus) -> None:
         """Offer the command that is likely to work; it waits for Enter on an empty line."""

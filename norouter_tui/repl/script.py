@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import sys
-import time
 from collections.abc import AsyncIterator, Iterable
 
 import anyio
@@ -16,12 +15,11 @@ from norouter_core.commands.parser import ParsedLine, ParseError, parse
 from norouter_core.commands.results import Failure, Outcome
 from norouter_core.sanitize import escape
 from norouter_core.session.client import Client
-from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.display import Sink, StreamSink, run_shown
-from norouter_tui.output.printer import Printer
 from norouter_tui.output.rendering import failure_lines
 from norouter_tui.output.writers import PrintLine, line_printer
+from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
 from norouter_tui.repl.terminal import run_shell
 from norouter_tui.run.process import STOPPING
@@ -39,10 +37,14 @@ class Script:
         name: The name of the script, for failures: `NAME:LINE:COLUMN: message`.
         out: Where outputs go.
         tell: Takes lines about what was done or failed.
+        events: Prints what happens meanwhile.
     """
 
-    def __init__(self, client: Client, name: str, out: Sink, tell: PrintLine) -> None:
+    def __init__(
+        self, client: Client, name: str, out: Sink, tell: PrintLine, events: EventLines
+    ) -> None:
         self._client = client
+        self._events = events
         self._name = name
         self._out = out
         self._tell = tell
@@ -81,12 +83,12 @@ class Script:
             if parsed is None:
                 continue
             outcome = await run_shown(self._client, parsed.call, self._out, confirmed=True)
-            self._end_of(step, parsed, outcome)
+            await self._end_of(step, parsed, outcome)
             if outcome.ended or not outcome.ok or outcome.status:
                 return outcome.status or (ExitCode.OK if outcome.ok else ExitCode.MESH_FAILED)
         return None
 
-    def _end_of(self, step: ScriptStep, parsed: ParsedLine, outcome: Outcome) -> None:
+    async def _end_of(self, step: ScriptStep, parsed: ParsedLine, outcome: Outcome) -> None:
         failure = outcome.failure
         if failure is None and outcome.question is not None:
             failure = Failure(outcome.question.text)
@@ -94,6 +96,7 @@ class Script:
             failure = Failure(outcome.message or f"exit status {outcome.status}")
         if failure is not None:
             column = parsed.column_of(failure)
+            failure = await self._events.shorten(failure)
             self._fail(failure, *step.place(column), column, step.line)
         elif outcome.message:
             self._tell(Text(escape(outcome.message)))
@@ -130,19 +133,12 @@ class ScriptRun:
         for note in self._notes:
             tell(note)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(
-                _follow, client, Printer(tell, tell, again="host restart {}", since=time.time())
-            )
-            status = await Script(client, self._name, StreamSink(), tell).run(self._lines)
+            events = EventLines(client, tell)
+            tasks.start_soon(events.run)
+            script = Script(client, self._name, StreamSink(), tell, events)
+            status = await script.run(self._lines)
             tasks.cancel_scope.cancel()
         return status
-
-
-async def _follow(client: Client, printer: Printer) -> None:
-    if isinstance(client, Session):
-        printer.know(client.engine.status())
-    async for event in client.events():
-        printer.show(event)
 
 
 async def lines_from(number: int) -> AsyncIterator[str]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from select import select
 from subprocess import DEVNULL
 
 import anyio
 from prompt_toolkit.application import run_in_terminal
+from prompt_toolkit.input import Input
+from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
 from prompt_toolkit.output import Output
 from rich.text import Text
 
@@ -114,6 +117,17 @@ class Notices:
             lines.insert(0, Text(what, style="dim"))
         if lines:
             await self._show(lines)
+
+
+def has_waiting_keys(source: Input) -> bool:
+    """Return whether keys were typed that no prompt has taken."""
+    keys = get_typeahead(source)
+    store_typeahead(source, keys)
+    if keys:
+        return True
+    # Otherwise the system keeps a line to itself until its Enter.
+    with source.raw_mode():
+        return bool(select([source.fileno()], (), (), 0)[0])
 
 
 async def run_shell(command: str, *, typed: bool = True) -> int:

@@ -15,6 +15,7 @@ from norouter_core.commands.tokenizer import Word
 from norouter_core.control import ControlServer, RemoteClient
 from norouter_core.session.client import Client, Snapshot
 from norouter_tui.cli import ctl
+from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.script import Script, lines_in
 from norouter_tui.run.remote_session import RemoteSession
 from tests.commands.calls import call
@@ -130,7 +131,7 @@ async def test_a_line_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
             clients: tuple[Client, ...] = (say.session, attached)
             for client in clients:
                 parsed.clear()
-                script = Script(client, "x.nr", Sheet(None), print)
+                script = Script(client, "x.nr", Sheet(None), print, EventLines(client, print))
                 assert await script.run(lines_in("host stop hub\nhosts --json\n")) == 0
                 assert parsed == ["host stop hub", "hosts --json"]
                 await say.ok("host start hub")

@@ -24,6 +24,7 @@ from norouter_core.model import MeshSpec, Route
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
 from norouter_tui.cli import ctl
+from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.script import Script, lines_in
 from norouter_tui.run.remote_session import RemoteSession
 from tests.engine.meshes import forward, local, relayed
@@ -77,9 +78,9 @@ class Ways:
 
     async def script(self, line: str) -> None:
         told: list[str] = []
-        script = Script(
-            cast(Client, self._ear), "x.nr", Sheet(None), lambda text: told.append(text.plain)
-        )
+        client = cast(Client, self._ear)
+        events = EventLines(client, print)
+        script = Script(client, "x.nr", Sheet(None), lambda text: told.append(text.plain), events)
         assert await script.run(lines_in(line)) == 0, told
         self._tells("\n".join(told))
 

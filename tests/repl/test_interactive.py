@@ -151,6 +151,17 @@ async def test_what_follows_a_failure_stands_at_the_prompt() -> None:
         assert names(at) == ["local", "a"]
 
 
+async def test_what_was_typed_ahead_is_not_joined_to_the_rest() -> None:
+    async with drive_repl() as at:
+        at.paste("port add x 80\nhost rm local")
+        at.type(ENTER + "port add local 81:81" + ENTER)
+        await at.shows("the rest is at the prompt")
+        await at.shows("local publishes 81")
+        await at.shows("norouter> port add x 80")
+        at.type(CTRL_C)
+        assert names(at) == ["local"]
+
+
 async def test_completion_of_hosts_with_what_they_are() -> None:
     async with drive_repl(MeshSpec((local(), host("database")))) as at:
         at.type("host restart dat" + TAB)

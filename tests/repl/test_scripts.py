@@ -49,6 +49,14 @@ def test_the_first_failure_ends_a_script_with_its_place(norouter: Program, tmp_p
     assert not (tmp_path / "x").exists()
 
 
+def test_the_problem_of_a_host_is_told_once(norouter: Program) -> None:
+    done = norouter("repl", "-c", "host add web --wait -- /nonexistent/exec")
+    assert done.returncode == 1
+    assert done.stderr.count("`/nonexistent/exec` not found") == 1
+    assert done.stderr.count("hint: ") == 1
+    assert "-c:1:1: web has failed\n" in done.stderr
+
+
 def test_a_script_file_is_named_and_an_unclosed_quote_placed(
     norouter: Program, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ async def until_ready(
                 return None
         except MeshFailed as error:
             name, problem = next(iter(error.problems.items()))
-            return Failure(f"{name}: {problem.message}", hint=problem.hint)
+            return Failure(f"{name} has failed: {problem.message}", hint=problem.hint, host=name)
         except PortsFailed as ports:
             return _port_failed(ports.listeners[0])
         except TimeoutError:
@@ -113,4 +113,5 @@ def _host_not_ready(host: HostStatus, after: str) -> Failure:
     message = f"{host.name} is {host.state.value} {after}"
     if host.problem is None:
         return Failure(message, hint="wait longer: --timeout 5m")
-    return Failure(f"{message}: {host.problem.message}", hint=host.problem.hint)
+    message = f"{message}: {host.problem.message}"
+    return Failure(message, hint=host.problem.hint, host=host.name)
