@@ -244,9 +244,9 @@ class MeshSpec:
             hosts = (*self.hosts, host)
         return replace(self, hosts=hosts)
 
-    def without_host(self, name: str) -> MeshSpec:
-        """Return this spec without the host of exactly that name."""
-        return replace(self, hosts=tuple(h for h in self.hosts if h.name != name))
+    def without_hosts(self, *names: str) -> MeshSpec:
+        """Return this spec without the hosts of exactly these names."""
+        return replace(self, hosts=tuple(h for h in self.hosts if h.name not in names))
 
 
 _Limited = TypeVar("_Limited", Forward, ProxySpec, Route)

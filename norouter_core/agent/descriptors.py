@@ -9,7 +9,7 @@ import socket
 try:
     import resource
 except ImportError:  # Windows, where the number is not limited
-    resource = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]  # a module or nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

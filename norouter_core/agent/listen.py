@@ -42,7 +42,7 @@ class Listener:
         self._io = io
         self._accepted = accepted
         self._closed = False
-        self._socket, self.fallback = bind_or_fall_back(host, port, self._bind)
+        self._socket, self.fallback = bind_or_fall_back(io, host, port, socket.SOCK_STREAM)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         self._watch()
@@ -82,27 +82,10 @@ class Listener:
         self._io.loop.remove_reader(self._socket.fileno())
         self._io.loop.call_later(_RETRY_DELAY, self._watch)
 
-    def _bind(self, host: str, port: int) -> socket.socket:
-        sock = new_socket(host, socket.SOCK_STREAM)
-        try:
-            self._io.descriptors.check_listener(sock.fileno())
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((host, port))
-            set_options(sock)
-            sock.listen(_BACKLOG)
-            sock.setblocking(False)
-        except (OSError, OverflowError) as error:
-            sock.close()
-            raise (
-                error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
-            ) from None
-        return sock
 
-
-def bind_or_fall_back(
-    host: str, port: int, bind: Callable[[str, int], socket.socket]
-) -> tuple[socket.socket, bool]:
-    """Return the socket that `bind` binds to an address, and False.
+def bind_or_fall_back(io: Io, host: str, port: int, kind: int) -> tuple[socket.socket, bool]:
+    """Return a socket of a kind that is bound to an address, and listens if it is of streams, and
+    False.
 
     If that is an IPv4 address, but not one of this machine, return a socket that is bound to a
     free port of 127.0.0.1, and True.
@@ -111,11 +94,32 @@ def bind_or_fall_back(
         OSError: the address cannot be bound.
     """
     try:
-        return bind(host, port), False
+        return _bind(io, host, port, kind), False
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL or literal(host) != socket.AF_INET:
             raise
-        return bind("127.0.0.1", 0), True
+        return _bind(io, "127.0.0.1", 0, kind), True
+
+
+def _bind(io: Io, host: str, port: int, kind: int) -> socket.socket:
+    sock = new_socket(host, kind)
+    try:
+        io.descriptors.check_listener(sock.fileno())
+        if kind == socket.SOCK_STREAM:
+            # With UDP, two sockets could then bind the same address.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        if kind == socket.SOCK_STREAM:
+            set_options(sock)
+            sock.listen(_BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    except OverflowError as error:
+        sock.close()
+        raise OSError(errno.EINVAL, str(error)) from None
+    return sock
 
 
 def new_socket(host: str, kind: int) -> socket.socket:

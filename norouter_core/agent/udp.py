@@ -14,7 +14,7 @@ from norouter_core.wire.backlog import DatagramQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from typing import Any
 
     from norouter_core.agent.descriptors import Descriptors
@@ -40,11 +40,13 @@ error concerns the one datagram, which is dropped."""
 class UdpEnd(DatagramEnd):
     """A socket that is connected to a target, or waits for the look-up of its name."""
 
-    __slots__ = ("_io", "_waiting", "closed", "socket")
+    __slots__ = ("_fatal", "_io", "_waiting", "closed", "socket")
 
-    def __init__(self, io: Io) -> None:
+    def __init__(self, io: Io, fatal: Container[int] = _UNREACHABLE) -> None:
+        """`fatal` are the errors that end the stream."""
         super().__init__()
         self._io = io
+        self._fatal = fatal
         self._waiting = DatagramQueue()
         self.closed = False
         self.socket: socket.socket | None = None
@@ -116,7 +118,7 @@ class UdpEnd(DatagramEnd):
             self.peer.send(self._io.buffer[:size])
 
     def _on_error(self, error: OSError) -> None:
-        if error.errno in _UNREACHABLE:
+        if error.errno in self._fatal:
             self._fail(reset_code(error), error_text(error))
         elif self.socket is not None and not isinstance(error, BlockingIOError):
             # uvloop stops watching a descriptor at its first error, even one of a single datagram.
@@ -220,24 +222,10 @@ class UdpListener:
         self._closed = False
         self._clients: OrderedDict[tuple[Any, ...], UdpClient] = OrderedDict()
         self._timer: TimerLike | None = None
-        self._socket, self.fallback = bind_or_fall_back(host, port, self._bind)
+        self._socket, self.fallback = bind_or_fall_back(io, host, port, socket.SOCK_DGRAM)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         io.loop.add_reader(self._socket.fileno(), self._read)
-
-    def _bind(self, host: str, port: int) -> socket.socket:
-        sock = new_socket(host, socket.SOCK_DGRAM)
-        try:
-            self._io.descriptors.check_listener(sock.fileno())
-            # No SO_REUSEADDR: with UDP, two sockets could bind the same address.
-            sock.bind((host, port))
-            sock.setblocking(False)
-        except (OSError, OverflowError) as error:
-            sock.close()
-            raise (
-                error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
-            ) from None
-        return sock
 
     def close(self) -> None:
         """Close the socket, and reset the streams that use it."""

@@ -42,6 +42,7 @@ from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
+from norouter_core.links.process import StartChild, start_child
 from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.table import LearnedAddresses, RouteTable
 from norouter_core.timing import Timing
@@ -62,13 +63,26 @@ class Engine:
     It belongs to one asyncio loop (with `add_reader`), and must not be called from elsewhere.
     """
 
-    def __init__(self, timing: Timing | None = None, *, etc_hosts: str = "") -> None:
-        """`etc_hosts` is a path in place of every host's `/etc/hosts`."""
+    def __init__(
+        self,
+        timing: Timing | None = None,
+        *,
+        etc_hosts: str = "",
+        start_child: StartChild = start_child,
+    ) -> None:
+        """Make an engine without hosts.
+
+        Args:
+            timing: time limits, if they are not the usual ones.
+            etc_hosts: a path in place of every host's `/etc/hosts`.
+            start_child: starts exec commands.
+        """
         self._streams = Streams(self._stream_opened, self._stream_closed)
         self._supervisors: dict[str, Supervisor] = {}
         self._taps: dict[int, list[Tap]] = {}
         self.timing = timing or Timing()
         self._etc_hosts = etc_hosts
+        self.start_child = start_child
         self.io: Io
         self._bus = Bus()
         self._tasks: anyio.abc.TaskGroup

@@ -30,6 +30,7 @@ from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKi
 from norouter_core.exec_commands.templates import shorten
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.local import LocalLink
+from norouter_core.links.process import StartChild
 from norouter_core.links.stdio import StdioLink
 from norouter_core.model import AgentMode, Host
 from norouter_core.timing import Timing
@@ -62,6 +63,7 @@ class SupervisorContext(Protocol):
     io: Io
     timing: Timing
     starts: StartGate
+    start_child: StartChild
 
     def host_changed(self, supervisor: Supervisor) -> None:
         """Note that the state, the problem or the link has changed."""
@@ -269,6 +271,7 @@ class Supervisor:
                 bootstrap_for(plan, timing),
                 timing,
                 lambda line: self._context.host_log("info", self.host.name, line),
+                self._context.start_child,
             )
             self._stdio = link
             try:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -31,9 +31,6 @@ _DRAIN_TIMEOUT = 0.5
 """Seconds to read what a command wrote before it ended."""
 _LEAVE = b"\x03\x04\nexit\n"
 """What ends a shell, or stage 1, that reads a TTY: interrupt, end of file, a word."""
-
-PUMPED = sys.platform == "win32"
-"""Whether threads carry a child's stdio, where the loop can watch sockets only. Tests set it."""
 
 
 class _LineLimiter:
@@ -177,7 +174,7 @@ class Child:
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
-async def spawn(argv: tuple[str, ...], grace: float) -> Child:
+async def start_watched(argv: tuple[str, ...], grace: float) -> Child:
     """Start an exec command in a session of its own.
 
     Without a controlling terminal ssh cannot prompt for passwords behind the program's back, and
@@ -186,8 +183,6 @@ async def spawn(argv: tuple[str, ...], grace: float) -> Child:
     Raises:
         OSError: the command cannot be started.
     """
-    if PUMPED:
-        return spawn_pumped(argv, grace)
     reading, child_out = socket.socketpair()
     child_in, writing = socket.socketpair()
     with child_out, child_in:
@@ -358,3 +353,16 @@ def _to(pipe: IO[bytes]) -> socket.socket:
 
 def _run(pump: Any) -> None:
     threading.Thread(target=pump, name="stdio pump", daemon=True).start()
+
+
+StartChild = Callable[[tuple[str, ...], float], Awaitable[Child]]
+"""Starts an exec command; gets the time between asking it to end and killing it, too."""
+
+
+async def start_pumped(argv: tuple[str, ...], grace: float) -> Child:
+    """Do as `spawn_pumped`."""
+    return spawn_pumped(argv, grace)
+
+
+start_child: StartChild = start_pumped if sys.platform == "win32" else start_watched
+"""Where the loop can watch sockets only, threads carry the stdio."""

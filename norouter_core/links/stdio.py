@@ -25,7 +25,7 @@ from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.links.agent_client import AgentClient, Requests
 from norouter_core.links.base import Hub, OperationError
 from norouter_core.links.execute import collect
-from norouter_core.links.process import Child, spawn
+from norouter_core.links.process import Child, StartChild
 from norouter_core.sanitize import strip_line, strip_lines
 from norouter_core.timing import Timing
 from norouter_core.wire import messages
@@ -91,12 +91,14 @@ class StdioLink:
         bootstrap: Bootstrap,
         timing: Timing,
         on_stderr: Callable[[str], None],
+        start_child: StartChild,
     ) -> None:
         self._hub = hub
         self._io = io
         self._bootstrap = bootstrap
         self._timing = timing
         self._on_stderr = on_stderr
+        self._start_child = start_child
         self._child: Child | None = None
         self._handler: LinkHandler | None = None
         self._stderr_ended = asyncio.Event()
@@ -116,7 +118,7 @@ class StdioLink:
             raise
 
     async def _start(self, tasks: anyio.abc.TaskGroup, progress: Progress) -> None:
-        child = self._child = await self._spawn()
+        child = self._child = await self._run_command()
         tasks.start_soon(self._read_stderr, child)
         tasks.start_soon(child.hang_up)
         try:
@@ -131,10 +133,10 @@ class StdioLink:
             await child.end()
             raise
 
-    async def _spawn(self) -> Child:
+    async def _run_command(self) -> Child:
         argv = self._bootstrap.argv
         try:
-            return await spawn(argv, self._timing.grace)
+            return await self._start_child(argv, self._timing.grace)
         except OSError as error:
             raise StartFailed(Evidence(argv, Stage.SPAWN, os_error=error)) from None
         except ValueError as error:

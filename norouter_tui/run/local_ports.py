@@ -96,7 +96,7 @@ def _owners(inodes: set[str]) -> Iterator[int]:
     links = {f"socket:[{inode}]" for inode in inodes}
     for directory in _PROC.glob("[0-9]*/fd"):
         with suppress(OSError):  # it belongs to another user, or has ended
-            if any(os.readlink(each) in links for each in directory.iterdir()):  # noqa: PTH115
+            if any(os.readlink(each) in links for each in directory.iterdir()):  # noqa: PTH115  # no path
                 yield int(directory.parent.name)
 
 

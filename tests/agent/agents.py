@@ -21,6 +21,7 @@ from norouter_core.bootstrap import bootstrap_for
 from norouter_core.bootstrap.base import Bootstrap, Progress
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.links.agent_client import AgentClient
+from norouter_core.links.process import start_child
 from norouter_core.links.stdio import StdioLink
 from norouter_core.model import AgentMode
 from norouter_core.timing import Timing
@@ -167,7 +168,7 @@ async def agent(
     hub = RecordingHub(io)
     stderr: list[str] = []
     bootstrap = bootstrap_for(start, timing) if isinstance(start, StartPlan) else start
-    link = StdioLink(hub, io, bootstrap, timing, stderr.append)
+    link = StdioLink(hub, io, bootstrap, timing, stderr.append, start_child)
     async with anyio.create_task_group() as tasks:
         await link.start(tasks, progress)
         try:

@@ -20,7 +20,7 @@ from tests.agent.agents import Agent, agent, plain_path, shell_plan
 from tests.agent.test_last_frames import Source
 from tests.loops import on_each_loop
 from tests.native import native_agent
-from tests.servers import TIMEOUT, Target, connect, eventually, tcp_pair
+from tests.servers import TIMEOUT, Peer, Target, connect, eventually, tcp_pair
 
 pytestmark = pytest.mark.anyio
 
@@ -147,16 +147,30 @@ class Slow(Source):
         return self.free
 
 
-@on_each_loop
-async def test_what_was_sent_before_a_reset_goes_on_when_there_is_room() -> None:
-    """Nobody reads the socket meanwhile, so the reset is found by a look at it."""
+def joined(far: Slow) -> tuple[Peer, Peer, TcpEnd]:
+    """Return a client, our side of its connection, and the end of that, joined to `far`."""
     client, ours = tcp_pair()
-    io = Io(asyncio.get_running_loop())
-    end, far = TcpEnd(io, ours.socket), Slow()
+    end = TcpEnd(Io(asyncio.get_running_loop()), ours.socket)
     join(end, far)
+    return client, ours, end
+
+
+async def reset_behind_data(far: Slow) -> TcpEnd:
+    """Return an end whose client has sent 50,000 bytes and a reset.
+
+    Nobody reads the socket meanwhile, so the reset is found by a look at it.
+    """
+    client, _, end = joined(far)
     await client.send(bytes(50_000))
     client.abort()
     await eventually(lambda: end.check_for_reset() and end._send_error, "the reset is found")
+    return end
+
+
+@on_each_loop
+async def test_what_was_sent_before_a_reset_goes_on_when_there_is_room() -> None:
+    far = Slow()
+    end = await reset_behind_data(far)
     assert far.was_reset == "" and not end.closed
     far.free = SIZE
     end.wake()
@@ -166,13 +180,8 @@ async def test_what_was_sent_before_a_reset_goes_on_when_there_is_room() -> None
 
 @on_each_loop
 async def test_a_reset_ends_a_stream_that_stays_stalled() -> None:
-    client, ours = tcp_pair()
-    io = Io(asyncio.get_running_loop())
-    end, far = TcpEnd(io, ours.socket), Slow()
-    join(end, far)
-    await client.send(bytes(50_000))
-    client.abort()
-    await eventually(lambda: end.check_for_reset() and end._send_error, "the reset is found")
+    far = Slow()
+    end = await reset_behind_data(far)
     far.free = 10_000
     end.wake()
     assert end.check_for_reset() and far.received == 10_000 and not end.closed
@@ -182,10 +191,8 @@ async def test_a_reset_ends_a_stream_that_stays_stalled() -> None:
 
 @on_each_loop
 async def test_a_reset_without_unread_bytes_is_passed_on_at_once() -> None:
-    client, ours = tcp_pair()
-    io = Io(asyncio.get_running_loop())
-    end, far = TcpEnd(io, ours.socket), Slow()
-    join(end, far)
+    far = Slow()
+    client, _, end = joined(far)
     client.abort()
     await eventually(lambda: not end.check_for_reset(), "the reset is found")
     assert far.was_reset == "reset"
@@ -194,11 +201,9 @@ async def test_a_reset_without_unread_bytes_is_passed_on_at_once() -> None:
 @on_each_loop
 async def test_an_orderly_end_is_no_reset() -> None:
     """Bytes that the socket's peer has yet to read are not lost by the close."""
-    client, ours = tcp_pair()
-    io = Io(asyncio.get_running_loop())
-    end, far = TcpEnd(io, ours.socket), Slow()
+    far = Slow()
     far.free = SIZE
-    join(end, far)
+    client, ours, end = joined(far)
     client.end()
     await eventually(lambda: far.ended, "the client's end arrives")
     ours.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)

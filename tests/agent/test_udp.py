@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from norouter_core.agent import udp
 from norouter_core.agent.ends import join
 from norouter_core.agent.io import Io
 from norouter_core.agent.operations import Operations
+from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
 from tests.agent.agents import Watcher
 from tests.datagrams import Played, UdpPeer, answering, unused_udp_port
@@ -183,29 +184,32 @@ async def test_a_target_is_asked_and_answers(name: str) -> None:
             assert played.ended == ("closed", "") and await seen.outcome() == ("closed", "")
 
 
+class Fatal:
+    """The errors that end a stream: none, and those that came."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def __contains__(self, number: object) -> bool:
+        self.seen.append(number)
+        return False
+
+
 @on_each_loop
-async def test_an_error_of_one_datagram_does_not_deafen_its_socket(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_error_of_one_datagram_does_not_deafen_its_socket() -> None:
     """A router's "fragmentation needed" is such an error; a refusal stands in for it here."""
-    monkeypatch.setattr(udp, "_UNREACHABLE", frozenset())
-    seen: list[OSError] = []
-    troubled = UdpEnd._on_error
-
-    def seeing(end: UdpEnd, error: OSError) -> None:
-        seen.append(error)
-        troubled(end, error)
-
-    monkeypatch.setattr(UdpEnd, "_on_error", seeing)
-    port = unused_udp_port()
-    with dialled("127.0.0.1", port) as (played, end, _):
-        played.says(b"to nobody")
-        refused = ConnectionRefusedError
-        await eventually(lambda: any(isinstance(e, refused) for e in seen), "the error comes")
-        assert end.socket is not None
-        with UdpPeer(port=port) as target:
-            target.send_to(b"hello", end.socket.getsockname())
-            await eventually(lambda: played.got == [b"hello"], "the datagram comes", 5)
+    port, played, fatal = unused_udp_port(), Played(), Fatal()
+    io = Io(asyncio.get_running_loop())
+    end = UdpEnd(io, fatal)
+    join(played, end)
+    end.dial(Resolver(io), "127.0.0.1", port)
+    played.says(b"to nobody")
+    await eventually(lambda: errno.ECONNREFUSED in fatal.seen, "the error comes")
+    assert end.socket is not None
+    with UdpPeer(port=port) as target:
+        target.send_to(b"hello", end.socket.getsockname())
+        await eventually(lambda: played.got == [b"hello"], "the datagram comes", 5)
+    end.reset("reset", "the test is over")
 
 
 async def test_a_target_that_refuses_is_reported() -> None:

@@ -34,7 +34,7 @@ class SlowHost:
         loop = asyncio.get_running_loop()
         self._now = loop.time
         self._later = 0.0
-        loop.time = lambda: self._now() + self._later  # type: ignore[method-assign]
+        loop.time = lambda: self._now() + self._later  # type: ignore[method-assign]  # its clock
 
     async def send(self, data: bytes) -> None:
         self.sent += len(data)

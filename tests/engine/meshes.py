@@ -32,6 +32,7 @@ from norouter_core.engine.status import (
     StreamStatus,
 )
 from norouter_core.exec_commands.command import program_name
+from norouter_core.links.process import StartChild, start_child
 from norouter_core.model import AgentMode, DnsSpec, Forward, HostOptions, HostSpec, MeshSpec
 from norouter_core.timing import Timing
 from tests.servers import Address, eventually
@@ -204,9 +205,14 @@ class Mesh:
 
 
 @asynccontextmanager
-async def mesh(*hosts: HostSpec, timing: Timing = TIMING, wait: bool = True) -> AsyncIterator[Mesh]:
+async def mesh(
+    *hosts: HostSpec,
+    timing: Timing = TIMING,
+    wait: bool = True,
+    start_child: StartChild = start_child,
+) -> AsyncIterator[Mesh]:
     """An engine with these hosts, ready if `wait`; in the end nothing of it is left."""
-    async with Engine(timing) as engine:
+    async with Engine(timing, start_child=start_child) as engine:
         made = Mesh(engine)
         if wait:
             await made.apply(MeshSpec(hosts))

@@ -49,7 +49,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "no loopback": (lambda spec, port: changed(spec, "own", loopback=False), {"direct"}),
     "only this user": (lambda spec, port: changed(spec, "hub", only_user=True), {"here"}),
     "the proxy gone": (lambda spec, port: changed(spec, "hub", http=None), {"proxied"}),
-    "the host gone": (lambda spec, port: spec.without_host("web"), {"relayed", "proxied"}),
+    "the host gone": (lambda spec, port: spec.without_hosts("web"), {"relayed", "proxied"}),
     "another command": (
         lambda spec, port: spec.with_host(_command(spec, "own")),
         {"direct"},

@@ -19,7 +19,13 @@ from norouter_core.engine.events import Log
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.readiness import MeshFailed
 from norouter_core.engine.status import HostState
-from norouter_core.links import process
+from norouter_core.links.process import (
+    _MAX_LINES_A_SECOND,
+    StartChild,
+    start_child,
+    start_pumped,
+    start_watched,
+)
 from norouter_core.model import HostSpec
 from tests.engine.meshes import (
     SLOW_RETRY,
@@ -42,10 +48,13 @@ ACTIONS = Path(__file__).with_name("rogue_actions.py")
 
 
 @asynccontextmanager
-async def beside(*added: HostSpec) -> AsyncIterator[tuple[Mesh, Peer]]:
+async def beside(
+    *added: HostSpec, start_child: StartChild = start_child
+) -> AsyncIterator[tuple[Mesh, Peer]]:
     """Hosts that are added to a mesh with a stream that has to stay up all the time."""
     async with echoing() as port:
-        async with mesh(local(), relayed("honest", forward(port))) as made:
+        honest = relayed("honest", forward(port))
+        async with mesh(local(), honest, start_child=start_child) as made:
             with await connect(made.address("honest")) as client:
                 assert await client.says(b"before")
                 pid = made.pid("honest")
@@ -62,12 +71,11 @@ async def beside(*added: HostSpec) -> AsyncIterator[tuple[Mesh, Peer]]:
 
 
 @pytest.mark.parametrize("word", ["en\0v", "\ud800", "a\udcffb"], ids=["nul", "lone", "escape"])
-@pytest.mark.parametrize("pumped", [False, True], ids=["direct", "pumped"])
+@pytest.mark.parametrize("start_child", [start_watched, start_pumped], ids=["direct", "pumped"])
 async def test_a_command_that_no_system_can_be_asked_for(
-    word: str, pumped: bool, monkeypatch: pytest.MonkeyPatch
+    word: str, start_child: StartChild
 ) -> None:
-    async with beside() as (made, client):
-        monkeypatch.setattr(process, "PUMPED", pumped)
+    async with beside(start_child=start_child) as (made, client):
         await made.engine.apply(made.engine.spec.with_host(relayed("odd", cmd=("env", word, "sh"))))
         await eventually(lambda: made.host("odd").problem, "it has a problem")
         problem = made.host("odd").problem
@@ -183,7 +191,7 @@ async def test_a_flood_of_stderr() -> None:
         lines = [e for e in made.events() if isinstance(e, Log) and e.host == "flood"]
         seconds = lines[-1].at - lines[0].at
         # By the clock's whole seconds, of which the first and the last are cut.
-        assert len(lines) <= (process._MAX_LINES_A_SECOND + 1) * (int(seconds) + 2)
+        assert len(lines) <= (_MAX_LINES_A_SECOND + 1) * (int(seconds) + 2)
 
 
 async def test_a_flood_that_ends_is_summed_up() -> None:
@@ -218,7 +226,7 @@ async def test_ports_that_are_removed_vanish_at_a_host_that_is_down() -> None:
             await made.engine.apply(with_ports(made.engine.spec, "web", forward(port)))
             assert len(made.listeners("web")) == 2
             assert all(each.listen.endswith(":8080") for each in made.listeners("web"))
-            await made.engine.apply(made.engine.spec.without_host("web"))
+            await made.engine.apply(made.engine.spec.without_hosts("web"))
             assert made.engine.status().listeners == ()
 
 

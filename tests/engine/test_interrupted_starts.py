@@ -75,7 +75,7 @@ def reached(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_removed(reached: asyncio.Event) -> None:
     async with nothing_left(), mesh(local(), relayed("web"), timing=QUICK, wait=False) as made:
         await reached.wait()
-        await made.engine.apply(made.engine.spec.without_host("web"))
+        await made.engine.apply(made.engine.spec.without_hosts("web"))
         assert stale() == [] and children() == []
         assert made.host("hub").state is HostState.READY
 
@@ -115,7 +115,7 @@ async def test_between_hello_and_attach(ending: str) -> None:
         assert link is not None and link._handler is not None
         assert made.host("web").state is not HostState.READY
         if ending == "remove":
-            await made.engine.apply(made.engine.spec.without_host("web"))
+            await made.engine.apply(made.engine.spec.without_hosts("web"))
         else:
             await made.engine.restart("web")
             await made.log_says("asked to attach")

@@ -17,8 +17,7 @@ import pytest
 
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
-from norouter_core.links import process
-from norouter_core.links.process import PumpedProcess
+from norouter_core.links.process import PumpedProcess, StartChild, start_pumped, start_watched
 from norouter_core.model import MeshSpec
 from tests.engine.descriptors import nothing_left, stale
 from tests.engine.meshes import (
@@ -42,10 +41,9 @@ ACTIONS = Path(__file__).with_name("rogue_actions.py")
 DATA = random.Random(12).randbytes(2_000_000)
 
 
-@pytest.fixture(params=[True, False], ids=["pumped", "direct"])
-def pumped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    wanted: bool = request.param
-    monkeypatch.setattr(process, "PUMPED", wanted)
+@pytest.fixture(params=[start_pumped, start_watched], ids=["pumped", "direct"])
+def start_child(request: pytest.FixtureRequest) -> StartChild:
+    wanted: StartChild = request.param
     return wanted
 
 
@@ -65,10 +63,12 @@ def runs_pumped(made: Mesh, name: str) -> bool:
     return isinstance(stdio._child.process, PumpedProcess)
 
 
-async def test_a_mesh_comes_up_carries_bytes_and_ends(pumped: bool) -> None:
+async def test_a_mesh_comes_up_carries_bytes_and_ends(start_child: StartChild) -> None:
     async with nothing_left(), echoing() as port:
-        async with mesh(local(), relayed("web", forward(port)), host("far")) as made:
-            assert runs_pumped(made, "web") == pumped
+        async with mesh(
+            local(), relayed("web", forward(port)), host("far"), start_child=start_child
+        ) as made:
+            assert runs_pumped(made, "web") is (start_child is start_pumped)
             await carries(made, "web")
             await eventually(lambda: not made.streams, "the stream is over")
             line = relayed("talk", cmd=_talks("hello there"))
@@ -81,9 +81,11 @@ def _talks(words: str) -> tuple[str, ...]:
     return ("sh", "-c", f'echo {words} >&2; exec "$@"', "_", *exec_command("sh"))
 
 
-async def test_a_host_that_is_killed_comes_back(pumped: bool) -> None:
+async def test_a_host_that_is_killed_comes_back(start_child: StartChild) -> None:
     async with nothing_left(), echoing() as port:
-        async with mesh(local(), relayed("web", forward(port)), timing=QUICK_RETRY) as made:
+        async with mesh(
+            local(), relayed("web", forward(port)), timing=QUICK_RETRY, start_child=start_child
+        ) as made:
             with await connect(made.address("web")) as client:
                 assert await client.says(b"hello")
                 os.killpg(made.pid("web"), signal.SIGKILL)
@@ -110,13 +112,13 @@ def daemon(tmp_path: Path) -> Iterator[tuple[str, ...]]:
 
 
 async def test_a_daemon_that_holds_its_stdio_holds_up_nothing(
-    pumped: bool, daemon: tuple[str, ...]
+    start_child: StartChild, daemon: tuple[str, ...]
 ) -> None:
     async with nothing_left(), echoing() as port:
         web = relayed("web", forward(port), cmd=daemon)
         async with asyncio.timeout(12):
             # Not `mesh`: what the command leaves behind is not the engine's to end.
-            async with Engine(TIMING) as engine:
+            async with Engine(TIMING, start_child=start_child) as engine:
                 made = Mesh(engine)
                 await made.apply(MeshSpec((local(), web)))
                 await carries(made, "web")
@@ -133,28 +135,29 @@ async def test_a_daemon_that_holds_its_stdio_holds_up_nothing(
                 await carries(made, "web")
 
 
-async def test_a_command_that_is_not_there(pumped: bool) -> None:
+async def test_a_command_that_is_not_there(start_child: StartChild) -> None:
     async with nothing_left():
         missing = relayed("web", cmd=("norouter-no-such-program",))
-        async with mesh(local(), missing, wait=False) as made:
+        async with mesh(local(), missing, wait=False, start_child=start_child) as made:
             failed = await made.in_state("web", HostState.FAILED)
             assert failed.problem is not None and failed.problem.kind == "command-not-found"
 
 
-async def test_an_agent_without_vectored_writes(pumped: bool) -> None:
+async def test_an_agent_without_vectored_writes(start_child: StartChild) -> None:
     async with nothing_left(), echoing() as port:
         web = relayed("web", forward(port), cmd=program(ACTIONS, "without_vectors"))
-        async with mesh(host("client", cmd=program(ACTIONS, "without_vectors")), web) as made:
+        async with mesh(
+            host("client", cmd=program(ACTIONS, "without_vectors")), web, start_child=start_child
+        ) as made:
             await carries(made, "web")
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])
 async def test_a_pumped_stderr_is_closed_whenever_its_reader_ends(
-    cancel_first: bool, monkeypatch: pytest.MonkeyPatch
+    cancel_first: bool,
 ) -> None:
-    monkeypatch.setattr(process, "PUMPED", True)
     async with nothing_left():
-        child = await process.spawn(("sh", "-c", "echo hello >&2; exec cat"), 2.0)
+        child = await start_pumped(("sh", "-c", "echo hello >&2; exec cat"), 2.0)
         said: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         reading = asyncio.ensure_future(child.read_stderr(said.set_result))
         assert await said == "hello"
@@ -168,7 +171,7 @@ async def test_a_pumped_stderr_is_closed_whenever_its_reader_ends(
 
 
 async def test_pumped_processes_leave_the_pool_of_threads_to_others() -> None:
-    started = [process.spawn_pumped(("cat",), 2.0) for _ in range(45)]
+    started = [await start_pumped(("cat",), 2.0) for _ in range(45)]
     waiting = [asyncio.ensure_future(child.process.wait()) for child in started]
     await asyncio.sleep(0)
     with anyio.fail_after(20):

@@ -122,7 +122,7 @@ async def test_another_takes_over_from_a_host_that_is_removed() -> None:
         far = relayed("far", forward(port))
         async with mesh(one, two, far) as made:
             (holder,) = (name for name, state in states(made, "far").items() if state is BOUND)
-            await made.apply(made.engine.spec.without_host(holder))
+            await made.apply(made.engine.spec.without_hosts(holder))
             assert list(states(made, "far").values()) == [BOUND]
             assert await serves(at(far))
 

@@ -176,7 +176,7 @@ async def test_a_host_that_is_removed_while_it_starts() -> None:
     silent = relayed("web", cmd=("sh", "-c", "exec sleep 60", "sh"))
     async with mesh(local(), silent, wait=False, timing=QUICK) as made:
         await eventually(children, "it runs")
-        await made.apply(made.engine.spec.without_host("web"))
+        await made.apply(made.engine.spec.without_hosts("web"))
         assert children() == []
 
 
@@ -185,7 +185,7 @@ async def test_a_host_that_is_removed_while_it_backs_off() -> None:
     async with mesh(local(), dead, wait=False, timing=SLOW_RETRY) as made:
         await made.in_state("web", HostState.BACKING_OFF)
         async with asyncio.timeout(10):
-            await made.apply(made.engine.spec.without_host("web"))
+            await made.apply(made.engine.spec.without_hosts("web"))
 
 
 async def test_engines_one_after_the_other_on_the_same_addresses() -> None:

@@ -75,7 +75,7 @@ async def test_removing_this_machine_ends_its_streams() -> None:
             with await connect(made.address("web")) as client:
                 assert await client.says(b"hello")
                 assert [stream.from_host for stream in made.streams] == ["me"]
-                await made.engine.apply(made.engine.spec.without_host("me"))
+                await made.engine.apply(made.engine.spec.without_hosts("me"))
                 assert made.streams == ()
                 assert await client.is_reset()
             (closed,) = [e.stream for e in made.events() if isinstance(e, StreamClosed)]

@@ -115,7 +115,7 @@ CASES: dict[str, tuple[MeshSpec, list[str]]] = {
         ["+   new:", '+     vip: "127.0.42.20"', '+     cmd: "ssh new"'],
     ),
     "a host less": (
-        replace(SPEC.without_host("web"), routes=(Route("web2", SPEC.routes[0].to),)),
+        replace(SPEC.without_hosts("web"), routes=(Route("web2", SPEC.routes[0].to),)),
         [
             *("-   # The web servers,", "-   # both of them.", "-   web:"),
             *("-     cmd:   docker exec -i web    # three spaces", '-     vip: "127.0.42.10"'),
@@ -125,7 +125,7 @@ CASES: dict[str, tuple[MeshSpec, list[str]]] = {
         ],
     ),
     "the last host": (
-        SPEC.without_host("db"),
+        SPEC.without_hosts("db"),
         [
             *("-   db:", "-     cmd: ssh db", "-     vip: 127.0.42.12", "-     ports:"),
             *("-     # the database", "-     - 5432:127.0.0.1:5432        # psql", "- "),

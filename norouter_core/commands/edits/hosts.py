@@ -76,7 +76,6 @@ def remove_hosts(spec: MeshSpec, call: Call) -> Edit:
             dropped += 1
         else:
             kept.append(route)
-    hosts = tuple(host for host in spec.hosts if host.name not in gone)
 
     def without(peers: tuple[str, ...]) -> tuple[str, ...]:
         left = tuple(peer for peer in peers if _host_name(spec, peer) not in gone)
@@ -85,7 +84,7 @@ def remove_hosts(spec: MeshSpec, call: Call) -> Edit:
             raise EditError(message, "remove that port, proxy or route first", "host")
         return left
 
-    after = replace(spec, hosts=hosts, routes=tuple(kept)).with_allow_from(without)
+    after = replace(spec.without_hosts(*gone), routes=tuple(kept)).with_allow_from(without)
     message = f"removed {', '.join(sorted(gone))}"
     if dropped:
         message += f", and {dropped} route{'s' if dropped > 1 else ''} through it"
