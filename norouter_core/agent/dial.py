@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 30.0
 """Seconds for a whole dial, look-up included."""
+_LATE = 0.2
+"""Seconds by which a timer is late in a process that stood still (suspended, stopped, swapped)."""
 _STAGGER = 0.25
 """Seconds until the next address is tried beside one that has not answered (RFC 8305 s. 5)."""
 
@@ -49,7 +52,8 @@ class Dial:
         self._addresses: list[str] = []
         self._sockets: list[socket.socket] = []
         self._error: tuple[str, str] = ("unreachable", "no address to dial")
-        self._timers: list[TimerLike] = [io.loop.call_later(timeout, self._timed_out)]
+        due = io.loop.time() + timeout
+        self._timers: list[TimerLike] = [io.loop.call_later(timeout, self._timed_out, due)]
         end.dialling = self
         if literal(host) is not None:
             self._resolved([host], "")
@@ -149,7 +153,11 @@ class Dial:
             end.dialling = None
             end.failed(code, reason)
 
-    def _timed_out(self) -> None:
+    def _timed_out(self, due: float) -> None:
+        if self._io.loop.time() - due > _LATE:
+            # This process stood still, and has not looked for an answer yet. Once is enough.
+            self._timers.append(self._io.loop.call_later(_LATE, self._timed_out, math.inf))
+            return
         self._fail("timeout", f"no answer within {self._timeout:g} s")
 
     def _clean_up(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from norouter_core.bootstrap.handshake import (
     NoPython,
     Search,
 )
+from norouter_core.countdown import Countdown
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.wire.errors import RemoteProtocolError
@@ -203,10 +203,11 @@ class Exchange:
     async def _write(self, data: bytes, limit: float) -> None:
         """Write to the command, which must take each piece within the limit."""
         for at in range(0, len(data), _PIECE):
-            with anyio.move_on_after(limit) as scope:
-                await self._stdio.send(data[at : at + _PIECE])
-            if scope.cancelled_caught:
-                raise self.failed(timed_out=limit)
+            try:
+                async with Countdown(limit):
+                    await self._stdio.send(data[at : at + _PIECE])
+            except TimeoutError:
+                raise self.failed(timed_out=limit) from None
 
     async def _receive(self, limit: float) -> bytes:
         """Return the next bytes.
@@ -214,11 +215,13 @@ class Exchange:
         Raises:
             StartFailed: none come within the limit, or ever.
         """
-        data = b""
-        with anyio.move_on_after(limit) as scope:
-            data = await self._stdio.receive()
+        try:
+            async with Countdown(limit):
+                data = await self._stdio.receive()
+        except TimeoutError:
+            raise self.failed(timed_out=limit) from None
         if not data:
-            raise self.failed(timed_out=limit if scope.cancelled_caught else None)
+            raise self.failed()
         return data
 
     async def read_hello(self, data: bytes, limit: float) -> tuple[Hello, bytes]:
@@ -229,7 +232,7 @@ class Exchange:
         """
         reader = HelloReader()
         try:
-            async with asyncio.timeout(limit):
+            async with Countdown(limit):
                 while (found := reader.feed(data)) is None:
                     data = await self._stdio.receive()
                     if not data:

@@ -36,6 +36,7 @@ from norouter_core.bootstrap.native_program import (
     native_program,
     needs_build,
 )
+from norouter_core.countdown import Countdown
 from norouter_core.exec_commands.command import EngineContainer
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.sanitize import strip_line
@@ -181,7 +182,7 @@ class CopiedAgent(Bootstrap):
         # The command buffers so much that only the end of all shows what has arrived.
         limit = self._timing.shell + len(stdin) / _SLOWEST
         try:
-            async with asyncio.timeout(limit):
+            async with Countdown(limit):
                 done = await run((*self._container.engine, *words), stdin)
         except TimeoutError:
             raise self._failed(timed_out=limit) from None

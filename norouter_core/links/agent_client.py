@@ -17,6 +17,7 @@ from norouter_core.agent.mux import Mux
 from norouter_core.agent.process_identity import PROTOCOL
 from norouter_core.agent.wire_end import WireEnd
 from norouter_core.bootstrap.handshake import Hello
+from norouter_core.countdown import Countdown
 from norouter_core.links.base import UNSUPPORTED, OperationError
 from norouter_core.sanitize import strip_line
 from norouter_core.wire import messages
@@ -143,7 +144,7 @@ class AgentClient:
         number, answer = self._requests.begin(parse, self._mux.connection.outbox.cause.source)
         try:
             self._mux.message(messages.request(number, op, args))
-            async with asyncio.timeout(limit):
+            async with Countdown(limit):
                 return await answer
         except TimeoutError:
             raise OperationError("timeout", f"no answer to {op!r} within {limit:.0f} s") from None

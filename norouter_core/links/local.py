@@ -14,6 +14,7 @@ from norouter_core.agent.io import Io
 from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import resolve_error_code
 from norouter_core.agent.turns import TurnQueue
+from norouter_core.countdown import Countdown
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub
 from norouter_core.wire.codes import TCP
 
@@ -83,7 +84,7 @@ class LocalLink:
 
         self._operations.resolve(name, done)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with Countdown(self._timeout):
                 return await answer
         except TimeoutError:
             reason = f"no answer to the look-up within {self._timeout:.0f} s"

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -160,6 +161,16 @@ async def test_gives_up_in_time(dialled: Make, deaf: tuple[str, int]) -> None:
     code, reason = await made.seen.outcome()
     assert code == "timeout" and "no answer" in reason
     assert await made.client.is_reset()
+
+
+async def test_a_process_that_stood_still_looks_before_it_gives_up(
+    dialled: Make, deaf: tuple[str, int]
+) -> None:
+    made = dialled(deaf[1], "127.0.0.1", timeout=0.01)
+    time.sleep(0.3)  # the length of the pause is what is tested
+    await asyncio.sleep(0.01)
+    assert not made.seen.closed.done()
+    assert (await made.seen.outcome())[0] == "timeout"
 
 
 async def test_a_reset_of_the_end_cancels_its_dial(dialled: Make, deaf: tuple[str, int]) -> None:

@@ -40,9 +40,12 @@ class SlowHost:
         self.sent += len(data)
 
     async def receive(self) -> bytes:
-        self._later += 20
-        for _ in range(3):
+        for _ in range(80):
+            self._later += (
+                0.25  # in steps: a clock that jumps is that of a process that stood still
+            )
             await asyncio.sleep(0)
+        await asyncio.sleep(0)
         return self.answers.pop(0)
 
 
