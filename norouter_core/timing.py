@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import anyio
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +46,44 @@ class Timing:
     """The same for a command that does not leave this machine: another start costs little there."""
     stable: float = 2.0
     """How long a host must be ready for its failures to be forgotten."""
+
+
+class TimeLimits:
+    """Time limits that stand still while the user is asked something."""
+
+    def __init__(self) -> None:
+        self._left: dict[anyio.CancelScope, float] = {}
+        """The seconds of each limit that were left when it was entered, or paused."""
+        self._is_paused = False
+
+    @property
+    def are_paused(self) -> bool:
+        """Whether the user is being asked."""
+        return self._is_paused
+
+    @contextmanager
+    def limit(self, seconds: float) -> Iterator[anyio.CancelScope]:
+        """Cancel the block after some seconds, as `anyio.move_on_after` does."""
+        with anyio.CancelScope() as scope:
+            self._left[scope] = seconds
+            if not self._is_paused:
+                scope.deadline = anyio.current_time() + seconds
+            try:
+                yield scope
+            finally:
+                del self._left[scope]
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        if not self._is_paused:
+            self._is_paused = True
+            for scope in self._left:
+                self._left[scope] = max(0.0, scope.deadline - anyio.current_time())
+                scope.deadline = math.inf
+
+    def resume(self) -> None:
+        """Let the clock run on."""
+        if self._is_paused:
+            self._is_paused = False
+            for scope, left in self._left.items():
+                scope.deadline = anyio.current_time() + left

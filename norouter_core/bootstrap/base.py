@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import anyio
-
 from norouter_core.agent.process_identity import PROTOCOL
 from norouter_core.bootstrap.handshake import (
     ACK,
@@ -22,6 +20,7 @@ from norouter_core.bootstrap.handshake import (
 from norouter_core.countdown import Countdown
 from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.problem import Evidence, Stage
+from norouter_core.timing import TimeLimits
 from norouter_core.wire.errors import RemoteProtocolError
 
 _PIECE = 64 * 1024
@@ -60,6 +59,9 @@ Progress = Callable[[Step], None]
 
 class Stdio(Protocol):
     """A running command's stdin and stdout; what is received at its end is empty."""
+
+    limits: TimeLimits
+    """They stand still while the command waits for an answer of the user."""
 
     async def send(self, data: bytes) -> None: ...
     async def receive(self) -> bytes: ...
@@ -142,7 +144,7 @@ class Exchange:
         Raises:
             StartFailed: it does not come.
         """
-        with anyio.move_on_after(limit):
+        with self._stdio.limits.limit(limit):
             while True:
                 data = data or await self._stdio.receive()
                 found = search.feed(data) if data else None

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from norouter_core.control.access import SUFFIX, not_private, socket_directories
 from norouter_core.control.remote import ControlLost, RemoteClient, SessionHello
+from norouter_core.private_sockets import SUFFIX, not_private, socket_directories
 from norouter_core.session.client import Summary
 
 ANSWER_TIMEOUT = 1.0

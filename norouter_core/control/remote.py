@@ -18,12 +18,13 @@ from anyio.abc import TaskGroup
 from norouter_core.commands.call import Call
 from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.control import codec
-from norouter_core.control.access import is_own, peer_uid
 from norouter_core.control.codec import MAX_ANSWER, MAX_LINE, DecodeError, Json, decode, encode
 from norouter_core.control.snapshots import SnapshotDecoder
 from norouter_core.engine.events import Event
 from norouter_core.errors import NorouterError
 from norouter_core.mailbox import Mailbox
+from norouter_core.private_sockets import is_own, peer_uid
+from norouter_core.prompts.prompt import Prompt
 from norouter_core.session.client import INTERVAL, Preview, Snapshot, Summary
 
 T = TypeVar("T")
@@ -188,6 +189,23 @@ class RemoteClient:
         async with aclosing(self._follow(request, waiting, take)) as snapshots:
             async for snapshot in snapshots:
                 yield snapshot
+
+    async def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        """As `Client.questions`. A slow reader gets the latest."""
+        waiting = Mailbox[tuple[Prompt, ...]](1)
+
+        def take(answer: Json) -> None:
+            if "questions" in answer:
+                waiting.put(codec.from_json(tuple[Prompt, ...], answer["questions"]))
+
+        request = {"questions": True}
+        async with aclosing(self._follow(request, waiting, take)) as questions:
+            async for each in questions:
+                yield each
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        request = {"answer": number, "text": text, "remember": remember}
+        return await self._ask_for("answered", bool, request)
 
     async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         """As `Client.events`. A slow reader misses the oldest."""

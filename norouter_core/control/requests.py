@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Protocol, TypeVar, cast
 
 import anyio
@@ -102,6 +102,20 @@ class SnapshotsRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionsRequest:
+    id: Id
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    id: Id
+    answer: int
+    """The number of the question."""
+    text: str | None = field(default=None, repr=False)
+    remember: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EventsRequest:
     id: Id
     streams: bool = False
@@ -122,6 +136,8 @@ Request = (
     | FindHostsRequest
     | SnapshotsRequest
     | EventsRequest
+    | QuestionsRequest
+    | AnswerRequest
 )
 _KINDS: dict[str, type[Request | CancelRequest]] = {
     "run": RunRequest,
@@ -132,6 +148,8 @@ _KINDS: dict[str, type[Request | CancelRequest]] = {
     "find_hosts": FindHostsRequest,
     "snapshots": SnapshotsRequest,
     "events": EventsRequest,
+    "questions": QuestionsRequest,
+    "answer": AnswerRequest,
     "cancel": CancelRequest,
 }
 
@@ -248,6 +266,15 @@ class RequestRunner:
                 put("hosts", await self._client.find_hosts())
             case SnapshotsRequest():
                 await self._follow_snapshots(request, put)
+            case AnswerRequest(answer=number, text=text, remember=remember):
+                put("answered", await self._client.answer(number, text, remember=remember))
+            case QuestionsRequest():
+                async with aclosing(_closable(self._client.questions())) as questions:
+                    put("following", True)
+                    async for each in questions:
+                        await self._connection.room()
+                        put("questions", to_json(each))
+                put("end", True)
             case EventsRequest():
                 async with aclosing(
                     _closable(self._client.events(streams=request.streams))

@@ -16,7 +16,6 @@ from typing import Any, Self, cast
 import anyio
 from anyio.abc import TaskGroup
 
-from norouter_core.control.access import NoSocketDirectory, is_own, peer_uid, socket_path
 from norouter_core.control.codec import (
     MAX_ANSWER,
     MAX_LINE,
@@ -36,6 +35,7 @@ from norouter_core.control.requests import (
     parse_request,
 )
 from norouter_core.errors import NorouterError
+from norouter_core.private_sockets import NoSocketDirectory, is_own, peer_uid, socket_path
 from norouter_core.session.client import Client
 
 PROTOCOL = 1

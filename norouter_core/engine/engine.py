@@ -33,6 +33,7 @@ from norouter_core.engine.publications import (
     proxies,
     publications,
 )
+from norouter_core.engine.questions import Questions
 from norouter_core.engine.readiness import Readiness
 from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
 from norouter_core.engine.starts import StartGate
@@ -103,6 +104,7 @@ class Engine:
         self._neighbours = Neighbours()
         self._pacer = Pacer()
         self.starts = StartGate()
+        self.questions = Questions(self._bus.publish)
         self._closing = False
         self._was_killed = False
         self._readiness = Readiness(self._supervisors, self._applying, self._bus.publish)
@@ -133,6 +135,7 @@ class Engine:
         # The supervisors have ended. What the body raised must not become an exception group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+        await self.questions.close()
         self._dns.close()
         self._users.close()
         services = list(self._services)
@@ -447,7 +450,8 @@ class Engine:
         supervisor = self._supervisors[host]
         if supervisor.host.argv is None:
             return await execute(tuple(argv), emit)
-        return await execute_behind(supervisor.shell_argv(), argv, emit)
+        async with self.questions.of_start(host) as asking:
+            return await execute_behind(supervisor.shell_argv(), argv, emit, asking.environment)
 
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]

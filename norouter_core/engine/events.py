@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from norouter_core.engine.status import HostStatus, ListenerStatus, StreamStatus
+from norouter_core.prompts.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,23 @@ class Log(Event):
     level: str
     host: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionAsked(Event):
+    """An exec command asks the user something, such as a password."""
+
+    kind = "question"
+    question: Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionEnded(Event):
+    """A question has been answered, or its command has ended."""
+
+    kind = "question-ended"
+    number: int
+    host: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

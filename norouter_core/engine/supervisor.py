@@ -20,6 +20,7 @@ from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
+from norouter_core.engine.questions import CommandQuestions, Questions
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
 from norouter_core.errors import NorouterError
@@ -40,7 +41,11 @@ if TYPE_CHECKING:
 
     from norouter_core.wire.codes import Address
 
-_LOGIN_REFUSED = (ProblemKind.LOGIN_FAILED, ProblemKind.SUDO_PASSWORD)
+_LOGIN_REFUSED = (
+    ProblemKind.LOGIN_FAILED,
+    ProblemKind.SUDO_PASSWORD,
+    ProblemKind.NOBODY_TO_ASK,
+)
 _MAX_REFUSED = 3
 
 _log = logging.getLogger(__name__)
@@ -64,6 +69,7 @@ class SupervisorContext(Protocol):
     timing: Timing
     starts: StartGate
     start_child: StartChild
+    questions: Questions
 
     def host_changed(self, supervisor: Supervisor) -> None:
         """Note that the state, the problem or the link has changed."""
@@ -109,6 +115,7 @@ class Supervisor:
         self._scope = anyio.CancelScope()
         self._starting = anyio.CancelScope()
         self._stdio: StdioLink | None = None
+        self._asking: CommandQuestions
         self._plan: StartPlan | None = None
         """How the host came up last, so that the next start does not try again what failed."""
         self._sending_problem: HostProblem | None = None
@@ -255,14 +262,21 @@ class Supervisor:
             self.host.argv, self.host.agent, self.host.python
         )
         self._plan, self._sending_problem = None, None
-        while plan is not None:
-            plan = await self._run_plan(plan)
-            if plan is not None and self._restart_requested.is_set():
-                self._set_state(HostState.STOPPED)
-                return
+        problem: HostProblem | None = None
+        async with self._context.questions.of_start(self.host.name) as self._asking:
+            while plan is not None:
+                plan, problem = await self._run_plan(plan)
+                if plan is not None and self._restart_requested.is_set():
+                    self._set_state(HostState.STOPPED)
+                    return
+        if problem is not None:
+            await self._back_off_or_fail(problem)
 
-    async def _run_plan(self, plan: StartPlan) -> StartPlan | None:
-        """Start the host by a plan and run it; return the plan to try next if it does not start."""
+    async def _run_plan(self, plan: StartPlan) -> tuple[StartPlan | None, HostProblem | None]:
+        """Start the host by a plan and run it.
+
+        Return the plan to try next if it does not start, and without one, the problem, if any.
+        """
         timing = replace(self._context.timing, shell=self._shell_timeout)
         async with anyio.create_task_group() as tasks:
             link = StdioLink(
@@ -272,41 +286,45 @@ class Supervisor:
                 timing,
                 lambda line: self._context.host_log("info", self.host.name, line),
                 self._context.start_child,
+                environment=self._asking.environment,
+                limits=self._asking.limits,
             )
             self._stdio = link
             try:
                 with anyio.CancelScope() as self._starting:
                     await self._start(link, tasks)
             except StartFailed as failure:
-                return await self._next_plan(plan, failure.evidence)
+                return self._next_plan(plan, self._asking.complete(failure.evidence))
             if self._starting.cancelled_caught:
                 self._set_state(HostState.STOPPED)
-                return None
+                return None, None
             self._plan = plan
+            self._asking.accepted()
             evidence = await self._serve(link)
-            if evidence is not None:
-                await self._back_off_or_fail(diagnose(evidence))
-        return None
+        return None, None if evidence is None else diagnose(evidence)
 
-    async def _next_plan(self, plan: StartPlan, evidence: Evidence) -> StartPlan | None:
-        """Return the plan to try after one that failed; without one, wait for the next start."""
+    def _next_plan(
+        self, plan: StartPlan, evidence: Evidence
+    ) -> tuple[StartPlan | None, HostProblem | None]:
+        """Return the plan to try after one that failed; without one, the problem of the host."""
         problem = diagnose(evidence)
+        self._asking.failed(problem)
         following = next_plan(plan, evidence.stage, problem, self.host.agent)
         if following is not None:
+            self._asking.accepted()
             text = f"{problem.message}; {following.purpose}"
             level = "warning" if plan.tentative else "info"
             self._context.host_log(level, self.host.name, text)
             if following.mode is AgentMode.NOROUTER:
                 self._sending_problem = problem
-            return following
+            return following, None
         if evidence.stage in (Stage.SHELL, Stage.INTERPRETER) and evidence.timed_out:
             # The command was alive: it may just need longer.
             timing = self._context.timing
             self._shell_timeout = min(2 * self._shell_timeout, timing.max_shell)
         problem = suggest_native_agent(plan, evidence.stage, problem, self.host.agent)
         # Where an agent could not be sent either, that is the problem.
-        await self._back_off_or_fail(self._sending_problem or problem)
-        return None
+        return None, self._sending_problem or problem
 
     async def _wait_paused(self) -> None:
         """Stay stopped until `restart`."""
@@ -335,6 +353,8 @@ class Supervisor:
             self._context.host_log(step.level, self.host.name, step.note)
         if step.stage not in (Stage.PYTHON, Stage.NATIVE, Stage.COPIED):
             return
+        if self.state is HostState.STARTING:
+            self._asking.accepted()
         if self.state is HostState.STARTING:
             self._set_state(HostState.BOOTSTRAPPING)
         elif time.monotonic() - self._shown_at >= _PROGRESS_INTERVAL:
@@ -398,7 +418,8 @@ class Supervisor:
         # If the host was ready once, its command is right. The problem (a login server that is
         # down, a container that is being replaced) may go away. But each refused login counts,
         # and too many of them lock the account or the address out.
-        if problem.permanent and (not self._ever_ready or self._refused >= _MAX_REFUSED):
+        is_final = not self._ever_ready or self._refused >= _MAX_REFUSED
+        if problem.permanent and (is_final or problem.kind == ProblemKind.CANCELLED):
             self._set_state(HostState.FAILED)
             await self._restart_requested.wait()
             return
@@ -417,6 +438,8 @@ class Supervisor:
         step = self._step
         if step.received < step.size or step.is_local:
             return  # The front ends show the progress, the log what this machine does.
+        if self._asking.limits.are_paused:
+            return  # It waits for the user.
         has_answered = self.state is HostState.BOOTSTRAPPING
         what = "the agent behind" if has_answered else "an answer from"
         text = f"still waiting for {what}: {self.command}"

@@ -36,8 +36,26 @@ _MAX_LINE = 500
 
 _Rule = Callable[[Context], Diagnosis | None]
 
+
+def _check_question(context: Context) -> Diagnosis | None:
+    evidence = context.evidence
+    if evidence.cancelled:
+        hint = "restart the host to be asked again"
+        return Diagnosis(ProblemKind.CANCELLED, "cancelled by the user", hint)
+    if not evidence.unanswered:
+        return None
+    asked = shorten(evidence.unanswered.splitlines()[-1].strip().removesuffix(":"))
+    message = f"the command asks a question, and nobody is there to answer: {asked}"
+    hint = (
+        "answer it on a terminal (`norouter attach`, then `host restart`), or make the command ask "
+        "nothing: a key that ssh-agent holds, a known host key, `NOPASSWD:` in sudoers"
+    )
+    return Diagnosis(ProblemKind.NOBODY_TO_ASK, message, hint)
+
+
 _RUNNING_RULES: tuple[_Rule, ...] = (rules.check_protocol, rules.check_lost_link)
 _CERTAIN_RULES: tuple[_Rule, ...] = (
+    _check_question,
     rules.check_shell_syntax,
     rules.check_spawn,
     rules.check_echo,

@@ -20,7 +20,7 @@ from norouter_core.exec_commands.command import (
     plan_shell_instead,
     program_name,
 )
-from norouter_core.exec_commands.problem import HostProblem, ProblemKind, Stage
+from norouter_core.exec_commands.problem import LOGIN_PROBLEMS, HostProblem, ProblemKind, Stage
 from norouter_core.model import AgentMode
 
 _COPYING = ("docker", "podman", "nerdctl")
@@ -61,6 +61,8 @@ def next_plan(
     plan: StartPlan, stage: Stage, problem: HostProblem, mode: AgentMode
 ) -> StartPlan | None:
     """Return the plan to try after a plan that failed in `stage`; None if there is no other."""
+    if problem.kind in LOGIN_PROBLEMS:
+        return None
     if plan.tentative:
         return _without_norouter(plan, stage, problem)
     if plan.interpreter and mode is AgentMode.AUTO:

@@ -64,6 +64,10 @@ class Evidence:
     """How the agent broke the protocol."""
     version: str = ""
     """How the version of an installed agent differs from this program's."""
+    unanswered: str = ""
+    """What the command asked while nobody was there to answer."""
+    cancelled: bool = False
+    """Whether the user chose not to answer what the command asked."""
     received: int = 0
     """How many bytes of an agent the host is known to have received."""
     size: int = 0
@@ -89,6 +93,10 @@ class ProblemKind(StrEnum):
     SUDO_PASSWORD = "sudo-password"
     LOGIN_FAILED = "login-failed"
     HOST_KEY = "host-key"
+    NOBODY_TO_ASK = "nobody-to-ask"
+    """The command asks a question, and no front end is there to pass it on."""
+    CANCELLED = "cancelled"
+    """The user chose not to answer what the command asked."""
     UNREACHABLE = "unreachable"
     NO_SHELL = "no-shell"
     WINDOWS_SHELL = "windows-shell"
@@ -123,6 +131,8 @@ PERMANENT = frozenset(
         ProblemKind.SUDO_PASSWORD,
         ProblemKind.LOGIN_FAILED,
         ProblemKind.HOST_KEY,
+        ProblemKind.NOBODY_TO_ASK,
+        ProblemKind.CANCELLED,
         ProblemKind.NO_SHELL,
         ProblemKind.WINDOWS_SHELL,
         ProblemKind.NO_NATIVE_AGENT,
@@ -137,6 +147,17 @@ PERMANENT = frozenset(
     }
 )
 """The kinds that another start cannot fix: the user has to change something first."""
+
+LOGIN_PROBLEMS = frozenset(
+    {
+        ProblemKind.SUDO_PASSWORD,
+        ProblemKind.LOGIN_FAILED,
+        ProblemKind.HOST_KEY,
+        ProblemKind.NOBODY_TO_ASK,
+        ProblemKind.CANCELLED,
+    }
+)
+"""The kinds after which another login must not follow by itself: too many lock an account."""
 
 
 @dataclass(frozen=True, slots=True)

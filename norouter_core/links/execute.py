@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
@@ -41,7 +41,12 @@ exit $s; }}
 """
 
 
-async def execute(argv: tuple[str, ...], emit: OutputHandler, stdin: bytes = b"") -> int:
+async def execute(
+    argv: tuple[str, ...],
+    emit: OutputHandler,
+    stdin: bytes = b"",
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run a command on this machine; return its exit status as a shell reports it.
 
     It should print little before it has read its stdin.
@@ -49,7 +54,7 @@ async def execute(argv: tuple[str, ...], emit: OutputHandler, stdin: bytes = b""
     Raises:
         OSError: it cannot be started.
     """
-    child = _start(argv)
+    child = _start(argv, environment)
     try:
         await child.send(stdin)
         child.writing.shutdown(socket.SHUT_WR)
@@ -61,7 +66,9 @@ async def execute(argv: tuple[str, ...], emit: OutputHandler, stdin: bytes = b""
         await child.end()
 
 
-async def collect(argv: tuple[str, ...], stdin: bytes) -> Completed:
+async def collect(
+    argv: tuple[str, ...], stdin: bytes, environment: Mapping[str, str] | None = None
+) -> Completed:
     """Run a command on this machine, as `execute` does, and return all that it prints."""
     output = {"stdout": bytearray(), "stderr": bytearray()}
 
@@ -69,21 +76,26 @@ async def collect(argv: tuple[str, ...], stdin: bytes) -> Completed:
         output[name] += data[: _MAX_COLLECTED - len(output[name])]
 
     try:
-        status = await execute(argv, keep, stdin)
+        status = await execute(argv, keep, stdin, environment)
     except OSError as error:
         return Completed(127, b"", (str(error),))
     stderr = strip_lines(output["stderr"].decode("utf-8", "replace"))
     return Completed(status, bytes(output["stdout"]), tuple(stderr.splitlines()))
 
 
-async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: OutputHandler) -> int:
+async def execute_behind(
+    shell: tuple[str, ...],
+    argv: Sequence[str],
+    emit: OutputHandler,
+    environment: Mapping[str, str] | None = None,
+) -> int:
     """Run a command through the shell that `shell` starts; return its exit status. Stdin is empty.
 
     Raises:
         OSError: `shell` cannot be started.
     """
     script = _SCRIPT.format(command=shlex.join(argv)).encode("utf-8", "surrogateescape")
-    child = _start(shell)
+    child = _start(shell, environment)
     try:
         await child.send(script)
         return await _run_to_end(child, emit)
@@ -91,10 +103,10 @@ async def execute_behind(shell: tuple[str, ...], argv: Sequence[str], emit: Outp
         await child.end()
 
 
-def _start(argv: tuple[str, ...]) -> Child:
+def _start(argv: tuple[str, ...], environment: Mapping[str, str] | None) -> Child:
     # With threads on every system: they give the command real pipes, which it can open again
     # (`>/dev/stdout`), and speed does not matter here.
-    return spawn_pumped(argv, Timing().grace)
+    return spawn_pumped(argv, Timing().grace, environment)
 
 
 async def _run_to_end(child: Child, emit: OutputHandler) -> int:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -21,6 +21,7 @@ from anyio.abc import Process
 
 from norouter_core.links.child_limits import with_original_limit
 from norouter_core.sanitize import strip_line
+from norouter_core.timing import TimeLimits
 
 _CHUNK = 65536
 _KEPT_LINES = 40
@@ -70,6 +71,8 @@ class Child:
     writing: socket.socket
     grace: float
     stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
+    limits: TimeLimits = field(default_factory=TimeLimits)
+    """They stand still while the command waits for an answer of the user."""
     heard: bytes = b""
     """The last bytes that were received before the link began."""
     ended: anyio.Event = field(default_factory=anyio.Event)
@@ -138,8 +141,10 @@ class Child:
         """
         self.reading.close()
         self.writing.close()
+        # A command that waits for an answer notices nothing else, and must not get an empty one.
+        steps = (_KILL,) if self.limits.are_paused else (None, signal.SIGTERM, _KILL)
         with anyio.CancelScope(shield=True):
-            for signal_number in (None, signal.SIGTERM, _KILL):
+            for signal_number in steps:
                 if signal_number is not None:
                     self._signal(signal_number)
                 with anyio.move_on_after(self.grace):
@@ -171,10 +176,15 @@ class Child:
             pass  # It is gone, or a setuid program, which ends with its stdin.
 
 
+Environment = Mapping[str, str] | None
+"""That of a command; None for that of this process."""
+
 _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 
 
-async def start_watched(argv: tuple[str, ...], grace: float) -> Child:
+async def start_watched(
+    argv: tuple[str, ...], grace: float, environment: Environment = None
+) -> Child:
     """Start an exec command in a session of its own.
 
     Without a controlling terminal ssh cannot prompt for passwords behind the program's back, and
@@ -193,6 +203,7 @@ async def start_watched(argv: tuple[str, ...], grace: float) -> Child:
                     with_original_limit(argv),
                     stdin=child_in.fileno(),
                     stdout=child_out.fileno(),
+                    env=environment,
                     start_new_session=True,
                 )
         except BaseException:
@@ -298,7 +309,7 @@ class PumpedProcess:
             self._stderr.close()
 
 
-def spawn_pumped(argv: tuple[str, ...], grace: float) -> Child:
+def spawn_pumped(argv: tuple[str, ...], grace: float, environment: Environment = None) -> Child:
     """Start an exec command in a session of its own, with threads that carry its stdio.
 
     Raises:
@@ -310,6 +321,7 @@ def spawn_pumped(argv: tuple[str, ...], grace: float) -> Child:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,
+        env=environment,
         start_new_session=True,
     )
     assert popen.stdin is not None and popen.stdout is not None and popen.stderr is not None
@@ -355,13 +367,15 @@ def _run(pump: Any) -> None:
     threading.Thread(target=pump, name="stdio pump", daemon=True).start()
 
 
-StartChild = Callable[[tuple[str, ...], float], Awaitable[Child]]
+StartChild = Callable[[tuple[str, ...], float, Environment], Awaitable[Child]]
 """Starts an exec command; gets the time between asking it to end and killing it, too."""
 
 
-async def start_pumped(argv: tuple[str, ...], grace: float) -> Child:
+async def start_pumped(
+    argv: tuple[str, ...], grace: float, environment: Environment = None
+) -> Child:
     """Do as `spawn_pumped`."""
-    return spawn_pumped(argv, grace)
+    return spawn_pumped(argv, grace, environment)
 
 
 start_child: StartChild = start_pumped if sys.platform == "win32" else start_watched

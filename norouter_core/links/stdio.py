@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
+import functools
 from collections.abc import Callable, Iterator
 
 import anyio
@@ -25,9 +26,9 @@ from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.links.agent_client import AgentClient, Requests
 from norouter_core.links.base import Hub, OperationError
 from norouter_core.links.execute import collect
-from norouter_core.links.process import Child, StartChild
+from norouter_core.links.process import Child, Environment, StartChild
 from norouter_core.sanitize import strip_line, strip_lines
-from norouter_core.timing import Timing
+from norouter_core.timing import TimeLimits, Timing
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError
@@ -92,13 +93,24 @@ class StdioLink:
         timing: Timing,
         on_stderr: Callable[[str], None],
         start_child: StartChild,
+        *,
+        environment: Environment = None,
+        limits: TimeLimits | None = None,
     ) -> None:
+        """Prepare a link.
+
+        Args:
+            environment: That of the command.
+            limits: They stand still while the command waits for an answer of the user.
+        """
         self._hub = hub
         self._io = io
         self._bootstrap = bootstrap
         self._timing = timing
         self._on_stderr = on_stderr
         self._start_child = start_child
+        self._environment = environment
+        self._limits = limits or TimeLimits()
         self._child: Child | None = None
         self._handler: LinkHandler | None = None
         self._stderr_ended = asyncio.Event()
@@ -110,7 +122,8 @@ class StdioLink:
             StartFailed: with all that was seen; the command has ended.
         """
         try:
-            await self._bootstrap.prepare(collect, progress)
+            run = functools.partial(collect, environment=self._environment)
+            await self._bootstrap.prepare(run, progress)
             await self._start(tasks, progress)
         except BaseException:
             with anyio.CancelScope(shield=True):
@@ -136,13 +149,15 @@ class StdioLink:
     async def _run_command(self) -> Child:
         argv = self._bootstrap.argv
         try:
-            return await self._start_child(argv, self._timing.grace)
+            child = await self._start_child(argv, self._timing.grace, self._environment)
         except OSError as error:
             raise StartFailed(Evidence(argv, Stage.SPAWN, os_error=error)) from None
         except ValueError as error:
             # A NUL or a lone surrogate, which no system accepts in a command.
             invalid = OSError(errno.EINVAL, str(error))
             raise StartFailed(Evidence(argv, Stage.SPAWN, os_error=invalid)) from None
+        child.limits = self._limits
+        return child
 
     async def _read_stderr(self, child: Child) -> None:
         try:

@@ -11,6 +11,7 @@ from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import Status
 from norouter_core.model import MeshSpec
+from norouter_core.prompts.prompt import Prompt
 
 INTERVAL = 0.4
 """Seconds between two snapshots."""
@@ -130,6 +131,23 @@ class Client(Protocol):
         """Yield a snapshot now, and then every `interval` seconds until the session ends.
 
         A slow reader gets fewer of them, never old ones.
+        """
+        ...
+
+    def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        """Yield what exec commands ask the user, now and at every change, until the session ends.
+
+        While this is read, there is somebody to ask. There is one question at a time, and any
+        number of notices.
+        """
+        ...
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        """Answer a question. Return False if it no longer waits, or takes no such answer.
+
+        Args:
+            text: The answer; None lets the start of the host fail.
+            remember: Keep the answer in memory for the same question, until the session ends.
         """
         ...
 

@@ -16,6 +16,7 @@ from norouter_core.engine.bus import Subscription
 from norouter_core.engine.events import Event
 from norouter_core.manifest.problems import ValidationError
 from norouter_core.model import MeshSpec
+from norouter_core.prompts.prompt import Prompt
 from norouter_core.session.client import INTERVAL, Preview, Snapshot
 from norouter_core.session.completion import complete
 from norouter_core.session.handlers import HANDLERS
@@ -76,6 +77,15 @@ class Session(Workspace):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(interval):
                     await self._ended.wait()
+
+    def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        return self.engine.questions.follow()
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        prompts = self.engine.questions.prompts
+        if text is None:
+            return prompts.cancel(number)
+        return prompts.answer(number, text, remember=remember)
 
     def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         return self._events(self.subscribe(streams=streams))

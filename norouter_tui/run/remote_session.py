@@ -16,6 +16,7 @@ from norouter_core.commands.call import Call, build_call
 from norouter_core.commands.results import Completion, Emit, Outcome
 from norouter_core.control import ControlLost, RemoteClient, RunningMesh
 from norouter_core.engine.events import Event
+from norouter_core.prompts.prompt import Prompt
 from norouter_core.session.client import (
     INTERVAL,
     Client,
@@ -97,6 +98,15 @@ class RemoteSession:
 
     def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
         return self._remote.snapshots(interval)
+
+    def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        return self._remote.questions()
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        try:
+            return await self._remote.answer(number, text, remember=remember)
+        except ControlLost:
+            return False
 
     def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         return self._remote.events(streams=streams)

@@ -11,6 +11,7 @@ from norouter_core.commands.results import Completion, Emit, Failure, Outcome
 from norouter_core.control import ControlLost, RemoteClient, RunningMesh, discover
 from norouter_core.engine.events import Event
 from norouter_core.mailbox import Mailbox
+from norouter_core.prompts.prompt import Prompt
 from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_tui.run.remote_session import RemoteSession
 from norouter_tui.screen.lifecycle import Post
@@ -157,6 +158,19 @@ class Attachment:
             async for snapshot in connection.session.snapshots(interval):
                 yield snapshot
             await connection.is_lost.wait()
+
+    async def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        """As `Client.questions`, for as long as the screen is attached, across restarts."""
+        while True:
+            connection = await asyncio.shield(self._connected)
+            async for questions in connection.session.questions():
+                yield questions
+            yield ()
+            await connection.is_lost.wait()
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        session = self._session
+        return session is not None and await session.answer(number, text, remember=remember)
 
     async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         """As `Client.events`, without streams, for one reader."""

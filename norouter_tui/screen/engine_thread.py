@@ -21,6 +21,7 @@ from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Out
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, Log, Stopped
 from norouter_core.mailbox import Mailbox
+from norouter_core.prompts.prompt import Prompt
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.document import Document
@@ -132,24 +133,35 @@ class EngineThread:
         nothing: Sequence[tuple[str, str]] = ()
         return await self._in_thread(lambda s: s.find_hosts(), nothing)
 
-    async def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
+    def snapshots(self, interval: float = INTERVAL) -> AsyncIterator[Snapshot]:
         """As `Client.snapshots`; a slow reader gets the latest."""
-        snapshots: _Channel[Snapshot] = _Channel(1)
+        return self._follow(lambda session: session.snapshots(interval))
+
+    def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        """As `Client.questions`; a slow reader gets the latest."""
+        return self._follow(lambda session: session.questions())
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        return await self._in_thread(lambda s: s.answer(number, text, remember=remember), False)
+
+    async def _follow(self, values: Callable[[Session], AsyncIterator[T]]) -> AsyncIterator[T]:
+        """Yield the latest of the values that a session yields in the engine's loop."""
+        latest: _Channel[T] = _Channel(1)
 
         async def follow(session: Session) -> None:
-            async for snapshot in session.snapshots(interval):
-                snapshots.put(snapshot)
+            async for value in values(session):
+                latest.put(value)
 
         async def follow_to_end() -> None:
             try:
                 await self._in_thread(follow, None)
             finally:
-                snapshots.close()
+                latest.close()
 
         following = asyncio.create_task(follow_to_end())
         try:
-            async for snapshot in snapshots.mailbox:
-                yield snapshot
+            async for value in latest.mailbox:
+                yield value
         finally:
             following.cancel()
 

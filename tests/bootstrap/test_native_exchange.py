@@ -13,6 +13,7 @@ from norouter_core.bootstrap.base import Exchange, StartFailed, Step
 from norouter_core.bootstrap.elf import elf_architecture
 from norouter_core.bootstrap.native_agent import Answer
 from norouter_core.bootstrap.native_program import NoNativeAgent
+from norouter_core.timing import TimeLimits
 
 MARKER = b"NOROUTER:0123456789abcdef:"
 GO = b"\n" + MARKER + b"go\n"
@@ -24,6 +25,7 @@ class CuttingHost:
 
     def __init__(self, cuts: list[int], last: bytes, blocks: int = 1 << 30) -> None:
         self.received = b""
+        self.limits = TimeLimits()
         self._cuts = cuts
         self._last = last
         self._blocks = blocks

@@ -17,6 +17,7 @@ from norouter_core.engine.events import HostChanged
 from norouter_core.engine.status import HostState
 from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, ProblemKind, Stage
+from norouter_core.timing import TimeLimits
 from tests.agent.agents import TIMING, agent, plain_path, shell_plan
 from tests.engine.meshes import exec_command, local, mesh, relayed
 
@@ -30,6 +31,7 @@ class SlowHost:
 
     def __init__(self, answers: list[bytes]) -> None:
         self.answers = answers
+        self.limits = TimeLimits()
         self.sent = 0
         loop = asyncio.get_running_loop()
         self._now = loop.time

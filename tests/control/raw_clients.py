@@ -25,6 +25,7 @@ from norouter_core.control import ControlServer
 from norouter_core.engine.bus import Bus
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import Event, Log
+from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_core.session.client import INTERVAL, DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.snapshots import Sampler
 
@@ -42,6 +43,7 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.bus = Bus()
+        self.answers: list[tuple[int, str | None, bool]] = []
         self.running: list[str] = []
         self.ended: list[str] = []
 
@@ -106,6 +108,14 @@ class FakeSession:
         with self.bus.subscribe(64, streams) as events:
             async for event in events:
                 yield event
+
+    async def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        yield (Prompt(1, "web", "me@web's password:", PromptKind.SECRET),)
+        await asyncio.Event().wait()
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        self.answers.append((number, text, remember))
+        return number == 1
 
     def tell(self, text: str) -> None:
         self.bus.publish(Log(level="info", host="web", text=text))

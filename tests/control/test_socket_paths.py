@@ -12,14 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.control import (
-    ControlLost,
-    ListenError,
-    RemoteClient,
-    access,
-    discover,
-)
-from norouter_core.control.access import not_private, socket_directories, socket_path
+from norouter_core import private_sockets
+from norouter_core.control import ControlLost, ListenError, RemoteClient, discover
+from norouter_core.private_sockets import not_private, socket_directories, socket_path
 from tests.control.raw_clients import RawClient, command, served
 
 pytestmark = pytest.mark.anyio
@@ -206,8 +201,8 @@ async def test_where_the_system_does_not_tell_the_folder_protects(
 ) -> None:
     one, other = socket.socketpair()
     with one, other:
-        assert access.peer_uid(one) == os.geteuid()
+        assert private_sockets.peer_uid(one) == os.geteuid()
         monkeypatch.delattr(socket, "SO_PEERCRED")
-        assert access.peer_uid(one) in (None, os.geteuid())
+        assert private_sockets.peer_uid(one) in (None, os.geteuid())
     async with served() as server, RemoteClient(server.path) as client:
         assert (await client.run(command("say x"), lambda output: None)).ok

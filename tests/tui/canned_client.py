@@ -10,6 +10,7 @@ from norouter_core.commands.call import Call
 from norouter_core.commands.results import Completion, Emit, Outcome, Output
 from norouter_core.engine.events import Event
 from norouter_core.model import MeshSpec
+from norouter_core.prompts.prompt import Prompt
 from norouter_core.session.client import DocumentState, Preview, Rate, Snapshot, Summary
 from norouter_core.session.session import preview
 from tests.tui import snapshots
@@ -79,6 +80,14 @@ class CannedClient:
         """Yield nothing."""
         return
         yield
+
+    async def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+        """Yield nothing."""
+        return
+        yield
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+        return False
 
     async def events(self, *, streams: bool = False) -> AsyncIterator[Event]:
         """Yield nothing."""

@@ -1,4 +1,4 @@
-"""Who can reach a control socket: its private directory, and the user at the other end."""
+"""Who can reach a socket of norouter: its private directory, and the user at the other end."""
 
 from __future__ import annotations
 
