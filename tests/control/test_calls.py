@@ -13,13 +13,14 @@ import pytest
 from norouter_core.commands import parser, tokenizer
 from norouter_core.commands.tokenizer import Word
 from norouter_core.control import ControlServer, RemoteClient
+from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_core.session.client import Client, Snapshot
 from norouter_tui.cli import ctl
 from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.script import Script, lines_in
 from norouter_tui.run.remote_session import RemoteSession
 from tests.commands.calls import call
-from tests.control.raw_clients import RawClient, served
+from tests.control.raw_clients import FakeSession, RawClient, served
 from tests.engine.meshes import forward, local, relayed
 from tests.output.test_rendering import Sheet
 from tests.repl.repl_driver import ENTER, drive_client
@@ -46,6 +47,16 @@ async def test_previews_and_changes_are_those_of_the_session() -> None:
             refused = await remote.apply(bad)
             assert refused.failure is not None and refused.failure.argument == "port"
             assert not say.session.spec.hosts[0].options.ports
+
+
+async def test_questions_are_followed_and_answered() -> None:
+    session = FakeSession()
+    async with served(session) as server, RemoteClient(server.path) as remote:
+        questions = await anext(remote.questions())
+        assert questions == (Prompt(1, "web", "me@web's password:", PromptKind.SECRET),)
+        assert await remote.answer(1, "secret", remember=True)
+        assert not await remote.answer(2, None)
+        assert session.answers == [(1, "secret", True), (2, None, False)]
 
 
 async def test_snapshots_are_followed_with_their_rates() -> None:

@@ -13,6 +13,7 @@ from norouter_core.engine import events
 from norouter_core.engine.events import Event
 from norouter_core.engine.status import HostState, HostStatus, ListenerStatus, StreamStatus
 from norouter_core.exec_commands.problem import HostProblem
+from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_tui.output.json_lines import JsonLines
 from tests.output.event_schema import schema
 from tests.output.statuses import PROBLEM, host, listener, stream
@@ -26,6 +27,8 @@ ONE_OF_EACH: list[Event] = [
     events.StreamOpened(stream=stream()),
     events.StreamClosed(stream=stream(reason="closed")),
     events.Log(level="warning", host="", text="text"),
+    events.QuestionAsked(question=Prompt(1, "web", "me@web's password:", PromptKind.SECRET)),
+    events.QuestionEnded(number=1, host="web"),
     events.Ready(hosts=1, listeners=2),
     events.Stopped(),
 ]
