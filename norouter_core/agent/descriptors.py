@@ -100,6 +100,10 @@ class Descriptors:
             self.run_out(fd)
             raise _too_many()
 
+    def left(self) -> int:
+        """Return how many more descriptors dials may open."""
+        return max(0, self._stream_limit - _second_free(self._limit))
+
     def check_listener(self, fd: int) -> None:
         """Check the new descriptor of a listener, which must leave some for its clients.
 

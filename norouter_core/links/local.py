@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from norouter_core.agent import process_identity
-from norouter_core.agent.ends import End
+from norouter_core.agent.ends import End, NullEnd
 from norouter_core.agent.io import Io
 from norouter_core.agent.operations import OperationError, Operations
 from norouter_core.agent.resolve import resolve_error_code
 from norouter_core.agent.turns import TurnQueue
 from norouter_core.countdown import Countdown
 from norouter_core.links.base import UNSUPPORTED, Hello, Hub
+from norouter_core.links.shares import DialShares
 from norouter_core.wire.codes import TCP
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class LocalLink:
         self._timeout = timeout
         self._hub = hub
         self._reports = TurnQueue(io.loop)
+        self._shares = DialShares(io)
         self._operations = Operations(io, self)
         io.descriptors.on_scarce = hub.scarce_descriptors
         self.hello = Hello.parse(process_identity.hello())
@@ -56,7 +58,12 @@ class LocalLink:
         self._operations.unlisten(number)
 
     def dial(self, other: End, host: str, port: int, observer: Observer) -> End:
-        return self._operations.dial(other, host, port, observer)
+        if refusal := self._shares.refusal():
+            other.reset("too-many", refusal)
+            return NullEnd()
+        end = self._operations.dial(other, host, port, observer)
+        self._shares.add(end)
+        return end
 
     async def ping(self) -> float:
         began = time.perf_counter()
