@@ -90,8 +90,8 @@ class Publication:
 
     It is a port of `to_host`: clients on every host connect, and `to_host` dials `target`. Or it is
     a proxy: only `to_host` listens, and the hub reads the request and decides which host dials;
-    `auth` is `USER:PASSWORD` or None. Or it is the DNS at the VIP of `to_host`: clients on every
-    host connect, and the hub answers.
+    `auth` is `USER:PASSWORD` or None. Or it is the DNS at the VIP of `to_host`, where the hub
+    answers.
     """
 
     address: Address
@@ -215,23 +215,39 @@ def assign_listeners(
     """Return the listeners of each host, including hosts that are down.
 
     Hosts with `loopback.disable` listen for no ports, and only its own host listens for a proxy.
-    A host without clients that are allowed does not listen.
+    A host without clients that are allowed does not listen. This machine serves DNS at every VIP,
+    other hosts at their own VIP and at this machine's: most listeners of a large mesh would
+    otherwise be those of DNS, which a host needs once.
     `norouter_core.engine.neighbours` decides which of the hosts in one network namespace listens.
     """
     relayed = {
         address: ListenerSpec(publication, direct=False)
         for address, publication in published.items()
     }
-    wanted = {host.name: relayed.copy() if host.loopback else {} for host in hosts}
+    local = {host.name for host in hosts if host.is_local}
+    elsewhere = {
+        address: spec
+        for address, spec in relayed.items()
+        if spec.publication.service is not Service.DNS or spec.publication.to_host in local
+    }
+    wanted = {
+        host.name: (relayed if host.is_local else elsewhere).copy()
+        for host in hosts
+        if host.loopback
+    }
     checked = {host.name for host in hosts if host.checks_users}
     for address, publication in published.items():
         if publication.access is not None:
             for name in [name for name in wanted if not publication.may_listen(name)]:
                 wanted[name].pop(address, None)
         own = wanted.get(publication.to_host)
-        if own and address in own and publication.service is Service.PORT:
+        if own is not None and publication.service is Service.DNS:
+            own[address] = relayed[address]
+        elif own is not None and address in own:
             direct = publication.owner_serves_itself and publication.to_host not in checked
             own[address] = ListenerSpec(publication, direct)
     for proxy in served:
-        wanted[proxy.to_host][proxy.listen_address] = ListenerSpec(proxy, direct=False)
+        wanted.setdefault(proxy.to_host, {})[proxy.listen_address] = ListenerSpec(
+            proxy, direct=False
+        )
     return wanted

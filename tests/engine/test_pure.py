@@ -164,10 +164,29 @@ def test_dns_is_published_at_every_vip_and_never_served_without_the_hub() -> Non
         published[ListenAddress("127.0.42.4", 10053)].service is Service.PORT
     )  # its own comes first
     wanted = assign_listeners((a, b, hidden, own), published)
-    assert wanted["hidden"] == {}
+    assert not wanted.get("hidden")
     for name in ("a", "b", "own"):
         assert dns < set(wanted[name])
         assert not any(wanted[name][place].direct for place in dns)
+
+
+def test_this_machine_serves_dns_at_every_vip_and_others_at_its_vip_and_their_own() -> None:
+    hub = replace(made("hub", "127.0.42.1"), dns=DnsSpec())
+    far = [
+        replace(made(name, vip), dns=DnsSpec(), argv=("ssh", name))
+        for name, vip in (("a", "127.0.42.2"), ("b", "127.0.42.3"))
+    ]
+
+    def served(*hosts: Host) -> dict[str, set[str]]:
+        wanted = assign_listeners(hosts, publications(hosts))
+        return {name: {address.host for address in wanted[name]} for name in wanted}
+
+    assert served(hub, *far) == {
+        "hub": {"127.0.42.1", "127.0.42.2", "127.0.42.3"},
+        "a": {"127.0.42.1", "127.0.42.2"},
+        "b": {"127.0.42.1", "127.0.42.3"},
+    }
+    assert served(*far) == {"a": {"127.0.42.2"}, "b": {"127.0.42.3"}}
 
 
 NAMES = "abcde"
