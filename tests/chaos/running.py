@@ -76,7 +76,8 @@ class Run:
             self._servers.append(scene.traffic(host.name, "serve", on_line=take))
         for server in self._servers:
             server.wait_line("serving", READY)
-        mesh = scene.start_mesh(("--no-uvloop",) if loop == "asyncio" else ())
+        options = ["--ready-file", str(scene.disk / "ready.env")]
+        mesh = scene.start_mesh([*options, *(["--no-uvloop"] if loop == "asyncio" else [])])
         mesh.on_event = self._verdict.take_event
         mesh.wait_event("ready", BUILD)
         control = Control(scene.control_socket)

@@ -71,6 +71,11 @@ def choose_way(rng: random.Random, client: str, target: str) -> tuple[Way, str]:
     return Way(kind, rng.choice((target, host.vips[0])), PORTS[0]), target
 
 
+def other_vip(vip: str) -> str:
+    """Return the address that edits give the host of `vip`."""
+    return next(host.vips[1] for host in HOSTS if host.vips[0] == vip)
+
+
 def choose_request(rng: random.Random, ident: str, target: str) -> tuple[Request, str]:
     """Return a request, and the pace at which its client runs it."""
     kind, pace = rng.choice(_REQUESTS), rng.choice(_PACES)
@@ -143,7 +148,11 @@ class Clients:
     async def _reach(self, way: Way) -> Peer:
         match way.kind:
             case "port":
-                return await connect((way.host, way.port), HANG)
+                try:
+                    return await connect((way.host, way.port), HANG)
+                except ConnectionRefusedError:
+                    # An edit may have moved the host to its other address.
+                    return await connect((other_vip(way.host), way.port), HANG)
             case "connect":
                 return await by_connect(way.host, way.port, HANG)
             case "get":
@@ -182,7 +191,7 @@ class Clients:
         ask = dns.asyncquery.tcp if rng.random() < 0.3 else dns.asyncquery.udp
         for _ in range(3):
             try:
-                answer = await ask(query, server, timeout=3, port=DNS_PORT)
+                answer = await ask(query, server, timeout=2, port=DNS_PORT)
                 break
             except (OSError, EOFError, dns.exception.DNSException) as error:
                 note = f"{target.name} of {server}: {error!r}"

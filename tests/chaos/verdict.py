@@ -77,7 +77,7 @@ class Verdict:
             self.bytes += told["size"] if outcome == "ok" and side == "client" else 0
         if outcome in FINE:
             return
-        self.note("outcome", **told)
+        self.note("outcome", **{key: told[key] for key in ("side", "outcome", "id", "note")})
         if outcome not in ABRUPT or phase != FAULTS:
             when = "" if phase == FAULTS else " without a fault"
             self.violate(f"{side} {outcome}{when}", f"{told['id']}: {told['note']}")
