@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
+from norouter_core.agent.tcp import set_options
+
 Address = tuple[str, int]
 
 TIMEOUT = 15.0
@@ -179,9 +181,10 @@ class Target:
 
 
 def tcp_pair() -> tuple[Peer, Peer]:
-    """Two ends of one TCP connection."""
+    """Two ends of one TCP connection; the second one has the options of a stream's socket."""
     with socket.socket() as listening, closing_on_error(socket.socket()) as one:
         listening.bind(("127.0.0.1", 0))
+        set_options(listening)
         listening.listen(1)
         one.connect(listening.getsockname())
         return Peer(one), Peer(listening.accept()[0])

@@ -9,7 +9,7 @@ import socket
 
 from norouter_core.agent.io import error_text, reset_code
 from norouter_core.agent.resolve import failure_code, literal
-from norouter_core.agent.tcp import TcpEnd, reset_on_close, set_options
+from norouter_core.agent.tcp import TcpEnd, set_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,23 +52,25 @@ class Dial:
         self._addresses: list[str] = []
         self._sockets: list[socket.socket] = []
         self._error: tuple[str, str] = ("unreachable", "no address to dial")
-        due = io.loop.time() + timeout
-        self._timers: list[TimerLike] = [io.loop.call_later(timeout, self._timed_out, due)]
+        self._timers: list[TimerLike] = []
         end.dialling = self
         if literal(host) is not None:
-            self._resolved([host], "")
+            self._addresses.append(host)
+            self._next()
         elif host.lower() == "localhost":
             # Always loopback (RFC 6761), and not every container can look it up.
             self._resolved(["127.0.0.1", "::1"], "")
         else:
             resolver.resolve(host, self._resolved)
+        if self._end is not None:
+            # Most dials are over by now, and a timer that is cancelled stays until it is due.
+            due = io.loop.time() + timeout
+            self._timers.append(io.loop.call_later(timeout, self._timed_out, due))
 
     def cancel(self) -> None:
         """Stop without a call."""
+        # A target that has accepted already sees its client's reset: see `set_options`.
         self._end = None
-        for sock in self._sockets:
-            # The target may have accepted already, and must see its client's reset.
-            reset_on_close(sock)
         self._clean_up()
 
     def _resolved(self, addresses: list[str], error: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import socket
 
 from norouter_core.agent.resolve import literal
@@ -60,8 +61,6 @@ class Listener:
     def _accept(self) -> None:
         descriptors = self._io.descriptors
         for _ in range(_MAX_ACCEPTS):
-            if self._closed:
-                return
             if not descriptors.has_room():
                 self._pause()
                 return
@@ -74,13 +73,25 @@ class Listener:
                     descriptors.run_out()
                 self._pause()
                 return
+            sock.setblocking(False)
             descriptors.accepted(sock.fileno())
             self._accepted(sock, (name[0], name[1]))
+            if self._closed or not _is_readable(self._socket):
+                return
 
     def _pause(self) -> None:
         """Leave clients in the backlog until there may be descriptors and memory again."""
         self._io.loop.remove_reader(self._socket.fileno())
         self._io.loop.call_later(_RETRY_DELAY, self._watch)
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    """Return False if `accept` would find no client, which costs it ten times as much as a poll."""
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def bind_or_fall_back(io: Io, host: str, port: int, kind: int) -> tuple[socket.socket, bool]:

@@ -25,6 +25,8 @@ _LINGER_OFF = struct.pack("ii", 0, 0)
 class TcpEnd(End):
     """A connected socket, or one that is still being connected (`socket` None).
 
+    The socket does not block, and has the options of `set_options`.
+
     It reads only as much as the other end has room for, and so holds no input. It holds the output
     that the socket did not take, which the other end's window bounds.
     """
@@ -60,9 +62,7 @@ class TcpEnd(End):
         self._bytes_at_check = -1
         self.dialling: Cancellable | None = None
         """What to cancel if the end is reset before it has a socket."""
-        self.socket: socket.socket | None = None
-        if sock is not None:
-            self._use_socket(sock)
+        self.socket = sock
 
     @property
     def local_address(self) -> Address:
@@ -81,7 +81,7 @@ class TcpEnd(End):
     def connected(self, sock: socket.socket, peer: Address) -> None:
         """Take over the socket of a dial that has succeeded."""
         self.dialling = None
-        self._use_socket(sock)
+        self.socket = sock
         if self.observer:
             self.observer.end_opened(self, peer)
         if self.closed:
@@ -97,11 +97,6 @@ class TcpEnd(End):
         self._close(code, reason)
         if self.peer:
             self.peer.reset(code, reason)
-
-    def _use_socket(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        reset_on_close(sock)
-        self.socket = sock
 
     # -- called by the other end -----------------------------------------------------------
 
@@ -321,8 +316,9 @@ class TcpEnd(End):
                 self._writing = False
                 self._io.loop.remove_writer(self.socket.fileno())
             if code == "closed":
-                _set_linger(self.socket, _LINGER_OFF)
-            self.socket.close()
+                _close_with_fin(self.socket)
+            else:
+                self.socket.close()
         if self.observer:
             self.observer.end_closed(self, code, reason)
 
@@ -353,18 +349,18 @@ if TYPE_CHECKING:
 
 
 def set_options(sock: socket.socket) -> None:
-    """Set TCP_NODELAY and SO_KEEPALIVE; accepted sockets inherit them from a listening one."""
+    """Set the options of a stream's socket; accepted ones inherit them from a listening one.
+
+    Every close of the socket resets the connection, and so does the death of this process.
+    """
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
 
 
-def reset_on_close(sock: socket.socket) -> None:
-    """Make every close of a socket reset it."""
-    _set_linger(sock, _LINGER_RESET)
-
-
-def _set_linger(sock: socket.socket, value: bytes) -> None:
+def _close_with_fin(sock: socket.socket) -> None:
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, value)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
     except OSError:
         pass  # it has been reset already
+    sock.close()

@@ -10,7 +10,7 @@ import pytest
 from norouter_core.agent.io import Io
 from norouter_core.agent.loop import Loop
 from norouter_core.agent.main import Agent
-from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.tcp import TcpEnd, set_options
 
 
 def test_a_client_that_cannot_be_offered_is_reset() -> None:
@@ -24,6 +24,8 @@ def test_a_client_that_cannot_be_offered_is_reset() -> None:
             outbox.put_control(bytes(100_000))
         with socket.create_connection(server.getsockname()) as client:
             accepted, peer = server.accept()
+            set_options(accepted)
+            accepted.setblocking(False)
             agent.offer(1, peer, TcpEnd(Io(loop), accepted))
             client.settimeout(10)
             with pytest.raises(ConnectionResetError):

@@ -81,7 +81,7 @@ class Server:
 @contextmanager
 def on_a_socket(server: Server) -> Iterator[Peer]:
     """A client whose socket is served without a link."""
-    ours, client = tcp_pair()
+    client, ours = tcp_pair()
     end = TcpEnd(server.io, ours.socket)
     session = server.serve(end)
     with client:
@@ -120,7 +120,7 @@ def behind_a_link(server: Server) -> Iterator[Peer]:
         fd = sock.detach()
         muxes.append(Mux(server.io, Connection(role), FdChannel(fd, os.dup(fd)), _Side(server)))
         muxes[-1].start()
-    ours, client = tcp_pair()
+    client, ours = tcp_pair()
     end = TcpEnd(server.io, ours.socket)
     join(end, muxes[1].open({"listener": 1, "peer": list(client.address)}))
     with client:
