@@ -53,9 +53,17 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    """Return a number that can be encoded again, unlike what Python makes of `1e999`."""
+    number = float(text)
+    if abs(number) == float("inf"):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
 # Made once: with options, `json.dumps` and `json.loads` make a new one for each call.
 _ENCODE = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
-_DECODE = json.JSONDecoder(parse_constant=_no_constant).decode
+_DECODE = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).decode
 
 
 def _check_depth(value: Any) -> None:

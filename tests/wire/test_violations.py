@@ -49,6 +49,7 @@ OFFENCES = {
     "not utf-8": (frames.json_frame(b'{"type":"\xff"}'), "json"),
     "not json": (message("{nope}"), "json"),
     "nan": (message('{"type":"event","body":{"x":NaN}}'), "json"),
+    "too large": (message('{"type":"event","body":{"x":-1e999}}'), "json"),
     "no object": (message("[1]"), "json"),
     "no body": (message('{"type":"event"}'), "json"),
     "strange type": (message('{"type":"shout","body":{}}'), "json"),
