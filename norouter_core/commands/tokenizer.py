@@ -64,12 +64,6 @@ class CommandText:
         """The command alone."""
         return self.text[self.start : self.words[-1].end]
 
-    def place(self, column: int = 1) -> tuple[int, int]:
-        """Return the 1-based line and column in the whole text of a 1-based column of `line`."""
-        at = self.start + max(column, 1) - 1
-        before = self.text[:at]
-        return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
-
 
 def split_commands(text: str) -> Iterator[CommandText]:
     """Yield the commands of a text, without comments and blanks.
@@ -114,6 +108,46 @@ def quote_word(text: str) -> str:
     """Return `text` as a word of a line. `>` and `*` need no quotes here, unlike in a shell."""
     needs_quotes = not text or text[0] == "#" or not _SPECIAL.isdisjoint(text)
     return shlex.quote(text) if needs_quotes else text
+
+
+class Continuation:
+    """Follows a text line by line, and says whether a command goes on in the next line.
+
+    Each line is read once: a text may have as many lines as characters.
+    """
+
+    def __init__(self) -> None:
+        self._quote = ""
+        self._is_in_word = False
+
+    def follows(self, line: str) -> bool:
+        """Return whether the next line, with its newline, ends inside quotes, or with a backslash
+        that joins another line to it.
+        """
+        if _FORBIDDEN.search(line):
+            return False
+        at = 0
+        while at < len(line):
+            char = line[at]
+            if char == self._quote:
+                self._quote = ""
+            elif char == "\\" and self._quote != "'":
+                if not self._quote and line[at + 1 : at + 2] in ("", "\n"):
+                    return True
+                # In double quotes it may be a plain character, but then the next one is, too.
+                self._is_in_word = True
+                at += 1
+            elif self._quote:
+                pass
+            elif char in "'\"":
+                self._quote = char
+                self._is_in_word = True
+            elif char == "#" and not self._is_in_word:
+                return False
+            else:
+                self._is_in_word = char not in _BLANK + _SEPARATORS
+            at += 1
+        return bool(self._quote)
 
 
 @dataclass(frozen=True, slots=True)

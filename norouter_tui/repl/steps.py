@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from norouter_core.commands.results import Failure
-from norouter_core.commands.tokenizer import MAX_LINE, TokenError, split_commands
+from norouter_core.commands.tokenizer import MAX_LINE, Continuation, TokenError, split_commands
 from norouter_core.errors import NorouterError
 
 
@@ -48,7 +48,9 @@ class StepReader:
     """
 
     def __init__(self) -> None:
-        self._waiting = ""
+        self._waiting: list[str] = []
+        self._size = 0
+        self._continuation = Continuation()
         self._row = 1
         self._start = 0
 
@@ -66,10 +68,10 @@ class StepReader:
             self._pass(line)
             yield step
             return
-        self._waiting += line
-        if len(self._waiting) <= MAX_LINE and _goes_on(self._waiting):
-            return
-        yield from self.finish()
+        self._waiting.append(line)
+        self._size += len(line)
+        if not self._continuation.follows(line) or self._size > MAX_LINE:
+            yield from self.finish()
 
     def finish(self) -> Iterator[ScriptStep]:
         """Yield the commands in what is left, at the end of the text.
@@ -77,15 +79,22 @@ class StepReader:
         Raises:
             BadStep: A quote is not closed, say.
         """
-        text, self._waiting = self._waiting, ""
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        self._continuation = Continuation()
         row, start = self._row, self._start
         self._pass(text)
+        down = done = line_start = 0
         try:
             for piece in split_commands(text):
-                down, column = piece.place()
+                down += text.count("\n", done, piece.start)
+                line_start = max(line_start, text.rfind("\n", done, piece.start) + 1)
+                done = piece.start
                 line, shell = piece.line, piece.line.startswith("!")
                 line = line[1:].strip() if shell else line
-                yield ScriptStep(line, row + down - 1, column, start + piece.start, shell)
+                column = piece.start - line_start + 1
+                yield ScriptStep(line, row + down, column, start + piece.start, shell)
         except TokenError as bad:
             before = text[: bad.index]
             place = row + before.count("\n"), len(before) - before.rfind("\n")
@@ -111,19 +120,3 @@ def steps(text: str) -> Iterator[ScriptStep]:
 def lines_of(text: str) -> list[str]:
     """Return the lines of a text with their ends; only a newline ends one."""
     return [line for line in re.split(r"(?<=\n)", text) if line]
-
-
-def _goes_on(text: str) -> bool:
-    """Return whether a text ends inside quotes or with a backslash."""
-    if text.endswith("\\\n"):
-        return True
-    return not _is_whole(text) and any(_is_whole(text + quote) for quote in "'\"")
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        for _ in split_commands(text):
-            pass
-    except TokenError:
-        return False
-    return True
