@@ -83,6 +83,12 @@ class _Composer(yaml.SafeLoader):
         self._depth = 0
         self._measures: dict[int, _Measure] = {}
 
+    def fetch_flow_collection_start(self, TokenClass: type) -> None:  # noqa: N803  # of PyYAML
+        # The scanner reads ahead over more brackets than could ever be composed, and that takes
+        # quadratic time.
+        _check_depth(self.flow_level + 1, self.index)
+        super().fetch_flow_collection_start(TokenClass)
+
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]  # of PyYAML
         at = event.start_mark.index
