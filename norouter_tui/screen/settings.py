@@ -78,13 +78,20 @@ def load_settings(
         bindings: the names that `[keys]` accepts.
     """
     try:
-        data = path.read_bytes()[:_MAX_BYTES]
-        reader = _Reader(str(path), data.decode(), themes, bindings)
+        text = path.read_bytes()[:_MAX_BYTES].decode()
     except FileNotFoundError:
         return ScreenSettings(), []
     except (OSError, UnicodeDecodeError) as error:
         message = f"cannot read the settings: {error}"
         return ScreenSettings(), [Problem(str(path), 0, 0, message, "fix or remove the file")]
+    return read_settings(str(path), text, themes, bindings)
+
+
+def read_settings(
+    file: str, text: str, themes: Collection[str], bindings: Collection[str]
+) -> tuple[ScreenSettings, list[Problem]]:
+    """Return what `load_settings` does, from the text of a file."""
+    reader = _Reader(file, text, themes, bindings)
     return reader.read(), reader.problems
 
 
@@ -109,6 +116,10 @@ class _Reader:
             line, column = (int(position[1]), int(position[2])) if position else (0, 0)
             message = _POSITION.sub("", message).strip()
             self.problems.append(Problem(self._file, line, column, message, hint))
+            return ScreenSettings()
+        except RecursionError:
+            message, hint = "nested too deeply", "the settings are two tables of plain values"
+            self.problems.append(Problem(self._file, 0, 0, message, hint))
             return ScreenSettings()
         for name in table.keys() - {"screen", "keys"}:
             self._add_problem(name, f"unknown table [{name}]", "known tables: [screen] and [keys]")
