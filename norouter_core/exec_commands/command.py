@@ -31,6 +31,8 @@ _INTERPRETER_TAIL = ("-I", "-S", "-m", "code", "-q")
 """Has a Python read code from its stdin line by line: no word that a shell would change."""
 _COMMAND_TAIL = ("-c", "sh")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
+_QUOTING = re.compile(r"['\"\\]")
+_WORD = re.compile(r"[^ \t\r\n]+")
 _MAX_LAYERS = 16
 """Programs in one another; each `ssh` splits all words behind it once more."""
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -440,8 +442,12 @@ def program_name(word: str) -> str:
 
 
 def _split_again(words: list[str]) -> list[str]:
+    text = " ".join(words)
+    if not _QUOTING.search(text):
+        # `shlex` looks at each character, and each `ssh` in another makes it do that once more.
+        return _WORD.findall(text)
     try:
-        return shlex.split(" ".join(words))
+        return shlex.split(text)
     except ValueError:
         return words
 
@@ -485,7 +491,8 @@ def _read_layer(words: Sequence[str], at: int, program: str) -> tuple[Layer, int
         else:
             break
     target = targets[0] if targets else _optional_target(grammar, options)
-    verb_at = min(verb_at, len(words) - 1)  # `docker compose` may be all there is.
+    index = min(index, len(words))  # An option's value may be missing,
+    verb_at = min(verb_at, len(words) - 1)  # and `docker compose` may be all there is.
     return Layer(program, grammar, at, verb_at, index, target, tuple(options)), index
 
 
