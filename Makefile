@@ -1,11 +1,17 @@
 # Works with GNU make 3.81 and later and with BSD make. `make PYTHON=...` chooses the Python,
-# `make test ARGS='-k wire'` passes arguments on.
+# `make test ARGS='-k wire'` passes arguments on, and `make fuzz TARGET=manifest MINUTES=60` is long.
 
 BIN = .venv/bin
 SETUP = PYTHON='$(PYTHON)' scripts/setup
 
 # The tests that run anywhere, as any user, in a few minutes; .ci/run runs all of them.
 QUICK = not root and not engine and not slow and not native
+
+# Of `make chaos` and `make fuzz`, which have defaults of their own.
+TARGET =
+MINUTES =
+SEED =
+TIMES = $(SEED:%=--seed %) $(MINUTES:%=--minutes %)
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -38,13 +44,15 @@ bench: ## measure throughput, round trips and memory, also of direct TCP and ssh
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 # By default on each of the two event loops, one after the other.
-SEED = 1
-MINUTES = 3
 LOOP = both
 
 chaos: ## run a mesh under traffic and faults and judge it; needs root (SEED=1 MINUTES=3 LOOP=asyncio|uvloop)
 	@$(SETUP) dev
-	@$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --loop $(LOOP) $(ARGS)
+	@$(BIN)/python -m tests.chaos $(TIMES) --loop $(LOOP) $(ARGS)
+
+fuzz: ## search for inputs that break a parser (TARGET=NAME MINUTES=1 SEED=7)
+	@$(SETUP) fuzz
+	@$(BIN)/python -m tests.fuzz $(TARGET) $(TIMES)
 
 agents: ## the native agent for every platform, in dist/agents, by the Go on the PATH or one of PyPI
 	@$(SETUP) run
@@ -56,7 +64,7 @@ wheel: agents ## a wheel with the native agents of all platforms, in dist
 	@ls -l dist/*.whl | awk '{ printf "%22.1f MiB  %s\n", $$5 / 1048576, $$NF }'
 
 clean: ## remove .venv and the files that the tools left
-	@rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@rm -rf .venv .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test coverage check bench chaos agents wheel clean
+.PHONY: help setup demo test coverage check bench chaos fuzz agents wheel clean

@@ -8,67 +8,46 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.manifest import ManifestError, Problem, dump, load_text, render
+from norouter_core.manifest import dump
+from tests.fuzz.manifest_targets import survives
 from tests.manifest.manifests import no_deadline, specs, yaml_values
 from tests.manifest.test_manifest_hosts import FULL
-
-
-def _survives(data: str | bytes) -> None:
-    """Load anything: a valid spec, or problems with a place that are safe to print."""
-    try:
-        loaded = load_text(data, "fuzz.yaml")
-    except ManifestError as error:
-        assert error.problems
-        problems = error.problems + error.warnings
-        assert list(error.problems) == sorted(error.problems, key=lambda p: (p.line, p.column))
-    else:
-        problems = loaded.warnings
-        assert len(list(loaded.spec.effective())) == len(loaded.spec.hosts)
-        assert load_text(dump(loaded.spec), "again").spec == loaded.spec
-    for problem in problems:
-        _check_problem(problem)
-
-
-def _check_problem(problem: Problem) -> None:
-    assert problem.message and str(problem).isprintable() and problem.hint.isprintable()
-    assert problem.line >= 1 and 1 <= problem.column <= len(problem.excerpt) + 1
-    assert all(line.isprintable() for line in render(problem).split("\n"))
 
 
 @no_deadline
 @given(st.text())
 def test_any_text(text: str) -> None:
-    _survives(text)
+    survives(text)
 
 
 @no_deadline
 @given(st.binary())
 def test_any_bytes(data: bytes) -> None:
-    _survives(data)
+    survives(data)
 
 
 @no_deadline
 @given(st.text(st.sampled_from("ab:1 -[]{}?&*!|>'\"%@`#,\n\t\r\\<=~./\x85\u2028\ufeffé")))
 def test_text_out_of_what_yaml_is_made_of(text: str) -> None:
-    _survives(text)
+    survives(text)
 
 
 @no_deadline
 @given(st.lists(st.sampled_from([*FULL.splitlines(), "  ", "<<: *a", "&a", "!!set", "\t"])))
 def test_lines_in_any_order(lines: list[str]) -> None:
-    _survives("\n".join(lines))
+    survives("\n".join(lines))
 
 
 @no_deadline
 @given(st.integers(0, len(FULL)), st.integers(0, 20), st.text(max_size=4))
 def test_a_good_manifest_damaged_anywhere(at: int, gone: int, put: str) -> None:
-    _survives(FULL[:at] + put + FULL[at + gone :])
+    survives(FULL[:at] + put + FULL[at + gone :])
 
 
 @no_deadline
 @given(yaml_values)
 def test_any_yaml_value_as_the_document(value: Any) -> None:
-    _survives(yaml.safe_dump(value, allow_unicode=True))
+    survives(yaml.safe_dump(value, allow_unicode=True))
 
 
 @no_deadline
@@ -77,7 +56,7 @@ def test_any_yaml_value_in_any_position(data: st.DataObject) -> None:
     """One node of a valid manifest, a key or a value at any depth, becomes something else."""
     tree = yaml.safe_load(FULL if data.draw(st.booleans()) else dump(data.draw(specs())))
     _replace_one(tree, data)
-    _survives(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
+    survives(yaml.safe_dump(tree, allow_unicode=True, sort_keys=False))
 
 
 def _replace_one(tree: Any, data: st.DataObject) -> None:
