@@ -221,16 +221,16 @@ class Engine:
 
     def status(self) -> Status:
         """Return the status of everything; hosts are in the order of the manifest."""
-        traffic = self._streams.host_bytes()
+        streams = self._streams.statuses()
         supervisors = [
             self._supervisors[h.name] for h in self._hosts if h.name in self._supervisors
         ]
         return Status(
-            hosts=tuple(s.status(traffic.get(s.host.name, (0, 0, 0))) for s in supervisors),
+            hosts=tuple(s.status(self._streams.counted_traffic(s.host.name)) for s in supervisors),
             listeners=tuple(x for s in supervisors for x in s.listeners.statuses()),
-            streams=tuple(stream.status() for stream in self._streams),
+            streams=streams,
             opened_total=self._streams.opened_total,
-            bytes_total=self._streams.bytes_total,
+            bytes_total=sum(self._streams.traffic),
         )
 
     def host_states(self) -> list[tuple[Host, HostState]]:
@@ -238,7 +238,7 @@ class Engine:
         return [(s.host, s.state) for s in self._supervisors.values()]
 
     def traffic(self) -> tuple[int, int]:
-        """Return the payload bytes so far: sent by clients, and received by them."""
+        """Return the payload bytes as of the last `status`: sent by clients, received by them."""
         return self._streams.traffic
 
     # -- hosts -----------------------------------------------------------------------------
@@ -469,7 +469,7 @@ class Engine:
             self._streams.host_lost(name, supervisor.host.is_local)
         if self._was_killed:
             return
-        traffic = self._streams.host_bytes().get(name, (0, 0, 0))
+        traffic = self._streams.host_traffic(name)
         self._bus.publish(events.HostChanged(host=supervisor.status(traffic)))
         if supervisor.state is HostState.READY or supervisor.state in _ENDED_STATES:
             self._update_neighbours(supervisor)

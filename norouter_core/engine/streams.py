@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from norouter_core.agent.ends import End
 from norouter_core.engine.publications import Publication, Service
 from norouter_core.engine.status import StreamState, StreamStatus
+from norouter_core.engine.traffic import Traffic
 from norouter_core.model import format_address
 from norouter_core.sanitize import strip_line
 from norouter_core.wire.errors import RemoteProtocolError
@@ -29,14 +30,17 @@ class RelayedStream:
     """One stream between a client on one host and a target on another; observes both ends."""
 
     __slots__ = (
+        "_before",
         "_closed_ends",
-        "_last_status",
         "_on_closed",
         "_on_spliced",
+        "_traffic",
         "_upstream",
         "client",
-        "earlier",
+        "counted_received",
+        "counted_sent",
         "from_host",
+        "last_status",
         "number",
         "opened",
         "own_bytes",
@@ -61,6 +65,7 @@ class RelayedStream:
         peer: Address,
         publication: Publication,
         client: End,
+        traffic: Traffic[RelayedStream | ReportedStream],
         on_closed: Callable[[RelayedStream], None],
         on_handed_over: Callable[[RelayedStream], bool],
     ) -> None:
@@ -80,11 +85,13 @@ class RelayedStream:
         self.opened = time.time()
         self._on_closed = on_closed
         self._on_spliced = on_handed_over
-        self._last_status: StreamStatus | None = None
+        self.last_status: StreamStatus | None = None
         self._closed_ends = 0
+        self._traffic = traffic
         self._upstream: End | None = None
-        self.earlier: dict[str, tuple[int, int]] = {}
-        """Bytes to and from the hosts that dialled for it earlier, by name."""
+        self._before = 0
+        """The bytes that were sent to earlier targets."""
+        self.counted_sent = self.counted_received = 0
         self.own_bytes = 0
         """Bytes that a proxy's session itself sent to the client, set when it steps out."""
         self.spliced_as: int | None = None
@@ -97,15 +104,17 @@ class RelayedStream:
         `through` is the published port, if the target is one. `towards` counts what is sent to the
         target.
         """
-        if self._upstream is not None:
-            # A client with a persistent connection goes on to another target.
-            *_, (_, up, down) = bytes_by_target(self)
-            before = self.earlier.get(self.to_host, (0, 0))
-            sent = min(up, before[0] + self._upstream.bytes_in)
-            self.earlier[self.to_host] = (sent, down)
+        if self.state is StreamState.CLOSED:
+            return
+        # A client with a persistent connection goes on to another target, and may have sent a
+        # request for it already. What comes before the first target is for that one.
+        reached = self._upstream.bytes_in if self._upstream is not None else 0
+        self._before = min(self.bytes_sent, self._before + reached)
+        self._traffic.moved(self, host, self._before)
+        self.last_status = None
         self._upstream = towards
         self.state = StreamState.OPEN
-        self.to_host, self.target_text, self.through = host, target, through
+        self.target_text, self.through = target, through
 
     @property
     def bytes_sent(self) -> int:
@@ -126,8 +135,8 @@ class RelayedStream:
                 end.reset(code, reason)
 
     def status(self) -> StreamStatus:
-        self._last_status = reuse_status(self, self._last_status)
-        return self._last_status
+        self.last_status = reuse_status(self, self.last_status)
+        return self.last_status
 
     # -- from the ends ---------------------------------------------------------------------
 
@@ -161,11 +170,12 @@ class ReportedStream:
     """A direct stream, as its agent reports it (SPEC.md section 3)."""
 
     __slots__ = (
-        "_last_status",
         "bytes_received",
         "bytes_sent",
-        "earlier",
+        "counted_received",
+        "counted_sent",
         "from_host",
+        "last_status",
         "number",
         "opened",
         "own_bytes",
@@ -197,13 +207,13 @@ class ReportedStream:
         self.opened = time.time()
         self.bytes_sent = 0
         self.bytes_received = 0
-        self.earlier: dict[str, tuple[int, int]] = {}
+        self.counted_sent = self.counted_received = 0
         self.own_bytes = 0
         """Bytes that the hub itself sent to the client before the stream was spliced."""
         self.to_host = publication.to_host
         self.target_text = publication.target_text
         self.spliced = False
-        self._last_status: StreamStatus | None = None
+        self.last_status: StreamStatus | None = None
 
     @classmethod
     def from_relayed(cls, stream: RelayedStream, remote_number: int) -> ReportedStream:
@@ -212,14 +222,16 @@ class ReportedStream:
         direct.peer, direct.opened = stream.peer, stream.opened
         direct.to_host, direct.target_text = stream.to_host, stream.target_text
         direct.bytes_sent, direct.bytes_received = stream.bytes_sent, stream.bytes_received
-        direct.own_bytes, direct.earlier = stream.own_bytes, stream.earlier
+        direct.counted_sent = stream.counted_sent
+        direct.counted_received = stream.counted_received
+        direct.own_bytes = stream.own_bytes
         direct.state, direct.was_open = stream.state, True
         direct.spliced = True
         return direct
 
     def status(self) -> StreamStatus:
-        self._last_status = reuse_status(self, self._last_status)
-        return self._last_status
+        self.last_status = reuse_status(self, self.last_status)
+        return self.last_status
 
 
 class Streams:
@@ -235,10 +247,8 @@ class Streams:
         self._numbers = itertools.count(1)
         self._relayed: dict[int, RelayedStream] = {}
         self._direct: dict[str, dict[int, ReportedStream]] = {}
+        self._traffic: Traffic[RelayedStream | ReportedStream] = Traffic()
         self.opened_total = 0
-        self._ended_sent = 0
-        self._ended_received = 0
-        self._host_bytes: dict[str, list[int]] = {}
 
     def add(
         self, from_host: str, peer: Address, publication: Publication, client: End
@@ -246,9 +256,17 @@ class Streams:
         """Add and return a relayed stream; the caller dials, and sets its target."""
         number = next(self._numbers)
         stream = RelayedStream(
-            number, from_host, peer, publication, client, self._on_ended, self._convert_spliced
+            number,
+            from_host,
+            peer,
+            publication,
+            client,
+            self._traffic,
+            self._on_ended,
+            self._convert_spliced,
         )
         self._relayed[stream.number] = stream
+        self._traffic.opened(stream)
         self.opened_total += 1
         self._on_opened(stream)
         return stream
@@ -271,6 +289,7 @@ class Streams:
             stream = ReportedStream(next(self._numbers), host, remote, publication)
             stream.peer = (peer_host, peer_port)
             known[remote] = stream
+            self._traffic.opened(stream)
             self.opened_total += 1
         stream.bytes_sent, stream.bytes_received = sent, received + stream.own_bytes
         stream.was_open = stream.was_open or StreamState(state) in _OPEN
@@ -292,7 +311,7 @@ class Streams:
         A proxy's client that has reached the host is left to its session, which the end of the link
         has reset and which answers the client. A `local` host has no link that could do so.
         """
-        for stream in list(self._relayed.values()):
+        for stream in self._relayed_of(host):
             proxied = stream.publication.service is not Service.PORT
             if stream.from_host == host or (stream.to_host == host and (local or not proxied)):
                 stream.kill("gone", f"{host} was lost or stopped")
@@ -303,9 +322,11 @@ class Streams:
 
         Its agent resets the direct ones; `host_stopped` notes their end.
         """
-        for stream in list(self._relayed.values()):
-            if host in (stream.from_host, stream.to_host):
-                stream.kill("killed", f"{host} was stopped")
+        for stream in self._relayed_of(host):
+            stream.kill("killed", f"{host} was stopped")
+
+    def _relayed_of(self, host: str) -> list[RelayedStream]:
+        return [x for x in self._traffic.streams(host) if isinstance(x, RelayedStream)]
 
     def host_stopped(self, host: str) -> None:
         """End all remaining streams with an end on a host that the user stopped."""
@@ -341,24 +362,29 @@ class Streams:
         return chain.from_iterable(map(dict.values, self._direct.values()))
 
     @property
-    def bytes_total(self) -> int:
-        return sum(self.traffic)
-
-    @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes sent by all clients, and received by them."""
-        sent, received = self._ended_sent, self._ended_received
-        for stream in self:
-            sent += stream.bytes_sent
-            received += stream.bytes_received
-        return sent, received
+        """Bytes sent by all clients, and received by them, as of the last `statuses`."""
+        return self._traffic.sent, self._traffic.received
 
-    def host_bytes(self) -> dict[str, tuple[int, int, int]]:
-        """Return for each host: bytes in from its ends, bytes out to them, open streams."""
-        sums = {name: list(counts) for name, counts in self._host_bytes.items()}
+    def host_traffic(self, host: str) -> tuple[int, int, int]:
+        """Return for a host: bytes in from its ends, bytes out to them, open streams."""
+        for stream in self._traffic.streams(host):
+            self._traffic.count(stream)
+        return self._traffic.of(host)
+
+    def statuses(self) -> tuple[StreamStatus, ...]:
+        """Return the status of each stream, and count what they have carried."""
+        found = []
         for stream in self:
-            add_traffic(sums, stream, 1)
-        return {name: (counts[0], counts[1], counts[2]) for name, counts in sums.items()}
+            before, now = stream.last_status, stream.status()
+            if now is not before:
+                self._traffic.count(stream)
+            found.append(now)
+        return tuple(found)
+
+    def counted_traffic(self, host: str) -> tuple[int, int, int]:
+        """Return `host_traffic` as of `statuses`."""
+        return self._traffic.of(host)
 
     def _convert_spliced(self, stream: RelayedStream) -> bool:
         """Turn a stream that has been spliced into a direct one; return False if that fails."""
@@ -366,8 +392,9 @@ class Streams:
         assert stream.spliced_as is not None
         if stream.spliced_as in known or len(known) >= _MAX_DIRECT:
             return False
-        known[stream.spliced_as] = ReportedStream.from_relayed(stream, stream.spliced_as)
+        known[stream.spliced_as] = direct = ReportedStream.from_relayed(stream, stream.spliced_as)
         del self._relayed[stream.number]
+        self._traffic.opened(direct)
         return True
 
     def _on_ended(self, stream: RelayedStream) -> None:
@@ -375,39 +402,8 @@ class Streams:
         self._add_to_totals(stream)
 
     def _add_to_totals(self, stream: RelayedStream | ReportedStream) -> None:
-        self._ended_sent += stream.bytes_sent
-        self._ended_received += stream.bytes_received
-        add_traffic(self._host_bytes, stream, 0)
+        self._traffic.closed(stream)
         self._on_closed(stream)
-
-
-def bytes_by_target(stream: RelayedStream | ReportedStream) -> Iterator[tuple[str, int, int]]:
-    """Yield each host that has dialled for a stream, and its bytes up and down.
-
-    The host that the stream reaches now comes last.
-    """
-    up, down = stream.bytes_sent, stream.bytes_received
-    for host, (sent, got) in stream.earlier.items():
-        if host != stream.to_host:
-            up, down = up - sent, down - got
-            yield host, sent, got
-    yield stream.to_host, up, down
-
-
-def add_traffic(
-    sums: dict[str, list[int]], stream: RelayedStream | ReportedStream, open_now: int
-) -> None:
-    """Add a stream to the sums of its hosts: bytes in, bytes out and open streams."""
-    client = sums.setdefault(stream.from_host, [0, 0, 0])
-    client[0] += stream.bytes_sent
-    client[1] += stream.bytes_received
-    for host, up, down in bytes_by_target(stream):
-        target = sums.setdefault(host, [0, 0, 0])
-        target[0] += down
-        target[1] += up
-    client[2] += open_now
-    if stream.to_host != stream.from_host:
-        sums[stream.to_host][2] += open_now
 
 
 def reuse_status(
