@@ -33,6 +33,7 @@ _COMMAND_TAIL = ("-c", "sh")
 _NEVER_ASKS = re.compile(r"(?i)\s*(?:BatchMode|StrictHostKeyChecking|NumberOfPasswordPrompts)\b")
 _QUOTING = re.compile(r"['\"\\]")
 _WORD = re.compile(r"[^ \t\r\n]+")
+_QUOTES = "'\"`‘’“”«»"  # noqa: RUF001  # those of other languages
 _MAX_LAYERS = 16
 """Programs in one another; each `ssh` splits all words behind it once more."""
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -269,8 +270,8 @@ class ExecCommand:
             remote = [x for x in self.layers[:number] if x.grammar.joins_words]
             # `bash: line 1: docker: command not found`, in the language of that host, or
             # `zsh:1: command not found: docker`
-            parts = (line.strip().split(": ")[1:][-2:] for line in lines)
-            if remote and any(self.words[layer.at] in part for part in parts):
+            parts = (part.strip(_QUOTES) for line in lines for part in _told(line))
+            if remote and self.words[layer.at] in parts:
                 return remote[-1], layer
         return None
 
@@ -411,6 +412,11 @@ class ExecCommand:
         letter = option.name.lstrip("-")
         whole = word.startswith("--") or set(word[1:]) == {letter}
         return f"remove `{word}`" if whole else f"remove `{letter}` from `{word}`"
+
+
+def _told(line: str) -> list[str]:
+    """Return what follows the name of the shell in one of its error messages."""
+    return line.strip().split(": ")[1:][-2:]
 
 
 def _stays(layer: Layer) -> bool:

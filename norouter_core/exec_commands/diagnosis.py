@@ -67,6 +67,7 @@ _CERTAIN_RULES: tuple[_Rule, ...] = (
 _FALLBACK_RULES: tuple[_Rule, ...] = (
     rules.check_copied,
     rules.check_remote_program,
+    rules.check_script,
     rules.check_noise,
     rules.check_agent_crash,
     rules.check_stdin,

@@ -102,6 +102,8 @@ def _without_norouter(plan: StartPlan, stage: Stage, problem: HostProblem) -> St
 def _without_python(plan: StartPlan, stage: Stage, problem: HostProblem) -> StartPlan | None:
     if stage is not Stage.INTERPRETER or problem.kind not in _NO_INTERPRETER:
         return None
+    if _lacks_program(plan, problem):
+        return None
     instead = plan_shell_instead(plan)
     return replace(instead, purpose=f"starting a shell instead: {shlex.join(instead.argv)}")
 

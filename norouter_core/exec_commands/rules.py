@@ -11,7 +11,7 @@ import shlex
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from norouter_core.exec_commands.command import ExecCommand, is_shell
+from norouter_core.exec_commands.command import ExecCommand, is_shell, program_name
 from norouter_core.exec_commands.problem import NO_PYTHON, Evidence, ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
@@ -473,6 +473,26 @@ def check_remote_program(context: Context) -> Diagnosis | None:
     place = template_values(context.command, remote, {})["place"]
     message = f"`{context.command.words[layer.at]}` not found {place}"
     return Diagnosis(ProblemKind.COMMAND_NOT_FOUND, message, INSTALL_IT)
+
+
+_NOT_FOUND_BY_SCRIPT = re.compile(
+    r"^(?P<script>[^:]+): (?:line )?\d+: (?P<program>[^\s:]+): (?:command )?not found\s*"
+)
+
+
+def check_script(context: Context) -> Diagnosis | None:
+    """Look for a program that is missing for the script which the command is."""
+    script = context.command.words[0] if context.command.opaque else ""
+    if not script or context.evidence.exit_status != 127:
+        return None
+    for line in reversed(context.lines):
+        found = _NOT_FOUND_BY_SCRIPT.fullmatch(line)
+        if found and program_name(found["script"]) == program_name(script):
+            if is_shell(found["program"]):
+                return None
+            message = f"`{found['program']}` not found on this machine, where `{script}` runs it"
+            return Diagnosis(ProblemKind.COMMAND_NOT_FOUND, message, INSTALL_IT)
+    return None
 
 
 def check_interpreter(context: Context) -> Diagnosis | None:

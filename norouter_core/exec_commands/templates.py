@@ -43,6 +43,7 @@ def template_values(
     `run` is the command as it ran, `plain` without what was appended, `corrected` with its stdin,
     TTY and `--` as they should be (empty if they are), `sudo` with `sudo -n` where it is missing.
     `shell` is the shell that the command should run.
+    `machine` is where the layer's program runs, as in `on this machine`.
     `program`, `noun`, `target` and `place` (`in the container web`) describe the layer, `base` is
     the command up to its verb, `until_target` the command up to its target, `interactive` also
     without options that keep ssh from prompting; `list`, `start` and `resume` are command lines
@@ -65,6 +66,7 @@ def template_values(
     words["elevator"] = (elevators or ["sudo"])[0]
     words["program"] = words["target"] = words["base"] = command.words[0] if command.words else ""
     words["until_target"] = words["interactive"] = words["plain"]
+    words["machine"] = "on this machine"
     words["find"], words["start_it"] = "correct the name in the command", "start it"
     words["resume_it"] = "resume it"
     if layer is not None:
@@ -81,6 +83,8 @@ def _add_layer(words: defaultdict[str, str], command: ExecCommand, layer: Layer)
     words["base"] = command.prefix(layer)
     words["until_target"] = shlex.join(command.words[: layer.end])
     words["interactive"] = command.interactive(layer)
+    if outer := [x for x in command.layers if x.at < layer.at and x.grammar.joins_words]:
+        words["machine"] = f"on the host `{outer[-1].target}`"
     if layer.target:
         where = "on" if words["noun"] == "host" else "in"
         words["place"] = f"{where} the {words['noun']} `{layer.target}`"

@@ -160,10 +160,16 @@ def test_nothing_follows_a_missing_container() -> None:
 
 
 def test_nothing_follows_an_engine_that_is_missing_behind_ssh() -> None:
-    plan = plan_start(("ssh", "h", "docker", "exec", "-i", "web"), AgentMode.AUTO)
+    for words in (["docker"], ["env", "A=b", "docker"]):
+        assert_nothing_follows(*words, "exec", "-i", "web")
+    assert_nothing_follows("docker", "exec", "-i", "web", "python3", stage=Stage.INTERPRETER)
+
+
+def assert_nothing_follows(*words: str, stage: Stage = Stage.SHELL) -> None:
+    plan = plan_start(("ssh", "h", *words), AgentMode.AUTO)
     for line in ("bash: line 1: docker: command not found", "zsh:1: command not found: docker"):
-        problem = diagnose(Evidence(plan.argv, Stage.SHELL, 127, stderr=(line,)))
-        assert next_plan(plan, Stage.SHELL, problem, AgentMode.AUTO) is None
+        problem = diagnose(Evidence(plan.argv, stage, 127, stderr=(line,)))
+        assert next_plan(plan, stage, problem, AgentMode.AUTO) is None
 
 
 @pytest.mark.parametrize(

@@ -288,6 +288,18 @@ def test_a_wrapper_that_ends_with_127_found_no_sh() -> None:
 
 
 @pytest.mark.parametrize(
+    "line", ["./enter.sh: line 3: docker: command not found", "./enter.sh: 3: docker: not found"]
+)
+def test_a_program_that_is_missing_for_a_wrapper(line: str) -> None:
+    problem = diagnose_command("./enter.sh web sh", Stage.SHELL, exit_status=127, stderr=(line,))
+    assert problem.kind == ProblemKind.COMMAND_NOT_FOUND
+    assert problem.message == "`docker` not found on this machine, where `./enter.sh` runs it"
+    missing_sh = line.replace("docker", "sh")
+    problem = diagnose_command("./enter.sh web", Stage.SHELL, exit_status=127, stderr=(missing_sh,))
+    assert problem.kind == ProblemKind.NO_SHELL
+
+
+@pytest.mark.parametrize(
     ("command", "line", "message"),
     [
         (DOCKER, "bash: line 1: docker: command not found", "`docker` not found on the host `h`"),
@@ -296,6 +308,8 @@ def test_a_wrapper_that_ends_with_127_found_no_sh() -> None:
         (DOCKER, "ash: docker: not found\r", "`docker` not found on the host `h`"),
         (DOCKER, "E: mksh: docker: inaccessible or not found", "`docker` not found"),
         (DOCKER, "zsh:1: command not found: docker", "`docker` not found on the host `h`"),
+        ("env A=b docker exec -i web sh", "env: 'docker': No such file or directory", "host `h`"),
+        ("env A=b docker exec -i web sh", "bash: line 1: docker: command not found", "host `h`"),
         ("/opt/docker exec -i web sh", "zsh:1: no such file or directory: /opt/docker", "`/opt/do"),
         ("sudo -n docker exec -i web sh", "bash: line 1: sudo: command not found", "`sudo` not"),
         ("ssh b podman exec -i web sh", "sh: 1: podman: not found", "not found on the host `b`"),
