@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import anyio
+
+from norouter_core.countdown import PatientTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,7 @@ class TimeLimits:
     """Time limits that stand still while the user is asked something."""
 
     def __init__(self) -> None:
-        self._left: dict[anyio.CancelScope, float] = {}
-        """The seconds of each limit that were left when it was entered, or paused."""
+        self._timers: set[PatientTimer] = set()
         self._is_paused = False
 
     @property
@@ -65,25 +65,26 @@ class TimeLimits:
     def limit(self, seconds: float) -> Iterator[anyio.CancelScope]:
         """Cancel the block after some seconds, as `anyio.move_on_after` does."""
         with anyio.CancelScope() as scope:
-            self._left[scope] = seconds
+            timer = PatientTimer(seconds, scope.cancel)
+            self._timers.add(timer)
             if not self._is_paused:
-                scope.deadline = anyio.current_time() + seconds
+                timer.start()
             try:
                 yield scope
             finally:
-                del self._left[scope]
+                self._timers.discard(timer)
+                timer.stop()
 
     def pause(self) -> None:
         """Stop the clock."""
         if not self._is_paused:
             self._is_paused = True
-            for scope in self._left:
-                self._left[scope] = max(0.0, scope.deadline - anyio.current_time())
-                scope.deadline = math.inf
+            for timer in self._timers:
+                timer.stop()
 
     def resume(self) -> None:
         """Let the clock run on."""
         if self._is_paused:
             self._is_paused = False
-            for scope, left in self._left.items():
-                scope.deadline = anyio.current_time() + left
+            for timer in self._timers:
+                timer.start()
