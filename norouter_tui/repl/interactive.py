@@ -33,6 +33,7 @@ from norouter_core.session.client import Client, Summary
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output import writers
 from norouter_tui.output.rendering import failure_lines
+from norouter_tui.repl.asker import ReplAsker
 from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.prompt import make_prompt, toolbar
 from norouter_tui.repl.questions import Questions, offer_recovery
@@ -40,6 +41,7 @@ from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
 from norouter_tui.repl.terminal import Notices, Terminal, has_waiting_keys, run_shell
 from norouter_tui.run.history import history_path, open_history
 from norouter_tui.run.process import TERMINATING
+from norouter_tui.run.questions import answer_questions
 
 GREETING = "`help` lists the commands, Tab completes, Ctrl-D quits."
 HOW_TO_QUIT = "to quit: Ctrl-D, or `quit`"
@@ -80,6 +82,7 @@ class Repl:
         self._prompt = make_prompt(client, history, self._toolbar, vi=vi)
         self._questions = Questions(client, terminal)
         self._notices = Notices(terminal.above)
+        self._asker = ReplAsker(terminal, self._notices.put)
         self._events = EventLines(client, self._notices.put)
         self._summary: Summary | None = None
         self._running: anyio.CancelScope | None = None
@@ -99,6 +102,7 @@ class Repl:
                 tasks.start_soon(self._notices.run)
                 tasks.start_soon(self._follow)
                 tasks.start_soon(self._watch_totals)
+                tasks.start_soon(answer_questions, self._client, self._asker)
                 self._terminal.say(*self._notes, Text(GREETING))
                 if self._recovers:
                     await offer_recovery(self._client, self._terminal)
@@ -127,9 +131,10 @@ class Repl:
         if self._typed and not has_waiting_keys(self._prompt.app.input):
             typed, self._typed = self._typed, ""
         try:
-            text = await self._prompt.prompt_async(
-                default=typed, set_exception_handler=False, handle_sigint=False
-            )
+            async with self._terminal.reading:
+                text = await self._prompt.prompt_async(
+                    default=typed, set_exception_handler=False, handle_sigint=False
+                )
         except KeyboardInterrupt:
             if not self._prompt.default_buffer.text:
                 self._terminal.say(Text(HOW_TO_QUIT, style="dim"))
@@ -272,9 +277,11 @@ class Repl:
         self._notices.put(Text("the session has ended", style="bold red"))
         if self._running is not None:
             self._running.cancel()
-        app = get_app_or_none()
-        if app is not None and app.is_running and not app.is_done:
-            app.exit(exception=EOFError)
+        self._asker.withdraw()
+        app = self._prompt.app
+        for each in (get_app_or_none(), app):
+            if each is not None and each.is_running and not each.is_done:
+                each.exit(exception=EOFError)
 
     async def _watch_totals(self) -> None:
         with contextlib.suppress(ControlLost):
@@ -304,6 +311,7 @@ class InteractiveRepl:
     """The REPL as the front end of a session. For the arguments see `Repl`."""
 
     keeps_work = True
+    asks = True
     signals = (signal.SIGINT, *TERMINATING)
 
     def __init__(

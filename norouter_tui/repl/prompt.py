@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
+from anyio import Lock
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
@@ -92,10 +93,11 @@ def _keys() -> KeyBindings:
     return keys
 
 
-async def ask(question: str, answers: Mapping[str, str], default: str) -> str:
+async def ask(reading: Lock, question: str, answers: Mapping[str, str], default: str) -> str:
     """Ask for one key, and return it.
 
     Args:
+        reading: That of the terminal.
         answers: The word to echo for each key, a lower-case letter.
         default: The key that Return, Escape, Ctrl-C and Ctrl-D stand for.
     """
@@ -120,18 +122,20 @@ async def ask(question: str, answers: Mapping[str, str], default: str) -> str:
         """Ignore any other key."""
 
     session: PromptSession[str] = PromptSession(key_bindings=keys, enable_history_search=False)
-    return await session.prompt_async(
-        f"{question} ", set_exception_handler=False, handle_sigint=False
-    )
+    async with reading:
+        return await session.prompt_async(
+            f"{question} ", set_exception_handler=False, handle_sigint=False
+        )
 
 
-async def ask_file(question: str, default: str) -> str:
+async def ask_file(reading: Lock, question: str, default: str) -> str:
     """Ask for the name of a file. Return an empty string if the user cancels."""
     session: PromptSession[str] = PromptSession(completer=PathCompleter(expanduser=True))
     try:
-        text = await session.prompt_async(
-            f"{question} ", default=default, set_exception_handler=False, handle_sigint=False
-        )
+        async with reading:
+            text = await session.prompt_async(
+                f"{question} ", default=default, set_exception_handler=False, handle_sigint=False
+            )
     except (EOFError, KeyboardInterrupt):
         return ""
     return text.strip()

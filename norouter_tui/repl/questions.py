@@ -41,13 +41,18 @@ class Questions:
         if call.verb.name == "quit" and (await self._client.summary()).document.unsaved:
             return await self._quit(call, question)
         self._terminal.say(Text(escape(question.text), style="bold"))
-        if await ask("[y/N]", _YES_NO, "n") == "n":
+        if await ask(self._terminal.reading, "[y/N]", _YES_NO, "n") == "n":
             return None
         return await self._confirmed(call)
 
     async def _quit(self, call: Call, question: Question) -> Outcome | None:
         self._terminal.say(Text(escape(question.text), style="bold"))
-        answer = await ask("[s]ave, [k]eep for `recover`, [d]iscard or [c]ancel?", _QUIT, "c")
+        answer = await ask(
+            self._terminal.reading,
+            "[s]ave, [k]eep for `recover`, [d]iscard or [c]ancel?",
+            _QUIT,
+            "c",
+        )
         if answer == "c":
             return None
         if answer == "d":
@@ -62,7 +67,7 @@ class Questions:
         """Save; ask for a file if there is none yet."""
         call = build_call("save")
         if not (await self._client.summary()).document.path:
-            path = await ask_file("save as:", _NEW_FILE)
+            path = await ask_file(self._terminal.reading, "save as:", _NEW_FILE)
             if not path:
                 return None
             call = build_call("save", file=path)
@@ -119,10 +124,12 @@ async def _ask(client: Client, terminal: Terminal, row: Row, rows: Sequence[Row]
     if len(names) > _SHOWN:
         terminal.say(Text(f"  ... {count(len(names) - _SHOWN, 'command')} before these"))
     terminal.say(*(Text(f"  {escape(name)}") for name in names[-_SHOWN:]))
-    answer = await ask("[r]ecover, keep for [l]ater or [d]rop?", _ANSWERS, "l")
+    answer = await ask(terminal.reading, "[r]ecover, keep for [l]ater or [d]rop?", _ANSWERS, "l")
     if answer == "d":
         # Keys typed before the question appeared must not discard the work.
-        answer = "d" if await ask("delete it? [y/N]", _YES_NO, "n") == "y" else "l"
+        answer = (
+            "d" if await ask(terminal.reading, "delete it? [y/N]", _YES_NO, "n") == "y" else "l"
+        )
     if answer == "l":
         return rows
     call = build_call("recover", number=row["number"], drop=answer == "d")

@@ -72,7 +72,7 @@ def _script(
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "<stdin>")
     if script == "-" or not sys.stdin.isatty():
-        return ScriptRun("<stdin>", lines_from(0), notes)
+        return ScriptRun("<stdin>", lines_from(0), notes, uses_terminal=sys.stdin.isatty())
     return None
 
 

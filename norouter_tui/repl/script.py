@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 import anyio
 from rich.text import Text
@@ -23,6 +24,7 @@ from norouter_tui.repl.event_lines import EventLines
 from norouter_tui.repl.steps import BadStep, ScriptStep, StepReader, lines_of
 from norouter_tui.repl.terminal import run_shell
 from norouter_tui.run.process import STOPPING
+from norouter_tui.run.questions import TerminalAsker, answer_questions, open_terminal
 
 _CHUNK = 1 << 16
 _MAX_LINE = 1 << 20
@@ -118,10 +120,35 @@ class ScriptRun:
     keeps_work = False
     signals = STOPPING
 
-    def __init__(self, name: str, lines: AsyncIterator[str], notes: Iterable[Text] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        lines: AsyncIterator[str],
+        notes: Iterable[Text] = (),
+        *,
+        uses_terminal: bool = False,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            name: As of `Script`.
+            lines: Of the script.
+            notes: Lines to show first.
+            uses_terminal: Whether the lines come from the terminal, where nobody can be asked then.
+        """
         self._name = name
         self._lines = lines
         self._notes = notes
+        self._uses_terminal = uses_terminal
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a terminal to ask at."""
+        with self._terminal() as terminal:
+            return terminal is not None
+
+    def _terminal(self) -> AbstractContextManager[TerminalAsker | None]:
+        return nullcontext() if self._uses_terminal else open_terminal()
 
     def on_signal(self, number: signal.Signals) -> int:
         """Return the exit status of a script that a signal has cut short."""
@@ -133,12 +160,18 @@ class ScriptRun:
         for note in self._notes:
             tell(note)
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._answer_questions, client)
             events = EventLines(client, tell)
             tasks.start_soon(events.run)
             script = Script(client, self._name, StreamSink(), tell, events)
             status = await script.run(self._lines)
             tasks.cancel_scope.cancel()
         return status
+
+    async def _answer_questions(self, client: Client) -> None:
+        with self._terminal() as terminal:
+            if terminal is not None:
+                await answer_questions(client, terminal)
 
 
 async def lines_from(number: int) -> AsyncIterator[str]:

@@ -38,6 +38,8 @@ class Terminal:
         self._output = output
         self._paint = paint
         self._drain = drain
+        self.reading = anyio.Lock()
+        """Held while a prompt reads the terminal."""
         self._free = anyio.Lock()
         self._line_ended = anyio.Event()
         self._line_ended.set()

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +36,7 @@ from norouter_tui.run.environment import with_proxy
 from norouter_tui.run.local_ports import describe_holders
 from norouter_tui.run.meshes import already_runs
 from norouter_tui.run.process import STOPPING, run_async
+from norouter_tui.run.questions import TerminalAsker, answer_questions, open_terminal
 from norouter_tui.run.readiness import ForeignFile, Readiness
 from norouter_tui.run.reload import Reloading
 from norouter_tui.run.session_host import SessionHost
@@ -213,6 +215,12 @@ class HeadlessRun:
 
     keeps_work = True
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is a terminal to ask at, until the command runs."""
+        with self._terminal() as terminal:
+            return terminal is not None
+
     def __init__(
         self,
         options: RunOptions,
@@ -231,6 +239,7 @@ class HeadlessRun:
         self._command = command
         self._readiness = readiness
         self._reopen = reopen
+        self._asking: anyio.CancelScope
         self._awaits_ready = options.ready_timeout is not None
         self._host: SessionHost
 
@@ -261,11 +270,22 @@ class HeadlessRun:
                 tasks.start_soon(reloading.on_change)
             if self._reopen:
                 tasks.start_soon(self._await_return)
+            self._asking = anyio.CancelScope()
+            tasks.start_soon(self._answer_questions, session)
             status = await self._bring_up(session.engine)
             if status is None:
                 await anyio.sleep_forever()
             tasks.cancel_scope.cancel()
         return status or ExitCode.OK
+
+    async def _answer_questions(self, session: Session) -> None:
+        with self._asking, self._terminal() as terminal:
+            if terminal is not None:
+                await answer_questions(session, terminal)
+
+    def _terminal(self) -> AbstractContextManager[TerminalAsker | None]:
+        # With `reopen`, the next line that is typed is no answer.
+        return nullcontext() if self._reopen else open_terminal()
 
     async def _await_return(self) -> None:
         if await writers.line_read(0):
@@ -293,7 +313,12 @@ class HeadlessRun:
             for line in ports_failed_lines(ports.listeners, holders):
                 self._diagnose(line)
             return ExitCode.NOT_READY
-        return None if self._command is None else await self._command.run(engine)
+        if self._command is None:
+            return None
+        # From now on, the terminal is the command's.
+        self._asking.cancel()
+        self._host.stop_asking()
+        return await self._command.run(engine)
 
     async def _show(
         self,

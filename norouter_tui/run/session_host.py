@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any, NoReturn, Protocol
 
 import anyio
@@ -64,6 +64,11 @@ class FrontEnd(Protocol):
         ...
 
     @property
+    def asks(self) -> bool:
+        """Whether it has somebody to ask what exec commands ask, from the first start on."""
+        ...
+
+    @property
     def signals(self) -> tuple[signal.Signals, ...]:
         """The signals that it or its host handles; none in a thread other than the main one."""
         ...
@@ -113,6 +118,7 @@ class SessionHost:
         self._observe = observe
         self._before_exit = before_exit
         self._engine: Engine | None = None
+        self._attendance = ExitStack()
         self._work: anyio.CancelScope | None = None
         self._status: int | None = None
         self._signal_status: int = ExitCode.OK
@@ -131,10 +137,13 @@ class SessionHost:
             is_shown = anyio.Event()
             async with Engine() as engine:
                 self._engine = engine
+                if self._front_end.asks:
+                    self._attendance.enter_context(engine.questions.prompts.attend())
                 await tasks.start(self._show, engine, is_shown)
                 # A stop cancels a session that is still starting as well.
                 with anyio.CancelScope() as self._work:
                     await self._run_session(engine)
+                self.stop_asking()
                 if self._front_end.signals:
                     tasks.start_soon(self._explain_wait)
             with anyio.move_on_after(_OBSERVE_TIMEOUT):
@@ -188,6 +197,10 @@ class SessionHost:
             self._status = status
             if self._work is not None:
                 self._work.cancel()
+
+    def stop_asking(self) -> None:
+        """Let starts fail that ask, unless another front end is there to answer."""
+        self._attendance.close()
 
     def kill_commands(self) -> None:
         """Kill the exec commands instead of waiting for their orderly stop."""

@@ -1,0 +1,211 @@
+"""Passes on what exec commands ask, and asks it at the terminal of a run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import anyio
+
+from norouter_core.control import ControlLost
+from norouter_core.prompts.prompt import Prompt, PromptKind
+from norouter_core.sanitize import escape
+
+if sys.platform != "win32":
+    import termios
+
+_FOREGROUND_INTERVAL = 0.5
+"""Seconds between two checks whether a run in the background has come to the foreground."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the user answers; `text` is None for a user who does not want to."""
+
+    text: str | None
+    remember: bool = False
+
+
+class Asker(Protocol):
+    """Asks the user."""
+
+    async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply:
+        """Ask a question, and return the answer; any answer once it has been withdrawn."""
+        ...
+
+    def notify(self, prompt: Prompt) -> None:
+        """Show a notice."""
+        ...
+
+
+class Answerable(Protocol):
+    """Where questions come from; a part of `Client`."""
+
+    def questions(self) -> AsyncIterator[tuple[Prompt, ...]]: ...
+
+    async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool: ...
+
+
+async def answer_questions(client: Answerable, asker: Asker) -> None:
+    """Have the user answer what commands ask, until the session ends."""
+    waiting: dict[int, anyio.Event] = {}
+    noticed: set[int] = set()
+
+    async def ask(prompt: Prompt) -> None:
+        withdrawn = waiting[prompt.number]
+        reply = await asker.ask(prompt, withdrawn)
+        if not withdrawn.is_set():
+            with contextlib.suppress(ControlLost):
+                await client.answer(prompt.number, reply.text, remember=reply.remember)
+
+    async with anyio.create_task_group() as tasks:
+        with contextlib.suppress(ControlLost):
+            # Closed at once, since there is somebody to ask until then.
+            questions = cast("AsyncGenerator[tuple[Prompt, ...], None]", client.questions())
+            async with aclosing(questions):
+                async for prompts in questions:
+                    now = {prompt.number: prompt for prompt in prompts}
+                    for number in [number for number in waiting if number not in now]:
+                        waiting.pop(number).set()
+                    for number, prompt in now.items():
+                        if prompt.kind is PromptKind.NOTICE and number not in noticed:
+                            noticed.add(number)
+                            asker.notify(prompt)
+                        elif prompt.kind is not PromptKind.NOTICE and number not in waiting:
+                            waiting[number] = anyio.Event()
+                            tasks.start_soon(ask, prompt)
+        for withdrawn in waiting.values():
+            withdrawn.set()
+
+
+def question_text(prompt: Prompt) -> str:
+    """Return a question with the name of its host, safe to print."""
+    again = " again" if prompt.refused else ""
+    lines = [escape(line) for line in prompt.text.splitlines()]
+    between = "\n" if len(lines) > 1 else " "
+    return f"{escape(prompt.host)} asks{again}:{between}" + "\n".join(lines)
+
+
+class TerminalAsker:
+    """Asks at the terminal of this process, even if its stdin is a pipe.
+
+    Args:
+        fd: The terminal; closed at the end of `open_terminal`.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._free = asyncio.Lock()
+
+    async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply:
+        """Ask a question, and return the answer."""
+        async with self._free, anyio.create_task_group() as tasks:
+
+            async def give_up() -> None:
+                await withdrawn.wait()
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(give_up)
+            try:
+                return await self._ask(prompt)
+            finally:
+                tasks.cancel_scope.cancel()
+        await self._write(b"\n(no longer asked)\n")
+        return Reply(None)
+
+    async def _ask(self, prompt: Prompt) -> Reply:
+        # No event says that a shell has put this process into the foreground.
+        while not _is_in_foreground(self._fd):  # noqa: ASYNC110
+            await anyio.sleep(_FOREGROUND_INTERVAL)
+        is_secret = prompt.kind is PromptKind.SECRET
+        while True:
+            text = await self._read_line(question_text(prompt), echo=not is_secret)
+            if text is None or text or prompt.may_be_empty:
+                break
+        if not text or not is_secret:
+            return Reply(text)
+        answer = await self._read_line("remember it until norouter ends? [y/N]", echo=True)
+        return Reply(text, (answer or "").lower() in ("y", "yes"))
+
+    def notify(self, prompt: Prompt) -> None:
+        """Show a notice."""
+        with contextlib.suppress(OSError):
+            os.write(self._fd, question_text(prompt).encode() + b"\n")
+
+    async def _read_line(self, question: str, *, echo: bool) -> str | None:
+        """Return the next line that is typed; None at the end of the input (Ctrl-D)."""
+        with _echo(self._fd, echo):
+            await self._write(question.encode() + b" ")
+            line = b""
+            while not line.endswith(b"\n"):
+                await anyio.wait_readable(self._fd)
+                with contextlib.suppress(BlockingIOError):
+                    data = os.read(self._fd, 4096)
+                    if not data:
+                        await self._write(b"\n")
+                        return None
+                    line += data
+            if not echo:
+                await self._write(b"\n")
+        return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+
+    async def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            while data:
+                await anyio.wait_writable(self._fd)
+                with contextlib.suppress(BlockingIOError):
+                    data = data[os.write(self._fd, data) :]
+
+
+@contextmanager
+def _echo(fd: int, on: bool) -> Iterator[None]:
+    """Switch the echo of a terminal for the block, and discard what was typed before it."""
+    before = termios.tcgetattr(fd)
+    now = list(before)
+    now[3] = now[3] | termios.ECHO if on else now[3] & ~termios.ECHO
+    now[3] |= termios.ICANON | termios.ISIG
+    try:
+        termios.tcsetattr(fd, termios.TCSAFLUSH, now)
+        yield
+    finally:
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(fd, termios.TCSANOW, before)
+
+
+@contextmanager
+def open_terminal() -> Iterator[TerminalAsker | None]:
+    """Open the terminal of this process; None if it has none, or runs in the background."""
+    fd = None if sys.platform == "win32" else _open_terminal()
+    if fd is None:
+        yield None
+        return
+    try:
+        yield TerminalAsker(fd) if _is_in_foreground(fd) else None
+    finally:
+        os.close(fd)
+
+
+def _open_terminal() -> int | None:
+    names = ["/dev/tty"]
+    for fd in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            if os.isatty(fd):
+                names.insert(0, os.ttyname(fd))  # kqueue cannot watch /dev/tty
+    for name in names:
+        with contextlib.suppress(OSError):
+            return os.open(name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    return None
+
+
+def _is_in_foreground(fd: int) -> bool:
+    """Return whether this process may use a terminal, which must be its own."""
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return False
