@@ -48,7 +48,8 @@ def ssh(tmp_path: Path) -> Ssh:
 def docker(kept_namespaces: Namespaces) -> Iterator[Engine]:
     """A docker daemon with the images `python`, `busybox` and `minimal`."""
     images = {name: image(name) for name in ("python", "busybox", "minimal")}
-    with root_dirs("docker") as folder, docker_engine(kept_namespaces, folder) as engine:
+    at = kept_namespaces.make("dockerd")
+    with root_dirs("docker") as folder, docker_engine(at, folder) as engine:
         for name, root in images.items():
             engine.load(root, name)
         yield engine

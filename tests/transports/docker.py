@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.transports.engines import Engine
-from tests.transports.netns import Namespaces
+from tests.transports.netns import Namespace
 from tests.transports.procs import Background
 from tests.transports.require import need, need_program, need_root
 
 
 @contextmanager
-def docker_engine(made: Namespaces, folder: Path) -> Iterator[Engine]:
-    """A docker daemon of the test's own, everything of it in `folder` and one namespace."""
+def docker_engine(at: Namespace, folder: Path, *addresses: str) -> Iterator[Engine]:
+    """A docker daemon of the test's own, everything of it in `folder` and one namespace.
+
+    It listens at a Unix socket, and at these addresses of docker's `--host`.
+    """
     need_root()
     dockerd = need_program("dockerd", "docker.io")
     need_program("docker", "docker.io")
@@ -22,9 +25,9 @@ def docker_engine(made: Namespaces, folder: Path) -> Iterator[Engine]:
     argv = [dockerd, "-H", address, "--data-root", f"{folder}/data"]
     argv += ["--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/docker.pid"]
     argv += ["--bridge", "none", "--iptables=false", "--ip6tables=false"]
-    namespace = made.make("dockerd")
+    argv += [word for also in addresses for word in ("-H", also)]
     log = folder / "dockerd.log"
-    with Background(namespace.enter(*argv), stderr=log, merge_stderr=True) as daemon:
+    with Background(at.enter(*argv), stderr=log, merge_stderr=True) as daemon:
         try:
             daemon.wait_line("API listen on", 40)
         except AssertionError as error:

@@ -28,6 +28,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100:30:200
+Subsystem sftp internal-sftp
 """
 
 CLIENT = """\
