@@ -7,6 +7,9 @@ SETUP = PYTHON='$(PYTHON)' scripts/setup
 # The tests that run anywhere, as any user, in a few minutes; .ci/run runs all of them.
 QUICK = not root and not engine and not slow and not native
 
+# They start hundreds of programs, which must not compile all sources each time.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+
 # Of `make chaos` and `make fuzz`, which have defaults of their own.
 TARGET =
 MINUTES =
@@ -25,11 +28,11 @@ demo: ## show a mesh of three simulated hosts, or check it line by line on a pip
 
 test: ## run the tests that need neither root nor a container engine
 	@$(SETUP) dev
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -m '$(QUICK)' $(ARGS)
+	@$(PYTEST) -n 4 --dist worksteal -m '$(QUICK)' $(ARGS)
 
 coverage: ## run these tests and print the branch coverage, agents in other processes excluded
 	@$(SETUP) dev
-	@$(BIN)/python -m pytest -n 4 --dist worksteal -q -m '$(QUICK)' --cov $(ARGS)
+	@$(PYTEST) -n 4 --dist worksteal -q -m '$(QUICK)' --cov $(ARGS)
 	@$(BIN)/coverage report --include='norouter_core/*' --fail-under=90 --format=total
 
 check: ## check lint rules, format, types and import contracts
