@@ -17,10 +17,13 @@ _SEQUENCES = (
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC with its terminator
 )
-_UNSAFE_IN_LINES = re.compile(_SEQUENCES + r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_UNSAFE_IN_LINE = re.compile(
-    _SEQUENCES + r"|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff]"
+_INVISIBLE = (
+    r"\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e007f"
 )
+"""Characters that hide or reorder others, and halves of surrogate pairs."""
+_UNSAFE_IN_LINES = re.compile(rf"{_SEQUENCES}|[\x00-\x08\x0b-\x1f\x7f-\x9f{_INVISIBLE}]")
+_UNSAFE_IN_LINE = re.compile(rf"{_SEQUENCES}|[\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
 
 # Cf holds the bidirectional overrides, which reorder what a terminal shows; Cs are halves of
 # surrogate pairs, which no output encoding can write.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
+
 import pytest
 
 from norouter_core.sanitize import MAX_LINE, escape, escape_all, quote, strip_line, strip_lines
@@ -17,6 +20,19 @@ def test_strip_line_removes_sequences_controls_and_newlines() -> None:
 def test_strip_line_removes_halves_of_surrogate_pairs() -> None:
     """They come from JSON, and nothing could encode them."""
     assert strip_line("half \ud800 a \udfff pair \U0001f600") == "half  a  pair \U0001f600"
+
+
+@pytest.mark.parametrize("strip", [strip_line, strip_lines])
+def test_nothing_invisible_is_left(strip: Callable[[str], str]) -> None:
+    """What reorders or hides text has its place in no name, reason or line of a host."""
+    invisible = {"Cf", "Cs", "Zl", "Zp"}
+    numbers = (*range(0x20000), *range(0xE0000, 0xE0100))
+    every = [ch for ch in map(chr, numbers) if unicodedata.category(ch) in invisible]
+    left = "".join(strip(ch) for ch in every)
+    # Signs of Arabic, Syriac, Kaithi and Egyptian script and of shorthand, which are visible.
+    visible = [(0x600, 0x605), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2)]
+    visible += [(0x110BD, 0x110CD), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3)]
+    assert all(any(first <= ord(ch) <= last for first, last in visible) for ch in left)
 
 
 def test_strip_line_is_bounded() -> None:

@@ -50,6 +50,8 @@ class Rogue:
         self.resolved: Json = {}
         self.opened: Json = {"peer": ["127.0.0.1", 1]}
         self.unanswered: frozenset[str] = frozenset()
+        self.errors: dict[str, str] = {}
+        """The operations that it refuses, and the text."""
 
     def write(self, data: bytes) -> None:
         while data:
@@ -86,7 +88,10 @@ class Rogue:
 
     def _answer(self, event: events.Event) -> None:
         if isinstance(event, events.Opened) and event.offered:
-            self.connection.accept(event.stream, self.opened)
+            if error := self.errors.get("dial"):
+                self.connection.reset(event.stream, "refused", error)
+            else:
+                self.connection.accept(event.stream, self.opened)
         if not isinstance(event, events.Message):
             return
         body = event.body
@@ -98,6 +103,9 @@ class Rogue:
                 self.listeners.insert(0 if own else len(self.listeners), body["args"]["listener"])
                 self.served = self.served or own
             if body["op"] in self.unanswered:
+                return
+            if error := self.errors.get(body["op"]):
+                self.message(messages.failure(body["id"], error, error))
                 return
             answers = {"listen": self.result, "read": {"text": self.text}, "resolve": self.resolved}
             data = answers.get(body["op"], {})

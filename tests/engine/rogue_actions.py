@@ -7,7 +7,7 @@ import sys
 
 from norouter_core.agent import channel, process_identity
 from norouter_core.agent.main import main
-from norouter_core.wire import frames, messages
+from norouter_core.wire import events, frames, messages
 from tests.engine.rogue import HELLO, Rogue, report
 
 
@@ -49,6 +49,34 @@ def claims(rogue: Rogue) -> None:
     ]
     rogue.message(messages.event("direct", {"streams": rows}))
     report(f"claimed {len(others)} of others")
+    rogue.serve()
+
+
+NASTY = (
+    "\x1b[31mred\x1b[0m\x1b]0;title\x07\x1b[2J\r\nX\u202egnp.exe\ud800\u061c\u200b\ufeff"
+    "\U000e0041\x9b31m\x00\x7f[bold]x[/]"
+)
+"""What steers terminals, reorders and hides text, breaks encodings, or is markup."""
+
+
+def paints_all(rogue: Rogue) -> None:
+    """Puts that into every text that it can send; it listens, and refuses the rest."""
+    rogue.result = {"host": f"127.0.0.1{NASTY}", "port": 1, "fallback": True}
+    rogue.errors = dict.fromkeys(("read", "write", "resolve", "echo", "dial", "unlisten"), NASTY)
+    words = ("python", "implementation", "system", "machine", "hostname", "user")
+    rogue.hello(**{word: f"{word}{NASTY}" for word in words}, features=["udp", NASTY])
+    rogue.serve(lambda: rogue.served)
+    rogue.opens(999, f"peer{NASTY}")
+    states = ("open", "opening", "half-closed", "closed")
+    rows = [
+        [number, rogue.listeners[0], f"peer{NASTY}", 1, 0, 0, state, f"refused: {NASTY}"]
+        for number, state in enumerate(states, 1)
+    ]
+    rogue.message(messages.event("direct", {"streams": rows}))
+    os.write(2, f"stderr {NASTY}\n".encode("utf-8", "surrogatepass"))
+    report("painted")
+    rogue.serve(lambda: [e for e in rogue.seen if isinstance(e, events.Opened)])
+    os.write(2, f"last {NASTY}\n".encode("utf-8", "surrogatepass"))
     rogue.serve()
 
 
