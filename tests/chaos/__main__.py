@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> int:
             "chaos: needs root on Linux: its hosts are network namespaces (sudo make chaos)\n"
         )
         return 2
+    # Either signal ends the run in order, so that no namespace, mount or process stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     status = 0
     for loop in LOOPS if options.loop == "both" else (options.loop,):
         folder = Path(tempfile.mkdtemp(prefix="norouter-chaos-"))
@@ -42,6 +45,9 @@ def main(argv: list[str]) -> int:
         except (pytest.skip.Exception, pytest.fail.Exception) as missing:
             sys.stderr.write(f"chaos: {missing}\n")
             return 2
+        except KeyboardInterrupt:
+            sys.stderr.write(f"chaos: interrupted; logs: {folder}\n")
+            return 130
         for violation in violations:
             sys.stderr.write(_shown(violation))
         if violations:
