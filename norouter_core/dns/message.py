@@ -140,7 +140,7 @@ def relayed(response: bytes, wire: bytes, query: Message, transport: str) -> byt
     if not flags & dns.flags.QR or dns.opcode.from_flags(flags) != dns.opcode.QUERY:
         return None
     if questions == 0 and flags & 0xF in (Rcode.FORMERR, Rcode.NOTIMP, Rcode.SERVFAIL):
-        return response  # some servers send these with a bare header
+        return response[:4] + bytes(HEADER - 4)  # some servers send these with a bare header
     start, end = HEADER, _question_end(response)
     asked_end = _question_end(wire)
     if questions != 1 or end is None or asked_end is None:
