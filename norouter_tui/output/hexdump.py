@@ -43,8 +43,8 @@ class ByteText:
         offset = self._offsets.get(source, 0)
         self._offsets[source] = offset + len(data)
         if self._form is ByteFormat.HEX or (self._form is ByteFormat.AUTO and not _is_text(data)):
-            self._decoders.pop(source, None)
-            yield from self.close()
+            yield from self._flush(source)
+            yield from self._end_line()
             yield from _dump(source, data, offset)
             return
         decoder = self._decoders.get(source)
@@ -54,7 +54,17 @@ class ByteText:
         yield from self._text(source, decoder.decode(data))
 
     def close(self) -> Iterator[Text]:
-        """End a line that is still open."""
+        """Show the bytes of characters that are incomplete, and end a line that is still open."""
+        for source in list(self._decoders):
+            yield from self._flush(source)
+        yield from self._end_line()
+
+    def _flush(self, source: str) -> Iterator[Text]:
+        decoder = self._decoders.pop(source, None)
+        if decoder is not None:
+            yield from self._text(source, decoder.decode(b"", final=True))
+
+    def _end_line(self) -> Iterator[Text]:
         if self._open is not None:
             self._open = None
             yield Text("\n")
@@ -63,7 +73,7 @@ class ByteText:
         if not text:
             return
         if self._open != source:
-            yield from self.close()
+            yield from self._end_line()
         mark, style = _MARKS.get(source, ("", ""))
         goes_on = self._open == source
         text = text.replace("\r\n", "\n")
