@@ -33,6 +33,7 @@ MIN_REFRESH, MAX_REFRESH = 0.1, 10.0
 _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[^\s,+]|[a-z][a-z0-9_]*)")
 _POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
 _MAX_BYTES = 64 * 1024
+_MAX_LINE = 1000
 
 WITHOUT_VI = {
     "up": "up",
@@ -108,6 +109,12 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def read(self) -> ScreenSettings:
+        for number, written in enumerate(self._text.split("\n"), start=1):
+            # tomllib takes quadratic time for a key of many parts.
+            if len(written) > _MAX_LINE:
+                advice = f"write at most {_MAX_LINE} characters"
+                self.problems.append(Problem(self._file, number, 1, "the line is too long", advice))
+                return ScreenSettings()
         try:
             table = tomllib.loads(self._text)
         except tomllib.TOMLDecodeError as error:
@@ -117,9 +124,11 @@ class _Reader:
             message = _POSITION.sub("", message).strip()
             self.problems.append(Problem(self._file, line, column, message, hint))
             return ScreenSettings()
-        except RecursionError:
-            message, hint = "nested too deeply", "the settings are two tables of plain values"
-            self.problems.append(Problem(self._file, 0, 0, message, hint))
+        except (ValueError, RecursionError) as error:
+            # tomllib lets these through: for a number of 5000 digits, for deep brackets.
+            why = str(error) if isinstance(error, ValueError) else "nested too deeply"
+            advice = "the settings are two tables of plain values"
+            self.problems.append(Problem(self._file, 0, 0, why, advice))
             return ScreenSettings()
         for name in table.keys() - {"screen", "keys"}:
             self._add_problem(name, f"unknown table [{name}]", "known tables: [screen] and [keys]")
