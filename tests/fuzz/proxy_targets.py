@@ -90,7 +90,7 @@ def _check_answer(data: bytes) -> None:
     client.send(h11.Request(method="GET", target="/", headers=[("Host", "a")]))
     client.receive_data(data)
     answer, body, end = client.next_event(), client.next_event(), client.next_event()
-    assert isinstance(answer, h11.Response) and answer.status_code >= 400
+    assert isinstance(answer, h11.Response)
     assert isinstance(body, h11.Data) and isinstance(end, h11.EndOfMessage)
     assert bytes(body.data).decode().rstrip("\n").isprintable()
     assert len(data) < 2000 and not client.trailing_data[0]
@@ -170,11 +170,10 @@ def check_exchange(data: bytes) -> None:
     asked, answer = data[2 : 2 + size], data[2 + size :]
     whole, pieces = (_heard("http", asked, answer, piece) for piece in (1 << 20, 1))
     # What comes from a server before it was asked is no answer, so time matters to the second one.
-    if len(whole[0]) == len(pieces[0]) == 1 and len(_URI.findall(asked)) == 1:
-        assert whole == pieces
-
-
-_URI = re.compile(rb"HTTP/1")
+    if len(whole[0]) == len(pieces[0]) == 1 and asked.count(b"HTTP/1") == 1:
+        assert whole[:2] == pieces[:2]
+        # A malformed request is cut off where that shows.
+        assert whole == pieces or whole[1][-1].startswith(b"HTTP/1.1 400")
 
 
 @target(

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+MAX_SINGLES = 400
+"""Bytes that a parser is fed one by one, which says most and takes longest."""
 Check = Callable[[bytes], None]
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -72,7 +75,9 @@ def outcome(call: Callable[[], T], *refusals: type[Exception]) -> T | str:
 
 
 def bytewise(data: bytes) -> list[bytes]:
-    return [data[at : at + 1] for at in range(len(data))]
+    """Return the first bytes one by one, and what is left in a piece."""
+    singles = [data[at : at + 1] for at in range(min(len(data), MAX_SINGLES))]
+    return [*singles, data[MAX_SINGLES:]] if len(data) > MAX_SINGLES else singles
 
 
 def text_of(data: bytes) -> str:
