@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from norouter_core.sanitize import strip_line
 from norouter_core.wire import frames, messages
 from norouter_core.wire.errors import RemoteProtocolError
-from norouter_core.wire.limits import HEADER
+from norouter_core.wire.limits import HEADER, MAX_AGENT_JSON
 
 MAX_NOISE = 256 * 1024
 """The number of bytes that may precede a marker: more than any login banner."""
@@ -211,7 +211,7 @@ class HelloReader:
         """
         self._data += data
         # The decoder checks magic, type and length before the rest has come.
-        list(frames.Decoder().feed(memoryview(bytes(self._data[:HEADER]))))
+        list(frames.Decoder(MAX_AGENT_JSON).feed(memoryview(bytes(self._data[:HEADER]))))
         if len(self._data) < HEADER:
             return None
         if self._data[4:6] != frames.JSON.to_bytes(2, "big"):
@@ -219,7 +219,7 @@ class HelloReader:
         size = 4 + int.from_bytes(self._data[1:4], "big")
         if len(self._data) < size:
             return None
-        message = messages.decode(self._data[HEADER:size])
+        message = messages.decode_agent(self._data[HEADER:size])
         body = messages.field(message, "body", dict)
         if message.get("type") != "event" or body.get("type") != "hello":
             raise RemoteProtocolError("json", "the first message is not a hello")

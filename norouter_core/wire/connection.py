@@ -220,7 +220,8 @@ class Connection:
 
     def _frame(self, kind: int, number: int, payload: Buffer) -> Event | None:
         if kind == frames.JSON:
-            return _message(payload)
+            decode = messages.decode_agent if self.role == HUB else messages.decode
+            return _message(decode(payload), len(payload))
         if kind == frames.OPEN:
             return self._got_open(number, payload)
         stream = self.streams.get(number)
@@ -322,9 +323,8 @@ def reset_detail(code: str, reason: str) -> dict[str, str]:
     return {"code": code if code in RESET_CODES else "internal", "reason": reason[:500]}
 
 
-def _message(payload: Buffer) -> Event:
-    value = messages.decode(payload)
+def _message(value: Json, size: int) -> Event:
     kind = messages.field(value, "type", str)
     if kind not in ("request", "result", "event"):
         raise RemoteProtocolError("json", f"a message of type {kind[:100]!r}")
-    return events.Message(kind, messages.field(value, "body", dict), len(payload))
+    return events.Message(kind, messages.field(value, "body", dict), size)

@@ -10,6 +10,9 @@ MAX_DATA = 256 * 1024
 MAX_JSON = 1024 * 1024
 MAX_AGENT_JSON = 256 * 1024
 """Of a message of an agent: the hub decodes it in one go, while every other link waits."""
+MAX_AGENT_VALUES = 40_000
+"""Values in a message of an agent; its longest, a report of 1000 streams, has 10,000. The text of
+a file counts as one for each comma, and has at most 32 KiB."""
 MAX_STREAM_JSON = 16 * 1024
 """Of the JSON object in OPEN, OPENED and RESET."""
 MAX_DATAGRAM_SIZE = 65507

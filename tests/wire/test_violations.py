@@ -50,6 +50,7 @@ OFFENCES = {
     "not json": (message("{nope}"), "json"),
     "nan": (message('{"type":"event","body":{"x":NaN}}'), "json"),
     "too large": (message('{"type":"event","body":{"x":-1e999}}'), "json"),
+    "dense": (message('{"type":"event","body":{"x":[' + "0," * 40_000 + "0]}}"), "json"),
     "no object": (message("[1]"), "json"),
     "no body": (message('{"type":"event"}'), "json"),
     "strange type": (message('{"type":"shout","body":{}}'), "json"),
