@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import select
 import socket
 import time
@@ -49,6 +50,9 @@ _ENOUGH = 1 << 20
 """Bytes that wait for a client when events start to wait in their own bounded queue."""
 _MAX_LINES = 32
 """How many requests are read before the rest of the loop gets its turn."""
+_HTTP = re.compile(rb" HTTP/[0-9.]+\r?$")
+"""The end of a request line. Where something forwards a TCP port to the socket, a web page can send
+a request, whose body may be a command."""
 MAX_FAULTS = 50
 """How many malformed requests end the connection."""
 _CHECK_INTERVAL = 1.0
@@ -279,7 +283,10 @@ class ClientConnection(asyncio.Protocol):
             number = id_of(value)
             request = parse_request(value)
         except DecodeError as error:
-            self._fault(number, str(error))
+            if _HTTP.search(line):
+                self._reject("this is not a web server")
+            else:
+                self._fault(number, str(error))
             return
         if isinstance(request, CancelRequest):
             self._requests.cancel(request.cancel)

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.anyio
 CORPUS = [
     b"",
     b"hello",
-    b"GET / HTTP/1.1\r\nHost: x\r\n",
     b"\x16\x03\x01\x02\x00",
     b"{",
     b"[]",
@@ -65,6 +64,14 @@ async def test_a_request_without_sense_gets_an_error_and_the_next_one_its_answer
         while (answer := await raw.answer()).get("id") != "next":
             assert answer["error"]["message"], answer
         assert answer == {"id": "next", "output": {"lines": {"text": "on"}}}
+
+
+@pytest.mark.parametrize("head", [b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.0\n\n"])
+async def test_a_web_page_runs_no_command(head: bytes) -> None:
+    """It can reach the socket where something forwards a TCP port to it."""
+    async with served() as server, await RawClient.connect(server.path) as raw:
+        raw.send(head + b'{"id": 1, "run": "say it"}\n')
+        assert await raw.rest() == [{"error": {"message": "this is not a web server"}}]
 
 
 async def test_too_many_of_them_are_the_end_of_that_client() -> None:

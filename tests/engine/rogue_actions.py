@@ -8,7 +8,7 @@ import sys
 from norouter_core.agent import channel, process_identity
 from norouter_core.agent.main import main
 from norouter_core.wire import events, frames, messages
-from tests.engine.rogue import HELLO, Rogue, report
+from tests.engine.rogue import HELLO, Json, Rogue, report
 
 
 def hello_only(rogue: Rogue) -> None:
@@ -77,6 +77,22 @@ def paints_all(rogue: Rogue) -> None:
     report("painted")
     rogue.serve(lambda: [e for e in rogue.seen if isinstance(e, events.Opened)])
     os.write(2, f"last {NASTY}\n".encode("utf-8", "surrogatepass"))
+    rogue.serve()
+
+
+def guesses(rogue: Rogue) -> None:
+    """Opens every listener but the two that it was asked for, and names targets by itself."""
+    rogue.listens()
+    rogue.serve(lambda: len(rogue.listeners) == 2)
+    others = [n for n in range(1, 500) if n not in rogue.listeners]
+    details: list[Json] = [{"listener": number} for number in (*others, 0, -1, 2**31, 2**53)]
+    # A target beside a listener that is its own to offer changes nothing about the listener.
+    details += [{"listener": number, "target": ["127.0.0.1", 22]} for number in others[:50]]
+    opened = [rogue.connection.open({**each, "peer": ["127.0.0.1", 5]}) for each in details]
+    rogue.flush()
+    rogue.serve(lambda: all(stream.closed for stream in opened))
+    codes = {event.code for event in rogue.seen if isinstance(event, events.Reset)}
+    report(f"guessed {len(opened)}: {sorted(codes)}")
     rogue.serve()
 
 

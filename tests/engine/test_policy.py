@@ -19,7 +19,7 @@ import pytest
 from norouter_core.engine.events import HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.links.base import OperationError
-from norouter_core.model import AgentMode, HostSpec, MeshSpec
+from norouter_core.model import AgentMode, HostSpec, MeshSpec, ProxySpec
 from norouter_core.timing import Timing
 from tests.engine.meshes import (
     BRISK,
@@ -34,11 +34,12 @@ from tests.engine.meshes import (
     relayed,
     with_ports,
 )
-from tests.servers import Peer, connect, echoing, eventually
+from tests.servers import Peer, connect, echoing, eventually, unused_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_agent")]
 
 ROGUE = Path(__file__).with_name("rogue.py")
+ACTIONS = Path(__file__).with_name("rogue_actions.py")
 FAKESHELL = Path(__file__).with_name("fakeshell.py")
 
 
@@ -159,6 +160,23 @@ async def test_a_listener_that_was_published_once() -> None:
         await made.engine.apply(with_ports(made.engine.spec, "rogue"))
         assert (await made.log_says("reset with")).text == "reset with not-allowed"
         assert made.host("rogue").state is HostState.READY
+
+
+async def test_every_listener_that_it_was_not_asked_for_is_refused() -> None:
+    """Numbers are easy to guess: those of a proxy, and of ports that are for other hosts."""
+    async with echoing() as port, echoing() as secret:
+        hub = local("hub")
+        proxy = ProxySpec("127.0.0.1", unused_port())
+        hub = replace(hub, options=replace(hub.options, socks=proxy))
+        hidden = replace(forward(secret, listen=8082), allow_from=("hub",))
+        honest = relayed("honest", forward(port), hidden)
+        evil = host("rogue", forward(port), cmd=program(ACTIONS, "guesses"))
+        async with mesh(hub, honest, evil) as made:
+            line = await made.log_says("guessed")
+            assert line.text.endswith("['not-allowed']")
+            assert made.engine.status().opened_total == 0
+            with await connect(made.address("honest", 8082)) as client:
+                assert await client.says(b"for the hub")
 
 
 async def test_requests_to_the_hub_are_refused() -> None:
