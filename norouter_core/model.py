@@ -118,6 +118,8 @@ class HostOptions:
     ports: tuple[Forward, ...] = ()
     http: ProxySpec | None = None
     socks: ProxySpec | None = None
+    transparent: int | None = None
+    """The port of a transparent proxy, to which a rule of the host's kernel redirects clients."""
     dns: DnsSpec | None = None
     loopback: bool | None = None
     """Whether the mesh's ports are served at the VIPs on this host."""

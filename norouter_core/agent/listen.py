@@ -43,7 +43,7 @@ class Listener:
         self._io = io
         self._accepted = accepted
         self._closed = False
-        self._socket, self.fallback = bind_or_fall_back(io, host, port, socket.SOCK_STREAM)
+        self._socket, self.fallback = self._bind(host, port)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         self._watch()
@@ -53,6 +53,9 @@ class Listener:
             self._closed = True
             self._io.loop.remove_reader(self._socket.fileno())
             self._socket.close()
+
+    def _bind(self, host: str, port: int) -> tuple[socket.socket, bool]:
+        return bind_or_fall_back(self._io, host, port, socket.SOCK_STREAM)
 
     def _watch(self) -> None:
         if not self._closed:
@@ -105,17 +108,31 @@ def bind_or_fall_back(io: Io, host: str, port: int, kind: int) -> tuple[socket.s
         OSError: the address cannot be bound.
     """
     try:
-        return _bind(io, host, port, kind), False
+        return bind(io, host, port, kind), False
     except OSError as error:
         if error.errno != errno.EADDRNOTAVAIL or literal(host) != socket.AF_INET:
             raise
-        return _bind(io, "127.0.0.1", 0, kind), True
+        return bind(io, "127.0.0.1", 0, kind), True
 
 
-def _bind(io: Io, host: str, port: int, kind: int) -> socket.socket:
+def bind(
+    io: Io,
+    host: str,
+    port: int,
+    kind: int,
+    prepare: Callable[[socket.socket], None] = lambda sock: None,
+) -> socket.socket:
+    """Return a socket of a kind that is bound to an address, and listens if it is of streams.
+
+    `prepare` sets the options that it needs before it is bound.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
     sock = new_socket(host, kind)
     try:
         io.descriptors.check_listener(sock.fileno())
+        prepare(sock)
         if kind == socket.SOCK_STREAM:
             # With UDP, two sockets could then bind the same address.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -113,6 +113,7 @@ class Agent:
                 *messages.address([args.get("host"), args.get("port")]),
                 None if direct is None else messages.address(direct),
                 messages.protocol(args),
+                args.get("transparent") is True,
             )
         elif op == "unlisten":
             verbs.unlisten(messages.field(args, "listener", int))
@@ -158,11 +159,13 @@ class Agent:
 
     # -- from the operations ---------------------------------------------------------------
 
-    def offer(self, listener: int, peer: Address, end: End) -> None:
+    def offer(self, listener: int, peer: Address, end: End, destination: Address | None) -> None:
         if self._mux.connection.outbox.full:
             end.reset("too-many", NOT_READING)
             return
         detail = {"listener": listener, "peer": list(peer), "proto": protocol_of(end)}
+        if destination is not None:
+            detail["destination"] = list(destination)
         join(end, self._mux.open(detail))
 
     def report(self, rows: list[list[Any]]) -> None:

@@ -19,13 +19,15 @@ from norouter_core.agent.process_identity import block_owner
 from norouter_core.agent.resolve import Resolver
 from norouter_core.agent.splice import Splice, socket_of
 from norouter_core.agent.tcp import TcpEnd
+from norouter_core.agent.transparent import TransparentListener, TransparentUdpListener
 from norouter_core.agent.udp import UdpClient, UdpEnd, UdpListener
 from norouter_core.wire.codes import TCP, UDP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
+    from socket import socket
+    from typing import Any, Protocol, Tuple
 
     from norouter_core.agent.ends import End, Observer
     from norouter_core.agent.io import Io
@@ -33,11 +35,19 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
     from norouter_core.wire.messages import Json
 
+    _Wanted = Tuple[str, int, str, bool]  # the agent runs on Python 3.8
+    """Host, port and protocol of a listener, and whether it is transparent."""
+
     class Callbacks(Protocol):
         """What `Operations` calls."""
 
-        def offer(self, listener: int, peer: Address, end: End) -> None:
-            """Take a client that has connected: join or reset `end`."""
+        def offer(
+            self, listener: int, peer: Address, end: End, destination: Address | None
+        ) -> None:
+            """Take a client that has connected: join or reset `end`.
+
+            `destination` is the address that it has connected to, if the listener is transparent.
+            """
             ...
 
         def report(self, rows: list[list[Any]]) -> None:
@@ -65,7 +75,7 @@ class Operations:
         self._io = io
         self._callbacks = callbacks
         self._resolver = Resolver(io)
-        self._listeners: dict[int, tuple[Listener | UdpListener, tuple[str, int, str]]] = {}
+        self._listeners: dict[int, tuple[Listener | UdpListener, _Wanted]] = {}
         self._direct_targets: dict[int, Address | None] = {}
         self._table = DirectTable(io, callbacks.report)
         self._blocks: set[tuple[str, str]] = set()
@@ -79,42 +89,52 @@ class Operations:
         port: int,
         direct: Address | None,
         proto: str = TCP,
+        transparent: bool = False,
     ) -> Json:
         """Bind an address as listener `number`; return the bound address as in SPEC.md.
+
+        A `transparent` one takes clients of any address (SPEC.md section 14).
 
         Raises:
             OperationError: `in-use`, `not-allowed` or `bind`.
         """
+        wanted = (host, port, proto, transparent)
         known = self._listeners.get(number)
-        if known is not None and known[1] != (host, port, proto):
+        if known is not None and known[1] != wanted:
             self.unlisten(number)
             known = None
         if known is None:
             try:
-                listener = self._bind(number, host, port, proto)
+                listener = self._bind(number, *wanted)
             except OSError as error:
-                codes = {errno.EADDRINUSE: "in-use", errno.EACCES: "not-allowed"}
+                codes = {
+                    errno.EADDRINUSE: "in-use",
+                    errno.EACCES: "not-allowed",
+                    errno.EPERM: "not-allowed",
+                }
                 code = codes.get(error.errno or 0, "bind")
                 suffix = "" if proto == TCP else f"/{proto}"
                 raise OperationError(code, f"{host}:{port}{suffix}: {error_text(error)}") from None
-            known = self._listeners[number] = (listener, (host, port, proto))
+            known = self._listeners[number] = (listener, wanted)
         elif self._direct_targets.get(number) != direct:
             self._table.kill_listener(number, "unpublished", "the port was changed")
         self._direct_targets[number] = direct
         bound = known[0]
         return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
 
-    def _bind(self, number: int, host: str, port: int, proto: str) -> Listener | UdpListener:
+    def _bind(
+        self, number: int, host: str, port: int, proto: str, transparent: bool
+    ) -> Listener | UdpListener:
+        def connected(sock: socket, peer: Address, destination: Address | None = None) -> None:
+            self._on_client(number, TcpEnd(self._io, sock), peer, destination)
+
+        def arrived(client: UdpClient, peer: Address, destination: Address | None = None) -> None:
+            self._on_client(number, client, peer, destination)
+
         if proto == UDP:
-            return UdpListener(
-                self._io, host, port, lambda client, peer: self._on_client(number, client, peer)
-            )
-        return Listener(
-            self._io,
-            host,
-            port,
-            lambda sock, peer: self._on_client(number, TcpEnd(self._io, sock), peer),
-        )
+            datagrams = TransparentUdpListener if transparent else UdpListener
+            return datagrams(self._io, host, port, arrived)
+        return (TransparentListener if transparent else Listener)(self._io, host, port, connected)
 
     def unlisten(self, number: int) -> None:
         """Close a listener and reset its direct streams."""
@@ -232,10 +252,12 @@ class Operations:
             self.unlisten(number)
         self._table.close()
 
-    def _on_client(self, number: int, client: TcpEnd | UdpClient, peer: Address) -> None:
+    def _on_client(
+        self, number: int, client: TcpEnd | UdpClient, peer: Address, destination: Address | None
+    ) -> None:
         target = self._direct_targets.get(number)
         if target is None:
-            self._callbacks.offer(number, peer, client)
+            self._callbacks.offer(number, peer, client, destination)
             return
         stream = self._table.add(number, peer)
         if stream is None:

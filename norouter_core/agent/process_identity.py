@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1
 FEATURES = ["listen", "dial", "resolve", "read", "write", "direct", "udp", "splice"]
+if sys.platform == "linux":
+    FEATURES.append("transparent")
 
 
 def block_owner(name: str) -> str:

@@ -27,7 +27,7 @@ IDLE_TIMEOUT = 30.0
 """Seconds without a datagram in either direction until a client's stream is reset."""
 MAX_CLIENTS = 1024
 """Of one listener; a new client beyond it replaces the one that has been idle for longest."""
-_MAX_READS = 64
+MAX_READS = 64
 """Datagrams read at one time, so that a flood does not delay everything else."""
 
 _UNREACHABLE = frozenset(
@@ -105,7 +105,7 @@ class UdpEnd(DatagramEnd):
     # -- from the socket -------------------------------------------------------------------
 
     def _read(self) -> None:
-        for _ in range(_MAX_READS):
+        for _ in range(MAX_READS):
             if self.closed:
                 return
             assert self.socket is not None and self.peer is not None
@@ -146,12 +146,13 @@ class UdpEnd(DatagramEnd):
 class UdpClient(DatagramEnd):
     """A client of a listener: the datagrams from and to its address."""
 
-    __slots__ = ("_listener", "_name", "closed", "last_used")
+    __slots__ = ("_listener", "closed", "last_used", "name")
 
     def __init__(self, listener: UdpListener, name: tuple[Any, ...]) -> None:
         super().__init__()
         self._listener = listener
-        self._name = name
+        self.name = name
+        """What the listener knows it by."""
         self.closed = False
         self.last_used = 0.0
         """When the last datagram passed, by the loop's clock."""
@@ -163,7 +164,7 @@ class UdpClient(DatagramEnd):
 
     def send(self, data: memoryview) -> None:
         if not self.closed:
-            self._listener.reply(self, self._name, data)
+            self._listener.reply(self, self.name, data)
 
     def end(self) -> None:
         if not self.closed:
@@ -190,7 +191,7 @@ class UdpClient(DatagramEnd):
 
     def _close(self, code: str, reason: str) -> None:
         self.closed = True
-        self._listener.remove(self._name)
+        self._listener.remove(self.name)
         if self.observer:
             self.observer.end_closed(self, code, reason)
 
@@ -222,10 +223,13 @@ class UdpListener:
         self._closed = False
         self._clients: OrderedDict[tuple[Any, ...], UdpClient] = OrderedDict()
         self._timer: TimerLike | None = None
-        self._socket, self.fallback = bind_or_fall_back(io, host, port, socket.SOCK_DGRAM)
+        self._socket, self.fallback = self._bind(host, port)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         io.loop.add_reader(self._socket.fileno(), self._read)
+
+    def _bind(self, host: str, port: int) -> tuple[socket.socket, bool]:
+        return bind_or_fall_back(self._io, host, port, socket.SOCK_DGRAM)
 
     def close(self) -> None:
         """Close the socket, and reset the streams that use it."""
@@ -253,17 +257,21 @@ class UdpListener:
 
     def _read(self) -> None:
         buffer = self._io.buffer
-        for _ in range(_MAX_READS):
+        for _ in range(MAX_READS):
             if self._closed:
                 return
             try:
                 size, name = self._socket.recvfrom_into(buffer)
             except OSError:
                 return  # there is no more, or an earlier reply has failed
-            client = self._clients.get(name) or self._add_client(name)
-            if client is not None:
-                self._mark_used(client, name)
-                client.receive(buffer[:size])
+            self._receive(name, buffer[:size])
+
+    def _receive(self, name: tuple[Any, ...], data: memoryview) -> None:
+        """Pass a datagram on to the stream of a client."""
+        client = self._clients.get(name) or self._add_client(name)
+        if client is not None:
+            self._mark_used(client, name)
+            client.receive(data)
 
     def _add_client(self, name: tuple[Any, ...]) -> UdpClient | None:
         if len(self._clients) >= self._most:

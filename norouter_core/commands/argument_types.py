@@ -54,6 +54,8 @@ class ArgumentType(StrEnum):
     """`on`, `off` or `default`."""
     DNS = "dns"
     """The port of a host's DNS, `off` or `default`."""
+    OWN_PORT = "own-port"
+    """A port of a host, or `default`."""
     DIRECTORY = "directory"
     """A directory on a host, `off` or `default`."""
     FILTER = "filter"

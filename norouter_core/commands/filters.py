@@ -55,7 +55,7 @@ Subject = tuple[StreamFacts, float, float]
 Test = Callable[[Subject], bool]
 
 STATES = ("opening", "open", "half-closed", "closed")
-ORIGINS = ("loopback", "http", "socks", "dns")
+ORIGINS = ("loopback", "http", "socks", "dns", "transparent")
 _ORIGIN = {"port": "loopback"}
 
 _TERM = re.compile(r"([A-Za-z_]+)(>=|<=|>|<|=|:)(.*)", re.DOTALL)
@@ -117,7 +117,11 @@ FIELDS: dict[str, FilterField] = {
     "state": FilterField(
         "opening, open, half-closed", texts=lambda s: (s.state.value,), words=STATES
     ),
-    "by": FilterField("loopback, http, socks or dns", texts=lambda s: (origin(s),), words=ORIGINS),
+    "by": FilterField(
+        "loopback, http, socks, dns or transparent",
+        texts=lambda s: (origin(s),),
+        words=ORIGINS,
+    ),
     "id": FilterField("its number", numbers=lambda x: float(x[0].id), parse=_count),
     "bytes": FilterField(
         "bytes both ways", numbers=lambda x: x[0].bytes_sent + x[0].bytes_received

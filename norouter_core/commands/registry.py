@@ -265,7 +265,7 @@ LISTINGS = (
         """Every term of FILTER must hold; `!` in front negates one:
   host:db from:web to:db   hosts (* and ? match)    target:5432 client:127.0.0.1
   state:open               opening, open, half-closed, closed
-  by:http                  loopback, http, socks, dns
+  by:http                  loopback, http, socks, dns, transparent
   bytes>1M sent>1k received<2G rate>=100k age<10s id=7
   text                     is anywhere in the row""",
         (

@@ -21,7 +21,6 @@ from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import CUT, NOT_REACHED, LogThrottle
 from norouter_core.engine.logins import WrongLogins
-from norouter_core.engine.mesh_plan import MeshPlan, plan_mesh
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
@@ -30,10 +29,18 @@ from norouter_core.engine.publications import (
     ListenAddress,
     Publication,
     Service,
+    assign_listeners,
+    proxies,
+    publications,
 )
 from norouter_core.engine.questions import Questions
 from norouter_core.engine.readiness import Readiness
-from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy
+from norouter_core.engine.services import (
+    reset_spliced,
+    serve_dns,
+    serve_proxy,
+    serve_transparently,
+)
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
@@ -45,15 +52,15 @@ from norouter_core.links.process import StartChild, start_child
 from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.table import LearnedAddresses, RouteTable
 from norouter_core.timing import Timing
+from norouter_core.wire.codes import TCP
 
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
-_NAMES_STEPS = 8
-"""The names files that are made or sent in one iteration of the loop, with a line for each host."""
-
 _ENDED_STATES = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """The states in which nothing is left of a host that was ready."""
+
+
 _IDLE_STATES = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
 
 
@@ -87,15 +94,21 @@ class Engine:
         self._bus = Bus()
         self._tasks: anyio.abc.TaskGroup
         self._services: set[asyncio.Task[None]] = set()
+        self._spec = MeshSpec()
+        self._hosts: tuple[Host, ...] = ()
+        self._published: dict[ListenAddress, Publication] = {}
+        self._published_by: dict[str, list[ListenAddress]] = {}
+        """The addresses of each host that listens for ports itself."""
+        self._proxies: list[Publication] = []
+        self._reachable: frozenset[Publication] = frozenset()
         self._learned = LearnedAddresses(time.monotonic)
-        self._plan = MeshPlan(MeshSpec(), (), RouteTable((), (), self._learned))
+        self.routes = RouteTable((), (), self._learned)
         self._dns = DnsService(self, self._learned)
         self._numbers: dict[ListenAddress, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
         self._neighbours = Neighbours()
         self._pacer = Pacer()
-        self._names_pacer = Pacer(_NAMES_STEPS)
         self.starts = StartGate()
         self.questions = Questions(self._bus.publish)
         self._closing = False
@@ -121,9 +134,10 @@ class Engine:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
-                    supervisor.listeners.close()
                     stopping.start_soon(supervisor.stop)
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(
+                        0
+                    )  # the listeners of all hosts are too many for one iteration
         # The supervisors have ended. What the body raised must not become an exception group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
@@ -142,11 +156,7 @@ class Engine:
     @property
     def spec(self) -> MeshSpec:
         """The spec applied last."""
-        return self._plan.spec
-
-    @property
-    def routes(self) -> RouteTable:
-        return self._plan.routes
+        return self._spec
 
     async def apply(self, spec: MeshSpec) -> None:
         """Bring the mesh to `spec`; streams that the change does not affect stay open.
@@ -156,24 +166,29 @@ class Engine:
         Raises:
             ValueError: a command cannot be split, or a route leads to no host. Nothing has changed.
         """
+        hosts = tuple(spec.effective())
+        routes = RouteTable(hosts, spec.routes, self._learned)
         try:
             async with self._applying:
-                plan = await plan_mesh(spec, self._plan, self._learned)
+                self._spec = spec
                 self._readiness.begin()
-                names = {host.name for host in plan.hosts}
+                names = {host.name for host in hosts}
                 gone = [s for name, s in self._supervisors.items() if name not in names]
                 async with anyio.create_task_group() as stopping:
                     for supervisor in gone:
                         stopping.start_soon(self._remove, supervisor)
-                self._plan = plan
-                self._learned.keep(plan.routes.vias)
-                self._dns.serve(plan.zone, plan.hosts)
-                self._streams.cut_unpublished(plan.reachable.__contains__)
-                reset_spliced(self, self._streams.unpublished_spliced(plan.reachable.__contains__))
-                for host in plan.hosts:
-                    await self._pacer.wait()
+                self._hosts = hosts
+                self._publish(hosts)
+                self._proxies = proxies(hosts)
+                self._reachable = frozenset((*self._published.values(), *self._proxies))
+                self.routes = routes
+                self._learned.keep(routes.vias)
+                self._dns.serve(hosts)
+                self._streams.cut_unpublished(self._reachable.__contains__)
+                reset_spliced(self, self._streams.unpublished_spliced(self._reachable.__contains__))
+                for host in hosts:
                     self._add_or_update_host(host)
-                    self._supervisors[host.name].names.update(plan.names, host)
+                    self._supervisors[host.name].names.update(hosts, host)
                 await self._assign_listeners()
         finally:
             self._readiness.note_progress()
@@ -196,7 +211,7 @@ class Engine:
 
     def cuts(self, spec: MeshSpec) -> tuple[int, ...]:
         """Return the numbers of the streams that `apply(spec)` would cut."""
-        return tuple(cuts(self._streams, self._plan.hosts, spec.effective()))
+        return tuple(cuts(self._streams, self._hosts, spec.effective()))
 
     # -- events and status -----------------------------------------------------------------
 
@@ -214,7 +229,7 @@ class Engine:
         """Return the status of everything; hosts are in the order of the manifest."""
         streams = self._streams.statuses()
         supervisors = [
-            self._supervisors[h.name] for h in self._plan.hosts if h.name in self._supervisors
+            self._supervisors[h.name] for h in self._hosts if h.name in self._supervisors
         ]
         return Status(
             hosts=tuple(s.status(self._streams.counted_traffic(s.host.name)) for s in supervisors),
@@ -251,9 +266,7 @@ class Engine:
                 self.host_log(level, host.name, text)
 
             listeners.set_here(host.is_local)
-            names = NamesFiles(
-                self._names_pacer, log, self._readiness.note_progress, self._etc_hosts
-            )
+            names = NamesFiles(log, self._readiness.note_progress, self._etc_hosts)
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
@@ -274,10 +287,23 @@ class Engine:
         supervisor.listeners.update({})
         self._bus.publish(events.HostRemoved(name=name))
 
+    def _publish(self, hosts: Sequence[Host]) -> None:
+        """Set what these hosts publish; unchanged publications keep their objects."""
+        before, now = self._published, publications(hosts)
+        self._published = {
+            address: before[address] if before.get(address) == publication else publication
+            for address, publication in now.items()
+        }
+        self._published_by = {host.name: [] for host in hosts if host.loopback}
+        for address, publication in self._published.items():
+            if publication.to_host in self._published_by:
+                self._published_by[publication.to_host].append(address)
+
     async def _assign_listeners(self) -> None:
         """Set where each host should listen."""
+        wanted = assign_listeners(self._hosts, self._published, self._proxies)
         for name, supervisor in list(self._supervisors.items()):
-            supervisor.listeners.update(self._plan.listeners.get(name, {}))
+            supervisor.listeners.update(wanted.get(name, {}))
             self._update_neighbours(supervisor)
             # Other tasks may run in between: a large mesh has hosts times ports of listeners.
             await asyncio.sleep(0)
@@ -291,7 +317,7 @@ class Engine:
         listens = supervisor.host.loopback
         for other in self._neighbours.update(name, namespace, listens):
             if other in self._supervisors:
-                owned = self._plan.published_by.get(name, ())
+                owned = self._published_by.get(name, ())
                 self._supervisors[other].listeners.neighbour_changed(name, owned)
 
     def _listener_number(self, address: ListenAddress) -> int:
@@ -458,7 +484,14 @@ class Engine:
     def host_log(self, level: str, host: str, text: str) -> None:
         self._bus.publish(events.Log(level=level, host=host, text=text))
 
-    def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None:
+    def on_client(
+        self,
+        supervisor: Supervisor,
+        listener: int,
+        peer: Address,
+        end: End,
+        destination: Address | None = None,
+    ) -> None:
         """Connect a client that a host has accepted; this alone decides on access.
 
         A client may reach what the host should listen for, and nothing else, whatever its agent
@@ -466,7 +499,7 @@ class Engine:
         """
         wanted = supervisor.listeners.spec_of(listener)
         granted = wanted is not None and wanted.publication.proto == protocol_of(end)
-        if wanted is None or not granted or wanted.publication not in self._plan.reachable:
+        if wanted is None or not granted or wanted.publication not in self._reachable:
             name, now = supervisor.host.name, self.io.loop.time()
             text = self._log_throttle.refused(name, listener, peer, now)
             if text:
@@ -483,7 +516,7 @@ class Engine:
             self._log_unreached(publication, supervisor.host.name, peer, f"not-allowed: {reason}")
             return
         if publication.service is not Service.PORT:
-            self._serve_client(supervisor.host.name, listener, publication, peer, end)
+            self._serve_client(supervisor.host.name, listener, publication, peer, end, destination)
             return
         target = self._supervisors.get(publication.to_host)
         if target is None or target.link is None:
@@ -495,15 +528,25 @@ class Engine:
         stream.target = target.link.dial(end, *publication.target, stream)
 
     def _serve_client(
-        self, host: str, listener: int, publication: Publication, peer: Address, end: End
+        self,
+        host: str,
+        listener: int,
+        publication: Publication,
+        peer: Address,
+        end: End,
+        destination: Address | None,
     ) -> None:
         """Serve a client on `host` by a proxy or the DNS."""
         stream = self._streams.add(host, peer, publication, end)
-        stream.target = (
-            serve_dns(self, self._dns, publication, end, stream)
-            if publication.service is Service.DNS
-            else serve_proxy(self, publication, listener, end, stream)
-        )
+        match publication.service:
+            case Service.DNS:
+                stream.target = serve_dns(self, self._dns, publication, stream)
+            case Service.TRANSPARENT:
+                stream.target = serve_transparently(
+                    self, self._dns, publication, destination, stream
+                )
+            case _:
+                stream.target = serve_proxy(self, publication, listener, end, stream)
 
     def wrong_login(self, publication: Publication, stream: RelayedStream) -> float:
         """Log a wrong password for a proxy; return the seconds until it may be answered."""
@@ -513,9 +556,18 @@ class Engine:
             self.host_log("warning", publication.to_host, text)
         return wait
 
-    def publication(self, address: Address) -> Publication | None:
-        """Return what the mesh publishes at a TCP address."""
-        return self._plan.published.get(ListenAddress(*address))
+    def publication(self, address: Address, proto: str = TCP) -> Publication | None:
+        """Return what the mesh publishes at an address."""
+        return self._published.get(ListenAddress(*address, proto))
+
+    @property
+    def local_host(self) -> str | None:
+        """The name of the first host that is this machine, if one is."""
+        return next((host.name for host in self._hosts if host.is_local), None)
+
+    def vip(self, host: str) -> str:
+        """Return the VIP of a host."""
+        return self._supervisors[host].host.vip
 
     def link(self, host: str) -> Link | None:
         """Return a host's link, while it is up."""
@@ -536,12 +588,9 @@ class Engine:
 
     def on_refused(self, supervisor: Supervisor, reason: str) -> None:
         name = supervisor.host.name
-        if text := self._log_throttle.too_many(name, reason, self.io.loop.time()):
+        text = self._log_throttle.too_many(name, reason, self.io.loop.time())
+        if text:
             self.host_log("warning", name, text)
-
-    def on_slow_start(self, supervisor: Supervisor, text: str) -> None:
-        if line := self._log_throttle.slow_start(text, self.io.loop.time()):
-            self.host_log("warning", supervisor.host.name, line)
 
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]:
         for row in map(check_direct_row, rows):
@@ -588,7 +637,7 @@ class Engine:
     def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
         self._untap(stream)
         code = stream.reason.partition(":")[0]
-        if code in NOT_REACHED:
+        if code in NOT_REACHED and not self._closing:
             self._log_unreached(
                 stream.publication,
                 stream.from_host,

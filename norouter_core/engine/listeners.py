@@ -97,7 +97,6 @@ class HostListeners:
         """Those that `run` has to work on."""
         self._missing: dict[ListenAddress, _Listener] = {}
         """Those of them that the mesh is not ready without."""
-        self._closed = False
         self._failed: dict[str, int] = {}
         """The number of missing listeners that have failed, by the publishing host."""
         self._is_here = False
@@ -136,7 +135,7 @@ class HostListeners:
                 known = self._listeners[address] = _Listener(spec)
                 self._count(address, known, 1)
                 self._publish(known)
-            elif known.spec is spec or known.spec == spec:
+            elif known.spec == spec:
                 known.spec = spec
             else:
                 self._reset(address, known, spec)
@@ -150,14 +149,8 @@ class HostListeners:
         self._neighbour_changes.append((host, owned))
         self._changed.set()
 
-    def close(self) -> None:
-        """Note that the mesh ends: from now on nothing has to be known of single listeners."""
-        self._closed = True
-
     def link_lost(self) -> None:
         """Note that the link is gone, and with it everything that it had bound."""
-        if self._closed:
-            return
         self._stale.clear()
         self._neighbour_changes.clear()
         self._by_number.clear()
@@ -197,8 +190,6 @@ class HostListeners:
         Args:
             hosts: only those for what these hosts publish.
         """
-        if not any(self._failed.values()):
-            return []
         return [
             listener.status or self._status(listener)
             for listener in self._missing.values()
@@ -274,7 +265,11 @@ class HostListeners:
         self._by_number[number] = listener
         try:
             host, port, fallback = await link.listen(
-                number, *address.host_port, direct, address.proto
+                number,
+                *address.host_port,
+                direct,
+                address.proto,
+                transparent=wanted.publication.service is Service.TRANSPARENT,
             )
         except OperationError as error:
             await self._on_refused(link, address, listener, number, wanted, error)

@@ -46,9 +46,15 @@ class Service(StrEnum):
     HTTP = "http"
     SOCKS = "socks"
     DNS = "dns"
+    TRANSPARENT = "transparent"
 
 
-_TITLES = {Service.HTTP: "HTTP proxy", Service.SOCKS: "SOCKS proxy", Service.DNS: "DNS"}
+_TITLES = {
+    Service.TRANSPARENT: "transparent proxy",
+    Service.HTTP: "HTTP proxy",
+    Service.SOCKS: "SOCKS proxy",
+    Service.DNS: "DNS",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,7 @@ class Publication:
 
     @property
     def is_proxy(self) -> bool:
-        return self.service in (Service.HTTP, Service.SOCKS)
+        return self.service in (Service.HTTP, Service.SOCKS, Service.TRANSPARENT)
 
     @property
     def target_text(self) -> str:
@@ -204,6 +210,12 @@ def proxies(hosts: Sequence[Host]) -> list[Publication]:
                 found.append(
                     Publication(address, host.name, _NOWHERE, service, spec.auth, access=access)
                 )
+        if host.transparent is not None:
+            address, service = ("::", host.transparent), Service.TRANSPARENT
+            found += [
+                Publication(address, host.name, _NOWHERE, service, proto=proto)
+                for proto in PROTOCOLS
+            ]
     return found
 
 

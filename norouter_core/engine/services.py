@@ -5,12 +5,18 @@ and lets that host splice the tunnel where it has both sockets (SPEC.md section 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Sequence
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 
 from norouter_core.agent.ends import End, NullEnd, join
 from norouter_core.dns.server import dns_datagram_session, dns_stream_session
 from norouter_core.engine.dns_service import DnsService
-from norouter_core.engine.publications import Publication, Service, is_own_client
+from norouter_core.engine.publications import (
+    ListenAddress,
+    Publication,
+    Service,
+    is_own_client,
+)
 from norouter_core.engine.status import StreamState
 from norouter_core.engine.streams import RelayedStream, ReportedStream
 from norouter_core.links.base import Link, OperationError
@@ -18,11 +24,15 @@ from norouter_core.model import format_address
 from norouter_core.proxy.http import HttpSession
 from norouter_core.proxy.session import ProxySettings
 from norouter_core.proxy.socks import SocksSession
-from norouter_core.routing.table import RouteTable
+from norouter_core.routing.table import RouteKind, RouteTable
+from norouter_core.wire.codes import TCP, UDP
 
 if TYPE_CHECKING:
     from norouter_core.agent.ends import Observer
     from norouter_core.wire.codes import Address
+
+
+_DNS_PORT = 53
 
 
 class ServiceContext(Protocol):
@@ -31,8 +41,17 @@ class ServiceContext(Protocol):
     @property
     def routes(self) -> RouteTable: ...
 
-    def publication(self, address: Address) -> Publication | None:
+    def publication(self, address: Address, proto: str = TCP) -> Publication | None:
         """Return the port that the mesh publishes at an address."""
+        ...
+
+    @property
+    def local_host(self) -> str | None:
+        """The name of the host that is this machine, if one is."""
+        ...
+
+    def vip(self, host: str) -> str:
+        """Return the VIP of a host of the mesh."""
         ...
 
     def link(self, host: str) -> Link | None:
@@ -54,20 +73,30 @@ def serve_dns(
     mesh: ServiceContext,
     dns: DnsService,
     publication: Publication,
-    client: End,
     stream: RelayedStream,
 ) -> End:
     """Serve a client of the DNS at a VIP; return the end that it has been joined to."""
-    stream.state = StreamState.OPEN
-    proto, reached = publication.proto, publication.address
     # At a VIP beyond loopback, a client may be one of another machine.
-    host = stream.from_host if is_own_client(stream.peer, reached) else ""
+    is_own = is_own_client(stream.peer, publication.address)
+    host = stream.from_host if is_own else ""
+    return _serve_dns(mesh, dns, publication.to_host, host, publication.listen_address, stream)
+
+
+def _serve_dns(
+    mesh: ServiceContext,
+    dns: DnsService,
+    to_host: str,
+    client_host: str,
+    reached: ListenAddress,
+    stream: RelayedStream,
+) -> End:
+    stream.state = StreamState.OPEN
 
     def answer(query: bytes) -> Awaitable[bytes | None]:
-        return dns.answer(query, publication.to_host, host, proto)
+        return dns.answer(query, to_host, client_host, reached.proto)
 
-    serve = dns_datagram_session if proto == "udp" else dns_stream_session
-    return serve(client, answer, mesh.spawn, reached=reached, observer=stream)
+    serve = dns_datagram_session if reached.proto == UDP else dns_stream_session
+    return serve(stream.client, answer, mesh.spawn, reached=reached.host_port, observer=stream)
 
 
 def serve_proxy(
@@ -91,6 +120,38 @@ def serve_proxy(
     )
     kind = HttpSession if publication.service is Service.HTTP else SocksSession
     return kind(HostDialer(mesh, host, stream), settings).start(client, stream)
+
+
+def serve_transparently(
+    mesh: ServiceContext,
+    dns: DnsService,
+    publication: Publication,
+    destination: Address | None,
+    stream: RelayedStream,
+) -> End:
+    """Serve a client of a transparent proxy, which has connected to `destination`; return the end
+    that it has been joined to.
+
+    It reaches what a client of a proxy on the hub's machine would, and at port 53 of its host's
+    VIP the DNS.
+    """
+    if destination is None:
+        return _refuse(stream.client, "not-allowed", "it has no destination")
+    home = mesh.local_host or publication.to_host
+    if destination == (mesh.vip(publication.to_host), _DNS_PORT):
+        reached = ListenAddress(*destination, publication.proto)
+        return _serve_dns(mesh, dns, home, home, reached, stream)
+    is_in_mesh = mesh.routes.decide(destination[0], home).kind is RouteKind.MESH
+    if not is_in_mesh and not _is_elsewhere(destination[0]):
+        text = format_address(destination)
+        return _refuse(stream.client, "refused", f"{text} is not an address of the mesh")
+    return HostDialer(mesh, home, stream).dial(stream.client, *destination, stream)
+
+
+def _is_elsewhere(address: str) -> bool:
+    """Return whether an address means the same on the hub's machine as in another namespace."""
+    ip = ip_address(address)
+    return not (ip.is_loopback or ip.is_multicast or ip.is_unspecified)
 
 
 # -- dialling --------------------------------------------------------------------------------
@@ -152,9 +213,10 @@ class HostDialer:
     def _dial(
         self, other: End, host: str, port: int, observer: Observer, resolved: Sequence[str]
     ) -> End:
-        choice = self._mesh.routes.decide_port(host, port, self._host, resolved)
+        proto = self._stream.publication.proto
+        choice = self._mesh.routes.decide_port(host, port, self._host, resolved, proto)
         dialler = choice.decision.host
-        published = self._mesh.publication(choice.published) if choice.published else None
+        published = self._mesh.publication(choice.published, proto) if choice.published else None
         self._stream.set_target(dialler, format_address((host, port)), published, other)
         if choice.dial is None:
             return _refuse(other, choice.code, choice.reason)

@@ -129,7 +129,7 @@ class ListenerStatus:
     note: str
     """Why it failed, which host serves it, or a hint; may be empty."""
     service: str = "port"
-    """What serves its clients: `port`, `http`, `socks` or `dns`."""
+    """What serves its clients: `port`, `http`, `socks`, `dns` or `transparent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class StreamStatus:
     reason: str
     """Why it was closed; `closed` after an orderly end; empty while it is open."""
     service: str = "port"
-    """What serves its client: `port`, `http`, `socks` or `dns`."""
+    """What serves its client: `port`, `http`, `socks`, `dns` or `transparent`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,8 @@ class RelayedStream:
         self._traffic.moved(self, host, self._before)
         self.last_status = None
         self._upstream = towards
-        self.state = StreamState.OPEN
+        if self.publication.service is not Service.TRANSPARENT:
+            self.state = StreamState.OPEN  # the proxy has answered its client already
         self.target_text, self.through = target, through
 
     @property

@@ -76,11 +76,16 @@ class SupervisorContext(Protocol):
 
     def host_log(self, level: str, host: str, text: str) -> None: ...
 
-    def on_client(self, supervisor: Supervisor, listener: int, peer: Address, end: End) -> None: ...
+    def on_client(
+        self,
+        supervisor: Supervisor,
+        listener: int,
+        peer: Address,
+        end: End,
+        destination: Address | None,
+    ) -> None: ...
 
     def on_refused(self, supervisor: Supervisor, reason: str) -> None: ...
-
-    def on_slow_start(self, supervisor: Supervisor, text: str) -> None: ...
 
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]: ...
 
@@ -448,7 +453,7 @@ class Supervisor:
         # Once the shell has answered, that line is norouter's own.
         if self._stdio is not None and not has_answered and (line := self._stdio.last_line):
             text += f" (the last line that it printed: {shorten(line)})"
-        self._context.on_slow_start(self, text)
+        self._context.host_log("warning", self.host.name, text)
 
     def _set_state(self, state: HostState) -> None:
         self.state = check_transition(self.state, state)
@@ -463,8 +468,8 @@ class Supervisor:
 
     # -- from the link ---------------------------------------------------------------------
 
-    def offer(self, listener: int, peer: Address, end: End) -> None:
-        self._context.on_client(self, listener, peer, end)
+    def offer(self, listener: int, peer: Address, end: End, destination: Address | None) -> None:
+        self._context.on_client(self, listener, peer, end, destination)
 
     def refused(self, reason: str) -> None:
         self._context.on_refused(self, reason)

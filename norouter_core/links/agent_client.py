@@ -40,6 +40,7 @@ MAX_SHARED_REQUESTS = MAX_REQUESTS // 4
 _MAX_ADDRESSES = 64
 """The addresses of one name that are used: more than any name has."""
 
+NOT_TRANSPARENT = "only the Python agent on Linux has transparent proxies"
 NO_UDP = "the agent installed on the host has no UDP; update it (`norouter show-installer`)"
 
 
@@ -98,9 +99,20 @@ class AgentClient:
         await self._run("attach", args, dict)
 
     async def listen(
-        self, number: int, host: str, port: int, direct: Address | None, proto: str = TCP
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: Address | None,
+        proto: str = TCP,
+        *,
+        transparent: bool = False,
     ) -> tuple[str, int, bool]:
-        args = {"listener": number, "host": host, "port": port, "direct": direct}
+        args: Json = {"listener": number, "host": host, "port": port, "direct": direct}
+        if transparent:
+            if "transparent" not in self.hello.features:
+                raise OperationError(UNSUPPORTED, NOT_TRANSPARENT)
+            args["transparent"] = True
         if proto != TCP:
             if proto not in self.hello.features:
                 raise OperationError(UNSUPPORTED, NO_UDP)

@@ -25,8 +25,11 @@ UNSUPPORTED = "unsupported"
 class Hub(Protocol):
     """Takes what a host's agent offers. Called from the loop; must not block."""
 
-    def offer(self, listener: int, peer: Address, end: End) -> None:
-        """Join or reset `end`, a client that has connected at `listener`."""
+    def offer(self, listener: int, peer: Address, end: End, destination: Address | None) -> None:
+        """Join or reset `end`, a client that has connected at `listener`.
+
+        `destination` is the address that it has connected to, if that is a transparent listener.
+        """
         ...
 
     def refused(self, reason: str) -> None:
@@ -65,10 +68,17 @@ class Link(Protocol):
         ...
 
     async def listen(
-        self, number: int, host: str, port: int, direct: Address | None, proto: str = TCP
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: Address | None,
+        proto: str = TCP,
+        *,
+        transparent: bool = False,
     ) -> tuple[str, int, bool]:
         """Bind an address for `tcp` or `udp`; return host and port as bound, and whether they
-        are a fallback.
+        are a fallback. See SPEC.md section 14 for `transparent`.
         """
         ...
 

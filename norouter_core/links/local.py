@@ -43,13 +43,20 @@ class LocalLink:
         self.hello = Hello.parse(process_identity.hello())
 
     async def listen(
-        self, number: int, host: str, port: int, direct: Address | None, proto: str = TCP
+        self,
+        number: int,
+        host: str,
+        port: int,
+        direct: Address | None,
+        proto: str = TCP,
+        *,
+        transparent: bool = False,
     ) -> tuple[str, int, bool]:
-        bound = self._operations.listen(number, host, port, direct, proto)
+        bound = self._operations.listen(number, host, port, direct, proto, transparent)
         return bound["host"], bound["port"], bound["fallback"]
 
-    def offer(self, listener: int, peer: Address, end: End) -> None:
-        self._hub.offer(listener, peer, end)
+    def offer(self, listener: int, peer: Address, end: End, destination: Address | None) -> None:
+        self._hub.offer(listener, peer, end, destination)
 
     def report(self, rows: list[list[Any]]) -> None:
         self._reports.add(self._hub.report(rows))

@@ -68,7 +68,9 @@ class LinkHandler:
             raise RemoteProtocolError("stream", "a stream before the hub has attached")
         listener = messages.field(detail, "listener", int)
         host, port = messages.address(detail.get("peer"))
-        self._hub.offer(listener, (strip_line(host), port), end)
+        destination = detail.get("destination")
+        reached = None if destination is None else messages.address(destination)
+        self._hub.offer(listener, (strip_line(host), port), end, reached)
 
     def link_refused(self, reason: str) -> None:
         self._hub.refused(reason)

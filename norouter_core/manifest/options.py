@@ -404,6 +404,19 @@ AGENT = ValueType(
     str,
     tuple(mode.value for mode in AgentMode),
 )
+PORT = ValueType(
+    lambda node, report, what: read_parsed(node, report, what, parse_port, read_number),
+    int,
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 65535},
+            {"type": "string", "pattern": PORT_PATTERN},
+            {"type": "null"},
+        ]
+    },
+    "own-port",
+    parse_port,
+)
 PYTHON = ValueType(
     lambda node, report, what: read_parsed(node, report, what, check_python),
     Quoted,
@@ -455,6 +468,18 @@ OPTION_KEYS = (
         "A SOCKS proxy (4, 4a, 5) on this host, which resolves the mesh's names and follows its "
         "routes.",
         label="SOCKS proxy",
+    ),
+    ManifestKey(
+        "transparent",
+        PORT,
+        "A transparent proxy (Linux, TCP and UDP): takes what a TPROXY rule on this host redirects "
+        "to this port, and reaches each destination as a proxy on the hub's machine would. "
+        "`norouter shell` sets one up.",
+        "transparent",
+        "the port of a transparent proxy, for a TPROXY rule",
+        "PORT",
+        "Transparent proxy",
+        ("12345",),
     ),
     ManifestKey(
         "dns",

@@ -16,6 +16,7 @@ from norouter_core.routing.match import (
     normal_name,
     parse_address,
 )
+from norouter_core.wire.codes import PROTOCOLS, TCP
 
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
@@ -201,9 +202,14 @@ class RouteTable:
         return _connect_from(self._routed(name, addresses, from_host), name_or_ip, from_host)
 
     def decide_port(
-        self, name_or_ip: str, port: int, from_host: str, resolved: Sequence[str] = ()
+        self,
+        name_or_ip: str,
+        port: int,
+        from_host: str,
+        resolved: Sequence[str] = (),
+        proto: str = TCP,
     ) -> PortDecision:
-        """Return the decision for one TCP port.
+        """Return the decision for one port.
 
         A VIP serves only the ports that its host publishes; other ports are rejected with
         `not-allowed`.
@@ -211,12 +217,13 @@ class RouteTable:
         decision = self.decide(name_or_ip, from_host, resolved)
         if decision.kind is not RouteKind.MESH:
             return PortDecision(decision, (decision.target, port))
-        ports = self._ports[decision.host]
+        ports = self._ports[decision.host][proto]
         forward = ports.get(port)
         if forward is not None:
             published = (decision.target, port)
             return PortDecision(decision, (forward.host, forward.port), published)
-        reason = f"{decision.host} does not publish port {port}; {_listed(ports)}"
+        named = f"port {port}" if proto == TCP else f"port {port}/{proto}"
+        reason = f"{decision.host} does not publish {named}; {_listed(ports)}"
         return PortDecision(decision, None, code="not-allowed", reason=reason)
 
     def claims(self, name: str, from_host: str, client: str = "") -> str | None:
@@ -295,11 +302,11 @@ def _excluding(route: Route) -> Index:
     return Index((entry, 0) for entry in route.not_to)
 
 
-def _published(host: Host) -> dict[int, Forward]:
-    ports: dict[int, Forward] = {}
+def _published(host: Host) -> dict[str, dict[int, Forward]]:
+    """Return the ports of a host by protocol and number."""
+    ports: dict[str, dict[int, Forward]] = {proto: {} for proto in PROTOCOLS}
     for forward in host.ports:
-        if forward.proto == "tcp":
-            ports.setdefault(forward.listen, forward)
+        ports[forward.proto].setdefault(forward.listen, forward)
     return ports
 
 

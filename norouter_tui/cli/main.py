@@ -93,7 +93,7 @@ def _open_editor(ctx: click.Context, debug: bool) -> int:
 
 
 for _command in (
-    *(runs.run, runs.repl, runs.demo),
+    *(runs.run, runs.shell, runs.repl, runs.demo),
     *(running.ctl, running.ps, running.attach, running.stop),
     *(manifests.check, manifests.schema, manifests.show_example),
     *(hosts.agent, hosts.show_installer),

@@ -58,6 +58,7 @@ class _WithCommand(click.Command):
     is_flag=True,
     help="Go to the background when all is ready, within 60 s or --wait-ready.",
 )
+@click.option("--inside", is_flag=True, help="Run CMD inside the mesh, as norouter shell does.")
 @click.option("-q", "--quiet", is_flag=True, help="Print failures only, no readiness lines.")
 @debug_option
 @uvloop_option
@@ -91,6 +92,8 @@ def run(
     command = ctx.meta.get("command", ())
     if "command" in ctx.meta and not command:
         raise click.UsageError("missing command after '--'", ctx)
+    if more["inside"] and not command:
+        raise click.UsageError("--inside needs '-- CMD'", ctx)
     if command and as_json:
         raise click.UsageError("--json and '-- CMD' are mutually exclusive: both use stdout", ctx)
     if command and more["watch"]:
@@ -117,6 +120,41 @@ def run(
         command=command,
         ready_file=more["ready_file"],
         detach=more["detach"],
+        inside=more["inside"],
+    )
+    return run_file(file, options)
+
+
+@click.command(cls=_WithCommand, epilog=EPILOG, short_help="Run a command inside a mesh.")
+@file_argument
+@debug_option
+@uvloop_option
+@click.pass_context
+def shell(ctx: click.Context, /, file: str, debug: bool, no_uvloop: bool) -> int:
+    """Bring up the mesh of the manifest FILE and open a shell inside it, or run CMD there.
+
+    Inside, every program reaches the mesh without being told of a proxy: by the names of the hosts,
+    by their VIPs at every published port, by what the routes lead to, over TCP and UDP. All else
+    goes out through this machine, as it would outside. You keep your user, files and terminal. The
+    network is another one: 127.0.0.1 is the shell's own.
+
+    It needs Linux, a user namespace and nft or iptables, but no root. The mesh stops when the shell
+    ends, and norouter exits with its status.
+
+    \b
+    norouter shell mesh.yaml
+    norouter shell mesh.yaml -- psql -h db
+    """
+    from norouter_tui.run.headless import RunOptions, run_file
+    from norouter_tui.shell.inside import user_shell
+
+    command = ctx.meta.get("command") or (user_shell(),)
+    options = RunOptions(
+        debug=debug or reporter.debug,
+        uvloop=not no_uvloop,
+        quiet=True,
+        command=command,
+        inside=True,
     )
     return run_file(file, options)
 

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 import anyio.to_thread
@@ -16,7 +18,8 @@ from norouter_core.links.child_limits import with_original_limit
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
 from norouter_tui.output.writers import PrintLine
-from norouter_tui.run.environment import host_aliases, variables
+from norouter_tui.run.environment import host_aliases, inside_variables, variables
+from norouter_tui.shell.inside import Inside
 
 READY_TIMEOUT = 60.0
 """Seconds for the mesh to be ready, unless --wait-ready gives others."""
@@ -33,12 +36,20 @@ class ChildCommand:
         argv: the words of the command.
         manifest: the path of the manifest, or empty.
         diagnose: takes lines about the command.
+        inside: the namespace in which the command runs; None for the machine's own.
     """
 
-    def __init__(self, argv: tuple[str, ...], manifest: str, diagnose: PrintLine) -> None:
+    def __init__(
+        self,
+        argv: tuple[str, ...],
+        manifest: str,
+        diagnose: PrintLine,
+        inside: Inside | None = None,
+    ) -> None:
         self._argv = argv
         self._manifest = manifest
         self._diagnose = diagnose
+        self._inside = inside
         self._process: subprocess.Popen[bytes] | None = None
         known = [getattr(signal, name) for name in _FORWARDED if hasattr(signal, name)]
         # The command inherits the signals that nohup, say, has made this process ignore.
@@ -65,12 +76,11 @@ class ChildCommand:
         Returns:
             The exit status as in a shell: 128 and the number of the signal that ended it, if any.
         """
-        hosts = list(engine.spec.effective())
-        with host_aliases(hosts) as aliases:
-            env = {**os.environ, **aliases, **variables(hosts, engine.status(), self._manifest)}
+        with self._environment(engine) as env:
             try:
                 # Not through the loop: uvloop resets ignored signals in the children it starts.
-                argv = with_original_limit(self._argv)
+                argv = self._argv if self._inside is None else self._inside.command(self._argv)
+                argv = with_original_limit(argv)
                 process = subprocess.Popen(argv, env=env)  # noqa: ASYNC220  # waits for exec
             except OSError as error:
                 return self._report(error)
@@ -82,6 +92,18 @@ class ChildCommand:
                     await _terminate(process)
                 raise
         return status if status >= 0 else 128 - status
+
+    @contextmanager
+    def _environment(self, engine: Engine) -> Iterator[dict[str, str]]:
+        hosts, status = list(engine.spec.effective()), engine.status()
+        if self._inside is not None:
+            yield {
+                **self._inside.environment(hosts, os.environ),
+                **inside_variables(hosts, self._manifest),
+            }
+            return
+        with host_aliases(hosts) as aliases:
+            yield {**os.environ, **aliases, **variables(hosts, status, self._manifest)}
 
     def _report(self, error: OSError) -> int:
         name = escape(self._argv[0])

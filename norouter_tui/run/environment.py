@@ -19,7 +19,8 @@ from urllib.parse import quote
 from norouter_core.engine.status import ListenerState, ListenerStatus, Status
 from norouter_core.manifest import allocate_vip
 from norouter_core.model import Host, HostSpec, MeshSpec, ProxySpec
-from norouter_core.names.files import MeshNames, hostaliases_text
+from norouter_core.names.files import hostaliases_text
+from norouter_core.wire.codes import TCP
 from norouter_tui.run.local_ports import addresses_in_use
 
 _NO_PROXY = "localhost,127.0.0.1,::1"
@@ -67,6 +68,31 @@ def variables(hosts: Iterable[Host], status: Status, manifest: str) -> dict[str,
     hosts = list(hosts)
     here = {host.name for host in hosts if host.is_local}
     listeners = [listener for listener in status.listeners if listener.on_host in here]
+    result = _mesh_variables(hosts, manifest)
+    for listener in listeners:
+        if listener.service == "port" and "/" not in listener.listen and _is_up(listener):
+            port = listener.listen.rpartition(":")[2]
+            name = f"NOROUTER_ADDRESS_{_variable(listener.to_host)}_{port}"
+            result.setdefault(name, _address(listener))
+    return result | _proxies(hosts, listeners)
+
+
+def inside_variables(hosts: Iterable[Host], manifest: str) -> dict[str, str]:
+    """Return the variables for a command inside the mesh, where every port is at its VIP."""
+    hosts = list(hosts)
+    # `norouter ctl` finds the mesh by NOROUTER_MESH; the prompts of Debian show the other one.
+    result = _mesh_variables(hosts, manifest) | {"NOROUTER_MESH": str(os.getpid())}
+    name = os.path.basename(manifest).partition(".")[0]
+    result["debian_chroot"] = f"mesh {name}" if name else "mesh"
+    for host in hosts:
+        for forward in host.ports:
+            if forward.proto == TCP:
+                name = f"NOROUTER_ADDRESS_{_variable(host.name)}_{forward.listen}"
+                result[name] = f"{host.vip}:{forward.listen}"
+    return result
+
+
+def _mesh_variables(hosts: list[Host], manifest: str) -> dict[str, str]:
     result = {
         "NOROUTER_PID": str(os.getpid()),
         "NOROUTER_MANIFEST": os.path.abspath(manifest) if manifest else "",
@@ -75,12 +101,7 @@ def variables(hosts: Iterable[Host], status: Status, manifest: str) -> dict[str,
     for host in hosts:
         for name in (host.name, *host.aliases):
             result.setdefault(f"NOROUTER_VIP_{_variable(name)}", host.vip)
-    for listener in listeners:
-        if listener.service == "port" and "/" not in listener.listen and _is_up(listener):
-            port = listener.listen.rpartition(":")[2]
-            name = f"NOROUTER_ADDRESS_{_variable(listener.to_host)}_{port}"
-            result.setdefault(name, _address(listener))
-    return result | _proxies(hosts, listeners)
+    return result
 
 
 def _proxies(hosts: list[Host], listeners: list[ListenerStatus]) -> dict[str, str]:
@@ -138,7 +159,7 @@ def exports(values: dict[str, str]) -> Iterator[str]:
 @contextmanager
 def host_aliases(hosts: Iterable[Host]) -> Iterator[dict[str, str]]:
     """Provide `HOSTALIASES`: a temporary file with the names of the mesh and the user's own."""
-    text = hostaliases_text(MeshNames(hosts), _existing())
+    text = hostaliases_text(hosts, _existing())
     number, name = tempfile.mkstemp(prefix="norouter-", suffix=".hostaliases")
     try:
         with open(number, "w", encoding="utf-8", errors="surrogateescape") as file:

@@ -33,13 +33,14 @@ from norouter_tui.run.child_command import READY_TIMEOUT, ChildCommand, check_ru
 from norouter_tui.run.detach import DetachError, StartReport, run_detached
 from norouter_tui.run.documents import left_work_lines, load_manifest
 from norouter_tui.run.environment import with_proxy
-from norouter_tui.run.local_ports import describe_holders
+from norouter_tui.run.local_ports import addresses_in_use, describe_holders
 from norouter_tui.run.meshes import already_runs
 from norouter_tui.run.process import STOPPING, run_async
 from norouter_tui.run.questions import TerminalAsker, answer_questions, open_terminal
 from norouter_tui.run.readiness import ForeignFile, Readiness
 from norouter_tui.run.reload import Reloading
 from norouter_tui.run.session_host import SessionHost
+from norouter_tui.shell.inside import Inside, NoNamespace, make_namespace, with_shell
 
 _CLOSE_TIMEOUT = 2.0
 """Seconds for a slow terminal to take the last lines."""
@@ -57,6 +58,7 @@ class RunOptions:
         watch: whether to reload the manifest when it changes.
         command: runs once all is ready, and ends the run when it ends.
         ready_file: exists while the mesh is ready; empty for none.
+        inside: whether the command runs in a namespace of its own, inside the mesh.
     """
 
     wait_ready: float | None = None
@@ -69,6 +71,7 @@ class RunOptions:
     command: tuple[str, ...] = ()
     ready_file: str = ""
     detach: bool = False
+    inside: bool = False
 
     @property
     def ready_timeout(self) -> float | None:
@@ -100,7 +103,7 @@ def run_file(file: str, options: RunOptions) -> int:
         text = f"{escape(loaded.name)}: no hosts to bring up; see the warning above"
         say(Text(text, style="bold red"))
         return ExitCode.USAGE
-    if running := already_runs(file):
+    if not options.inside and (running := already_runs(file)):
         say(running)
         return ExitCode.ALREADY_RUNS
     readiness = Readiness("" if file == "-" else file, options.ready_file)
@@ -129,7 +132,16 @@ def _run(
     if report is not None:
         readiness.on_ready = report.ready
     try:
-        return run_loaded(loaded, options, readiness=readiness)[0]
+        if not options.inside:
+            return run_loaded(loaded, options, readiness=readiness)[0]
+        with make_namespace(loaded.spec, addresses_in_use()) as inside:
+            return run_loaded(loaded, options, readiness=readiness, inside=inside)[0]
+    except NoNamespace as error:
+        say = line_printer(sys.stderr)
+        say(Text(f"norouter: {escape(str(error))}", style="bold red"))
+        if error.hint:
+            say(Text(f"  hint: {escape(error.hint)}"))
+        return ExitCode.MESH_FAILED
     finally:
         readiness.end()
 
@@ -140,12 +152,14 @@ def run_loaded(
     *,
     reopen: bool = False,
     readiness: Readiness | None = None,
+    inside: Inside | None = None,
 ) -> tuple[int, bool]:
     """Run the mesh of a manifest that has hosts.
 
     Args:
         reopen: whether a line on stdin stops the mesh.
         readiness: learns when the mesh is ready.
+        inside: the namespace of the command.
 
     Returns:
         The exit status, and whether a line on stdin ended the run.
@@ -167,8 +181,10 @@ def run_loaded(
         for writer in (out, err):
             writer.close(timeout)
 
-    document = _document(loaded, options)
-    command = ChildCommand(options.command, loaded.name, diagnose) if options.command else None
+    document = _document(loaded, options, inside)
+    command = (
+        ChildCommand(options.command, loaded.name, diagnose, inside) if options.command else None
+    )
     shows = diagnose if command else show  # stdout belongs to the command then
     quiet = options.as_json or options.quiet
     hosts = len(document.spec.hosts)
@@ -194,7 +210,9 @@ def run_loaded(
         close(_CLOSE_TIMEOUT)
 
 
-def _document(loaded: Loaded, options: RunOptions) -> Document:
+def _document(loaded: Loaded, options: RunOptions, inside: Inside | None) -> Document:
+    if inside is not None:
+        return Document.empty(with_shell(loaded.spec, inside, addresses_in_use()))
     if options.command and (spec := with_proxy(loaded.spec)) != loaded.spec:
         # This mesh differs from the file, and must never be saved there.
         return Document.empty(spec)

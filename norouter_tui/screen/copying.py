@@ -51,6 +51,8 @@ def _port(row: PortRow, snapshot: Snapshot) -> Iterator[str]:
             yield from _proxy(row, address, snapshot)
         case Service.DNS:
             yield f"dig @{host} -p {port} {shlex.quote(row.one.to_host)}"
+        case Service.TRANSPARENT:
+            pass  # nobody connects there
         case _:
             yield from _client(row, host, port, address)
     yield address

@@ -51,7 +51,9 @@ class RecordingHub:
         self.scarce: list[tuple[int, int]] = []
         self._io = io
 
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+    def offer(
+        self, listener: int, peer: tuple[str, int], end: End, destination: object = None
+    ) -> None:
         if end.datagrams:
             played = Played()
             end.accept(peer)

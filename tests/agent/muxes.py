@@ -46,7 +46,9 @@ class Behind:
         self.down.append((reason, violation))
         self._operations.close()
 
-    def offer(self, listener: int, peer: tuple[str, int], end: Any) -> None:
+    def offer(
+        self, listener: int, peer: tuple[str, int], end: Any, destination: object = None
+    ) -> None:
         raise AssertionError("nothing listens here")
 
     def report(self, rows: list[list[Any]]) -> None:

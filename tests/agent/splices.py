@@ -89,7 +89,9 @@ class _Agent(_Side):
     def link_offer(self, end: WireEnd, detail: messages.Json) -> None:
         self.verbs.dial(end, *messages.address(detail["target"]), _Answer(end))
 
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+    def offer(
+        self, listener: int, peer: tuple[str, int], end: End, destination: object = None
+    ) -> None:
         raise AssertionError("its clients are made by the test")
 
     def report(self, rows: list[list[Any]]) -> None:

@@ -26,7 +26,7 @@ def test_a_client_that_cannot_be_offered_is_reset() -> None:
             accepted, peer = server.accept()
             set_options(accepted)
             accepted.setblocking(False)
-            agent.offer(1, peer, TcpEnd(Io(loop), accepted))
+            agent.offer(1, peer, TcpEnd(Io(loop), accepted), None)
             client.settimeout(10)
             with pytest.raises(ConnectionResetError):
                 client.recv(1)

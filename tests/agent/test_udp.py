@@ -33,7 +33,7 @@ class Hub:
     def arrived(self, client: UdpClient, peer: Address) -> None:
         join(client, self.clients.setdefault(peer, Played()))
 
-    def offer(self, listener: int, peer: Address, end: object) -> None:
+    def offer(self, listener: int, peer: Address, end: object, destination: object = None) -> None:
         assert isinstance(end, UdpClient)
         self.arrived(end, peer)
 

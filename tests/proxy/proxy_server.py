@@ -172,7 +172,9 @@ class _Answer:
 
 
 class _NoOffers:
-    def offer(self, listener: int, peer: tuple[str, int], end: End) -> None:
+    def offer(
+        self, listener: int, peer: tuple[str, int], end: End, destination: object = None
+    ) -> None:
         raise AssertionError("nothing listens by these verbs")
 
     def report(self, rows: list[list[Any]]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from norouter_core.model import Host, Route
+from norouter_core.model import Forward, Host, Route
 from norouter_core.routing.table import Decision, LearnedAddresses, RouteKind, RouteTable
 from tests.routing.meshes import HOSTS, route
 
@@ -166,6 +166,15 @@ def test_other_ports_of_a_vip_are_refused(target: str, port: int, reason: str) -
     refused = RouteTable(HOSTS, EVERYTHING).decide_port(target, port, "laptop")
     assert (refused.dial, refused.published) == (None, None)
     assert (refused.code, refused.reason) == ("not-allowed", reason)
+
+
+def test_ports_of_tcp_and_udp_are_different_ports() -> None:
+    host = Host("db", "127.0.42.9", None, ports=(Forward(53, "::1", 5353, "udp"),))
+    table = RouteTable([host], [])
+    assert table.decide_port("db", 53, "db", proto="udp").dial == ("::1", 5353)
+    assert table.decide_port("db", 53, "db").code == "not-allowed"
+    refused = table.decide_port("127.0.42.9", 54, "db", proto="udp")
+    assert refused.reason == "db does not publish port 54/udp; it publishes 53"
 
 
 def test_ports_elsewhere_are_dialled_as_asked() -> None:
