@@ -50,6 +50,13 @@ def test_tls_to_a_name_of_the_mesh(
     assert got.read_bytes() == noise
 
 
+@pytest.mark.parametrize("way", WAYS, ids=["absolute", "connect", "socks4a", "socks5h"])
+def test_an_offer_of_http2_is_declined(field: Field, way: tuple[str, ...]) -> None:
+    """As Java's client makes it with each request that is not TLS: `Upgrade: h2c`."""
+    told = curl(field.hub, *way, "--http2", "--write-out", "%{http_version}", f"http://{NAME}/page")
+    assert told == "page of nginx\n1.1"
+
+
 def test_http2_without_tls(field: Field) -> None:
     known = ("--http2-prior-knowledge", "--write-out", "%{http_version}")
     assert curl(field.hub, *known, f"http://{WEB}:8081/page") == "page of nginx\n2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import smtplib
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.field.field import BOX, Field
+from tests.field.field import BOX, READY, Field
 from tests.transports.procs import Background
 from tests.transports.require import need_program
 
@@ -41,9 +42,31 @@ def test_mqtt_with_every_message_once(field: Field, tmp_path: Path) -> None:
         lines = "".join(f"message {number}\n" for number in range(MESSAGES))
         field.run("local", "mosquitto_pub", *to, "-l", stdin=lines.encode())
         assert subscriber.process.wait(30) == 0
-        subscriber.wait_until(lambda: "Client" in subscriber.lines[-1], 10, "its last line")
+        subscriber.wait_until(lambda: "DISCONNECT" in subscriber.lines[-1], 10, "its last line")
     heard = [line for line in subscriber.lines if line.startswith("message ")]
     assert heard == lines.splitlines()
+
+
+@pytest.mark.usefixtures("mosquitto")
+def test_mqtt_resumes_a_session_when_the_link_is_back(field: Field, tmp_path: Path) -> None:
+    """What was published meanwhile comes late, and once."""
+    to = ("-h", BOX, "-t", "late", "-q", "2")
+    session = ("-i", "subscriber", "-c", "-k", "5", "-C", "20", "-d")
+    words = field.hub.enter("stdbuf", "-oL", "mosquitto_sub", *to, *session)
+    mark = len(field.mesh.events)
+    with Background(words, stderr=tmp_path / "sub.stderr") as subscriber:
+        subscriber.wait_line("Subscribed", 20)
+        lines = [f"message {number}" for number in range(20)]
+        field.run("local", "mosquitto_pub", *to, "-l", stdin="\n".join(lines[:10]).encode())
+        subscriber.wait_line("message 9", 20)
+        field.mesh.exec_client("box").send_signal(signal.SIGKILL)
+        field.mesh.wait_states_since(mark, "box", "lost", 10)
+        inside = ("-h", "127.0.0.1", *to[2:])
+        field.run("box", "mosquitto_pub", *inside, "-l", stdin="\n".join(lines[10:]).encode())
+        assert subscriber.process.wait(40) == 0
+        subscriber.wait_until(lambda: "DISCONNECT" in subscriber.lines[-1], 10, "its last line")
+    assert [line for line in subscriber.lines if line.startswith("message ")] == lines
+    field.mesh.wait_states_since(mark, "box", "ready", READY)
 
 
 def test_mail(field: Field) -> None:
