@@ -77,7 +77,9 @@ class Run:
         for server in self._servers:
             server.wait_line("serving", READY)
         options = ["--ready-file", str(scene.disk / "ready.env")]
-        mesh = scene.start_mesh([*options, *(["--no-uvloop"] if loop == "asyncio" else [])])
+        options += ["--no-uvloop"] if loop == "asyncio" else []
+        options += ["--watch"] if self._seed % 2 else []
+        mesh = scene.start_mesh(options)
         mesh.on_event = self._verdict.take_event
         mesh.wait_event("ready", BUILD)
         control = Control(scene.control_socket)
