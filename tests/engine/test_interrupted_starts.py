@@ -13,7 +13,6 @@ import pytest
 from norouter_core.bootstrap.base import Exchange
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.status import HostState
-from norouter_core.links import stdio
 from norouter_core.links.agent_client import AgentClient
 from norouter_core.links.stdio import StdioLink
 from norouter_core.model import MeshSpec
@@ -54,7 +53,7 @@ class Moment:
 
 
 STEPS = [
-    (stdio, "spawn"),
+    (StdioLink, "_run_command"),
     (Exchange, "search"),
     (Exchange, "read_hello"),
     (StdioLink, "_attach"),
