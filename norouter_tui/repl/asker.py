@@ -36,7 +36,7 @@ class ReplAsker:
         self._free = anyio.Lock()
         self._app: Application[str] | None = None
 
-    def notify(self, prompt: Prompt) -> None:
+    async def notify(self, prompt: Prompt, withdrawn: anyio.Event) -> None:
         """Show a notice."""
         for line in question_text(prompt).splitlines():
             self._note(Text(line, style="bold"))

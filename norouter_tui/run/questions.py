@@ -39,7 +39,7 @@ class Asker(Protocol):
         """Ask a question, and return the answer; any answer once it has been withdrawn."""
         ...
 
-    def notify(self, prompt: Prompt) -> None:
+    async def notify(self, prompt: Prompt, withdrawn: anyio.Event) -> None:
         """Show a notice."""
         ...
 
@@ -55,10 +55,12 @@ class Answerable(Protocol):
 async def answer_questions(client: Answerable, asker: Asker) -> None:
     """Have the user answer what commands ask, until the session ends."""
     waiting: dict[int, anyio.Event] = {}
-    noticed: set[int] = set()
 
     async def ask(prompt: Prompt) -> None:
         withdrawn = waiting[prompt.number]
+        if prompt.kind is PromptKind.NOTICE:
+            await asker.notify(prompt, withdrawn)
+            return
         reply = await asker.ask(prompt, withdrawn)
         if not withdrawn.is_set():
             with contextlib.suppress(ControlLost):
@@ -74,10 +76,7 @@ async def answer_questions(client: Answerable, asker: Asker) -> None:
                     for number in [number for number in waiting if number not in now]:
                         waiting.pop(number).set()
                     for number, prompt in now.items():
-                        if prompt.kind is PromptKind.NOTICE and number not in noticed:
-                            noticed.add(number)
-                            asker.notify(prompt)
-                        elif prompt.kind is not PromptKind.NOTICE and number not in waiting:
+                        if number not in waiting:
                             waiting[number] = anyio.Event()
                             tasks.start_soon(ask, prompt)
         for withdrawn in waiting.values():
@@ -133,10 +132,9 @@ class TerminalAsker:
         answer = await self._read_line("remember it until norouter ends? [y/N]", echo=True)
         return Reply(text, (answer or "").lower() in ("y", "yes"))
 
-    def notify(self, prompt: Prompt) -> None:
+    async def notify(self, prompt: Prompt, withdrawn: anyio.Event) -> None:
         """Show a notice."""
-        with contextlib.suppress(OSError):
-            os.write(self._fd, question_text(prompt).encode() + b"\n")
+        await self._write(question_text(prompt).encode() + b"\n")
 
     async def _read_line(self, question: str, *, echo: bool) -> str | None:
         """Return the next line that is typed; None at the end of the input (Ctrl-D)."""

@@ -27,8 +27,10 @@ from norouter_tui.output.printer import Printer
 from norouter_tui.run.crash import reporter
 from norouter_tui.run.history import LineHistory
 from norouter_tui.run.process import TERMINATING, watch_signals
+from norouter_tui.run.questions import answer_questions
 from norouter_tui.screen import actions
 from norouter_tui.screen.actions import ActionProvider
+from norouter_tui.screen.asker import ScreenAsker
 from norouter_tui.screen.command_runner import CommandRunner
 from norouter_tui.screen.dialogs.connecting import Connecting
 from norouter_tui.screen.dialogs.help import HelpScreen, key_lines
@@ -147,6 +149,7 @@ class NorouterApp(App[None]):
         self.lifecycle.start(self.post_message)
         self._follow_snapshots()
         self._follow_events()
+        self._answer_questions()
         self._watch_signals()
         self._open()
 
@@ -213,6 +216,10 @@ class NorouterApp(App[None]):
             else:
                 message = EventsArrived(event)
                 self.post_message(message)
+
+    @work(group="questions")
+    async def _answer_questions(self) -> None:
+        await answer_questions(self.client, ScreenAsker(self))
 
     @on(SnapshotArrived)
     def _snapshot_arrived(self, message: SnapshotArrived) -> None:

@@ -249,7 +249,7 @@ class _ScreenFrontEnd:
     """The front end of the session, as its host sees it: the app works through the client."""
 
     keeps_work = True
-    asks = False
+    asks = True
     signals: tuple[signal.Signals, ...] = ()
 
     def __init__(self, ready: Future[Session]) -> None:

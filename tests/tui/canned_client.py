@@ -32,6 +32,7 @@ class CannedClient:
         self.hosts_found: asyncio.Event | None = None
         """When the look for hosts ends; at once if None."""
         self.known_hosts: Sequence[tuple[str, str]] = ()
+        self.asked: tuple[Prompt, ...] = ()
         self.changed: list[tuple[str, ...]] = []
         self.attached_to = attached_to
         self._answer = answer
@@ -82,9 +83,10 @@ class CannedClient:
         yield
 
     async def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
-        """Yield nothing."""
-        return
-        yield
+        """Yield what is to be asked, which nobody answers."""
+        if self.asked:
+            yield self.asked
+            await asyncio.Event().wait()
 
     async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
         return False

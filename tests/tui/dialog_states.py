@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from textual.events import Paste
 from textual.pilot import Pilot
@@ -14,11 +14,14 @@ from norouter_core.commands.edits import new_mesh
 from norouter_core.commands.results import Completion, Diff, Outcome, Question, Table
 from norouter_core.engine.status import HostState, HostStatus
 from norouter_core.model import HostSpec
+from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_core.session.client import DocumentState, Rate, Snapshot
 from norouter_tui.screen.app import NorouterApp
+from norouter_tui.screen.dialogs.asking import AskDialog
 from norouter_tui.screen.messages import SnapshotArrived
 from tests.output.statuses import host
 from tests.tui import snapshots
+from tests.tui.app_driver import until
 from tests.tui.canned_client import CannedClient
 
 KNOWN = (
@@ -125,16 +128,21 @@ class Scene:
     cuts: tuple[int, ...] = ()
     opening: Any = None
     no_colour: bool = False
+    asked: tuple[Prompt, ...] = ()
     sizes: tuple[tuple[int, int], ...] = SIZES
 
     def app(self) -> NorouterApp:
         client = CannedClient(answer)
         client.known_hosts, client.cuts = KNOWN, self.cuts
         client.completions = FILES
+        client.asked = self.asked
         return NorouterApp(client, client, opening=self.opening)
 
     async def play(self, pilot: Pilot[Any]) -> None:
         """Leads the app into the state."""
+        if self.asked:
+            await until(pilot, lambda: isinstance(pilot.app.screen, AskDialog))
+            cast(AskDialog, pilot.app.screen)._open()
         await play(pilot, self.keys, self.snapshot())
         for each in self.then:
             pilot.app.post_message(SnapshotArrived(each()))
@@ -225,6 +233,16 @@ def suggesting() -> Snapshot:
     return coming(HostState.FAILED, 0.2, problem=problem)
 
 
+PASSWORD = Prompt(1, "db", "me@bastion.example.com's password:", PromptKind.SECRET, refused=True)
+HOST_KEY = Prompt(
+    1,
+    "db",
+    "The authenticity of host 'db.example.com (10.1.2.3)' can't be established.\n"
+    "ED25519 key fingerprint is SHA256:Nf3x0ZbAvIHqV1VFl7J7RrZJ0k6mQd4bQ2uZbS0rX1A.\n"
+    "This key is not known by any other names.\n"
+    "Are you sure you want to continue connecting (yes/no/[fingerprint])?",
+    PromptKind.YES_NO,
+)
 ADDED: Keys = ("a", "=docker exec -it shop bash", "enter")
 SCENES = (
     Scene("dialog-add-host", ("a",)),
@@ -241,6 +259,8 @@ SCENES = (
     Scene("dialog-edit-host", ("down", "e"), sizes=(*SIZES, (40, 10))),
     Scene("dialog-edit-host-wrong", ("down", "e", "tab", "end", "=9", "tab")),
     Scene("dialog-save-as", ("w", "home", "ctrl+k", "=other"), unsaved_new),
+    Scene("dialog-asks", ("x", "y", "z", "ctrl+r"), asked=(PASSWORD,), sizes=(*SIZES, (40, 10))),
+    Scene("dialog-asks-host-key", (), asked=(HOST_KEY,)),
     Scene("dialog-quit-unsaved", ("q",)),
     Scene("dialog-revert", ("ctrl+z",)),
     Scene("dialog-recovery", (), unsaved_new, opening="welcome"),
