@@ -129,7 +129,9 @@ def grouped(some: list[Frame]) -> dict[object, list[Any]]:
             for row in body["data"]["streams"]:
                 groups["direct", row[0]] = [row]
         elif event == "hello":
-            same = {key: body["data"][key] for key in ("protocol", "features")}
+            # Only the Python agent on Linux has transparent listeners.
+            features = [word for word in body["data"]["features"] if word != "transparent"]
+            same = {"protocol": body["data"]["protocol"], "features": features}
             groups.setdefault("event", []).append(("hello", same))
         else:
             groups.setdefault(content["type"], []).append(body)
