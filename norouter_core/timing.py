@@ -17,6 +17,9 @@ class Timing:
 
     shell: float = 45.0
     """From the start of a command to the first answer of its shell; a login may be slow."""
+    silence: float = 5.0
+    """How long a shell may print nothing until it gets the line again, which something may have
+    read that started before it."""
     max_shell: float = 360.0
     """The same after starts that came to nothing: each may take twice as long as the one before."""
     transfer: float = 30.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,6 +62,11 @@ class Stdio(Protocol):
 
     limits: TimeLimits
     """They stand still while the command waits for an answer of the user."""
+
+    @property
+    def stderr(self) -> Collection[str]:
+        """The last lines that the command has printed there."""
+        ...
 
     async def send(self, data: bytes) -> None: ...
     async def receive(self) -> bytes: ...

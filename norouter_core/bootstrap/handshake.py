@@ -58,6 +58,11 @@ class Search(ABC):
         return bytes(self._seen[-_KEPT_NOISE:])
 
     @property
+    def has_input(self) -> bool:
+        """Whether anything has come."""
+        return self._count > 0
+
+    @property
     def too_noisy(self) -> bool:
         """Whether more noise has come than any login prints."""
         return self._count > MAX_NOISE

@@ -20,7 +20,7 @@ import shlex
 from dataclasses import replace
 from importlib.resources import files
 
-from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, StartFailed, Stdio
+from norouter_core.bootstrap.base import Bootstrap, Exchange, Progress, StartFailed, Stdio, Step
 from norouter_core.bootstrap.bundle import Bundle, bundle
 from norouter_core.bootstrap.handshake import ACK, Hello, MarkerSearch
 from norouter_core.exec_commands.problem import NO_PYTHON, Stage
@@ -107,9 +107,11 @@ class PythonAgent(Bootstrap):
         # The first time, it takes as long as the command takes to start.
         agent, nonce = await asyncio.to_thread(bundle), secrets.token_hex(8)
         line = self._line(nonce, agent)
+        search = MarkerSearch(marker(nonce), line)
         await stdio.send(line)
+        repeating = asyncio.create_task(self._repeat(stdio, line, search, progress))
         try:
-            await exchange.search(MarkerSearch(marker(nonce), line), self._timing.shell)
+            await exchange.search(search, self._timing.shell)
         except StartFailed as failure:
             if not failure.evidence.report:
                 raise
@@ -118,9 +120,26 @@ class PythonAgent(Bootstrap):
                 report = f"{self._python}: not found"
             report = _explain(report, agent, self._timing.probe)
             raise StartFailed(replace(failure.evidence, report=report)) from None
+        finally:
+            repeating.cancel()
+            await asyncio.gather(repeating, return_exceptions=True)
         exchange.enter(Stage.PYTHON)
         first = await exchange.send_whole(payload(agent), BLOCK, self._timing.transfer)
         return await exchange.read_hello(first, self._timing.hello)
+
+    async def _repeat(
+        self, stdio: Stdio, line: bytes, search: MarkerSearch, progress: Progress
+    ) -> None:
+        """Write the line again, once, to a command that prints nothing.
+
+        A start-up file may have read the first one. What prints something may be asking for a
+        password, and would take the line for one.
+        """
+        await asyncio.sleep(self._timing.silence)
+        if not (search.has_input or stdio.stderr or stdio.limits.are_paused):
+            note = "no answer: writing the line again, in case a start-up file has read it"
+            progress(Step(Stage.SHELL, note=note))
+            await stdio.send(line)
 
     def _line(self, nonce: str, bundle: Bundle) -> bytes:
         return stage0(nonce, bundle, self._timing.probe, self._search, self._stays)
@@ -130,6 +149,11 @@ class InterpreterAgent(PythonAgent):
     """Sends the agent to a Python that the command itself runs; the host needs no `sh`."""
 
     _begins = Stage.INTERPRETER
+
+    async def _repeat(
+        self, stdio: Stdio, line: bytes, search: MarkerSearch, progress: Progress
+    ) -> None:
+        """Do nothing: a Python has no start-up files that read stdin."""
 
     def _line(self, nonce: str, bundle: Bundle) -> bytes:
         arguments = ["norouter-agent", nonce]
@@ -232,8 +256,9 @@ def _reason(status: int, bundle: Bundle, limit: float) -> str:
 
 
 def payload(bundle: Bundle) -> bytes:
-    """Return what follows the marker: the length as 8 hex digits, then the program.
+    """Return what follows the marker: a NUL, the length as 8 hex digits, then the program.
 
+    Stage 1 skips what precedes the NUL: a second line for the shell, say.
     Stage 1 answers each `BLOCK` of it with an `ACK`, and the last one, which may be shorter.
     """
-    return b"%08x" % len(bundle.program) + bundle.program
+    return b"\0%08x" % len(bundle.program) + bundle.program

@@ -96,5 +96,5 @@ def test_stage_0_is_one_line_that_a_terminal_takes() -> None:
 
 def test_what_follows_the_marker_tells_its_length() -> None:
     sent = python_agent.payload(BUNDLE)
-    assert int(sent[:8], 16) == len(sent) - 8
-    assert zlib.decompress(sent[8:]).startswith(b"MODULES = ")
+    assert sent[0] == 0 and int(sent[1:9], 16) == len(sent) - 9
+    assert zlib.decompress(sent[9:]).startswith(b"MODULES = ")

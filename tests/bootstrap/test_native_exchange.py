@@ -26,6 +26,7 @@ class CuttingHost:
     def __init__(self, cuts: list[int], last: bytes, blocks: int = 1 << 30) -> None:
         self.received = b""
         self.limits = TimeLimits()
+        self.stderr: list[str] = []
         self._cuts = cuts
         self._last = last
         self._blocks = blocks

@@ -32,6 +32,7 @@ class SlowHost:
     def __init__(self, answers: list[bytes]) -> None:
         self.answers = answers
         self.limits = TimeLimits()
+        self.stderr: list[str] = []
         self.sent = 0
         loop = asyncio.get_running_loop()
         self._now = loop.time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from norouter_core.bootstrap.base import Bootstrap, StartFailed
+from norouter_core.bootstrap.base import Bootstrap, StartFailed, Step
 from norouter_core.bootstrap.python_agent import PythonAgent
 from norouter_core.exec_commands.command import StartPlan
 from norouter_core.exec_commands.diagnosis import diagnose
@@ -57,6 +58,50 @@ async def test_every_shell_runs_the_line(shell: str, tmp_path: Path) -> None:
     async with agent(StartPlan(argv, AgentMode.PYTHON)) as host:
         assert host.link.hello.python == "{}.{}.{}".format(*sys.version_info)
         assert host.stderr == []
+
+
+READS = 'read line; exec "$@"'
+SLOW = 'while [ ! -e "$GO" ]; do sleep 0.05; done; exec "$@"'
+
+
+@pytest.mark.parametrize("agent_mode", [AgentMode.PYTHON, AgentMode.AUTO])
+async def test_a_start_up_file_that_reads_the_line_gets_another_one(
+    tmp_path: Path, agent_mode: AgentMode
+) -> None:
+    words = ("sh", "-c", READS, "sh")
+    plan = replace(shell_plan(plain_path(tmp_path / "bin"), *words), mode=agent_mode)
+    async with agent(plan, replace(TIMING, silence=0.1)) as host:
+        assert host.stderr == []
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+async def test_a_shell_that_was_only_slow_skips_the_second_line(tmp_path: Path, shell: str) -> None:
+    """A shell may leave the second line to the agent's Python, or have read it."""
+    notes: list[str] = []
+    go = tmp_path / "go"
+
+    def progress(step: Step) -> None:
+        if step.note:
+            notes.append(step.note)
+            asyncio.get_running_loop().call_later(0.05, go.touch)
+
+    argv = ("env", f"PATH={plain_path(tmp_path / 'bin')}", f"GO={go}", "sh", "-c", SLOW, "sh")
+    plan = StartPlan((*argv, *behind(shell)), AgentMode.PYTHON)
+    async with agent(plan, replace(TIMING, silence=0.1), progress) as host:
+        assert host.stderr == []
+    assert len(notes) == 1 and "writing the line again" in notes[0]
+
+
+async def test_what_asks_for_a_password_gets_no_second_line(tmp_path: Path) -> None:
+    """It may count each line as a failed login."""
+    asks = 'echo "Password:" >&2; read one; read two; echo "$two" >&2; exec "$@"'
+    plan = shell_plan(plain_path(tmp_path / "bin"), "sh", "-c", asks, "sh")
+    with pytest.RaisesGroup(StartFailed) as failed:
+        async with agent(plan, replace(TIMING, shell=0.6, silence=0.1)):
+            pass
+    error = failed.value.exceptions[0]
+    assert isinstance(error, StartFailed)
+    assert error.evidence.timed_out and error.evidence.stderr == ("Password:",)
 
 
 async def test_a_chatty_profile_is_skipped(tmp_path: Path) -> None:

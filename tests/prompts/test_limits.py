@@ -20,6 +20,7 @@ class SilentHost:
 
     def __init__(self) -> None:
         self.limits = TimeLimits()
+        self.stderr: list[str] = []
         self.output: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(self, data: bytes) -> None:
