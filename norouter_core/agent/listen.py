@@ -5,9 +5,16 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import struct
+import sys
 
 from norouter_core.agent.resolve import literal
 from norouter_core.agent.tcp import set_options
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]  # a module or nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +26,8 @@ if TYPE_CHECKING:
 _BACKLOG = 1024
 _MAX_ACCEPTS = 64
 """Connections accepted at one time, so that a flood does not delay open streams."""
+_SIOCGIFFLAGS = 0x8913
+_IFF_UP = 1
 _RETRY_DELAY = 0.2
 """Seconds until the next attempt when there is no free descriptor."""
 
@@ -133,6 +142,9 @@ def bind(
     try:
         io.descriptors.check_listener(sock.fileno())
         prepare(sock)
+        if _is_loopback(host) and _loopback_is_down(sock):
+            # It can be bound, but nobody can connect to it.
+            raise OSError(errno.ENETDOWN, "the loopback interface is down")
         if kind == socket.SOCK_STREAM:
             # With UDP, two sockets could then bind the same address.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -148,6 +160,22 @@ def bind(
         sock.close()
         raise OSError(errno.EINVAL, str(error)) from None
     return sock
+
+
+def _is_loopback(host: str) -> bool:
+    return host.startswith("127.") or host == "::1"
+
+
+def _loopback_is_down(sock: socket.socket) -> bool:
+    """Return whether Linux says so, as in a network namespace that is new."""
+    if fcntl is None or sys.platform != "linux":
+        return False
+    request = struct.pack("16sh14x", b"lo", 0)
+    try:
+        answer = fcntl.ioctl(sock.fileno(), _SIOCGIFFLAGS, request)
+    except OSError:
+        return False
+    return not struct.unpack("16sh14x", answer)[1] & _IFF_UP
 
 
 def new_socket(host: str, kind: int) -> socket.socket:

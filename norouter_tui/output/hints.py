@@ -30,6 +30,10 @@ def hint(listener: ListenerStatus, agent: str = "") -> str:
         return ""
     if "Permission denied" in listener.note and port < 1024:
         return _low_port(listener.on_host, port, linux)
+    if "interface is down" in listener.note:
+        return (
+            f"bring it up on {escape(listener.on_host)}: `ip link set lo up`; norouter keeps trying"
+        )
     if "in use" in listener.note:
         owner = _OWNERS[proto]
         first, second = owner if linux else owner[::-1]

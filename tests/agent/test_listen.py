@@ -6,13 +6,21 @@ import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from norouter_core.agent.io import Io
 from norouter_core.agent.listen import Listener
+from norouter_core.exec_commands.command import StartPlan
+from norouter_core.links.base import OperationError
+from norouter_core.model import AgentMode
+from tests.agent.agents import agent, plain_path, shell_plan
+from tests.native import native_agent
 from tests.servers import Peer, Target, connect, eventually
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +84,22 @@ async def test_what_cannot_be_bound_is_said(arrived: Arrived) -> None:
         ):
             with pytest.raises(OSError):
                 Listener(Io(asyncio.get_running_loop()), host, port, lambda sock, peer: None)
+
+
+@pytest.mark.parametrize("kind", ["python", "native"])
+async def test_a_loopback_interface_that_is_down_is_said(kind: str, tmp_path: Path) -> None:
+    """As in a namespace that was made by `ip netns add`, where nobody could connect."""
+    new_network = ("unshare", "--user", "--map-root-user", "--net")
+    if shutil.which("unshare") is None or subprocess.run([*new_network, "true"]).returncode:
+        pytest.skip("this user cannot make network namespaces")
+    plan = shell_plan(plain_path(tmp_path / "bin"), *new_network)
+    if kind == "native":
+        words = (*new_network, str(native_agent()), "agent", "--automated")
+        plan = StartPlan(words, AgentMode.NOROUTER)
+    async with agent(plan) as host:
+        for port in (8080, 8081):
+            with pytest.raises(OperationError, match="loopback interface is down"):
+                await host.link.listen(1, "127.0.42.7", port, None)
 
 
 async def test_many_at_once(arrived: Arrived) -> None:

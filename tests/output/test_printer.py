@@ -258,6 +258,13 @@ def test_a_low_port_that_is_refused_says_what_it_takes_and_its_address_once() ->
     assert "ip_unprivileged_port_start=80" in screen.err[1] and "8080" in screen.err[1]
 
 
+def test_a_loopback_interface_that_is_down_has_a_hint() -> None:
+    note = "127.0.42.101:8080: the loopback interface is down"
+    failed = listener(state=ListenerState.FAILED, bound="", note=note)
+    screen = Screen().show(HostChanged(host=host("local")), ListenerChanged(listener=failed))
+    assert "ip link set lo up" in screen.err[1]
+
+
 def test_what_is_up_is_told_once_where_the_whole_mesh_is_not() -> None:
     out: list[str] = []
     printer = Printer(lambda line: out.append(line.plain), lambda line: None, expected=2)

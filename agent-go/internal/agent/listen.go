@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -43,11 +44,24 @@ func bindOrFallBack(wanted wire.Address, bind func(network, address string) erro
 	if err != nil {
 		return false, errors.New(strconv.Quote(wanted.Host) + " is not an address")
 	}
+	if host.IsLoopback() && loopbackIsDown() {
+		// It can be bound, but nobody can connect to it.
+		return false, errors.New("the loopback interface is down")
+	}
 	err = bind(family(host), net.JoinHostPort(wanted.Host, strconv.Itoa(wanted.Port)))
 	if isErrno(err, errNotAvailable) && host.Is4() {
 		return true, bind("4", "127.0.0.1:0")
 	}
 	return false, err
+}
+
+// loopbackIsDown reports whether Linux says so, as in a network namespace that is new.
+func loopbackIsDown() bool {
+	if runtime.GOOS != "linux" {
+		return false
+	}
+	lo, err := net.InterfaceByName("lo")
+	return err == nil && lo.Flags&net.FlagUp == 0
 }
 
 // family returns what package net appends to a network's name.
