@@ -12,6 +12,7 @@ from norouter_core.exec_commands.command import (
     ASSIGNMENT,
     RUNNING_VERBS,
     ExecCommand,
+    is_shell,
     plan_start,
     program_name,
     with_env,
@@ -48,11 +49,14 @@ def begins_with_program(words: Sequence[str]) -> bool:
 
 def normalize(words: Sequence[str]) -> tuple[str, ...]:
     """Return a pasted command as a host needs it: with stdin passed on, without a TTY, without an
-    interactive shell at its end, and with variables in front of it set by `env`.
+    shell at its end, which need not exist there, and with variables in front of it set by `env`.
     """
     words = with_env(words)
     command = _parse(words)
-    if command.shell_tail and command.layers:
+    tail = command.words[command.layers[-1].end :] if command.layers else ()
+    if len(tail) == 1 and is_shell(tail[0]):
+        command = ExecCommand.parse(command.words[:-1])
+    elif tail and command.shell_tail:
         command = ExecCommand.parse(shlex.split(command.before_shell()))
     return tuple(shlex.split(command.corrected())) or words
 

@@ -48,7 +48,8 @@ def test_a_command_that_needs_quotes_is_kept_as_words() -> None:
     ("line", "name", "cmd"),
     [
         ("docker exec -i web", "web", "docker exec -i web"),
-        ("docker exec -it web bash", "web", "docker exec -i web bash"),
+        ("docker exec -it web bash", "web", "docker exec -i web"),
+        ("ssh db zsh", "db", "ssh db"),
         ("docker exec -it web bash -l", "web", "docker exec -i web"),
         ("docker exec web", "web", "docker exec -i web"),
         ("sudo docker exec -i my_app.1", "my-app", "sudo docker exec -i my_app.1"),
