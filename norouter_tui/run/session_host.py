@@ -15,11 +15,13 @@ from rich.text import Text
 
 from norouter_core.control import ControlServer, ListenError
 from norouter_core.engine.engine import Engine
+from norouter_core.engine.status import HostState
 from norouter_core.sanitize import escape
 from norouter_core.session.autosave import Autosave
 from norouter_core.session.document import Document
 from norouter_core.session.session import Session
 from norouter_tui.exit_codes import ExitCode
+from norouter_tui.output.units import count
 from norouter_tui.output.writers import PrintLine
 from norouter_tui.run.documents import kept_line
 from norouter_tui.run.local_ports import addresses_in_use
@@ -27,6 +29,8 @@ from norouter_tui.run.process import watch_signals
 
 _EXPLAIN_AFTER = 1.0
 """Seconds of an orderly stop after which the user learns how to cut it short."""
+_MAX_NAMES = 3
+"""How many of the hosts that are still stopping are named."""
 _OBSERVE_TIMEOUT = 2.0
 """Seconds for the front end to show the last events once the engine has stopped."""
 _EXIT_TIMEOUT = 0.5
@@ -245,4 +249,12 @@ class SessionHost:
 
     async def _explain_wait(self) -> None:
         await anyio.sleep(_EXPLAIN_AFTER)
-        self._say(Text("still stopping; press Ctrl-C (or send SIGINT) to end at once"))
+        what = f" {names}" if (names := self._names_of_running()) else ""
+        self._say(Text(f"still stopping{what}; press Ctrl-C (or send SIGINT) to kill what is left"))
+
+    def _names_of_running(self) -> str:
+        """Return which hosts have not stopped yet."""
+        hosts = self._engine.status().hosts if self._engine is not None else ()
+        names = [escape(host.name) for host in hosts if host.state is not HostState.STOPPED]
+        first, more = ", ".join(names[:_MAX_NAMES]), len(names) - _MAX_NAMES
+        return f"{first} and {count(more, 'more host')}" if more > 0 else first

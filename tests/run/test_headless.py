@@ -171,7 +171,7 @@ def test_a_second_signal_ends_a_slow_stop_at_once(start: Start, tmp_path: Path, 
     _until(process.stdout, "host h0 ready")
     tail = [p for p in psutil.Process(process.pid).children() if p.name() == "tail"]
     process.send_signal(signal.SIGINT)
-    _until(process.stderr, "still stopping")
+    _until(process.stderr, "still stopping h1; press Ctrl-C")
     process.send_signal(signal.SIGINT)
     _, err = _end(process)
     assert process.returncode == 130
