@@ -213,7 +213,10 @@ class Mux:
             self.turn = None
         header = connection.begin_direct_write(stream, len(data), on_turn)
         if header is None:
-            connection.send(stream, data)
+            if not connection.send_early(stream, data):
+                connection.send(stream, data)
+            elif end.peer is not None:
+                end.peer.consumed(len(data))
             self.schedule_flush()
             return
         written = self._write([header, data])

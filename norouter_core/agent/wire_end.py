@@ -39,7 +39,7 @@ class WireEnd(End):
     def accept(self, peer: Address) -> None:
         """Answer an offered stream with the address that it now reaches."""
         if not self.stream.closed:
-            self.mux.connection.accept(self.stream, {"peer": list(peer)})
+            self.mux.connection.accept(self.stream, {"peer": peer})
             self.mux.schedule_flush()
 
     def send(self, data: memoryview) -> None:

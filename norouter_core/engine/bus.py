@@ -173,6 +173,8 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
+        self.wants_streams = False
+        """Whether any subscription includes single streams."""
         self._ended = False
 
     def subscribe(self, limit: int, streams: bool, only: EventTypes = Event) -> Subscription:
@@ -180,16 +182,16 @@ class Bus:
         if self._ended:
             subscription.end()
         self._subscriptions.append(subscription)
+        self._note_readers()
         return subscription
-
-    @property
-    def wants_streams(self) -> bool:
-        """Whether any subscription includes single streams."""
-        return any(subscription.streams for subscription in self._subscriptions)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
+            self._note_readers()
+
+    def _note_readers(self) -> None:
+        self.wants_streams = any(subscription.streams for subscription in self._subscriptions)
 
     def publish(self, event: Event) -> None:
         of_stream = isinstance(event, StreamOpened | StreamClosed)

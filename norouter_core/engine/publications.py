@@ -109,6 +109,10 @@ class Publication:
     access: Access | None = None
     """None allows all clients."""
 
+    def __hash__(self) -> int:
+        # Each client costs one, and a hash of all fields would take longer than the rest of it.
+        return hash((self.address, self.to_host))
+
     def allows(self, host: str, peer: Address) -> bool:
         """Return whether a client at `peer` that has connected on `host` may be served."""
         return self.access is None or self.access.allows(host, peer, self.address)

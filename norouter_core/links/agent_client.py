@@ -70,7 +70,7 @@ class AgentClient:
         if refusal := self._mux.connection.refusal():
             other.reset("too-many", refusal)
             return NullEnd()
-        end = self._mux.open({"target": [host, port], "proto": protocol_of(other)})
+        end = self._mux.open({"target": (host, port), "proto": protocol_of(other)})
         end.observer = observer
         join(other, end)
         return end

@@ -83,7 +83,9 @@ class Connection:
         self.streams[stream.id] = stream
         source = stream.source = self.outbox.cause.source
         self._opened_for[source] = self._opened_for.get(source, 0) + 1
-        self._put(frames.OPEN, stream.id, detail)
+        # What the hub opens at a host goes to few targets; an agent's clients differ.
+        encode = messages.encode_repeated if self.role == HUB else messages.encode
+        self._put(frames.OPEN, stream.id, encode(detail))
         return stream
 
     def refusal(self) -> str:
@@ -108,7 +110,7 @@ class Connection:
         stream.state = states.next_state(stream.state, states.SENT, frames.OPENED)
         if stream.datagrams is None:
             detail = {**detail, "window": stream.receiving.grant()}
-        self._put(frames.OPENED, stream.id, detail)
+        self._put(frames.OPENED, stream.id, messages.encode_repeated(detail))
 
     def begin_direct_write(self, stream: Stream, size: int, on_turn: bool) -> bytes | None:
         """Return the header for `size` bytes that may be written at once, past the queues.
@@ -126,6 +128,20 @@ class Connection:
         stream.state = states.next_state(stream.state, states.SENT, frames.DATA)
         stream.sending.available -= size
         return frames.data_header(stream.id, size)
+
+    def send_early(self, stream: Stream, data: Buffer) -> bool:
+        """Queue a copy of `data` behind the control frames that wait, if nothing else does.
+
+        Return False if `send` must queue it. Otherwise the bytes count as sent.
+        """
+        size = len(data)
+        if stream.pending.size or not 0 < size <= min(stream.sending.available, EARLY_WINDOW):
+            return False
+        if not self.outbox.put_early_data(frames.data_header(stream.id, size) + data):
+            return False
+        stream.state = states.next_state(stream.state, states.SENT, frames.DATA)
+        stream.sending.available -= size
+        return True
 
     def send(self, stream: Stream, data: Buffer) -> None:
         """Queue a copy of `data`, even beyond the window: the caller must bound it."""
@@ -158,7 +174,7 @@ class Connection:
         """End the stream in both directions at once, unless it has ended."""
         if stream.closed:
             return
-        self._put(frames.RESET, stream.id, reset_detail(code, reason))
+        self._put(frames.RESET, stream.id, messages.encode(reset_detail(code, reason)))
         self._close(stream)
 
     def consumed(self, stream: Stream, size: int, now: float) -> None:
@@ -182,8 +198,8 @@ class Connection:
             if state == states.CLOSED:
                 self._close(stream)
 
-    def _put(self, kind: int, number: int, detail: Json) -> None:
-        self.outbox.put_control(frames.stream_frame(kind, number, messages.encode(detail)))
+    def _put(self, kind: int, number: int, payload: bytes) -> None:
+        self.outbox.put_control(frames.stream_frame(kind, number, payload))
 
     def _close(self, stream: Stream) -> None:
         stream.state = states.CLOSED
@@ -236,13 +252,13 @@ class Connection:
         if number % 2 != self._peer_parity or number <= self._peer_last:
             raise RemoteProtocolError("stream", f"OPEN of stream {number} after {self._peer_last}")
         self._peer_last = number
-        detail = messages.decode(payload)
+        detail = messages.decode(payload) if self.role == HUB else messages.decode_repeated(payload)
         datagrams = messages.protocol(detail) == UDP
         window = 0 if datagrams else check_window(messages.field(detail, "window", int))
         full = self.outbox.full
         if full or len(self.streams) >= self._max_streams or not self._budget.room:
             reason = NOT_READING if full else f"{len(self.streams)} streams are open on this link"
-            self._put(frames.RESET, number, reset_detail("too-many", reason))
+            self._put(frames.RESET, number, messages.encode(reset_detail("too-many", reason)))
             return events.Refused(reason)
         if datagrams:
             stream = self._datagram_stream(number, states.OFFERED)
@@ -261,7 +277,7 @@ class Connection:
             )
 
     def _got_opened(self, stream: Stream, payload: Buffer) -> Event:
-        detail = messages.decode(payload)
+        detail = messages.decode_repeated(payload)
         if stream.datagrams is None:
             stream.sending.on_opened(messages.field(detail, "window", int))
         if stream.sendable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from norouter_core.wire.codes import PROTOCOLS, TCP
 from norouter_core.wire.errors import RemoteProtocolError
@@ -62,6 +63,38 @@ def decode_agent(payload: Buffer) -> Json:
     if data.count(b",") + data.count(b"[") + data.count(b"{") > MAX_AGENT_VALUES:
         raise RemoteProtocolError("json", f"more than {MAX_AGENT_VALUES} values")
     return decode(data)
+
+
+_MAX_REMEMBERED = 256
+"""Bytes of a payload that is worth remembering; the caches must stay small whatever comes."""
+
+
+@lru_cache(maxsize=64)
+def _encoded_items(items: tuple[tuple[str, Any], ...]) -> bytes:
+    return encode(dict(items))
+
+
+def encode_repeated(value: Json) -> bytes:
+    """Return `encode(value)`, and remember it: the OPEN of a port is the same for all its clients.
+
+    An object that contains lists is not remembered; tuples take their place.
+    """
+    try:
+        return _encoded_items(tuple(value.items()))
+    except TypeError:
+        return encode(value)
+
+
+_decoded = lru_cache(maxsize=64)(decode)
+
+
+def decode_repeated(payload: Buffer) -> Json:
+    """Return `decode(payload)`, which is remembered; the caller must not change it.
+
+    Raises:
+        RemoteProtocolError: code `json`.
+    """
+    return _decoded(bytes(payload)) if len(payload) <= _MAX_REMEMBERED else decode(payload)
 
 
 def _no_constant(name: str) -> None:

@@ -119,6 +119,17 @@ class Outbox:
         self._control_size += len(frame)
         self._control.append(frame)
 
+    def put_early_data(self, frame: bytes) -> bool:
+        """Queue a whole frame of DATA behind the control frames that wait, if only those wait.
+
+        Return False if it has to take its turn. So the first bytes of a stream go with its OPEN.
+        """
+        if not self.only_control or self._control_size + len(frame) > QUANTUM:
+            return False
+        self._control_size += len(frame)
+        self._control.append(frame)
+        return True
+
     def put_datagram(self, stream: Stream, frame: bytes) -> None:
         """Queue a whole DATAGRAM for its stream's turn, or drop it or an older one."""
         queue = stream.datagrams
@@ -161,10 +172,13 @@ class Outbox:
         writing = self.writing
         left: dict[Stream, int] = {}
         size = self._control_size
-        writing.extend(self._control)
-        self._control.clear()
-        self._control_size = 0
-        self._caused.clear()
+        if self._control:
+            writing.append(b"".join(self._control))
+            self._control.clear()
+            self._control_size = 0
+            self._caused.clear()
+        if not self._ring:
+            return None
         while self._ring and size < _BATCH_BYTES and len(writing) < _BATCH_BUFFERS:
             stream = self._ring[0]
             if not stream.sendable:
