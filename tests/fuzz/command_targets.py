@@ -210,14 +210,11 @@ def check_exec_commands(data: bytes) -> None:
     command = ExecCommand.parse(words)
     for layer in command.layers:
         assert layer.at < layer.end <= len(command.words) and layer.verb_at < len(command.words)
-    is_exec_command(words)
-    adopted = normalize(words)
-    assert not {each.kind for each in lint(adopted)} & {
-        ProblemKind.TTY,
-        ProblemKind.STDIN_NOT_ATTACHED,
-    }
-    if sum(map(is_shell, words)) < 2:
-        assert normalize(adopted) == adopted
+    if is_exec_command(words):
+        adopted = normalize(words)
+        kinds = {each.kind for each in lint(adopted)}
+        assert not kinds & {ProblemKind.TTY, ProblemKind.STDIN_NOT_ATTACHED}
+        assert any(map(is_shell, words)) or normalize(adopted) == adopted
     check_hostname(infer_name(words, lambda name: name.endswith("x")))
     for mode in AgentMode:
         plan = plan_start(words, mode)
