@@ -80,12 +80,13 @@ class Search(ABC):
             self._marker_at = max(-1, self._marker_at - surplus)
             self._echo_at = max(-1, self._echo_at - surplus)
 
-    def _find(self, wanted: bytes, new: int) -> int:
-        """Return where `wanted` begins, or -1, if the last `new` bytes complete it.
+    def _find(self, wanted: bytes, new: int, first: int = 0) -> int:
+        """Return where `wanted` begins, not before `first`, or -1, if the last `new` bytes complete
+        it.
 
         A host that sends byte by byte must not have everything searched for each byte.
         """
-        return self._seen.find(wanted, max(0, len(self._seen) - new - len(wanted) + 1))
+        return self._seen.find(wanted, max(first, len(self._seen) - new - len(wanted) + 1))
 
 
 class MarkerSearch(Search):
@@ -150,8 +151,8 @@ class HelloSearch(Search):
         if self._refusal is not None and (refused := self._refusal.feed(data)) is not None:
             self._seen = self._refusal._seen  # without the report, which is for norouter alone
             return refused
-        at = self._find(_HELLO, len(data))
-        if at < HEADER:
+        at = self._find(_HELLO, len(data), HEADER)
+        if at < 0:
             return None
         rest = bytes(self._seen[at - HEADER :])
         del self._seen[at - HEADER :]
