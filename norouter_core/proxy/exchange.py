@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import h11
 from anyio import EndOfStream
@@ -11,8 +11,18 @@ from anyio import EndOfStream
 from norouter_core.byte_stream import ByteStream, StreamReset
 from norouter_core.errors import NorouterError
 from norouter_core.proxy import answer_head, headers
-from norouter_core.proxy.request import MAX_HEAD, RequestPlan, plain_text
+from norouter_core.proxy.request import (
+    MAX_FIELDS,
+    MAX_HEAD,
+    MAX_INCOMPLETE,
+    RequestPlan,
+    plain_text,
+)
 from norouter_core.proxy.session import Upstream
+
+_MAX_EVENTS = 64
+"""Events of h11 in one turn of the loop. Each chunk is one, and 64 KiB can hold 10,000 chunks."""
+_SLICE = 2048
 
 
 class RequestBroken(NorouterError):
@@ -64,6 +74,8 @@ class Exchange:
         self._answer_head = bytearray()
         """What has come of the answer and was not given to h11 yet."""
         self._searched = 0
+        self._events = 0
+        """How many events were handled in this turn of the loop."""
         self._two_framings = False
         self.binds_connection = False
         """Whether the client logs in to the server in a way that holds for the connection."""
@@ -93,7 +105,7 @@ class Exchange:
         self._fed_eof = False
         self._answer_head.clear()
         self._searched = 0
-        self._upper = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._upper = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_INCOMPLETE)
         if not headers.has_body(self.plan.request):
             await self._forward_request()
             await self._forward_answer()
@@ -136,7 +148,7 @@ class Exchange:
             if self.request_done:
                 out += self._up(h11.EndOfMessage())
             else:
-                out += self._request_events()
+                out += await self._request_events()
             while True:
                 if out:
                     await self._upstream.send(out)
@@ -144,8 +156,10 @@ class Exchange:
                 if self.request_done:
                     self._client.acknowledge()
                     return
-                self._server.receive_data(await self._client.receive())
-                out = self._request_events()
+                out = b""
+                for piece in _slices(await self._client.receive()):
+                    self._server.receive_data(piece)
+                    out += await self._request_events()
         except EndOfStream:
             raise RequestBroken("it ends in the middle of its body") from None
         except StreamReset:
@@ -153,7 +167,7 @@ class Exchange:
             # where the answer is read.
             return
 
-    def _request_events(self) -> bytes:
+    async def _request_events(self) -> bytes:
         """Return what goes on of the request's body that has come."""
         out = []
         while not self.request_done:
@@ -170,7 +184,15 @@ class Exchange:
                 out.append(self._up(h11.EndOfMessage(headers=headers.trailers(event.headers))))
             else:
                 break
+            await self._pause()
         return b"".join(out)
+
+    async def _pause(self) -> None:
+        """Let others have their turn after some events."""
+        self._events += 1
+        if self._events >= _MAX_EVENTS:
+            self._events = 0
+            await asyncio.sleep(0)
 
     def _up(self, event: h11.Event) -> bytes:
         try:
@@ -194,13 +216,18 @@ class Exchange:
                 self._fed_eof = True
             out: list[bytes] = []
             try:
-                self._answer_piece(piece, out)
+                await self._answer_piece(piece, out)
             finally:
-                if out:
-                    await self._client.send(b"".join(out))
-                    self._moved()
+                await self._send_answer(out)
 
-    def _answer_piece(self, piece: bytes, out: list[bytes]) -> None:
+    async def _send_answer(self, out: list[bytes]) -> None:
+        if out:
+            data = b"".join(out)
+            out.clear()
+            await self._client.send(data)
+            self._moved()
+
+    async def _answer_piece(self, piece: bytes, out: list[bytes]) -> None:
         """Read the next piece of the answer (empty: its end); append what goes on to `out`."""
         upper, head = self._upper, self._answer_head
         head += piece
@@ -211,14 +238,16 @@ class Exchange:
             upper.receive_data(answer_head.repair(bytes(head[:size])))
             del head[:size]
             self._searched = 0
-            self._answer_events(out)
+            await self._answer_events(out)
         if head and not self.switched:
-            upper.receive_data(bytes(head))
+            body = bytes(head)
             head.clear()
-            self._answer_events(out)
+            for part in _slices(body):
+                upper.receive_data(part)
+                await self._answer_events(out)
         if self._fed_eof:
             upper.receive_data(b"")
-            self._answer_events(out)
+            await self._answer_events(out)
         if self.switched:
             self._upstream.put_back(upper.trailing_data[0] + bytes(head))
 
@@ -230,15 +259,20 @@ class Exchange:
         self._searched = len(self._answer_head)
         if (self._searched if size is None else size) > MAX_HEAD:
             raise AnswerBroken(f"its answer is not HTTP: its head is over {MAX_HEAD // 1024} KiB")
+        if size is not None and self._answer_head.count(b"\n", 0, size) > MAX_FIELDS:
+            raise AnswerBroken(f"its answer is not HTTP: it has more than {MAX_FIELDS} fields")
         return size
 
-    def _answer_events(self, out: list[bytes]) -> None:
+    async def _answer_events(self, out: list[bytes]) -> None:
         try:
             while not (self.answer_done or self.switched):
                 event = self._upper.next_event()
                 if not isinstance(event, h11.Event):
                     break
                 self._answer_event(event, out)
+                if self._events + 1 >= _MAX_EVENTS:
+                    await self._send_answer(out)
+                await self._pause()
         except h11.ProtocolError as error:
             if self._fed_eof:
                 raise AnswerBroken("it closed the connection in the middle of an answer") from None
@@ -278,3 +312,12 @@ class Exchange:
         return h11.Response(
             status_code=response.status_code, headers=fields, reason=response.reason
         )
+
+
+def _slices(piece: bytes) -> Iterator[bytes]:
+    """Yield a piece of a body; if it has many lines, in slices, so that h11 gives up too many
+    trailers instead of reading them all at once.
+    """
+    size = len(piece) if piece.count(b"\n") <= MAX_FIELDS else _SLICE
+    for at in range(0, len(piece), max(1, size)):
+        yield piece[at : at + size]

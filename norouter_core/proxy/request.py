@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
 MAX_HEAD = 64 * 1024
+MAX_FIELDS = 500
+"""In a head: h11 takes some microseconds for each, in one turn of the loop."""
+MAX_INCOMPLETE = 8 * 1024
+"""Bytes of the line of a chunk, or of trailers; a head is complete when h11 gets it."""
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
@@ -126,6 +130,8 @@ def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:
     Raises:
         Refusal: 400, 501 or 505.
     """
+    if head.count(b"\n") > MAX_FIELDS:
+        raise Refusal(431, f"the head of the request has more than {MAX_FIELDS} fields")
     for pattern, what in (
         (_BARE_CR, "has a bare CR"),
         (_FOLD, "has a folded line"),
@@ -133,7 +139,7 @@ def parse(head: bytes) -> tuple[h11.Connection, h11.Request]:
     ):
         if pattern.search(head):
             raise Refusal(400, f"the head of the request {what}")
-    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_INCOMPLETE)
     connection.receive_data(_with_ascii_target(head))
     try:
         request = connection.next_event()
