@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import dns.exception
 import dns.name
@@ -62,6 +63,7 @@ class Zone:
         return name in self._vips or name in self._pointers
 
 
+@lru_cache(maxsize=8192)
 def _name(text: str) -> dns.name.Name | None:
     try:
         return dns.name.from_text(text)

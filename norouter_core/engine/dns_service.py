@@ -71,9 +71,9 @@ class DnsService:
             Zone(), Lookups(self._claimed, self._resolve, learned.learn, self._forward)
         )
 
-    def serve(self, hosts: Sequence[Host]) -> None:
-        """Answer for these hosts from now on."""
-        self._responder.zone = Zone(hosts)
+    def serve(self, zone: Zone, hosts: Sequence[Host]) -> None:
+        """Answer for these hosts from now on, whose names `zone` has."""
+        self._responder.zone = zone
         self._vips = frozenset(host.vip for host in hosts)
         self._servers.clear()
 

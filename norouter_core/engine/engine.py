@@ -21,6 +21,7 @@ from norouter_core.engine.dns_service import DnsService
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import CUT, NOT_REACHED, LogThrottle
 from norouter_core.engine.logins import WrongLogins
+from norouter_core.engine.mesh_plan import MeshPlan, plan_mesh
 from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
@@ -29,9 +30,6 @@ from norouter_core.engine.publications import (
     ListenAddress,
     Publication,
     Service,
-    assign_listeners,
-    proxies,
-    publications,
 )
 from norouter_core.engine.questions import Questions
 from norouter_core.engine.readiness import Readiness
@@ -57,10 +55,11 @@ from norouter_core.wire.codes import TCP
 if TYPE_CHECKING:
     from norouter_core.wire.codes import Address
 
+_NAMES_STEPS = 8
+"""The names files that are made or sent in one iteration of the loop, with a line for each host."""
+
 _ENDED_STATES = (HostState.LOST, HostState.STOPPED, HostState.FAILED)
 """The states in which nothing is left of a host that was ready."""
-
-
 _IDLE_STATES = (HostState.BACKING_OFF, HostState.STOPPED, HostState.FAILED)
 
 
@@ -94,21 +93,15 @@ class Engine:
         self._bus = Bus()
         self._tasks: anyio.abc.TaskGroup
         self._services: set[asyncio.Task[None]] = set()
-        self._spec = MeshSpec()
-        self._hosts: tuple[Host, ...] = ()
-        self._published: dict[ListenAddress, Publication] = {}
-        self._published_by: dict[str, list[ListenAddress]] = {}
-        """The addresses of each host that listens for ports itself."""
-        self._proxies: list[Publication] = []
-        self._reachable: frozenset[Publication] = frozenset()
         self._learned = LearnedAddresses(time.monotonic)
-        self.routes = RouteTable((), (), self._learned)
+        self._plan = MeshPlan(MeshSpec(), (), RouteTable((), (), self._learned))
         self._dns = DnsService(self, self._learned)
         self._numbers: dict[ListenAddress, int] = {}
         self._next_number = itertools.count(1)
         self._applying = asyncio.Lock()
         self._neighbours = Neighbours()
         self._pacer = Pacer()
+        self._names_pacer = Pacer(_NAMES_STEPS)
         self.starts = StartGate()
         self.questions = Questions(self._bus.publish)
         self._closing = False
@@ -134,10 +127,9 @@ class Engine:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as stopping:
                 for supervisor in self._supervisors.values():
+                    supervisor.listeners.close()
                     stopping.start_soon(supervisor.stop)
-                    await asyncio.sleep(
-                        0
-                    )  # the listeners of all hosts are too many for one iteration
+                    await asyncio.sleep(0)
         # The supervisors have ended. What the body raised must not become an exception group.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
@@ -156,7 +148,11 @@ class Engine:
     @property
     def spec(self) -> MeshSpec:
         """The spec applied last."""
-        return self._spec
+        return self._plan.spec
+
+    @property
+    def routes(self) -> RouteTable:
+        return self._plan.routes
 
     async def apply(self, spec: MeshSpec) -> None:
         """Bring the mesh to `spec`; streams that the change does not affect stay open.
@@ -166,29 +162,24 @@ class Engine:
         Raises:
             ValueError: a command cannot be split, or a route leads to no host. Nothing has changed.
         """
-        hosts = tuple(spec.effective())
-        routes = RouteTable(hosts, spec.routes, self._learned)
         try:
             async with self._applying:
-                self._spec = spec
+                plan = await plan_mesh(spec, self._plan, self._learned)
                 self._readiness.begin()
-                names = {host.name for host in hosts}
+                names = {host.name for host in plan.hosts}
                 gone = [s for name, s in self._supervisors.items() if name not in names]
                 async with anyio.create_task_group() as stopping:
                     for supervisor in gone:
                         stopping.start_soon(self._remove, supervisor)
-                self._hosts = hosts
-                self._publish(hosts)
-                self._proxies = proxies(hosts)
-                self._reachable = frozenset((*self._published.values(), *self._proxies))
-                self.routes = routes
-                self._learned.keep(routes.vias)
-                self._dns.serve(hosts)
-                self._streams.cut_unpublished(self._reachable.__contains__)
-                reset_spliced(self, self._streams.unpublished_spliced(self._reachable.__contains__))
-                for host in hosts:
+                self._plan = plan
+                self._learned.keep(plan.routes.vias)
+                self._dns.serve(plan.zone, plan.hosts)
+                self._streams.cut_unpublished(plan.reachable.__contains__)
+                reset_spliced(self, self._streams.unpublished_spliced(plan.reachable.__contains__))
+                for host in plan.hosts:
+                    await self._pacer.wait()
                     self._add_or_update_host(host)
-                    self._supervisors[host.name].names.update(hosts, host)
+                    self._supervisors[host.name].names.update(plan.names, host)
                 await self._assign_listeners()
         finally:
             self._readiness.note_progress()
@@ -211,7 +202,7 @@ class Engine:
 
     def cuts(self, spec: MeshSpec) -> tuple[int, ...]:
         """Return the numbers of the streams that `apply(spec)` would cut."""
-        return tuple(cuts(self._streams, self._hosts, spec.effective()))
+        return tuple(cuts(self._streams, self._plan.hosts, spec.effective()))
 
     # -- events and status -----------------------------------------------------------------
 
@@ -229,7 +220,7 @@ class Engine:
         """Return the status of everything; hosts are in the order of the manifest."""
         streams = self._streams.statuses()
         supervisors = [
-            self._supervisors[h.name] for h in self._hosts if h.name in self._supervisors
+            self._supervisors[h.name] for h in self._plan.hosts if h.name in self._supervisors
         ]
         return Status(
             hosts=tuple(s.status(self._streams.counted_traffic(s.host.name)) for s in supervisors),
@@ -266,7 +257,9 @@ class Engine:
                 self.host_log(level, host.name, text)
 
             listeners.set_here(host.is_local)
-            names = NamesFiles(log, self._readiness.note_progress, self._etc_hosts)
+            names = NamesFiles(
+                self._names_pacer, log, self._readiness.note_progress, self._etc_hosts
+            )
             supervisor = Supervisor(self, host, listeners, names)
             self._supervisors[host.name] = supervisor
             self._tasks.start_soon(supervisor.run)
@@ -287,23 +280,10 @@ class Engine:
         supervisor.listeners.update({})
         self._bus.publish(events.HostRemoved(name=name))
 
-    def _publish(self, hosts: Sequence[Host]) -> None:
-        """Set what these hosts publish; unchanged publications keep their objects."""
-        before, now = self._published, publications(hosts)
-        self._published = {
-            address: before[address] if before.get(address) == publication else publication
-            for address, publication in now.items()
-        }
-        self._published_by = {host.name: [] for host in hosts if host.loopback}
-        for address, publication in self._published.items():
-            if publication.to_host in self._published_by:
-                self._published_by[publication.to_host].append(address)
-
     async def _assign_listeners(self) -> None:
         """Set where each host should listen."""
-        wanted = assign_listeners(self._hosts, self._published, self._proxies)
         for name, supervisor in list(self._supervisors.items()):
-            supervisor.listeners.update(wanted.get(name, {}))
+            supervisor.listeners.update(self._plan.listeners.get(name, {}))
             self._update_neighbours(supervisor)
             # Other tasks may run in between: a large mesh has hosts times ports of listeners.
             await asyncio.sleep(0)
@@ -317,7 +297,7 @@ class Engine:
         listens = supervisor.host.loopback
         for other in self._neighbours.update(name, namespace, listens):
             if other in self._supervisors:
-                owned = self._published_by.get(name, ())
+                owned = self._plan.published_by.get(name, ())
                 self._supervisors[other].listeners.neighbour_changed(name, owned)
 
     def _listener_number(self, address: ListenAddress) -> int:
@@ -499,7 +479,7 @@ class Engine:
         """
         wanted = supervisor.listeners.spec_of(listener)
         granted = wanted is not None and wanted.publication.proto == protocol_of(end)
-        if wanted is None or not granted or wanted.publication not in self._reachable:
+        if wanted is None or not granted or wanted.publication not in self._plan.reachable:
             name, now = supervisor.host.name, self.io.loop.time()
             text = self._log_throttle.refused(name, listener, peer, now)
             if text:
@@ -558,12 +538,12 @@ class Engine:
 
     def publication(self, address: Address, proto: str = TCP) -> Publication | None:
         """Return what the mesh publishes at an address."""
-        return self._published.get(ListenAddress(*address, proto))
+        return self._plan.published.get(ListenAddress(*address, proto))
 
     @property
     def local_host(self) -> str | None:
         """The name of the first host that is this machine, if one is."""
-        return next((host.name for host in self._hosts if host.is_local), None)
+        return next((host.name for host in self._plan.hosts if host.is_local), None)
 
     def vip(self, host: str) -> str:
         """Return the VIP of a host."""
@@ -588,9 +568,12 @@ class Engine:
 
     def on_refused(self, supervisor: Supervisor, reason: str) -> None:
         name = supervisor.host.name
-        text = self._log_throttle.too_many(name, reason, self.io.loop.time())
-        if text:
+        if text := self._log_throttle.too_many(name, reason, self.io.loop.time()):
             self.host_log("warning", name, text)
+
+    def on_slow_start(self, supervisor: Supervisor, text: str) -> None:
+        if line := self._log_throttle.slow_start(text, self.io.loop.time()):
+            self.host_log("warning", supervisor.host.name, line)
 
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]:
         for row in map(check_direct_row, rows):

@@ -97,6 +97,7 @@ class HostListeners:
         """Those that `run` has to work on."""
         self._missing: dict[ListenAddress, _Listener] = {}
         """Those of them that the mesh is not ready without."""
+        self._closed = False
         self._failed: dict[str, int] = {}
         """The number of missing listeners that have failed, by the publishing host."""
         self._is_here = False
@@ -135,7 +136,7 @@ class HostListeners:
                 known = self._listeners[address] = _Listener(spec)
                 self._count(address, known, 1)
                 self._publish(known)
-            elif known.spec == spec:
+            elif known.spec is spec or known.spec == spec:
                 known.spec = spec
             else:
                 self._reset(address, known, spec)
@@ -149,8 +150,14 @@ class HostListeners:
         self._neighbour_changes.append((host, owned))
         self._changed.set()
 
+    def close(self) -> None:
+        """Note that the mesh ends: from now on nothing has to be known of single listeners."""
+        self._closed = True
+
     def link_lost(self) -> None:
         """Note that the link is gone, and with it everything that it had bound."""
+        if self._closed:
+            return
         self._stale.clear()
         self._neighbour_changes.clear()
         self._by_number.clear()
@@ -190,6 +197,8 @@ class HostListeners:
         Args:
             hosts: only those for what these hosts publish.
         """
+        if not any(self._failed.values()):
+            return []
         return [
             listener.status or self._status(listener)
             for listener in self._missing.values()

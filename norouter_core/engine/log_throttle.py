@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ TOO_MANY_INTERVAL = 60.0
 """Seconds between two lines about one subject that has too many streams."""
 _MAX_SUBJECTS = 256
 _MAX_NUMBER = 1 << 31
+_MAX_SLOW = 4
+"""Hosts that start slowly and have a line each, within `INTERVAL`."""
 
 
 class LogThrottle:
@@ -35,6 +37,9 @@ class LogThrottle:
 
     def __init__(self) -> None:
         self._last: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+        self._slow: deque[float] = deque(maxlen=_MAX_SLOW)
+        """When the last lines about slow starts were printed."""
+        self._more_slow = 0
 
     def unreached(
         self,
@@ -62,6 +67,15 @@ class LogThrottle:
             f"(client {format_address(peer)} on {from_host}, by {publication.listen_address.text()}"
             f"{more})"
         )
+
+    def slow_start(self, text: str, now: float) -> str | None:
+        """Return a line about a host that starts slowly; None if many have had one just now."""
+        if len(self._slow) == _MAX_SLOW and now - self._slow[0] < INTERVAL:
+            self._more_slow += 1
+            return None
+        self._slow.append(now)
+        more, self._more_slow = self._more_slow, 0
+        return f"{text}; {more} more hosts start as slowly" if more else text
 
     def refused(self, host: str, listener: int, peer: Address, now: float) -> str | None:
         """Return a line about a client that a host's agent must not offer; None soon after one."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from norouter_core.engine.pacer import Pacer
 from norouter_core.links.base import Link, OperationError
 from norouter_core.model import Host
-from norouter_core.names.files import FileWrite, NamesPlan, plan_files
+from norouter_core.names.files import FileWrite, MeshNames, NamesPlan, plan_files
 
 _HOSTALIASES = "${HOSTALIASES}"
 _MAX_ALIASES = 32 * 1024
@@ -22,18 +23,24 @@ class NamesFiles:
     A failure to write is logged once, and does not affect the rest.
 
     Args:
+        pacer: of all hosts, since a new name concerns every one of them.
         log: called with a level and a line about the host.
         on_settled: called when everything has been written or refused.
         etc_hosts: a path in place of `/etc/hosts`.
     """
 
     def __init__(
-        self, log: Callable[[str, str], None], on_settled: Callable[[], None], etc_hosts: str = ""
+        self,
+        pacer: Pacer,
+        log: Callable[[str, str], None],
+        on_settled: Callable[[], None],
+        etc_hosts: str = "",
     ) -> None:
+        self._pacer = pacer
         self._log = log
         self._on_settled = on_settled
         self._etc_hosts = etc_hosts
-        self._wanted: tuple[Sequence[Host], Host] | None = None
+        self._wanted: tuple[MeshNames, Host] | None = None
         self._plan = NamesPlan()
         """What has been written to the host, or is being written."""
         self._reported: set[str] = set()
@@ -41,11 +48,14 @@ class NamesFiles:
         self.is_busy = False
         """Whether something has to be written."""
 
-    def update(self, hosts: Sequence[Host], host: Host) -> None:
-        """Set the hosts of the mesh and this one of them; `run` does the work."""
-        if self._wanted == (hosts, host):
+    def update(self, names: MeshNames, host: Host) -> None:
+        """Set the names of the mesh and this host of it; `run` does the work.
+
+        Equal names are the same object.
+        """
+        if self._wanted is not None and self._wanted[0] is names and self._wanted[1] == host:
             return
-        self._wanted = (hosts, host)
+        self._wanted = (names, host)
         self.is_busy = True
         self._changed.set()
 
@@ -64,13 +74,15 @@ class NamesFiles:
         while True:
             self._changed.clear()
             if self._wanted is not None:
-                hosts, host = self._wanted
+                names, host = self._wanted
                 if aliases is None and not host.state_dir.disable:
                     aliases = await _read_hostaliases(link)
+                await self._pacer.wait()
                 before = self._plan
                 # Set before it is done, so that `undo` finds what a cancelled write may have left.
-                self._plan = plan_files(hosts, host, aliases or "", self._etc_hosts)
+                self._plan = plan_files(names, host, aliases or "", self._etc_hosts)
                 for write in before.writes_for(self._plan):
+                    await self._pacer.wait()
                     await self._write(link, host.name, write)
             self.is_busy = self._changed.is_set()
             if not self.is_busy:

@@ -87,6 +87,8 @@ class SupervisorContext(Protocol):
 
     def on_refused(self, supervisor: Supervisor, reason: str) -> None: ...
 
+    def on_slow_start(self, supervisor: Supervisor, text: str) -> None: ...
+
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]: ...
 
 
@@ -453,7 +455,7 @@ class Supervisor:
         # Once the shell has answered, that line is norouter's own.
         if self._stdio is not None and not has_answered and (line := self._stdio.last_line):
             text += f" (the last line that it printed: {shorten(line)})"
-        self._context.host_log("warning", self.host.name, text)
+        self._context.on_slow_start(self, text)
 
     def _set_state(self, state: HostState) -> None:
         self.state = check_transition(self.state, state)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from norouter_core.agent.files import BLOCK_BEGIN, BLOCK_END, strip_blocks
 from norouter_core.model import DEFAULT_STATE_DIR, Host
@@ -49,6 +50,51 @@ class FileWrite:
     """`replace`, `block` or `remove-block`."""
 
 
+class MeshNames:
+    """The names of a mesh, with the texts that its hosts share."""
+
+    def __init__(self, hosts: Iterable[Host] = ()) -> None:
+        self.key = tuple((host.vip, host.name, host.aliases) for host in hosts)
+        """What all of it depends on."""
+
+    @cached_property
+    def by_vip(self) -> Sequence[tuple[str, list[str]]]:
+        """Every host's VIP and its names for files: its own first, then aliases.
+
+        Invalid hostnames (a lookup would fail, or read an address), `localhost` (every machine has
+        its own) and names that an earlier host already has are left out.
+        """
+        seen = {"localhost"}
+        found = []
+        for vip, own, aliases in self.key:
+            names = []
+            for name in (own, *aliases):
+                if is_hostname(name) and name.lower() not in seen:
+                    seen.add(name.lower())
+                    names.append(name)
+            if names:
+                found.append((vip, names))
+        return found
+
+    @cached_property
+    def lines(self) -> str:
+        """A line for each host in the format of hosts(5), for the block in `/etc/hosts`.
+
+        It is empty if no host has a valid name.
+        """
+        return "".join(f"{vip}\t{' '.join(names)}\n" for vip, names in self.by_vip)
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """A line of hostname(7) for each name without dots, by the name in lower case."""
+        return {
+            name.lower(): f"{name} {vip}.nip.io\n"
+            for vip, names in self.by_vip
+            for name in names
+            if "." not in name
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class NamesPlan:
     """The files of one host. Equal plans write equal files."""
@@ -70,9 +116,9 @@ class NamesPlan:
 
 
 def plan_files(
-    hosts: Sequence[Host], host: Host, hostaliases: str = "", etc_hosts: str = ""
+    names: MeshNames, host: Host, hostaliases: str = "", etc_hosts: str = ""
 ) -> NamesPlan:
-    """Return the files of `host`, one of `hosts`.
+    """Return the files of `host`, one of the mesh.
 
     If its `/etc/hosts` should not have the names, a block there is removed: its own, or one that a
     killed agent left.
@@ -85,14 +131,14 @@ def plan_files(
     if not host.state_dir.disable:
         directory = state_dir(host)
         files = {
-            "hosts": hosts_text(hosts),
-            "hostaliases": hostaliases_text(hosts, hostaliases),
+            "hosts": hosts_text(names),
+            "hostaliases": hostaliases_text(names, hostaliases),
             "README": readme_text(host, directory),
         }
         writes += [
-            FileWrite(f"{directory}/{name}", text, "replace") for name, text in files.items()
+            FileWrite(f"{directory}/{file}", text, "replace") for file, text in files.items()
         ]
-    body = hosts_lines(hosts) if host.write_etc_hosts else ""
+    body = names.lines if host.write_etc_hosts else ""
     mode = "block" if body else "remove-block"
     writes.append(FileWrite(etc_hosts or ETC_HOSTS, body, mode))
     return NamesPlan(tuple(writes))
@@ -101,23 +147,6 @@ def plan_files(
 def state_dir(host: Host) -> str:
     """Return a host's directory for names files, unexpanded and without a final slash."""
     return (host.state_dir.path or DEFAULT_STATE_DIR).rstrip("/")
-
-
-def mesh_names(hosts: Iterable[Host]) -> Iterator[tuple[str, list[str]]]:
-    """Yield every host's VIP and its names for files: its own first, then aliases.
-
-    Invalid hostnames (a lookup would fail, or read an address), `localhost` (every machine has its
-    own) and names that an earlier host already has are left out.
-    """
-    seen = {"localhost"}
-    for host in hosts:
-        names = []
-        for name in (host.name, *host.aliases):
-            if is_hostname(name) and name.lower() not in seen:
-                seen.add(name.lower())
-                names.append(name)
-        if names:
-            yield host.vip, names
 
 
 def is_hostname(name: str) -> bool:
@@ -131,20 +160,12 @@ def is_hostname(name: str) -> bool:
     return all(_LABEL.fullmatch(label) for label in labels)
 
 
-def hosts_lines(hosts: Iterable[Host]) -> str:
-    """Return a line for each host in the format of hosts(5), for the block in `/etc/hosts`.
-
-    It is empty if no host has a valid name.
-    """
-    return "".join(f"{vip}\t{' '.join(names)}\n" for vip, names in mesh_names(hosts))
-
-
-def hosts_text(hosts: Iterable[Host]) -> str:
+def hosts_text(names: MeshNames) -> str:
     """Return the state directory's `hosts`."""
-    return "# The names of the mesh, written by norouter\n" + hosts_lines(hosts)
+    return "# The names of the mesh, written by norouter\n" + names.lines
 
 
-def hostaliases_text(hosts: Iterable[Host], existing: str = "") -> str:
+def hostaliases_text(names: MeshNames, existing: str = "") -> str:
     """Return the state directory's `hostaliases` (hostname(7)), for names without dots.
 
     Its lines are `NAME a.b.c.d.nip.io`. The lines of `existing`, the text of the file that
@@ -152,12 +173,7 @@ def hostaliases_text(hosts: Iterable[Host], existing: str = "") -> str:
     counts. `existing` may be this file, of an earlier run: the lines between the markers are
     dropped.
     """
-    ours = {
-        name.lower(): f"{name} {vip}.nip.io\n"
-        for vip, names in mesh_names(hosts)
-        for name in names
-        if "." not in name
-    }
+    ours = names.aliases
     kept = []
     for line in strip_blocks(existing).split("\n"):
         words = line.split()

@@ -158,7 +158,7 @@ class Printer:
                 self._dns_failures[key] = listener
             return before
         was, now = (each.state if each else None for each in (before, listener))
-        self._tally.listener(key[0], was, now)
+        self._tally.listener(*key, was, now)
         return before
 
     def _host(self, host: HostStatus, at: float) -> None:
@@ -275,7 +275,7 @@ class Printer:
         text = f": {ready} of {count(hosts, 'host')} ready"
         self._out(Text.assemble(("up in part", "bold yellow"), text))
         self._print_dns_failures()
-        self._print_ports(published(list(self._hosts.values()), list(self._listeners.values())))
+        self._print_ports(self._ports())
 
     def _print_dns_failures(self) -> None:
         """Print one line for all addresses at which DNS is not served, if it has become more."""
@@ -291,26 +291,29 @@ class Printer:
     def _ready(self, event: Ready) -> None:
         self._print_more_failed()
         self._print_dns_failures()
-        lines = published(list(self._hosts.values()), list(self._listeners.values()))
-        if not self._has_changed and lines == self._published:
+        ports = self._ports()
+        if not self._has_changed and ports == self._published:
             return  # a change that stopped and started nothing
         self._has_printed_up, self._has_changed, self._hinted = True, False, ("", "")
         text = f": {count(event.hosts, 'host')}"
         # A printer that started later than the mesh does not know all its ports.
         has_all = len(self._listeners) >= event.listeners
-        text += f", {count(len(lines), 'port')}" if has_all else ""
+        text += f", {count(self._tally.ports, 'port')}" if has_all else ""
         self._out(Text.assemble(("ready", "bold green"), text))
         if has_all:
-            self._print_ports(lines)
+            self._print_ports(ports)
+
+    def _ports(self) -> list[str]:
+        """Return a line for each published port, or one for all if they are many."""
+        number = self._tally.ports
+        if number > _MAX_PORT_LINES:
+            return [f"the {number} ports: norouter ctl ports"]
+        return published(list(self._hosts.values()), list(self._listeners.values()))
 
     def _print_ports(self, lines: list[str]) -> None:
         if lines != self._published:
-            shown = lines if len(lines) <= _MAX_PORT_LINES else lines[: _MAX_PORT_LINES // 2]
-            for line in shown:
+            for line in lines:
                 self._out(Text(f"  {line}"))
-            if more := len(lines) - len(shown):
-                rest = count(more, "more port")
-                self._out(Text(f"  and {rest}; `norouter ctl ports` lists them"))
         self._published = lines
 
     def _log(self, event: Log) -> None:
@@ -347,6 +350,7 @@ class _Tally:
         """Listeners of hosts that are ready."""
         self._ready: set[str] = set()
         self._pending = Counter[str]()
+        self._listeners_at = Counter[str]()
 
     @property
     def ready(self) -> int:
@@ -360,15 +364,31 @@ class _Tally:
                 self.pending_on_ready += step * self._pending[name]
         (self._ready.add if now is HostState.READY else self._ready.discard)(name)
 
+    @property
+    def ports(self) -> int:
+        """The published ports: addresses at which any host listens or should listen."""
+        return len(self._listeners_at)
+
     def listener(
-        self, on_host: str, before: ListenerState | None, now: ListenerState | None
+        self,
+        on_host: str,
+        listen: str,
+        before: ListenerState | None,
+        now: ListenerState | None,
     ) -> None:
+        self._count_port(listen, (now is not None) - (before is not None))
         for state, step in ((before, -1), (now, 1)):
             if state is ListenerState.FAILED:
                 self.failed += step
             elif state is ListenerState.PENDING:
                 self._pending[on_host] += step
                 self.pending_on_ready += step if on_host in self._ready else 0
+
+    def _count_port(self, listen: str, step: int) -> None:
+        if step:
+            self._listeners_at[listen] += step
+            if not self._listeners_at[listen]:
+                del self._listeners_at[listen]
 
 
 _FIRST_PROGRESS = 2.0
@@ -378,7 +398,7 @@ _PROGRESS_INTERVAL = 5.0
 _MAX_HOST_LINES = 20
 """Hosts of a mesh that comes up for which there is a line each."""
 _MAX_PORT_LINES = 40
-"""Ports that are listed when the mesh is ready; of more, the first half of as many are."""
+"""Ports that are listed when the mesh is ready; more are counted."""
 _MAX_FAILURES = 8
 """Ports that fail together and have a line each; one more line counts the others."""
 _FAILURES_TOGETHER = 1.0

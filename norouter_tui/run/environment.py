@@ -19,7 +19,7 @@ from urllib.parse import quote
 from norouter_core.engine.status import ListenerState, ListenerStatus, Status
 from norouter_core.manifest import allocate_vip
 from norouter_core.model import Host, HostSpec, MeshSpec, ProxySpec
-from norouter_core.names.files import hostaliases_text
+from norouter_core.names.files import MeshNames, hostaliases_text
 from norouter_core.wire.codes import TCP
 from norouter_tui.run.local_ports import addresses_in_use
 
@@ -159,7 +159,7 @@ def exports(values: dict[str, str]) -> Iterator[str]:
 @contextmanager
 def host_aliases(hosts: Iterable[Host]) -> Iterator[dict[str, str]]:
     """Provide `HOSTALIASES`: a temporary file with the names of the mesh and the user's own."""
-    text = hostaliases_text(hosts, _existing())
+    text = hostaliases_text(MeshNames(hosts), _existing())
     number, name = tempfile.mkstemp(prefix="norouter-", suffix=".hostaliases")
     try:
         with open(number, "w", encoding="utf-8", errors="surrogateescape") as file:

@@ -27,7 +27,7 @@ from norouter_core.model import (
     MeshSpec,
     StateDir,
 )
-from norouter_core.names.files import hosts_lines
+from norouter_core.names.files import MeshNames
 
 PORT = 1
 """The port of the transparent proxy in the namespace: one that nobody connects to."""
@@ -201,7 +201,7 @@ def _files(directory: Path, spec: MeshSpec, vip: str) -> dict[str, str]:
     texts = {
         "/etc/resolv.conf": "".join(resolver),
         "/etc/nsswitch.conf": switch,
-        "/etc/hosts": f"{own_lines.rstrip()}\n\n{hosts_lines(spec.effective())}",
+        "/etc/hosts": f"{own_lines.rstrip()}\n\n{MeshNames(spec.effective()).lines}",
     }
     files = {}
     for path, text in texts.items():

@@ -26,7 +26,7 @@ from norouter_core.exec_commands.diagnosis import diagnose
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.exec_commands.stderr_patterns import STDERR_PATTERNS
 from norouter_core.links.agent_client import _parse_addresses
-from norouter_core.names.files import hostaliases_text
+from norouter_core.names.files import MeshNames, hostaliases_text
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError
@@ -185,7 +185,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], list[str]]] = {
         ["nameserver 127.0.0.1\n", "nameserver 10.0.0.1\n", "nameserver [\n", "nameserver ", "\n"],
     ),
     "aliases": (
-        lambda said: hostaliases_text([], said),
+        lambda said: hostaliases_text(MeshNames(), said),
         [BEGIN, END, BEGIN + END, BEGIN + "# (no file before this block)\n" + END, "a b\n", "\r"],
     ),
     "blocks": (

@@ -260,6 +260,14 @@ def test_a_stream_that_was_open_is_said_to_be_cut() -> None:
         assert text is not None and text.startswith(begins)
 
 
+def test_a_few_hosts_that_start_slowly_have_a_line_each_and_the_others_are_counted() -> None:
+    throttle = LogThrottle()
+    lines = [throttle.slow_start(f"h{n}", 100 + n / 10) for n in range(20)]
+    assert lines == ["h0", "h1", "h2", "h3", *[None] * 16]
+    assert throttle.slow_start("late", 111) == "late; 16 more hosts start as slowly"
+    assert throttle.slow_start("later", 112) == "later"
+
+
 @given(
     up=st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3)),
     disabled=st.sets(st.sampled_from(NAMES)),

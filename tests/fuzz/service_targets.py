@@ -29,7 +29,7 @@ from norouter_core.control.snapshots import SnapshotDecoder
 from norouter_core.dns import message
 from norouter_core.dns.client import nameservers
 from norouter_core.model import Host
-from norouter_core.names.files import hostaliases_text
+from norouter_core.names.files import MeshNames, hostaliases_text
 from norouter_core.routing.match import Index, normal_name, parse_address
 from norouter_core.sanitize import (
     MAX_LINE,
@@ -266,8 +266,8 @@ def check_names_files(data: bytes) -> None:
     assert rest is None or (len(rest) <= len(text) and not has_block(rest))
     assert remove_blocks(text, lambda owner: False) == text
     host = Host("web", "127.0.42.1", None)
-    aliases = hostaliases_text([host], text)
-    assert hostaliases_text([host], aliases) == aliases
+    aliases = hostaliases_text(MeshNames([host]), text)
+    assert hostaliases_text(MeshNames([host]), aliases) == aliases
     assert len(aliases) <= 2 * len(text) + 300
     assert len(nameservers(text)) <= 3
 

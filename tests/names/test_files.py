@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from norouter_core.model import Host, StateDir
 from norouter_core.names import files
-from norouter_core.names.files import FileWrite, NamesPlan, plan_files
+from norouter_core.names.files import FileWrite, MeshNames, NamesPlan, plan_files
 
 LONG = "x" * 64
 HOSTS = (
@@ -30,9 +30,12 @@ db-1 127.0.42.103.nip.io
 
 
 def test_hosts() -> None:
-    assert files.hosts_lines(HOSTS) == LINES
-    assert files.hosts_text(HOSTS) == "# The names of the mesh, written by norouter\n" + LINES
-    assert files.hosts_lines(()) == ""
+    assert MeshNames(HOSTS).lines == LINES
+    assert (
+        files.hosts_text(MeshNames(HOSTS))
+        == "# The names of the mesh, written by norouter\n" + LINES
+    )
+    assert MeshNames().lines == ""
 
 
 @pytest.mark.parametrize(
@@ -66,26 +69,28 @@ def test_hostnames(name: str, valid: bool) -> None:
 
 
 def test_hostaliases_without_another_file() -> None:
-    assert files.hostaliases_text(HOSTS) == ALIASES
+    assert files.hostaliases_text(MeshNames(HOSTS)) == ALIASES
 
 
 def test_hostaliases_keeps_what_was_in_the_users_file() -> None:
     existing = "# mine  \nold old.example.org\nWEB web.example.org\n\noneword\r\nlast x.org"
-    merged = files.hostaliases_text(HOSTS, existing)
+    merged = files.hostaliases_text(MeshNames(HOSTS), existing)
     assert merged == ALIASES + "# mine  \nold old.example.org\nlast x.org\n"
 
 
 def test_hostaliases_of_an_earlier_run_are_replaced() -> None:
-    before = files.hostaliases_text([*HOSTS, Host("gone", "127.0.42.9", None)], "old o.org\n")
+    before = files.hostaliases_text(
+        MeshNames([*HOSTS, Host("gone", "127.0.42.9", None)]), "old o.org\n"
+    )
     assert "gone" in before
-    assert files.hostaliases_text(HOSTS, before) == ALIASES + "old o.org\n"
+    assert files.hostaliases_text(MeshNames(HOSTS), before) == ALIASES + "old o.org\n"
 
 
 @given(st.text())
 def test_any_hostaliases_file_is_merged_once(existing: str) -> None:
-    merged = files.hostaliases_text(HOSTS, existing)
+    merged = files.hostaliases_text(MeshNames(HOSTS), existing)
     assert merged.startswith(ALIASES)
-    assert files.hostaliases_text(HOSTS, merged) == merged
+    assert files.hostaliases_text(MeshNames(HOSTS), merged) == merged
     # The C library gives up at a line that is one word.
     assert all(len(line.split()) >= 2 for line in merged[:-1].split("\n"))
 
@@ -112,7 +117,7 @@ UNDO = FileWrite("/etc/hosts", "", "remove-block")
 
 
 def test_a_plan_writes_the_state_dir() -> None:
-    made = plan_files(HOSTS, HOSTS[0], "old o.org")
+    made = plan_files(MeshNames(HOSTS), HOSTS[0], "old o.org")
     assert [(w.path, w.mode) for w in made.writes] == [
         ("~/.norouter/agent/hosts", "replace"),
         ("~/.norouter/agent/hostaliases", "replace"),
@@ -128,27 +133,30 @@ def test_a_plan_writes_the_state_dir() -> None:
 )
 def test_another_state_dir(path: str, directory: str) -> None:
     host = Host("a", "127.0.42.1", None, state_dir=StateDir(path))
-    made = plan_files([host], host)
+    made = plan_files(MeshNames([host]), host)
     assert {w.path.rpartition("/")[0] for w in made.writes} == {directory, "/etc"}
     assert f"{directory}/hostaliases" in made.writes[2].text
 
 
 def test_no_state_dir_and_etc_hosts() -> None:
     host = Host("Web", "127.0.42.101", None, state_dir=StateDir(disable=True), write_etc_hosts=True)
-    made = plan_files(HOSTS, host)
+    made = plan_files(MeshNames(HOSTS), host)
     assert made == NamesPlan((BLOCK,)) and made.removals == (UNDO,)
-    assert plan_files([], host) == NamesPlan((UNDO,)) and plan_files([], host).removals == ()
+    assert (
+        plan_files(MeshNames([]), host) == NamesPlan((UNDO,))
+        and plan_files(MeshNames([]), host).removals == ()
+    )
 
 
 def test_what_changes_from_plan_to_plan() -> None:
     host = Host("Web", "127.0.42.101", None, write_etc_hosts=True)
-    old = plan_files(HOSTS, host)
+    old = plan_files(MeshNames(HOSTS), host)
     assert old.writes_for(old) == ()
     assert NamesPlan().writes_for(old) == old.writes
     without = replace(host, write_etc_hosts=False)
-    assert old.writes_for(plan_files(HOSTS, without)) == (UNDO,)
-    assert plan_files(HOSTS, without).writes_for(old) == (BLOCK,)
-    more = plan_files([*HOSTS, Host("new", "127.0.42.104", None)], host)
+    assert old.writes_for(plan_files(MeshNames(HOSTS), without)) == (UNDO,)
+    assert plan_files(MeshNames(HOSTS), without).writes_for(old) == (BLOCK,)
+    more = plan_files(MeshNames([*HOSTS, Host("new", "127.0.42.104", None)]), host)
     assert [w.path.rpartition("/")[2] for w in old.writes_for(more)] == [
         "hosts",
         "hostaliases",
