@@ -6,7 +6,6 @@ import (
 	"net"
 	"reflect"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -221,7 +220,7 @@ func TestADialTriesTheNextAddressAtOnceWhenOneFails(t *testing.T) {
 	port := target.Addr().(*net.TCPAddr).Port
 	began := time.Now()
 	// The loopback address of IPv6 is free, or not there at all.
-	conn, err := a.connectAny(context.Background(), []string{"::1", "127.0.0.1"}, strconv.Itoa(port))
+	conn, err := a.connectAny(context.Background(), []string{"::1", "127.0.0.1"}, port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +228,7 @@ func TestADialTriesTheNextAddressAtOnceWhenOneFails(t *testing.T) {
 	if took := time.Since(began); took > 10*stagger {
 		t.Error(took)
 	}
-	if _, err := a.connectAny(context.Background(), []string{"127.0.0.1", "::1"}, "1"); err == nil {
+	if _, err := a.connectAny(context.Background(), []string{"127.0.0.1", "::1"}, 1); err == nil {
 		t.Error("a dial without a target has succeeded")
 	}
 }

@@ -94,17 +94,29 @@ func (d *descriptors) listenControl(network, address string, raw syscall.RawConn
 	return d.control(network, raw, d.forClients/4*3)
 }
 
+// checkDial checks the descriptor of a new socket that is to be connected.
+func (d *descriptors) checkDial(fd int) error {
+	return d.check(fd, d.forStreams)
+}
+
+func (d *descriptors) check(fd, limit int) error {
+	if fd < limit {
+		return nil
+	}
+	if fd >= d.forStreams {
+		d.runOut(fd)
+	}
+	return errTooManyFiles // as by the system
+}
+
 // control checks the descriptor of a new socket, and applies closeByReset to one of TCP.
 func (d *descriptors) control(network string, raw syscall.RawConn, limit int) error {
 	number := 0
 	if err := raw.Control(func(fd uintptr) { number = int(fd) }); err != nil {
 		return err
 	}
-	if number >= limit {
-		if number >= d.forStreams {
-			d.runOut(number)
-		}
-		return errTooManyFiles // as by the system
+	if err := d.check(number, limit); err != nil {
+		return err
 	}
 	if network[:3] == "tcp" {
 		return closeByReset(raw)

@@ -2,10 +2,12 @@ package agent
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"norouter/agent/internal/wire"
@@ -25,7 +27,7 @@ func isLiteral(host string) bool {
 
 // dial connects to a target, by name or address; happy eyeballs (RFC 8305). The failure has a code
 // of RESET (SPEC.md section 4).
-func (a *Agent) dial(ctx context.Context, target wire.Address) (*net.TCPConn, *wire.Failure) {
+func (a *Agent) dial(ctx context.Context, target wire.Address) (*connection, *wire.Failure) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	addresses := []string{target.Host}
@@ -39,7 +41,7 @@ func (a *Agent) dial(ctx context.Context, target wire.Address) (*net.TCPConn, *w
 		}
 		addresses = interleave(found)
 	}
-	conn, err := a.connectAny(ctx, addresses, strconv.Itoa(target.Port))
+	conn, err := a.connectAny(ctx, addresses, target.Port)
 	if err != nil {
 		return nil, dialFailure(ctx, &wire.Failure{Code: resetCode(err), Reason: errorText(err)})
 	}
@@ -56,14 +58,25 @@ func dialFailure(ctx context.Context, failure *wire.Failure) *wire.Failure {
 	return failure
 }
 
+// connection is a connected TCP socket: a *net.TCPConn, or an *os.File.
+type connection struct {
+	socketFile
+	peer wire.Address
+}
+
+type socketFile interface {
+	io.ReadWriteCloser
+	syscall.Conn
+}
+
 type attempt struct {
-	conn *net.TCPConn
+	conn *connection
 	err  error
 }
 
 // connectAny returns the first connection to one of the addresses, the other attempts being given
 // up, or the last error.
-func (a *Agent) connectAny(ctx context.Context, addresses []string, port string) (*net.TCPConn, error) {
+func (a *Agent) connectAny(ctx context.Context, addresses []string, port int) (*connection, error) {
 	if len(addresses) == 1 {
 		return a.connect(ctx, addresses[0], port)
 	}
@@ -106,7 +119,7 @@ func (a *Agent) connectAny(ctx context.Context, addresses []string, port string)
 }
 
 // tryOne sends the outcome of one attempt, unless nobody waits for it any more.
-func (a *Agent) tryOne(ctx context.Context, address, port string, outcomes chan<- attempt) {
+func (a *Agent) tryOne(ctx context.Context, address string, port int, outcomes chan<- attempt) {
 	conn, err := a.connect(ctx, address, port)
 	select {
 	case outcomes <- attempt{conn, err}:
@@ -117,13 +130,21 @@ func (a *Agent) tryOne(ctx context.Context, address, port string, outcomes chan<
 	}
 }
 
-func (a *Agent) connect(ctx context.Context, address, port string) (*net.TCPConn, error) {
+// connectByNet connects by package net.
+func (a *Agent) connectByNet(ctx context.Context, address string, port int) (*connection, error) {
 	dialer := net.Dialer{KeepAlive: -1, Control: a.descriptors.dialControl}
-	made, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, port))
+	made, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 	if err != nil {
 		return nil, err
 	}
-	return made.(*net.TCPConn), nil
+	return newConnection(made.(*net.TCPConn)), nil
+}
+
+// newConnection returns a socket of package net, which sets no delay for small writes by itself, and
+// has it ask for a sign of life from peers that have vanished.
+func newConnection(conn *net.TCPConn) *connection {
+	_ = conn.SetKeepAlive(true)
+	return &connection{conn, peerAddress(conn.RemoteAddr())}
 }
 
 // interleave returns IPv6 and IPv4 addresses in turn, the resolver's first choice first (RFC 8305

@@ -76,7 +76,7 @@ func family(host netip.Addr) string {
 }
 
 // listenTCP binds an address and gives each client to accepted.
-func (a *Agent) listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*listener, error) {
+func (a *Agent) listenTCP(wanted wire.Address, accepted func(*connection)) (*listener, error) {
 	var bound *net.TCPListener
 	config := net.ListenConfig{KeepAlive: -1, Control: a.descriptors.listenControl}
 	fallback, err := bindOrFallBack(wanted, func(family, address string) error {
@@ -101,7 +101,7 @@ func (a *Agent) listenTCP(wanted wire.Address, accepted func(*net.TCPConn)) (*li
 }
 
 // acceptAll accepts clients until the listener is closed, also while it waits for descriptors.
-func (a *Agent) acceptAll(bound *net.TCPListener, closed <-chan struct{}, accepted func(*net.TCPConn)) {
+func (a *Agent) acceptAll(bound *net.TCPListener, closed <-chan struct{}, accepted func(*connection)) {
 	for {
 		for !a.descriptors.hasRoom() {
 			select {
@@ -125,7 +125,7 @@ func (a *Agent) acceptAll(bound *net.TCPListener, closed <-chan struct{}, accept
 			_ = conn.Close()
 			continue
 		}
-		accepted(conn)
+		accepted(newConnection(conn))
 	}
 }
 
@@ -174,7 +174,7 @@ func (a *Agent) bind(number int64, wanted wire.Address, datagrams bool) (*listen
 		})
 		return made, err
 	}
-	made, err = a.listenTCP(wanted, func(conn *net.TCPConn) {
+	made, err = a.listenTCP(wanted, func(conn *connection) {
 		<-known
 		a.tcpArrived(number, made, conn)
 	})
@@ -207,8 +207,8 @@ func (a *Agent) unlisten(number int64) {
 }
 
 // tcpArrived offers a client to the hub, or joins it to the listener's own target.
-func (a *Agent) tcpArrived(number int64, l *listener, conn *net.TCPConn) {
-	peer := peerAddress(conn.RemoteAddr())
+func (a *Agent) tcpArrived(number int64, l *listener, conn *connection) {
+	peer := conn.peer
 	if target := l.target(); target != nil {
 		a.tcpDirect(number, conn, peer, *target)
 		return
@@ -233,7 +233,7 @@ func (a *Agent) tcpArrived(number int64, l *listener, conn *net.TCPConn) {
 }
 
 // tcpDirect joins a client to a target on this machine.
-func (a *Agent) tcpDirect(number int64, conn *net.TCPConn, peer, target wire.Address) {
+func (a *Agent) tcpDirect(number int64, conn *connection, peer, target wire.Address) {
 	direct := a.table.add(number, peer)
 	if direct == nil {
 		_ = conn.Close()
@@ -271,11 +271,10 @@ func (a *Agent) dialFor(e *tcpEnd, target wire.Address) *wire.Address {
 		}
 		return nil
 	}
-	peer := peerAddress(conn.RemoteAddr())
 	if !e.useSocket(conn) {
 		return nil
 	}
-	return &peer
+	return &conn.peer
 }
 
 // peerAddress returns the address of a socket of package net.

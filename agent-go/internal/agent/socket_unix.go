@@ -4,14 +4,13 @@ package agent
 
 import (
 	"io"
-	"net"
 	"syscall"
 )
 
 // socket is a connected TCP socket. Its reads hold a buffer only while there are bytes to read, so
 // an idle one costs none; its writes can be tried without waiting.
 type socket struct {
-	*net.TCPConn
+	socketFile
 	raw syscall.RawConn
 
 	// Of the read and the write that run; made once, since a closure for each would be garbage.
@@ -34,12 +33,12 @@ type readCall struct {
 	cancel func()      // called when there was nothing to read
 }
 
-func newSocket(conn *net.TCPConn) (*socket, error) {
+func newSocket(conn *connection) (*socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{TCPConn: conn, raw: raw}
+	s := &socket{socketFile: conn.socketFile, raw: raw}
 	s.reading, s.writing = s.readNow, s.writeNow
 	return s, nil
 }
@@ -107,6 +106,18 @@ func (s *socket) writeNow(fd uintptr) bool {
 	return true
 }
 
+// closeWrite half-closes the socket.
+func (s *socket) closeWrite() {
+	_ = s.raw.Control(func(fd uintptr) { _ = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
+}
+
+// closeByFIN undoes closeByReset.
+func (s *socket) closeByFIN() {
+	_ = s.raw.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{})
+	})
+}
+
 // pendingError returns and clears the socket's error: of a reset, say, that nobody would see
 // because nothing is read now.
 func (s *socket) pendingError() error {
@@ -147,12 +158,16 @@ func (s *socket) hasUnread() bool {
 	return size > 0
 }
 
-// closeByReset sets SO_LINGER to 0, so that closing the socket, even by the death of this process,
-// sends a RST. Call it before bind or connect; accepted sockets inherit it. tcpEnd turns it off for an
-// orderly close.
+// closeByReset calls setOptions.
 func closeByReset(raw syscall.RawConn) error {
-	return raw.Control(func(fd uintptr) {
-		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER,
-			&syscall.Linger{Onoff: 1})
-	})
+	return raw.Control(func(fd uintptr) { setOptions(int(fd)) })
+}
+
+// setOptions sets the options of a stream's socket. Call it before bind or connect; accepted sockets
+// inherit them. SO_LINGER of 0 makes closing the socket, even by the death of this process, send a RST;
+// tcpEnd turns it off for an orderly close.
+func setOptions(fd int) {
+	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	_ = syscall.SetsockoptLinger(fd, syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
 }

@@ -20,12 +20,12 @@ type readCall struct {
 	cancel func()
 }
 
-func newSocket(conn *net.TCPConn) (*socket, error) {
+func newSocket(conn *connection) (*socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	return &socket{conn, raw}, nil
+	return &socket{conn.socketFile.(*net.TCPConn), raw}, nil
 }
 
 // readInto reads at most most bytes behind the header of a buffer.
@@ -55,6 +55,15 @@ func (s *socket) readInto(call readCall) ([]byte, int, error) {
 // tryWrite leaves the writing to a goroutine that may wait.
 func (s *socket) tryWrite(data []byte) (int, error) {
 	return 0, nil
+}
+
+func (s *socket) closeWrite() {
+	_ = s.TCPConn.CloseWrite()
+}
+
+// closeByFIN undoes closeByReset.
+func (s *socket) closeByFIN() {
+	_ = s.TCPConn.SetLinger(-1)
 }
 
 // Windows reports no pending error without a read.

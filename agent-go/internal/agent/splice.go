@@ -14,7 +14,7 @@ func (a *Agent) splice(listener int64, client, target *wire.Stream, accepted fun
 	if a.listeners[listener] == nil {
 		return &wire.Failure{Code: "unpublished", Reason: "the port is no longer published"}
 	}
-	direct := a.table.add(listener, peerAddress(one.socket.RemoteAddr()))
+	direct := a.table.add(listener, one.remote)
 	if direct == nil {
 		return &wire.Failure{Code: "too-many", Reason: "too many streams are open here"}
 	}

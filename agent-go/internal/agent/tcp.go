@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"net"
 	"sync"
 	"sync/atomic"
 
@@ -35,7 +34,8 @@ type tcpEnd struct {
 
 	mu       sync.Mutex // guards what follows; no other lock is taken while it is held
 	socket   *socket    // nil while it is being dialled
-	cancel   func()     // gives up the dial
+	remote   wire.Address
+	cancel   func() // gives up the dial
 	out      wire.Backlog
 	draining bool // a goroutine writes what is in out
 	sendErr  error
@@ -50,7 +50,7 @@ type tcpEnd struct {
 	done     chan struct{} // closed with the end
 }
 
-func (a *Agent) newTCPEnd(conn *net.TCPConn, s *wire.Stream) *tcpEnd {
+func (a *Agent) newTCPEnd(conn *connection, s *wire.Stream) *tcpEnd {
 	e := &tcpEnd{agent: a, stream: s, done: make(chan struct{}), bytesAtCheck: -1}
 	if s != nil {
 		e.roomCond = sync.NewCond(&a.link.mu)
@@ -63,8 +63,7 @@ func (a *Agent) newTCPEnd(conn *net.TCPConn, s *wire.Stream) *tcpEnd {
 }
 
 // useSocket takes over a connected socket; false if the end has ended meanwhile.
-func (e *tcpEnd) useSocket(conn *net.TCPConn) bool {
-	setOptions(conn)
+func (e *tcpEnd) useSocket(conn *connection) bool {
 	socket, err := newSocket(conn)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -72,17 +71,45 @@ func (e *tcpEnd) useSocket(conn *net.TCPConn) bool {
 		_ = conn.Close()
 		return false
 	}
-	e.socket, e.cancel = socket, nil
+	e.socket, e.remote, e.cancel = socket, conn.peer, nil
 	return true
 }
 
 // connected begins to write what has come before the socket was there.
 func (e *tcpEnd) connected() {
 	e.mu.Lock()
+	size, err := e.writeEarlyLocked()
+	if err != nil {
+		e.sendErr = err
+		e.mu.Unlock()
+		e.sendFailed(err, size, wire.Own)
+		return
+	}
 	e.drainLocked()
 	due := e.takeEOFIfDue()
 	e.mu.Unlock()
+	if size > 0 {
+		e.agent.link.consumed(e.stream, size, wire.Own)
+	}
 	e.sendEOF(due, wire.Own)
+}
+
+// writeEarlyLocked writes the first bytes of a stream, which mostly are few, without a goroutine. It
+// returns how many it has written or, with an error, how many nobody will write.
+func (e *tcpEnd) writeEarlyLocked() (int, error) {
+	if e.socket == nil || e.closed || e.draining {
+		return 0, nil
+	}
+	piece := e.out.Pop(bufferSize)
+	if piece == nil {
+		return 0, nil
+	}
+	size, err := e.socket.tryWrite(piece)
+	if err != nil {
+		return len(piece) + e.out.Size(), err
+	}
+	e.out.PushFront(piece[size:])
+	return size, nil
 }
 
 // -- from the stream
@@ -214,7 +241,7 @@ func (e *tcpEnd) shutDown() {
 	socket := e.socket
 	e.mu.Unlock()
 	if !over {
-		_ = socket.CloseWrite() // reset by its peer: the reading side tells
+		socket.closeWrite() // of one that its peer has reset, the reading side tells
 	}
 	e.closeIfDone()
 }
@@ -271,7 +298,7 @@ func (e *tcpEnd) close(code, reason string) {
 	}
 	if socket != nil {
 		if code == inOrder {
-			_ = socket.SetLinger(-1)
+			socket.closeByFIN()
 		}
 		_ = socket.Close()
 	}
@@ -291,10 +318,4 @@ func (e *tcpEnd) isClosed() bool {
 	default:
 		return false
 	}
-}
-
-// setOptions asks for a sign of life from peers that have vanished. Package net sets no delay for
-// small writes by itself, and closeByReset has been set before the socket was connected.
-func setOptions(conn *net.TCPConn) {
-	_ = conn.SetKeepAlive(true)
 }

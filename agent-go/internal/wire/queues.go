@@ -50,6 +50,14 @@ func (b *Backlog) Pop(most int) []byte {
 	return piece
 }
 
+// PushFront puts back what Pop has returned, or the end of it.
+func (b *Backlog) PushFront(rest []byte) {
+	if len(rest) > 0 {
+		b.pieces = append([][]byte{rest}, b.pieces...)
+		b.size += len(rest)
+	}
+}
+
 // Clear drops everything.
 func (b *Backlog) Clear() {
 	b.pieces, b.size = nil, 0
