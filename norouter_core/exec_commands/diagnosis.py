@@ -17,12 +17,13 @@ from norouter_core.exec_commands import rules
 from norouter_core.exec_commands.command import ExecCommand, program_name
 from norouter_core.exec_commands.problem import (
     PERMANENT,
+    Diagnosis,
     Evidence,
     HostProblem,
     ProblemKind,
     Stage,
 )
-from norouter_core.exec_commands.rules import Context, Diagnosis
+from norouter_core.exec_commands.rules import Context
 from norouter_core.exec_commands.stderr_patterns import find_match
 from norouter_core.exec_commands.templates import shorten, strip_echo, template_values
 from norouter_core.sanitize import strip_lines

@@ -180,3 +180,14 @@ class HostProblem:
     """Whether another start cannot help."""
     instead: str = ""
     """A command that is likely to work instead, quoted for a shell; the hint contains it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a rule or a pattern concludes."""
+
+    kind: ProblemKind
+    message: str
+    hint: str
+    instead: str = ""
+    """A command to use instead, if there is one; the hint contains it."""

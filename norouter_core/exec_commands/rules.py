@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import errno
 import re
-import shlex
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from norouter_core.exec_commands.command import ExecCommand, is_shell, program_name
-from norouter_core.exec_commands.problem import NO_PYTHON, Evidence, ProblemKind, Stage
+from norouter_core.exec_commands.lint import (
+    USE_EXEC_COMMAND,
+    explain_interactive,
+    explain_shell_syntax,
+    explain_shell_tail,
+)
+from norouter_core.exec_commands.problem import NO_PYTHON, Diagnosis, Evidence, ProblemKind, Stage
 from norouter_core.exec_commands.templates import (
     INSTALL_IT,
     MAKE_EXECUTABLE,
@@ -30,10 +35,6 @@ from norouter_core.exec_commands.templates import (
 _NEEDS_PYTHON = "norouter needs Python 3.8 or newer there, with its standard library"
 _COMPLETE_PYTHON = "install a complete Python there (Debian: `python3`, not `python3-minimal`)"
 _NO_INTERPRETER = "end the command before the Python; norouter then looks for another agent there"
-_USE_EXEC_COMMAND = (
-    "use a command that leads to a host and runs what is appended to it, such as "
-    "`docker exec -i web` or `ssh web`"
-)
 _RESTARTS = "norouter restarts it"
 _SLOW_LINK = "the connection has stalled, or carries less than 2 kbit/s; norouter tries again"
 
@@ -72,17 +73,6 @@ class Context:
         """`: LINE` with the line that most likely names the cause, or nothing."""
         line = telling_line(self.stderr, self.stdout)
         return f": {line}" if line else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What a rule or a pattern concludes."""
-
-    kind: ProblemKind
-    message: str
-    hint: str
-    instead: str = ""
-    """A command to use instead, if there is one; the hint contains it."""
 
 
 # --- the command could not be started
@@ -297,7 +287,7 @@ def check_noise(context: Context) -> Diagnosis | None:
     if context.is_local:
         program = context.command.words[0] if context.command.words else "sh"
         message = f"`{program}` prints without end and does not run the `sh` appended to it"
-        return Diagnosis(ProblemKind.NOISE, message, _USE_EXEC_COMMAND)
+        return Diagnosis(ProblemKind.NOISE, message, USE_EXEC_COMMAND)
     hint = (
         f"silence its login files (.profile, .bashrc); to see the output: {context.values['run']}"
     )
@@ -397,67 +387,16 @@ def check_shell_tail(context: Context) -> Diagnosis | None:
     return replace(found, message=f"{found.message}{context.last_line}")
 
 
-_OPERATORS = frozenset({"|", "||", "&&", ";", "&"})
-_EXPANDED = re.compile(r"\$\(|`|^~/|^\d?[<>]")
-
-
 def check_shell_syntax(context: Context) -> Diagnosis | None:
     if context.evidence.stage not in (Stage.SPAWN, Stage.SHELL):
         return None
     return explain_shell_syntax(context.command)
 
 
-def explain_shell_syntax(command: ExecCommand) -> Diagnosis | None:
-    """Return what is wrong with a command that is written for a shell; None if nothing is."""
-    remote = (layer.end for layer in command.layers if layer.grammar.joins_words)
-    shells = (at for at, word in enumerate(command.words) if is_shell(word))
-    words = command.words[: min((*remote, *shells), default=None)]
-    pairs = zip(("", *words), words, strict=False)
-    # ssh itself expands the `~` of a key file.
-    found = next(
-        (x for before, x in pairs if _is_syntax(x) and not (before == "-i" and x[0] == "~")), None
-    )
-    if found is None:
-        return None
-    message = f"norouter runs the command without a shell, for which `{found}` is a plain word"
-    script = f'{" ".join(map(_shell_word, command.words))} "$@"'
-    instead = shlex.join(("sh", "-c", script, "_"))
-    return Diagnosis(ProblemKind.USAGE, message, f"let a shell run it: {instead}", instead)
-
-
-def _shell_word(word: str) -> str:
-    """Return a word for the text of a shell command, in quotes again if it was in quotes."""
-    was_quoted = not word or re.search(r"[\s'\"\\]", word)
-    return shlex.quote(word) if was_quoted and not _is_syntax(word) else word
-
-
-def _is_syntax(word: str) -> bool:
-    return word in _OPERATORS or bool(_EXPANDED.search(word))
-
-
-def explain_shell_tail(command: ExecCommand) -> Diagnosis:
-    """Return what is wrong with a command that has a `shell_tail`."""
-    tail, before = shlex.join(command.shell_tail), command.before_shell()
-    message = f"the command ends in `{tail}`, which takes the appended `sh` for a script"
-    if not before:
-        return Diagnosis(ProblemKind.USAGE, message, _USE_EXEC_COMMAND)
-    hint = f"end the command before the shell: {before}"
-    return Diagnosis(ProblemKind.USAGE, message, hint, before)
-
-
 def check_interactive(context: Context) -> Diagnosis | None:
     if context.evidence.stage is not Stage.SHELL or not context.command.interactive_layers():
         return None
     return explain_interactive(context.command)
-
-
-def explain_interactive(command: ExecCommand) -> Diagnosis:
-    """Return what is wrong with a command such as `lxc shell web`."""
-    layer = command.interactive_layers()[0]
-    verb, instead = command.words[layer.verb_at], command.corrected()
-    message = f"`{layer.program} {verb}` starts a shell of its own, not the `sh` appended to it"
-    hint = f"use `{layer.program} {layer.grammar.interactive[verb]}`: {instead}"
-    return Diagnosis(ProblemKind.USAGE, message, hint, instead)
 
 
 def check_remote_program(context: Context) -> Diagnosis | None:
