@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from norouter_core.engine.pacer import Pacer
@@ -20,7 +21,7 @@ _UNDO_TIMEOUT = 2.0
 class NamesFiles:
     """Writes the files of one host, over one link after another.
 
-    A failure to write is logged once, and does not affect the rest.
+    Each cause of failures to write is logged once; they do not affect the rest.
 
     Args:
         pacer: of all hosts, since a new name concerns every one of them.
@@ -108,8 +109,10 @@ class NamesFiles:
             if isinstance(error, OperationError) and error.code == "gone":
                 return
             reason = str(error)
-            if reason not in self._reported:
-                self._reported.add(reason)
+            # A full disk or a missing right concerns all files of a directory alike.
+            cause = f"{os.path.dirname(write.path)}: {reason.rpartition(': ')[2]}"
+            if cause not in self._reported:
+                self._reported.add(cause)
                 self._log("warning", f"cannot write {reason}; {_HINTS[write.mode]}")
 
 
