@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from norouter_tui.cli.common import debug_option, json_option, vi_option
 from norouter_tui.cli.completion import complete_command, complete_mesh
@@ -13,7 +14,17 @@ _CTL_EPILOG = (
 )
 
 
+class CtlCommand(click.Command):
+    """A command after whose first word all that follows belongs to a verb, options included."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if ctx.params.get("words") or ctx.args:
+            return complete_command(ctx, self.params[-1], incomplete)
+        return super().shell_complete(ctx, incomplete)
+
+
 @click.command(
+    cls=CtlCommand,
     epilog=_CTL_EPILOG,
     short_help="Run a command in a running mesh.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},

@@ -62,6 +62,8 @@ def test_bash_completes_verbs_options_and_files(path: str) -> None:
         ("fish", "norouter che", ["file,che", "plain,check\tCheck a manifest"]),
         ("fish", "norouter check ", ["file,"]),
         ("bash", "norouter x", ["file,x"]),
+        ("bash", "norouter ctl --me", ["plain,--mesh"]),
+        ("bash", "norouter ctl --mesh 0 host add --", [""]),  # The mesh knows the options.
     ],
 )
 def test_what_the_shells_ask_for(
