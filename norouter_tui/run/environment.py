@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shlex
 import socket
 import tempfile
@@ -31,12 +32,13 @@ _MAX_ALIASES = 1 << 20
 def with_proxy(spec: MeshSpec) -> MeshSpec:
     """Return `spec` with an HTTP proxy on this machine, at a free port of 127.0.0.1 if it has none.
 
-    If no host is this machine, one is added, unless no VIP is left for it.
+    Other users of this machine can connect to that port, so the proxy gets a password. If no host
+    is this machine, one is added, unless no VIP is left for it.
     """
     hosts = list(spec.effective())
     if any(host.is_local and host.http for host in hosts):
         return spec
-    proxy = ProxySpec("127.0.0.1", _free_port())
+    proxy = ProxySpec("127.0.0.1", _free_port(), auth=f"norouter:{secrets.token_urlsafe(16)}")
     local = next((host for host in spec.hosts if host.cmd is None), None)
     if local is None:
         try:

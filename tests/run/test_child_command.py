@@ -96,7 +96,8 @@ def test_what_it_is_told(norouter: Program, tmp_path: Path, vip: str) -> None:
     assert told["NOROUTER_ADDRESS_WEB_1_18080"] == f"{vip}.2:18080"
     assert told["NOROUTER_HOSTS"] == "local web-1" and told["NOROUTER_MANIFEST"] == path
     proxy = told["NOROUTER_HTTP_PROXY"]
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", proxy)
+    # Other users of this machine cannot guess it.
+    assert re.fullmatch(r"http://norouter:[\w-]{20,}@127\.0\.0\.1:\d+", proxy)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         assert told[name] == told[name.upper()] == proxy
     assert told["no_proxy"] == told["NO_PROXY"] == "localhost,127.0.0.1,::1"
@@ -140,6 +141,7 @@ def test_a_manifest_without_this_machine_gets_it(
     )
     done = norouter(str(path), "--", sys.executable, "-c", GET, "http://local:18080/")
     assert (done.returncode, done.stdout) == (0, "the page\n")
+    assert "no host is this machine" not in done.stderr
 
 
 def test_a_command_that_a_signal_ends(norouter: Program, tmp_path: Path, vip: str) -> None:
