@@ -35,8 +35,8 @@ def _in_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _marks(scene: Scene | dialog_states.Scene, size: tuple[int, int]) -> tuple[Any, ...]:
-    # What is special about a dialog shows on a small screen; the large ones take CI's time only.
-    return (pytest.mark.slow,) if scene.name.startswith("dialog-") and size == (140, 45) else ()
+    # What is special about a scene shows on a small screen; the large ones take CI's time only.
+    return (pytest.mark.slow,) if size == (140, 45) and len(scene.sizes) > 1 else ()
 
 
 _EVERY = [
