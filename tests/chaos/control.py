@@ -1,4 +1,4 @@
-"""A client of the control socket, as docs/control.md describes it, and what it found wrong."""
+"""A client of the control socket, as docs/control.md describes it."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Faults:
         return struck
 
     def end(self) -> bool:
-        """Take back what still holds, and wait for all commands; return whether they ended."""
+        """End the faults that last, and wait for all commands; return whether they ended."""
         for timer, action in list(self._pending.items()):
             timer.cancel()
             action()
@@ -154,7 +154,7 @@ class Faults:
             self._on_edited(line, "no answer: norouter ctl hangs", _CTL_TIMEOUT)
             return
         inside = done.returncode in (1, 2, 0) and "Traceback" not in done.stderr
-        # `exec` ends with the status of its command.
+        # The status of `exec` is that of its command.
         failure = "" if inside or line.startswith("exec") else f"internal error: {done.stderr}"
         self._on_edited(line, failure, 0)
 
@@ -172,7 +172,7 @@ class Faults:
         (self._scene.folder / "mesh.yaml").write_bytes(text)
         _send(self._mesh.program.pid, signal.SIGHUP)
 
-    # --- surroundings
+    # --- environment
 
     def _fill_disk(self, step: Step) -> bool:
         filler = self._scene.disk / "filler"

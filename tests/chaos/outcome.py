@@ -10,9 +10,8 @@ from typing import Any, Protocol
 FINE = frozenset({"ok", "cut"})
 """All bytes came, or the exchange was cut where its request says so."""
 ABRUPT = frozenset({"refused", "reset", "lost"})
-"""What a fault may do to an exchange. Without a fault it is a violation as well."""
-WRONG = frozenset({"wrong", "misrouted", "short", "hang", "broken"})
-"""What nothing may do: foreign or lost bytes, an end in place of a reset, no end at all."""
+"""A fault may do this to an exchange. Without a fault it is a violation, and every other
+outcome always is: foreign or lost bytes, an end in place of a reset, no end at all."""
 
 
 class Report(Protocol):

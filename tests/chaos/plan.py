@@ -152,4 +152,4 @@ _EDITS: tuple[Callable[[random.Random], str], ...] = (
     lambda rng: "diff",
     lambda rng: "export",
 )
-"""Words in capitals are filled in by who runs them: commands and files of the run."""
+"""`Scene.fill_in` replaces the words in capitals by commands and files of the run."""

@@ -67,7 +67,7 @@ class Run:
         self._servers: list[Background] = []
 
     def run(self, seconds: float, loop: str) -> None:
-        """Run all phases; what goes wrong is in the verdict."""
+        """Run all phases, and record in the verdict what goes wrong."""
         scene = self._scene
         self._summary["link_shaped"] = scene.shaped
         self._summary["clock"] = bool(scene.clock.environment)
@@ -84,14 +84,14 @@ class Run:
         mesh.wait_event("ready", BUILD)
         control = Control(scene.control_socket)
         self._with_traffic(WARM_UP, lambda: time.sleep(CALM))
-        before = self._hold(mesh)
+        before = self._resources(mesh)
         with Sampler(mesh.program.pid) as sampler:
             self._with_traffic(FAULTS, lambda: self._strike(mesh, seconds))
             self._recover(control)
         self._with_traffic("after", lambda: time.sleep(CALM))
         self._check_quiet(control)
         self._check_agents()
-        self._compare(before, self._hold(mesh), sampler)
+        self._compare(before, self._resources(mesh), sampler)
         control.close()
         self._stop(mesh)
 
@@ -154,10 +154,10 @@ class Run:
         mesh.stop()
         self._summary["stop_s"] = round(time.monotonic() - begun, 2)
 
-    # --- what is held
+    # --- resources
 
-    def _hold(self, mesh: ChaosMesh) -> dict[str, Sample]:
-        """Return what the hub and the agents hold, once nothing runs through them."""
+    def _resources(self, mesh: ChaosMesh) -> dict[str, Sample]:
+        """Return the resources of the hub and the agents."""
         found = {"hub": sample(mesh.program.pid)}
         found |= {host: sample(pids[0]) for host, pids in agents_of(self._scene).items() if pids}
         return {name: held for name, held in found.items() if held is not None}

@@ -1,4 +1,4 @@
-"""What processes hold: memory and descriptors, sampled while a run lasts."""
+"""Memory, descriptors and threads of processes, sampled during a run."""
 
 from __future__ import annotations
 

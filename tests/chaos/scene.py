@@ -46,7 +46,7 @@ class ChaosMesh(Mesh):
 
 
 class Scene:
-    """Everything around the mesh. Use `scene` to make one."""
+    """Namespaces, servers, files and programs of a run. Use `scene` to make one."""
 
     def __init__(self, folder: Path, made: Namespaces, stack: ExitStack) -> None:
         self.folder = folder
@@ -64,7 +64,7 @@ class Scene:
         self.base.write_text(self._manifest(HOSTS, 0))
         self.other.write_text(self._manifest(HOSTS[:-2], 1))
 
-    # --- what is there
+    # --- set-up
 
     def _mount_disk(self) -> Path:
         disk = self.folder / "disk"

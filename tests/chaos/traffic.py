@@ -39,7 +39,7 @@ from tests.datagrams import answering
 from tests.servers import Peer, Target, connect
 
 WARM_UP = "before"
-"""The phase after which the descriptors are counted with which the end is compared."""
+"""The phase after which a run notes how many descriptors there are."""
 _EDGES = (0, 1, 100, 16383, 16384, 16385, 65535, 65536, 262143, 262144, 262145)
 _PACES = ("plain",) * 5 + ("slow", "stall", "turns")
 _REQUESTS = ("down", "up", "echo")

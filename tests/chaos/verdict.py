@@ -1,4 +1,4 @@
-"""Judges a run: counts the outcomes, and keeps every violation with what led to it."""
+"""Judges a run: counts the outcomes, and keeps each violation with the events before it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Verdict:
         self.kinds: Counter[str] = Counter()
 
     def note(self, kind: str, **what: Any) -> None:
-        """Write something down that happened."""
+        """Write an entry to the journal."""
         line = json.dumps({"at": round(time.time() - self._begun, 2), "kind": kind, **what})
         with self._lock:
             self._journal.write(line + "\n")
@@ -70,17 +70,17 @@ class Verdict:
         """Judge a line of a traffic program."""
         if not line.startswith("{"):
             return
-        told = json.loads(line)
-        side, outcome, phase = told["side"], told["outcome"], told["id"].partition(".")[0]
+        report = json.loads(line)
+        side, outcome, phase = report["side"], report["outcome"], report["id"].partition(".")[0]
         with self._lock:
             self.counts[f"{phase} {side} {outcome}"] += 1
-            self.bytes += told["size"] if outcome == "ok" and side == "client" else 0
+            self.bytes += report["size"] if outcome == "ok" and side == "client" else 0
         if outcome in FINE:
             return
-        self.note("outcome", **{key: told[key] for key in ("side", "outcome", "id", "note")})
+        self.note("outcome", **{key: report[key] for key in ("side", "outcome", "id", "note")})
         if outcome not in ABRUPT or phase != FAULTS:
             when = "" if phase == FAULTS else " without a fault"
-            self.violate(f"{side} {outcome}{when}", f"{told['id']}: {told['note']}")
+            self.violate(f"{side} {outcome}{when}", f"{report['id']}: {report['note']}")
 
     def take_event(self, event: dict[str, Any]) -> None:
         """Judge an event of the hub."""

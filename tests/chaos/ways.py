@@ -13,7 +13,7 @@ AUTH = ("chaos", "secret")
 
 
 class Refused(Exception):
-    """The way did not lead to a server; what a client is told."""
+    """The proxy did not reach the server."""
 
 
 async def by_connect(host: str, port: int, timeout: float, proxy: Address = HTTP) -> Peer:
