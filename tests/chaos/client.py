@@ -33,6 +33,7 @@ class Exchange:
     request: Request
     pace: str = "plain"
     random: random.Random = field(default_factory=random.Random)
+    _sender: asyncio.Task[None] | None = None
     _send_error: OSError | None = None
     _got: int = 0
 
@@ -54,7 +55,7 @@ class Exchange:
             return await self._cut()
         if self.pace == "turns":
             return await self._take_turns()
-        sender = asyncio.create_task(self._send())
+        self._sender = sender = asyncio.create_task(self._send())
         try:
             result = await self._receive()
             if result[0] == "ok":
@@ -112,7 +113,7 @@ class Exchange:
     async def _take_turns(self) -> Result:
         request, content = self.request, Content(self.request.id)
         if (name := await self.peer.exactly(NAME_SIZE)) != name_bytes(request.target):
-            return self._bad_name(name)
+            return await self._bad_name(name)
         left = request.size
         while left:
             part = content.take(min(left, self.random.randrange(1, 300)))
@@ -122,7 +123,7 @@ class Exchange:
             if answer != part[: len(answer)]:
                 return "wrong", f"after {self._got}"
             if len(answer) < len(part):
-                return self._early_end()
+                return await self._early_end()
             left -= len(part)
         self.peer.end()
         return ("wrong", "bytes after the end") if await self.peer.rest() else ("ok", "")
@@ -136,7 +137,7 @@ class Exchange:
                 missing = NAME_SIZE - len(name)
                 name, data = name + data[:missing], data[missing:]
                 if len(name) == NAME_SIZE and name != name_bytes(request.target):
-                    return self._bad_name(name)
+                    return await self._bad_name(name)
             if request.kind == "up":
                 count += data
             elif not content.matches(data):
@@ -147,21 +148,24 @@ class Exchange:
                 stall_at = None
                 await asyncio.sleep(self.random.uniform(1, 4))
         if self._got < request.answer_size:
-            return self._early_end()
+            return await self._early_end()
         if self._got > request.answer_size:
             return "wrong", f"{self._got} of {request.answer_size} bytes"
         if request.kind == "up" and int.from_bytes(count, "big") != request.size:
             return "wrong", f"the server counted {int.from_bytes(count, 'big')}"
         return "ok", ""
 
-    def _early_end(self) -> Result:
+    async def _early_end(self) -> Result:
+        if self._sender is not None:
+            # A write may have taken the error of a reset that its task has not seen yet.
+            await asyncio.wait([self._sender], timeout=1)
         if self._send_error is not None:
             return self._ended(f"while sending: {self._send_error}")
         return "short", f"{self._got} of {self.request.answer_size} bytes"
 
-    def _bad_name(self, name: bytes) -> Result:
+    async def _bad_name(self, name: bytes) -> Result:
         if len(name) < NAME_SIZE:
-            return self._early_end()
+            return await self._early_end()
         return "misrouted", f"to {name.decode(errors='replace').strip()}"
 
 

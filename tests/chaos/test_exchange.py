@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.chaos.client import Exchange, get
-from tests.chaos.request import Request
+from tests.chaos.content import Content
+from tests.chaos.request import Request, name_bytes
 from tests.chaos.server import Server
 from tests.servers import Peer, Target, connect, eventually, serving
 
@@ -146,3 +147,14 @@ async def test_a_client_notices_silence() -> None:
         peer = Peer((await connect(target.address)).socket, 0.05)
         outcome, _ = await Exchange(peer, request()).run()
         assert outcome == "hang"
+
+
+async def test_a_reset_that_a_write_sees_first_is_no_truncation() -> None:
+    with Target() as target:
+        for _ in range(10):
+            task = asyncio.create_task(exchange(target.port, request("echo", 5_000_000)))
+            with await target.accept() as server:
+                await server.exactly(100_000)
+                await server.send(name_bytes("here") + Content("faults.here.echo").take(10))
+                server.abort()
+            assert await task == "reset"
