@@ -4,7 +4,8 @@ Stage 0 is one line of POSIX shell. It looks for Pythons, runs stage 1 in each o
 becomes the first one that passes. It reports the others with their exit statuses. Stage 1 is a few
 lines of Python, old Python included. It checks version and modules. Unless this is a probe, it then
 prints a marker with the nonce and waits for the agent. The hub sends the agent only after the
-marker, because a shell that reads ahead would swallow it.
+marker, because a shell that reads ahead would swallow it. If the hub goes away meanwhile, as when a
+start is interrupted, stage 1 exits without a word.
 
 Every Python runs isolated (`-I -S`): `PYTHON*` variables, modules of the working directory or of a
 user, and `sitecustomize` have no effect on the agent.
