@@ -12,6 +12,7 @@ import importlib.util
 import sys
 import threading
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -94,22 +95,34 @@ class _Graph:
             raise ImportError(f"{importer} imports {imported}: not in the standard library")
 
 
+def _statements(body: list[ast.stmt], *, typing: bool = True) -> Iterator[ast.stmt]:
+    """Yield all statements, also those within others; `typing` includes `if TYPE_CHECKING:`.
+
+    Only statements import and are docstrings; to visit every expression would take most of the time
+    that a bundle takes.
+    """
+    for statement in body:
+        if isinstance(statement, ast.If) and not typing:
+            if isinstance(statement.test, ast.Name) and statement.test.id == "TYPE_CHECKING":
+                yield from _statements(statement.orelse, typing=typing)
+                continue
+        yield statement
+        for block in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(statement, block, []), typing=typing)
+        for holder in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            yield from _statements(holder.body, typing=typing)
+
+
 def _imports(tree: ast.Module) -> list[str]:
     """Return what a module imports when it runs, without `if TYPE_CHECKING:` blocks."""
     found: list[str] = []
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            todo += node.orelse
-            continue
+    for node in _statements(tree.body, typing=False):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             ours = node.module.partition(".")[0] == ENTRY.partition(".")[0]
             found += [node.module]
             found += [f"{node.module}.{alias.name}" for alias in node.names] if ours else []
-        todo += ast.iter_child_nodes(node)
     return [name for name in found if _is_module_or_std(name)]
 
 
@@ -133,7 +146,7 @@ def _docstrings(tree: ast.Module) -> list[tuple[int, int]]:
     """Return the first and last line, from 0, of every string that is a statement of its own."""
     return [
         (node.lineno - 1, (node.end_lineno or node.lineno) - 1)
-        for node in ast.walk(tree)
+        for node in _statements(tree.body)
         if isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
