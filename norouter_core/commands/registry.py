@@ -247,7 +247,7 @@ LISTINGS = (
         ("ports",),
         "the published ports, and where they listen",
         arguments=(Argument("host", ArgumentType.HOST, "only those of this host", optional=True),),
-        options=(Option("all", None, "also the DNS ports, which every VIP has"),),
+        options=(Option("all", None, "also the DNS ports, and all listeners of a large mesh"),),
         aliases=(("port", "ls"), ("port", "list")),
         examples=("ports", "ports app --all"),
         lists=True,

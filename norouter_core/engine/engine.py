@@ -230,6 +230,12 @@ class Engine:
             bytes_total=sum(self._streams.traffic),
         )
 
+    def listeners(self) -> Iterator[list[ListenerStatus]]:
+        """Yield the listeners of one host after the other; the mesh may change in between."""
+        for host in self._plan.hosts:
+            if host.name in self._supervisors:
+                yield self._supervisors[host.name].listeners.statuses()
+
     def host_states(self) -> list[tuple[Host, HostState]]:
         """Return the hosts and their states."""
         return [(s.host, s.state) for s in self._supervisors.values()]

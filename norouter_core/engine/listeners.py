@@ -15,7 +15,7 @@ from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
 from norouter_core.engine.probe import answers
 from norouter_core.engine.publications import ListenAddress, ListenerSpec, Service
-from norouter_core.engine.status import ListenerState, ListenerStatus
+from norouter_core.engine.status import SERVED, ListenerState, ListenerStatus
 from norouter_core.links.base import UNSUPPORTED, Link, OperationError
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ _FALLBACK_PORTS = range(20_000, 30_000)
 """Below the ports that systems give to clients."""
 _FALLBACK_ATTEMPTS = 4
 
-_SETTLED = frozenset((ListenerState.BOUND, ListenerState.SHARED, ListenerState.SERVED))
-
 
 @dataclass(slots=True, eq=False)
 class _Listener:
@@ -65,7 +63,7 @@ class _Listener:
 
     @property
     def settled(self) -> bool:
-        return self.unsupported or self.state in _SETTLED
+        return self.unsupported or self.state in SERVED
 
 
 class HostListeners:

@@ -64,6 +64,10 @@ class ListenerState(StrEnum):
     """The address cannot be bound; retried while the spec has it."""
 
 
+SERVED = frozenset((ListenerState.BOUND, ListenerState.SHARED, ListenerState.SERVED))
+"""The states in which clients are served."""
+
+
 class StreamState(StrEnum):
     OPENING = "opening"
     OPEN = "open"

@@ -214,18 +214,8 @@ def host_table(status: Status, rates: Rates) -> Table:
     return make_table("hosts", HOSTS, rows)
 
 
-def port_table(status: Status, host: str = "", *, with_dns: bool = False) -> Table:
-    """Return the listeners, with a name only those for that host.
-
-    Every VIP has two DNS listeners on every host. They are left out if they work, unless
-    `with_dns`.
-    """
-    rows = (
-        each
-        for each in status.listeners
-        if (not host or each.to_host == host) and (with_dns or each.service != "dns" or each.note)
-    )
-    return make_table("ports", PORTS, rows)
+def port_table(listeners: Iterable[ListenerStatus]) -> Table:
+    return make_table("ports", PORTS, listeners)
 
 
 def route_table(spec: MeshSpec) -> Table:

@@ -16,11 +16,11 @@ from norouter_core.model import HostOptions, HostSpec, MeshSpec
 from norouter_core.session.autosave import Autosave, AutosaveFailed
 from norouter_core.session.client import Client
 from norouter_core.session.document import Document
-from norouter_core.session.handlers import HANDLERS
+from norouter_core.session.handlers import HANDLERS, queries
 from norouter_core.session.session import Session
 from norouter_core.session.workspace import LOG_LINES, SessionTiming
 from tests.commands.calls import call
-from tests.engine.meshes import children, exec_command, forward, local, relayed, vip
+from tests.engine.meshes import children, exec_command, forward, host, local, relayed, vip
 from tests.servers import connect, echoing, eventually
 from tests.session.sessions import Talk, talk
 
@@ -359,3 +359,20 @@ async def test_ports_of_dns_are_listed_where_they_are_asked_for_or_fail() -> Non
             listed = {row["address"]: row["state"] for row in await say.rows("ports")}
             assert listed == {f"{hub.vip}:8080": "bound", f"{hub.vip}:10053": "failed"}
             assert len(await say.rows("ports --all")) == 3
+
+
+async def test_a_large_mesh_shows_each_working_port_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = tuple(forward(9, listen=number) for number in (81, 82))
+    async with talk(local("one", *ports), host("two", *ports)) as say:
+        await say.session.engine.wait_ready()
+        assert len(await say.rows("ports")) == 8
+        monkeypatch.setattr(queries, "_MAX_LISTENERS", 7)
+        shown = await say.rows("ports")
+        assert [(row["on_host"], row["to_host"]) for row in shown] == [
+            *[("one", "one")] * 2,
+            *[("one", "two")] * 2,
+        ]
+        assert (await say("ports")).message.endswith(
+            "4 more listeners of other hosts work: ports --all"
+        )
+        assert len(await say.rows("ports --all")) == 8

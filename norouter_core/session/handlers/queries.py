@@ -11,12 +11,16 @@ from norouter_core.commands.filters import ALL
 from norouter_core.commands.results import Diff, Lines, Outcome, Table
 from norouter_core.engine.bus import Subscription
 from norouter_core.engine.events import Log, StreamClosed, StreamOpened
-from norouter_core.engine.status import StreamStatus
+from norouter_core.engine.status import SERVED, ListenerStatus, StreamStatus
 from norouter_core.session import tables
 from norouter_core.session.handlers.base import Handler, Request, requested_host
 from norouter_core.session.workspace import LogLines, Workspace
 
 _LOG_LINES = 50
+_MAX_LISTENERS = 2000
+"""Listeners that `ports` shows without being asked for all."""
+_TABLE_ROWS = 2000
+"""Rows of a table that are made in one turn of the loop, and sent as one answer."""
 
 
 async def status(session: Workspace, request: Request) -> Outcome:
@@ -33,8 +37,29 @@ async def ports(session: Workspace, request: Request) -> Outcome:
     name = ""
     if "host" in request.call:
         name = requested_host(session, request.call).name
-    with_dns = "all" in request.call
-    request.emit(tables.port_table(session.engine.status(), name, with_dns=with_dns))
+    shows_all = "all" in request.call
+    found: list[ListenerStatus] = []
+    for listeners in session.engine.listeners():
+        # DNS is left out if it works: every VIP has it.
+        found += (
+            each
+            for each in listeners
+            if (not name or each.to_host == name)
+            and (shows_all or each.service != "dns" or each.note)
+        )
+        # A large mesh has hundreds of thousands of them.
+        await asyncio.sleep(0)
+    local = {host.name for host, _ in session.engine.host_states() if host.is_local}
+    shown = found
+    if not shows_all and len(found) > _MAX_LISTENERS:
+        shown = [x for x in found if x.state not in SERVED or x.on_host in (local or {x.to_host})]
+    for at in range(0, max(1, len(shown)), _TABLE_ROWS):
+        request.emit(tables.port_table(shown[at : at + _TABLE_ROWS]))
+        await asyncio.sleep(0)
+    if more := len(found) - len(shown):
+        where = "this machine" if local else "their own hosts"
+        text = f"as served on {where}; {more} more listeners of other hosts work: ports --all"
+        return Outcome(message=text)
     return Outcome()
 
 
