@@ -351,6 +351,7 @@ def main(argv: list[str] | None = None) -> int:
     how.add_argument("--shared", action="store_true", help="agents in one network namespace")
     how.add_argument("--local", action="store_true", help="local hosts, and no agents")
     parser.add_argument("--signals", type=int, default=0, help="interrupt at so many moments, too")
+    parser.add_argument("--within", type=float, default=10, help="seconds in which these are")
     parser.add_argument("--only-signals", action="store_true", help="measure nothing else")
     parser.add_argument("--json", help="write the figures to a file")
     options = parser.parse_args(argv)
@@ -377,7 +378,6 @@ def main(argv: list[str] | None = None) -> int:
         def start() -> Hub:
             return Hub(stack.enter_context(tempfile.TemporaryDirectory()), program, manifest)
 
-        begun = time.perf_counter()
         if not options.only_signals:
             if enters[0] and enters[1]:
                 ping = PingPong(enters[1], enters[0], vip(1))
@@ -385,8 +385,7 @@ def main(argv: list[str] | None = None) -> int:
             with contextlib.closing(start()) as hub:
                 figures = measure(hub, stalls, ping, late)
         if options.signals:
-            until = (time.perf_counter() - begun) / 2 if figures else options.hosts / 10
-            figures["signals"] = answer_signals(start, until, options.signals)
+            figures["signals"] = answer_signals(start, options.within, options.signals)
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=1))
     return 0

@@ -31,6 +31,8 @@ _EXPLAIN_AFTER = 1.0
 """Seconds of an orderly stop after which the user learns how to cut it short."""
 _MAX_NAMES = 3
 """How many of the hosts that are still stopping are named."""
+_MANY_HOSTS = 20
+"""Hosts of which more are announced to stop as soon as a signal comes."""
 _OBSERVE_TIMEOUT = 2.0
 """Seconds for the front end to show the last events once the engine has stopped."""
 _EXIT_TIMEOUT = 0.5
@@ -232,6 +234,9 @@ class SessionHost:
 
     def _on_first_signal(self) -> None:
         if self._status is None:
+            hosts = len(self._engine.host_states()) if self._engine is not None else 0
+            if hosts > _MANY_HOSTS:  # so many take a while
+                self._say(Text(f"stopping {hosts} hosts"))
             self.stop(self._signal_status)
         else:
             self._end_at_once()

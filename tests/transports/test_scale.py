@@ -64,4 +64,7 @@ def test_an_interrupt_while_sixty_hosts_start(
     status = mesh.program.stop(signal.SIGINT)
     assert time.monotonic() - begun < STOP
     assert status in (0, 130), "130: before the program handled signals"
+    assert "Traceback" not in mesh.program.stderr
+    if status == 0:
+        assert "stopping 60 hosts" in mesh.program.stderr
     assert not wait_gone(mesh.started, 5)
