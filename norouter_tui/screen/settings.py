@@ -34,6 +34,8 @@ _KEY = re.compile(r"(?:(?:ctrl|shift|alt|super)\+)*(?:[^\s,+]|[a-z][a-z0-9_]*)")
 _POSITION = re.compile(r"\(at line (\d+), column (\d+)\)")
 _MAX_BYTES = 64 * 1024
 _MAX_LINE = 1000
+_MAX_PROBLEMS = 20
+"""Each is looked up in the whole text."""
 
 WITHOUT_VI = {
     "up": "up",
@@ -193,7 +195,10 @@ class _Reader:
 
     def _add_problem(self, name: str, message: str, hint: str) -> None:
         """Add a problem with the setting `name`, at the line where it is."""
-        pattern = rf"^\s*(?:\[\s*)?[\"']?{re.escape(name)}\b"
+        if len(self.problems) == _MAX_PROBLEMS:
+            return
+        # No `\s`, which matches line breaks: it would take quadratic time for blank lines.
+        pattern = rf"^[ \t]*(?:\[[ \t]*)?[\"']?{re.escape(name)}\b"
         found = re.search(pattern, self._text, re.MULTILINE)
         line = self._text.count("\n", 0, found.start() + 1) + 1 if found else 0
         self.problems.append(Problem(self._file, line, 1 if found else 0, message, hint))

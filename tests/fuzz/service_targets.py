@@ -312,6 +312,7 @@ def check_text(data: bytes) -> None:
         (b"[", b"a.", b"b]"),
         (b"", b"a.", b"b=1"),
         (b"", b"\n", b"a"),
+        (b"[n]", b"\n", b"[-]"),
         (b"a=", b"9", b""),
         (b"a=1.", b"9", b""),
         (b'a="', b"\\u0000", b'"'),
