@@ -44,6 +44,7 @@ from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
 from norouter_core.engine.supervisor import Supervisor
 from norouter_core.engine.tap import Sink, Tap, TapError
+from norouter_core.exec_commands.asking import with_askpass
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
 from norouter_core.links.process import StartChild, start_child
@@ -442,8 +443,9 @@ class Engine:
         supervisor = self._supervisors[host]
         if supervisor.host.argv is None:
             return await execute(tuple(argv), emit)
-        async with self.questions.of_start(host) as asking:
-            return await execute_behind(supervisor.shell_argv(), argv, emit, asking.environment)
+        shell = supervisor.shell_argv()
+        async with self.questions.of_start(host, shell) as asking:
+            return await execute_behind(with_askpass(shell), argv, emit, asking.environment)
 
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]

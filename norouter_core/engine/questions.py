@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from norouter_core.engine.events import Event, Log, QuestionAsked, QuestionEnded
+from norouter_core.exec_commands.asking import may_have_terminal
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind
 from norouter_core.prompts.broker import Prompts, StartPrompts
 from norouter_core.prompts.prompt import Prompt
@@ -65,11 +66,12 @@ class Questions:
         self._has_ended = False
 
     @asynccontextmanager
-    async def of_start(self, host: str) -> AsyncIterator[CommandQuestions]:
-        """Take the questions of a start of a host during the block."""
+    async def of_start(self, host: str, argv: tuple[str, ...]) -> AsyncIterator[CommandQuestions]:
+        """Take the questions of a start of a host, by a command, during the block."""
         start = self.prompts.begin(host)
         try:
-            environment = await self._server.environment(start)
+            forced = not may_have_terminal(argv)
+            environment = await self._server.environment(start, forced=forced)
             if self._server.trouble and not self._has_warned:
                 self._has_warned = True
                 text = f"passwords cannot be asked for: {self._server.trouble}"

@@ -272,7 +272,7 @@ class Supervisor:
         )
         self._plan, self._sending_problem = None, None
         problem: HostProblem | None = None
-        async with self._context.questions.of_start(self.host.name) as self._asking:
+        async with self._context.questions.of_start(self.host.name, self.host.argv) as self._asking:
             while plan is not None:
                 plan, problem = await self._run_plan(plan)
                 if plan is not None and self._restart_requested.is_set():

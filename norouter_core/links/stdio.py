@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import errno
-import functools
 from collections.abc import Callable, Iterator
 
 import anyio
@@ -20,8 +19,9 @@ from norouter_core.agent.channel import SocketChannel
 from norouter_core.agent.io import Io
 from norouter_core.agent.mux import Mux
 from norouter_core.agent.wire_end import WireEnd
-from norouter_core.bootstrap.base import Bootstrap, Progress, StartFailed
+from norouter_core.bootstrap.base import Bootstrap, Completed, Progress, StartFailed
 from norouter_core.bootstrap.handshake import Hello
+from norouter_core.exec_commands.asking import with_askpass
 from norouter_core.exec_commands.problem import Evidence, Stage
 from norouter_core.links.agent_client import AgentClient, Requests
 from norouter_core.links.base import Hub, OperationError
@@ -124,13 +124,16 @@ class StdioLink:
             StartFailed: with all that was seen; the command has ended.
         """
         try:
-            run = functools.partial(collect, environment=self._environment)
-            await self._bootstrap.prepare(run, progress)
+            await self._bootstrap.prepare(self._collect, progress)
             await self._start(tasks, progress)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._bootstrap.clean_up()
             raise
+
+    async def _collect(self, argv: tuple[str, ...], stdin: bytes) -> Completed:
+        asking = argv if self._environment is None else with_askpass(argv)
+        return await collect(asking, stdin, self._environment)
 
     async def _start(self, tasks: anyio.abc.TaskGroup, progress: Progress) -> None:
         child = self._child = await self._run_command()
@@ -151,7 +154,8 @@ class StdioLink:
     async def _run_command(self) -> Child:
         argv = self._bootstrap.argv
         try:
-            child = await self._start_child(argv, self._timing.grace, self._environment)
+            asking = argv if self._environment is None else with_askpass(argv)
+            child = await self._start_child(asking, self._timing.grace, self._environment)
         except OSError as error:
             raise StartFailed(Evidence(argv, Stage.SPAWN, os_error=error)) from None
         except ValueError as error:

@@ -56,19 +56,28 @@ class PromptServer:
         self.trouble = ""
         """Why commands cannot ask; empty if they can."""
 
-    async def environment(self, start: StartPrompts) -> dict[str, str] | None:
-        """Return the environment of a command that can ask; None for that of this process."""
+    async def environment(
+        self, start: StartPrompts, *, forced: bool = True
+    ) -> dict[str, str] | None:
+        """Return the environment of a command that can ask; None for that of this process.
+
+        Args:
+            start: That of the command.
+            forced: Whether ssh asks by this program even if it has a terminal.
+        """
         if self._opening is None:
             self._opening = asyncio.create_task(self._open())
         await asyncio.shield(self._opening)
         if self._directory is None:
             return None
-        display = {"DISPLAY": ":0"} if self._needs_display and "DISPLAY" not in os.environ else {}
+        how = {"SSH_ASKPASS_REQUIRE": "force"} if forced else {}
+        if self._needs_display or not forced:
+            # Without SSH_ASKPASS_REQUIRE, ssh asks by a program only if there may be a screen.
+            how["DISPLAY"] = os.environ.get("DISPLAY") or ":0"
         return {
             **os.environ,
-            **display,
+            **how,
             "SSH_ASKPASS": str(self._directory / "ssh"),
-            "SSH_ASKPASS_REQUIRE": "force",
             "SUDO_ASKPASS": str(self._directory / "sudo"),
             askpass.SOCKET: str(self._directory / "socket"),
             askpass.TOKEN: start.token,

@@ -23,6 +23,8 @@ WITHOUT_RETRY = {
     "permission-denied",
     "login-failed",
     "host-key",
+    "nobody-to-ask",
+    "cancelled",
     "no-shell",
     "windows-shell",
     "no-python",

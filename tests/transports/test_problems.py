@@ -99,7 +99,7 @@ def test_ssh_and_nothing_that_cannot(
     hosts.command("absent", "norouter-test-no-such-program")
     tested = mesh(hosts.made)
     tested.start()
-    assert told(tested, "stranger")["kind"] == "nobody-to-ask"
+    assert told(tested, "stranger")["kind"] == "host-key"
     assert told(tested, "locked")["kind"] == "login-failed"
     assert told(tested, "absent")["kind"] == "command-not-found"
     the_rest_is_up(tested)

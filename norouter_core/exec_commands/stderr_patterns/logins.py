@@ -122,6 +122,12 @@ LOGINS = (
     # sudo and doas.
     StderrPattern(
         ProblemKind.SUDO_PASSWORD,
+        r"^sudo: \d+ incorrect password attempts?",
+        "sudo refused the password",
+        "restart the host to be asked again",
+    ),
+    StderrPattern(
+        ProblemKind.SUDO_PASSWORD,
         r"^sudo: a password is required|^sudo: a terminal is required|no tty present and no askpass"
         r"|^\[sudo\] |^Sorry, try again|^doas: Authentication |^doas: a tty is required",
         "{elevator} asks for a password, which norouter cannot enter",

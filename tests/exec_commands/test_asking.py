@@ -1,0 +1,35 @@
+"""What is added to a command so that its programs ask the user, or nobody."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from norouter_core.exec_commands.asking import may_have_terminal, with_askpass
+
+
+@pytest.mark.parametrize(
+    ("command", "asking"),
+    [
+        ("sudo docker exec -i web sh", "sudo -A docker exec -i web sh"),
+        ("env A=1 sudo -u me nsenter -t 1 sh", "env A=1 sudo -A -u me nsenter -t 1 sh"),
+        ("sudo -n docker exec -i web sh", "sudo -n docker exec -i web sh"),
+        ("ssh web sudo docker exec -i x sh", "ssh web sudo docker exec -i x sh"),
+        ("docker exec -i web sudo sh", "docker exec -i web sudo sh"),
+        ("ssh -p 22 web sh", "ssh -p 22 web sh"),
+        ("ssh a ssh b sh", "ssh a ssh -o BatchMode=yes b sh"),
+        ("sudo ssh a sh", "sudo -A ssh -o BatchMode=yes a sh"),
+        ("docker exec -i web ssh a sh", "docker exec -i web ssh -o BatchMode=yes a sh"),
+        ("ssh a 'ssh b' sh", "ssh a 'ssh b' sh"),
+        ("env ssh a norouter agent --automated", "env ssh a norouter agent --automated"),
+    ],
+)
+def test_what_is_added(command: str, asking: str) -> None:
+    assert shlex.join(with_askpass(tuple(shlex.split(command)))) == asking
+
+
+def test_a_program_that_answers_at_a_terminal_of_its_own() -> None:
+    assert may_have_terminal(("sshpass", "-p", "x", "ssh", "web", "sh"))
+    assert may_have_terminal(("my-wrapper", "web", "sh"))
+    assert not may_have_terminal(("ssh", "web", "sh"))
