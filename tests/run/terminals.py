@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,14 +71,21 @@ class OnTerminal:
 
 @contextmanager
 def on_terminal(
-    home: Path, *words: str, stdin: int | None = None, **env: str
+    home: Path,
+    *words: str,
+    stdin: int | None = None,
+    program: Sequence[str] = ("-m", "norouter_tui"),
+    **env: str,
 ) -> Iterator[OnTerminal]:
-    """Run `norouter WORDS...` on a terminal. Stdin is the terminal as well, unless it is given."""
+    """Run `norouter WORDS...`, or another program of Python, on a terminal.
+
+    Stdin is the terminal as well, unless it is given.
+    """
     leader, follower = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(home)}
     environment |= {"NO_COLOR": "1", **env}
     process = subprocess.Popen(
-        [sys.executable, "-c", _ON_TERMINAL, "-m", "norouter_tui", *words],
+        [sys.executable, "-c", _ON_TERMINAL, *program, *words],
         stdin=follower if stdin is None else stdin,
         stdout=follower if stdin is None else subprocess.DEVNULL,
         stderr=follower,
