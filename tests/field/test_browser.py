@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.field.field import HTTP, SOCKS, WEB, Field, wait_until
+from tests.field.field import HTTP, READY, SOCKS, WEB, Field, wait_until
 from tests.transports.procs import Background
 from tests.transports.require import need_program
+from tests.transports.web import WAYS
 
 pytestmark = [pytest.mark.root, pytest.mark.engine, pytest.mark.timeout(120)]
 
@@ -88,6 +92,30 @@ def test_websockets(proxy: str | None) -> None:
             await asyncio.wait_for(await socket.ping(), 10)
 
     asyncio.run(talk())
+
+
+def test_a_body_that_breaks_off_is_no_success(field: Field, tmp_path: Path) -> None:
+    """Of HTTP/1.0 nothing but a reset tells a client that this was not the end."""
+    ways = [("--http1.0",), *(("--http1.0", *way) for way in WAYS), *WAYS[:2]]
+    mark = len(field.mesh.events)
+    with ExitStack() as stack:
+        clients = []
+        for number, way in enumerate(ways):
+            url = f"http://{WEB if way == ways[0] else 'web'}:{PORT}/endless"
+            into = tmp_path / f"{number}"
+            argv = field.hub.enter("curl", "-sS", "--noproxy", "", *way, "-o", str(into), url)
+            log = tmp_path / f"{number}.stderr"
+            clients.append((stack.enter_context(Background(argv, stderr=log)), into, way))
+        for _, into, way in clients:
+            wait_until(partial(_has_begun, into), 20, f"{way}: the body begins")
+        field.mesh.exec_client("web").send_signal(signal.SIGKILL)
+        ends = {way: client.process.wait(20) for client, _, way in clients}
+    field.mesh.wait_states_since(mark, "web", "ready", READY)
+    assert set(ends.values()) <= {18, 56}, ends
+
+
+def _has_begun(into: Path) -> bool:
+    return into.exists() and into.stat().st_size > 1 << 16
 
 
 @pytest.mark.parametrize("proxy", [None, f"http://{HTTP}", f"socks5h://{SOCKS}"])

@@ -2,6 +2,7 @@
 
 / is a page whose script fetches parts, talks to /socket, reads /events, posts data, downloads a
 file of the folder, and posts what it has seen to /report, which is printed as a line.
+/endless never ends.
 """
 
 from __future__ import annotations
@@ -85,6 +86,14 @@ async def events(request: web.Request) -> web.StreamResponse:
     return answer
 
 
+async def endless(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    while True:
+        await answer.write(bytes(1 << 14))
+        await asyncio.sleep(0.01)
+
+
 async def report(request: web.Request) -> web.Response:
     sys.stdout.write(f"report {await request.text()}\n")
     sys.stdout.flush()
@@ -101,6 +110,7 @@ async def serve(port: int, folder: str) -> None:
             web.get("/part/{number}", part),
             web.get("/socket", socket),
             web.get("/events", events),
+            web.get("/endless", endless),
             web.post("/echo", echo),
             web.post("/report", report),
             web.static("/files", folder),
