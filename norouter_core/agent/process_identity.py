@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 PROTOCOL = 1
 FEATURES = ["listen", "dial", "resolve", "read", "write", "direct", "udp", "splice"]
-if sys.platform == "linux":
-    FEATURES.append("transparent")
+"""What every agent can do, the native one included."""
+_OPTIONAL = ["transparent"] if sys.platform == "linux" else []
 
 
 def block_owner(name: str) -> str:
@@ -81,7 +81,7 @@ def hello() -> Json:
     version = sys.version_info
     return {
         "protocol": PROTOCOL,
-        "features": FEATURES,
+        "features": FEATURES + _OPTIONAL,
         "python": f"{version[0]}.{version[1]}.{version[2]}",
         "implementation": {"cpython": "CPython", "pypy": "PyPy"}.get(
             sys.implementation.name, sys.implementation.name
