@@ -628,6 +628,8 @@ class Engine:
     def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
         self._untap(stream)
         code = stream.reason.partition(":")[0]
+        if code in ("refused", "unreachable") and stream.to_host in self._supervisors:
+            self._supervisors[stream.to_host].dial_failed()
         if code in NOT_REACHED and not self._closing:
             self._log_unreached(
                 stream.publication,

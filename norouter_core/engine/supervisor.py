@@ -20,6 +20,7 @@ from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
+from norouter_core.engine.network_watch import NetworkWatch
 from norouter_core.engine.questions import CommandQuestions, Questions
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
@@ -125,6 +126,7 @@ class Supervisor:
         self._starting = anyio.CancelScope()
         self._stdio: StdioLink | None = None
         self._asking: CommandQuestions
+        self._network: NetworkWatch | None = None
         self._plan: StartPlan | None = None
         """How the host came up last, so that the next start does not try again what failed."""
         self._sending_problem: HostProblem | None = None
@@ -407,9 +409,23 @@ class Supervisor:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(wait_again)
+            if self.host.argv is not None:
+                self._network = NetworkWatch(self.host.argv, self._network_gone)
+                tasks.start_soon(self._network.run, link.agent)
             await link.wait_down()
             tasks.cancel_scope.cancel()
         return not again
+
+    def dial_failed(self) -> None:
+        """Note that a target on the host was refused or is unreachable."""
+        if self._network is not None:
+            self._network.check_soon()
+
+    def _network_gone(self) -> None:
+        text = "its network interfaces have vanished, as if the container whose network it shares "
+        text += "had been restarted: restarting the host"
+        self._context.host_log("warning", self.host.name, text)
+        self._restart_requested.set()
 
     async def _close_link(self, link: LocalLink | StdioLink) -> Evidence | None:
         self.listeners.link_lost()

@@ -1,0 +1,68 @@
+"""A container in the network of another one, which is restarted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from norouter_core.engine.status import HostState
+from tests.engine.meshes import TIMING, Mesh, forward, local, mesh, relayed
+from tests.servers import connect
+from tests.transports.engines import Container, Engine
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.engine,
+    pytest.mark.anyio,
+    pytest.mark.timeout(120),
+]
+
+NETWORK = "sidecars"
+SERVER = ("python3", "-m", "http.server", "8080")
+
+
+@pytest.fixture
+def web(docker: Engine) -> Iterator[Container]:
+    """A container with an interface of its own."""
+    docker.run("network", "create", NETWORK)
+    try:
+        with docker.container("web", "python", network=NETWORK) as made:
+            yield made
+    finally:
+        docker.run("network", "rm", NETWORK)
+
+
+async def test_a_sidecar_follows_its_container_into_its_new_network(web: Container) -> None:
+    engine = web.engine
+    words = ("run", "-i", "--rm", "--network", "container:web", "python", "sh")
+    side = relayed("side", forward(8080), cmd=tuple(engine.command(*words)))
+    await asyncio.to_thread(engine.run, "exec", "-d", "web", *SERVER)
+    async with mesh(local(), side, timing=replace(TIMING, first_retry=0.2)) as made:
+        await _serves(made)
+        before = made.pid("side")
+        await asyncio.to_thread(engine.run, "restart", "-t", "0", "web")
+        await asyncio.to_thread(engine.run, "exec", "-d", "web", *SERVER)
+        await made.log_says("its network interfaces have vanished")
+        await made.in_state("side", HostState.READY)
+        assert made.pid("side") != before
+        await _serves(made)
+
+
+async def _serves(made: Mesh) -> None:
+    """Wait for the answer of the web server, which may still be starting."""
+
+    async def answer() -> bytes:
+        try:
+            with await connect(made.address("side")) as client:
+                await client.send(b"GET / HTTP/1.0\r\n\r\n")
+                return await client.rest()
+        except (ConnectionError, AssertionError):
+            return b""
+
+    async with asyncio.timeout(30):
+        # The server does not tell when it has begun to listen.
+        while not (await answer()).startswith(b"HTTP/1.0 200"):  # noqa: ASYNC110  # as said above
+            await asyncio.sleep(0.1)
