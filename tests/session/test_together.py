@@ -102,6 +102,20 @@ async def test_a_port_that_cannot_be_bound_ends_the_wait() -> None:
         assert "norouter ps" in outcome.failure.hint
 
 
+async def test_only_a_failed_port_ends_a_wait_before_its_time() -> None:
+    async with talk(local("hub"), relayed("web"), timing=SessionTiming(port_grace=0.1)) as say:
+        await say.ok("wait")
+        (agent,) = children()
+        agent.suspend()
+        # Every host is ready, but this one's names files are out of date.
+        await say.ok("host set hub --alias other")
+        outcome = await say("wait --timeout 500ms")
+        assert outcome.failure is not None
+        assert "after 0.5 s" in outcome.failure.message
+        agent.resume()
+        await say.ok("wait")
+
+
 async def test_a_fault_of_ours_costs_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
     async with talk(local("hub")) as say:
 

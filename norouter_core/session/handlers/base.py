@@ -79,10 +79,9 @@ def _only_ports_fail(engine: Engine, hosts: Collection[str] | None) -> bool:
     states = {host.name: host.state for host in status.hosts}
     wanted = [state for name, state in states.items() if hosts is None or name in hosts]
     up = all(state in (HostState.READY, HostState.STOPPED) for state in wanted)
-    return up and not any(
-        port.state is ListenerState.PENDING and states.get(port.on_host) is HostState.READY
-        for port in status.listeners
-    )
+    ports = {port.state for port in status.listeners if states.get(port.on_host) is HostState.READY}
+    # Without a failure the wait goes on: a host that restarts is stopped for a moment, too.
+    return up and ListenerState.FAILED in ports and ListenerState.PENDING not in ports
 
 
 def _not_ready(engine: Engine, hosts: Collection[str] | None, seconds: float) -> Failure:
