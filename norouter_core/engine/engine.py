@@ -43,7 +43,7 @@ from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
 from norouter_core.engine.supervisor import Supervisor
-from norouter_core.engine.tap import Sink, Tap, TapError
+from norouter_core.engine.tap import Sink, Tap, Taps
 from norouter_core.exec_commands.asking import with_askpass
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
@@ -86,7 +86,7 @@ class Engine:
         """
         self._streams = Streams(self._stream_opened, self._stream_closed)
         self._supervisors: dict[str, Supervisor] = {}
-        self._taps: dict[int, list[Tap]] = {}
+        self._taps = Taps(self.host_log)
         self.timing = timing or Timing()
         self._etc_hosts = etc_hosts
         self.start_child = start_child
@@ -383,25 +383,7 @@ class Engine:
         Raises:
             TapError: there is no such stream, or its bytes do not cross the hub.
         """
-        stream = self._streams.find(number)
-        if stream is None:
-            raise TapError(f"there is no stream {number}")
-        if isinstance(stream, ReportedStream) or stream.spliced_as is not None:
-            raise TapError(
-                f"stream {number} cannot be tapped: {stream.from_host} joins both of its ends, and "
-                "its bytes do not pass through norouter"
-            )
-
-        def failed(error: Exception) -> None:
-            self.host_log("error", stream.from_host, f"the tap of stream {number}: {error!r}")
-
-        tap = Tap(stream, sink, failed)
-        self._taps.setdefault(number, []).append(tap)
-        return tap
-
-    def _untap(self, stream: RelayedStream | ReportedStream) -> None:
-        for tap in self._taps.pop(stream.number, ()):
-            tap.stream_ended(stream.reason)
+        return self._taps.open(number, self._streams.find(number), sink)
 
     async def ping(self, host: str) -> float:
         """Return the seconds that a request to a host takes.
@@ -626,7 +608,7 @@ class Engine:
             self.host_log("warning", publication.to_host, text)
 
     def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
-        self._untap(stream)
+        self._taps.stream_closed(stream)
         code = stream.reason.partition(":")[0]
         if code in ("refused", "unreachable") and stream.to_host in self._supervisors:
             self._supervisors[stream.to_host].dial_failed()

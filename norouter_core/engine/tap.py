@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from norouter_core.agent.ends import End
+from norouter_core.engine.streams import RelayedStream, ReportedStream
 from norouter_core.errors import NorouterError
 
 if TYPE_CHECKING:
-    from norouter_core.engine.streams import RelayedStream
     from norouter_core.wire.codes import Address
 
 SENT = "sent"
@@ -25,6 +25,45 @@ must not block; one that raises is not called again."""
 
 class TapError(NorouterError):
     """A stream cannot be tapped; the message gives the reason."""
+
+
+class Taps:
+    """The open taps of a mesh. `log` takes a level, a host and a line."""
+
+    def __init__(self, log: Callable[[str, str, str], None]) -> None:
+        self._log = log
+        self._open: dict[int, list[Tap]] = {}
+
+    def open(self, number: int, stream: RelayedStream | ReportedStream | None, sink: Sink) -> Tap:
+        """Return a new tap of a stream, which may have several.
+
+        Raises:
+            TapError: there is no such stream, or its bytes do not cross the hub.
+        """
+        if stream is None:
+            raise TapError(f"there is no stream {number}")
+        host = stream.from_host
+        if isinstance(stream, ReportedStream) or stream.spliced_as is not None:
+            raise TapError(
+                f"stream {number} cannot be tapped: {host} joins both of its ends, and its bytes "
+                "do not pass through norouter"
+            )
+
+        def failed(error: Exception) -> None:
+            self._log("error", host, f"the tap of stream {number}: {error!r}")
+
+        tap = Tap(stream, sink, failed)
+        self._open.setdefault(number, []).append(tap)
+        return tap
+
+    def __len__(self) -> int:
+        """Return the number of streams that have taps."""
+        return len(self._open)
+
+    def stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
+        """End the taps of a stream that has ended."""
+        for tap in self._open.pop(stream.number, ()):
+            tap.stream_ended(stream.reason)
 
 
 class Tap:

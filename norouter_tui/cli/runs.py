@@ -133,7 +133,7 @@ def run(
 def shell(ctx: click.Context, /, file: str, debug: bool, no_uvloop: bool) -> int:
     """Bring up the mesh of the manifest FILE and open a shell inside it, or run CMD there.
 
-    Inside, every program reaches the mesh without being told of a proxy: by the names of the hosts,
+    Inside, every program reaches the mesh without proxy settings: by the names of the hosts,
     by their VIPs at every published port, by what the routes lead to, over TCP and UDP. All else
     goes out through this machine, as it would outside. You keep your user, files and terminal. The
     network is another one: 127.0.0.1 is the shell's own.
