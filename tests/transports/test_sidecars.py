@@ -8,9 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from norouter_core.engine import engine as engine_module
 from norouter_core.engine.status import HostState
-from tests.engine.meshes import TIMING, Mesh, forward, local, mesh, relayed
-from tests.servers import connect
+from norouter_core.model import MeshSpec
+from tests.engine.meshes import TIMING, Mesh, forward, local, relayed
+from tests.servers import connect, eventually
 from tests.transports.engines import Container, Engine
 
 pytestmark = [
@@ -40,14 +42,16 @@ async def test_a_sidecar_follows_its_container_into_its_new_network(web: Contain
     words = ("run", "-i", "--rm", "--network", "container:web", "python", "sh")
     side = relayed("side", forward(8080), cmd=tuple(engine.command(*words)))
     await asyncio.to_thread(engine.run, "exec", "-d", "web", *SERVER)
-    async with mesh(local(), side, timing=replace(TIMING, first_retry=0.2)) as made:
+    async with engine_module.Engine(replace(TIMING, first_retry=0.2)) as running:
+        made = Mesh(running)
+        await made.apply(MeshSpec((local(), side)))
         await _serves(made)
-        before = made.pid("side")
+        before = made.host("side").since
         await asyncio.to_thread(engine.run, "restart", "-t", "0", "web")
         await asyncio.to_thread(engine.run, "exec", "-d", "web", *SERVER)
         await made.log_says("its network interfaces have vanished")
+        await eventually(lambda: made.host("side").since > before, "it is restarted")
         await made.in_state("side", HostState.READY)
-        assert made.pid("side") != before
         await _serves(made)
 
 
