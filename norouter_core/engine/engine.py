@@ -26,19 +26,10 @@ from norouter_core.engine.names_files import NamesFiles
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
 from norouter_core.engine.peer_users import UserCheck
-from norouter_core.engine.publications import (
-    ListenAddress,
-    Publication,
-    Service,
-)
+from norouter_core.engine.publications import ListenAddress, Publication, Service
 from norouter_core.engine.questions import Questions
 from norouter_core.engine.readiness import Readiness
-from norouter_core.engine.services import (
-    reset_spliced,
-    serve_dns,
-    serve_proxy,
-    serve_transparently,
-)
+from norouter_core.engine.services import reset_spliced, serve_dns, serve_proxy, serve_transparently
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, ListenerStatus, Status
 from norouter_core.engine.streams import RelayedStream, ReportedStream, Streams, check_direct_row
@@ -108,9 +99,9 @@ class Engine:
         self._closing = False
         self._was_killed = False
         self._readiness = Readiness(self._supervisors, self._applying, self._bus.publish)
-        self._log_throttle = LogThrottle()
+        self._log_throttle = LogThrottle(self.host_log)
         self._wrong_logins = WrongLogins(self._log_throttle)
-        self._users = UserCheck(self._log_throttle, self.host_log)
+        self._users = UserCheck(self._log_throttle)
 
     async def __aenter__(self) -> Self:
         self.io = Io(asyncio.get_running_loop())
@@ -470,10 +461,7 @@ class Engine:
         wanted = supervisor.listeners.spec_of(listener)
         granted = wanted is not None and wanted.publication.proto == protocol_of(end)
         if wanted is None or not granted or wanted.publication not in self._plan.reachable:
-            name, now = supervisor.host.name, self.io.loop.time()
-            text = self._log_throttle.refused(name, listener, peer, now)
-            if text:
-                self.host_log("warning", name, text)
+            self._log_throttle.refused(supervisor.host.name, listener, peer)
             end.reset("not-allowed", "nothing is published there")
             return
         publication = wanted.publication
@@ -483,7 +471,7 @@ class Engine:
         if not publication.allows(supervisor.host.name, peer):
             reason = f"{publication.listen_address.text()} is not for clients at {peer[0]}"
             end.reset("not-allowed", reason)
-            self._log_unreached(publication, supervisor.host.name, peer, f"not-allowed: {reason}")
+            self._log_throttle.unreached(publication, host.name, peer, f"not-allowed: {reason}")
             return
         if publication.service is not Service.PORT:
             self._serve_client(supervisor.host.name, listener, publication, peer, end, destination)
@@ -492,7 +480,7 @@ class Engine:
         if target is None or target.link is None:
             reason = f"{publication.to_host} is {target.state if target else 'gone'}"
             end.reset("gone", reason)
-            self._log_unreached(publication, supervisor.host.name, peer, f"gone: {reason}")
+            self._log_throttle.unreached(publication, host.name, peer, f"gone: {reason}")
             return
         stream = self._streams.add(supervisor.host.name, peer, publication, end)
         stream.target = target.link.dial(end, *publication.target, stream)
@@ -520,11 +508,7 @@ class Engine:
 
     def wrong_login(self, publication: Publication, stream: RelayedStream) -> float:
         """Log a wrong password for a proxy; return the seconds until it may be answered."""
-        now = self.io.loop.time()
-        wait, text = self._wrong_logins.add(publication, stream.from_host, stream.peer, now)
-        if text:
-            self.host_log("warning", publication.to_host, text)
-        return wait
+        return self._wrong_logins.add(publication, stream.from_host, stream.peer)
 
     def publication(self, address: Address, proto: str = TCP) -> Publication | None:
         """Return what the mesh publishes at an address."""
@@ -557,13 +541,10 @@ class Engine:
         task.add_done_callback(self._services.discard)
 
     def on_refused(self, supervisor: Supervisor, reason: str) -> None:
-        name = supervisor.host.name
-        if text := self._log_throttle.too_many(name, reason, self.io.loop.time()):
-            self.host_log("warning", name, text)
+        self._log_throttle.too_many(supervisor.host.name, reason)
 
     def on_slow_start(self, supervisor: Supervisor, text: str) -> None:
-        if line := self._log_throttle.slow_start(text, self.io.loop.time()):
-            self.host_log("warning", supervisor.host.name, line)
+        self._log_throttle.slow_start(supervisor.host.name, text)
 
     def on_direct_report(self, supervisor: Supervisor, rows: list[Any]) -> Iterator[None]:
         for row in map(check_direct_row, rows):
@@ -590,30 +571,13 @@ class Engine:
         if self._bus.wants_streams:
             self._bus.publish(events.StreamOpened(stream=stream.status()))
 
-    def _log_unreached(
-        self,
-        publication: Publication,
-        from_host: str,
-        peer: Address,
-        reason: str,
-        *,
-        was_open: bool = False,
-    ) -> None:
-        """Log a client that did not reach its target or was cut off, at a limited rate."""
-        now = self.io.loop.time()
-        text = self._log_throttle.unreached(
-            publication, from_host, peer, reason, now, was_open=was_open
-        )
-        if text:
-            self.host_log("warning", publication.to_host, text)
-
     def _stream_closed(self, stream: RelayedStream | ReportedStream) -> None:
         self._taps.stream_closed(stream)
         code = stream.reason.partition(":")[0]
         if code in ("refused", "unreachable") and stream.to_host in self._supervisors:
             self._supervisors[stream.to_host].dial_failed()
         if code in NOT_REACHED and not self._closing:
-            self._log_unreached(
+            self._log_throttle.unreached(
                 stream.publication,
                 stream.from_host,
                 stream.peer,

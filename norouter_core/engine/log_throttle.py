@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from norouter_core.engine.publications import ListenAddress, Publication
@@ -33,9 +34,18 @@ _MAX_SLOW = 4
 
 
 class LogThrottle:
-    """Limits the lines about each subject; remembers the latest 256 subjects."""
+    """Limits the lines about each subject; remembers the latest 256 subjects.
 
-    def __init__(self) -> None:
+    Args:
+        log: logs a line; gets its level, the name of a host and the text.
+        clock: returns the time in seconds.
+    """
+
+    def __init__(
+        self, log: Callable[[str, str, str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._clock = clock
         self._last: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
         self._slow: deque[float] = deque(maxlen=_MAX_SLOW)
         """When the last lines about slow starts were printed."""
@@ -47,87 +57,72 @@ class LogThrottle:
         from_host: str,
         peer: Address,
         reason: str,
-        now: float,
         *,
         was_open: bool = False,
-    ) -> str | None:
-        """Return a line about a port that was not reached, or a stream of it that was cut.
-
-        Return None soon after the last one.
-        """
+    ) -> None:
+        """Log a port that was not reached, or a stream of it that was cut."""
         interval = TOO_MANY_INTERVAL if reason.startswith("too-many") else INTERVAL
-        more = self._suffix(publication.listen_address, now, interval)
-        if more is None:
-            return None
         # A stream of datagrams opens before its target can refuse them.
         was_cut = was_open and not reason.startswith("refused")
         what = "a stream to {} was cut" if was_cut else "{} was not reached"
-        return (
-            f"{what.format(publication.target_text)}: {reason} "
-            f"(client {format_address(peer)} on {from_host}, by {publication.listen_address.text()}"
-            f"{more})"
+        self._warn(
+            publication.listen_address,
+            publication.to_host,
+            f"{what.format(publication.target_text)}: {reason} (client {format_address(peer)} "
+            f"on {from_host}, by {publication.listen_address.text()}",
+            ")",
+            interval=interval,
         )
 
-    def slow_start(self, text: str, now: float) -> str | None:
-        """Return a line about a host that starts slowly; None if many have had one just now."""
+    def slow_start(self, host: str, text: str) -> None:
+        """Log that a host starts slowly, unless many have had such a line just now."""
+        now = self._clock()
         if len(self._slow) == _MAX_SLOW and now - self._slow[0] < INTERVAL:
             self._more_slow += 1
-            return None
+            return
         self._slow.append(now)
         more, self._more_slow = self._more_slow, 0
-        return f"{text}; {more} more hosts start as slowly" if more else text
+        self._log("warning", host, f"{text}; {more} more hosts start as slowly" if more else text)
 
-    def refused(self, host: str, listener: int, peer: Address, now: float) -> str | None:
-        """Return a line about a client that a host's agent must not offer; None soon after one."""
-        more = self._suffix(host, now)
-        if more is None:
-            return None
-        return (
-            f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published{more}"
+    def refused(self, host: str, listener: int, peer: Address) -> None:
+        """Log a client that a host's agent must not offer."""
+        text = f"refused a client from {peer[0]}:{peer[1]}: listener {listener} is not published"
+        self._warn(host, host, text)
+
+    def other_user(self, host: str, address: ListenAddress, peer: Address, reason: str) -> None:
+        """Log a client of this machine that `onlyUser` refuses."""
+        text = f"refused client {format_address(peer)} of {address.text()}: {reason}"
+        self._warn(("other user", address), host, text)
+
+    def wrong_login(self, publication: Publication, from_host: str, peer: Address) -> None:
+        """Log a wrong password for a proxy."""
+        address = publication.listen_address
+        text = (
+            f"wrong user or password for the proxy at {address.text()} "
+            f"(client {format_address(peer)} on {from_host}"
         )
+        self._warn(("wrong login", address), publication.to_host, text, ")")
 
-    def other_user(
-        self, address: ListenAddress, peer: Address, reason: str, now: float
-    ) -> str | None:
-        """Return a line about a client of this machine that `onlyUser` refuses; None soon after."""
-        more = self._suffix(("other user", address), now)
-        client = format_address(peer)
-        return (
-            more if more is None else f"refused client {client} of {address.text()}: {reason}{more}"
-        )
+    def too_many(self, host: str, reason: str) -> None:
+        """Log a client of a host whose link has too many streams."""
+        text = f"refused a client: {reason}"
+        self._warn(("too many", host), host, text, interval=TOO_MANY_INTERVAL)
 
-    def wrong_login(
-        self, address: ListenAddress, from_host: str, peer: Address, now: float
-    ) -> str | None:
-        """Return a line about a wrong password for a proxy; None soon after one."""
-        more = self._suffix(("wrong login", address), now)
-        return (
-            None
-            if more is None
-            else (
-                f"wrong user or password for the proxy at {address.text()} "
-                f"(client {format_address(peer)} on {from_host}{more})"
-            )
-        )
-
-    def too_many(self, host: str, reason: str, now: float) -> str | None:
-        """Return a line about a client of a host whose link has too many streams; None soon after
-        one.
-        """
-        more = self._suffix(("too many", host), now, TOO_MANY_INTERVAL)
-        return None if more is None else f"refused a client: {reason}{more}"
-
-    def _suffix(self, subject: Hashable, now: float, interval: float = INTERVAL) -> str | None:
-        """Return the end of a line, which counts those left out; None to leave it out, too."""
+    def _warn(
+        self, subject: Hashable, host: str, text: str, end: str = "", interval: float = INTERVAL
+    ) -> None:
+        """Log a line with the number of those omitted before `end`; omit it soon after the last."""
+        now = self._clock()
         last, omitted = self._last.get(subject, (-interval, 0))
         if now - last < interval:
             self._last[subject] = (last, omitted + 1)
-            return None
+            return
         self._last[subject] = (now, 0)
         self._last.move_to_end(subject)
         if len(self._last) > _MAX_SUBJECTS:
             self._last.popitem(last=False)
-        return f"; {omitted} more since the last such line" if omitted else ""
+        more = f"; {omitted} more since the last such line" if omitted else ""
+        self._log("warning", host, text + more + end)
 
 
 class Scarcity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from norouter_core.agent.turns import Allowance
@@ -23,13 +24,12 @@ class WrongLogins:
         self._throttle = throttle
         self._allowances: dict[ListenAddress, Allowance] = {}
 
-    def add(
-        self, publication: Publication, from_host: str, peer: Address, now: float
-    ) -> tuple[float, str | None]:
-        """Count one; return the seconds until its answer, and a line for the log or None."""
+    def add(self, publication: Publication, from_host: str, peer: Address) -> float:
+        """Count and log one; return the seconds until its answer."""
+        now = time.monotonic()
         address = publication.listen_address
         allowance = self._allowances.get(address)
         if allowance is None:
             allowance = self._allowances[address] = Allowance(_RATE, now)
-        wait = min(_MAX_WAIT, allowance.take(1, now))
-        return wait, self._throttle.wrong_login(address, from_host, peer, now)
+        self._throttle.wrong_login(publication, from_host, peer)
+        return min(_MAX_WAIT, allowance.take(1, now))

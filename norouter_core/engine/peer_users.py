@@ -6,7 +6,6 @@ read of `/proc/net/tcp` takes tens of milliseconds.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
@@ -19,8 +18,6 @@ from norouter_core.agent.udp import UdpClient
 from norouter_core.wire.codes import UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from norouter_core.agent.ends import End
     from norouter_core.engine.log_throttle import LogThrottle
     from norouter_core.engine.publications import Publication
@@ -41,10 +38,9 @@ _MAX_REPLY = 4096
 class UserCheck:
     """Admits clients of this process's user to the listeners of this machine."""
 
-    def __init__(self, throttle: LogThrottle, log: Callable[[str, str, str], None]) -> None:
+    def __init__(self, throttle: LogThrottle) -> None:
         self._users = PeerUsers()
         self._throttle = throttle
-        self._log = log
 
     def close(self) -> None:
         self._users.close()
@@ -59,9 +55,7 @@ class UserCheck:
         except OSError as error:
             reason = f"this system does not tell whose it is ({error_text(error)})"
         end.reset("not-allowed", reason)
-        now = asyncio.get_running_loop().time()
-        if text := self._throttle.other_user(publication.listen_address, peer, reason, now):
-            self._log("warning", host, text)
+        self._throttle.other_user(host, publication.listen_address, peer, reason)
         return False
 
 

@@ -60,9 +60,10 @@ async def test_requests_that_one_host_causes_leave_room_for_others() -> None:
 
 
 def test_too_many_streams_are_logged_once_a_minute() -> None:
-    throttle = LogThrottle()
-    lines = [throttle.too_many("web", "7 streams are open on this link", n) for n in range(130)]
-    logged = {second: text for second, text in enumerate(lines) if text}
+    now, logged = [0], dict[int, str]()
+    throttle = LogThrottle(lambda _, host, text: logged.update({now[0]: text}), lambda: now[0])
+    for now[0] in range(130):
+        throttle.too_many("web", "7 streams are open on this link")
     assert logged == {
         0: "refused a client: 7 streams are open on this link",
         60: "refused a client: 7 streams are open on this link; 59 more since the last such line",

@@ -252,20 +252,29 @@ def test_places_are_held_per_namespace() -> None:
 def test_a_stream_that_was_open_is_said_to_be_cut() -> None:
     publication = Publication(("127.0.42.1", 80), "web", ("127.0.0.1", 81))
     client = ("10.0.0.1", 5)
+    lines: list[tuple[str, str, str]] = []
     for was_open, begins in (
         (False, "127.0.0.1:81 was not reached: gone (client 10.0.0.1:5 on hub"),
         (True, "a stream to 127.0.0.1:81 was cut: gone (client 10.0.0.1:5 on hub"),
     ):
-        text = LogThrottle().unreached(publication, "hub", client, "gone", 1, was_open=was_open)
-        assert text is not None and text.startswith(begins)
+        throttle = LogThrottle(lambda *line: lines.append(line))
+        throttle.unreached(publication, "hub", client, "gone", was_open=was_open)
+        level, host, text = lines.pop()
+        assert (level, host) == ("warning", "web") and text.startswith(begins)
 
 
 def test_a_few_hosts_that_start_slowly_have_a_line_each_and_the_others_are_counted() -> None:
-    throttle = LogThrottle()
-    lines = [throttle.slow_start(f"h{n}", 100 + n / 10) for n in range(20)]
-    assert lines == ["h0", "h1", "h2", "h3", *[None] * 16]
-    assert throttle.slow_start("late", 111) == "late; 16 more hosts start as slowly"
-    assert throttle.slow_start("later", 112) == "later"
+    lines: list[str] = []
+    clock = [100 + n / 10 for n in range(20)] + [111, 112]
+    throttle = LogThrottle(
+        lambda _, host, text: lines.append(f"{host} {text}"), iter(clock).__next__
+    )
+    for n in range(20):
+        throttle.slow_start(f"h{n}", "waits")
+    assert lines == ["h0 waits", "h1 waits", "h2 waits", "h3 waits"]
+    throttle.slow_start("late", "waits")
+    throttle.slow_start("later", "waits")
+    assert lines[4:] == ["late waits; 16 more hosts start as slowly", "later waits"]
 
 
 @given(
