@@ -31,16 +31,31 @@ _OF_EVERY_NAMESPACE = frozenset(
 )
 """The interfaces that a new namespace may have of itself."""
 _POLL_INTERVAL = 5.0
-"""Seconds between two looks at a host that is known to share a container's network."""
 _MIN_INTERVAL = 1.0
 
 
 class NetworkWatch:
-    """Watches a host behind an exec command; calls `gone` once its interfaces have vanished."""
+    """Watches a host behind an exec command; calls `gone` once its interfaces have vanished.
 
-    def __init__(self, argv: Sequence[str], gone: Callable[[], None]) -> None:
+    Args:
+        argv: the exec command.
+        gone: called once.
+        poll_interval: seconds between two looks at a host that is known to share a container's
+            network.
+        min_interval: seconds between two looks at any host.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        gone: Callable[[], None],
+        *,
+        poll_interval: float = _POLL_INTERVAL,
+        min_interval: float = _MIN_INTERVAL,
+    ) -> None:
         is_sidecar = any("container:" in word for word in argv)
-        self._interval = _POLL_INTERVAL if is_sidecar else None
+        self._interval = poll_interval if is_sidecar else None
+        self._min_interval = min_interval
         self._gone = gone
         self._due = asyncio.Event()
 
@@ -62,7 +77,7 @@ class NetworkWatch:
                 if not await _interfaces(link):
                     self._gone()
                     return
-                await asyncio.sleep(_MIN_INTERVAL)
+                await asyncio.sleep(self._min_interval)
 
 
 async def _interfaces(link: Link) -> set[str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from norouter_core.engine import network_watch
 from norouter_core.engine.network_watch import NetworkWatch
 from norouter_core.links.base import OperationError
 
@@ -37,7 +36,7 @@ class Host:
 async def watched(host: Host, *argv: str, failing: bool = True) -> bool:
     """Whether the watch says that the network is gone, before it ends by itself."""
     gone: list[bool] = []
-    watch = NetworkWatch(argv, lambda: gone.append(True))
+    watch = NetworkWatch(argv, lambda: gone.append(True), poll_interval=0.01, min_interval=0)
     link: Any = host
     task = asyncio.create_task(watch.run(link))
     while not task.done():
@@ -46,12 +45,6 @@ async def watched(host: Host, *argv: str, failing: bool = True) -> bool:
             watch.check_soon()
     await task
     return bool(gone)
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_watch, "_MIN_INTERVAL", 0.0)
-    monkeypatch.setattr(network_watch, "_POLL_INTERVAL", 0.01)
 
 
 async def test_interfaces_that_vanish_are_noticed_when_dials_fail() -> None:
