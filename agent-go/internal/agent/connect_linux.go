@@ -57,15 +57,16 @@ func isUnderWay(err error) bool {
 	return err == syscall.EINPROGRESS || err == syscall.EALREADY || err == syscall.EINTR || err == syscall.EAGAIN
 }
 
-// waitConnected waits for the outcome of a connect, or for the end of the context.
+// waitConnected waits for the outcome of a connect, or for the end of the context. Once it has
+// returned, the context no longer affects the socket.
 func waitConnected(ctx context.Context, file *os.File, to syscall.Sockaddr) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		return err
 	}
-	over := make(chan struct{})
-	defer close(over)
+	over, joined := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(joined)
 		select {
 		case <-ctx.Done():
 			_ = file.SetWriteDeadline(time.Unix(1, 0)) // the past
@@ -77,7 +78,13 @@ func waitConnected(ctx context.Context, file *os.File, to syscall.Sockaddr) erro
 		outcome = syscall.Connect(int(fd), to)
 		return !isUnderWay(outcome)
 	})
+	close(over)
+	// The caller cancels the context after a success, too. A goroutine that still runs then could
+	// set the deadline of a socket in use.
+	<-joined
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case err != nil:
 		return err
 	case outcome != nil && outcome != syscall.EISCONN:
