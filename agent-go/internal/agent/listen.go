@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -53,15 +52,6 @@ func bindOrFallBack(wanted wire.Address, bind func(network, address string) erro
 		return true, bind("4", "127.0.0.1:0")
 	}
 	return false, err
-}
-
-// loopbackIsDown reports whether Linux says so, as in a network namespace that is new.
-func loopbackIsDown() bool {
-	if runtime.GOOS != "linux" {
-		return false
-	}
-	lo, err := net.InterfaceByName("lo")
-	return err == nil && lo.Flags&net.FlagUp == 0
 }
 
 // family returns what package net appends to a network's name.
