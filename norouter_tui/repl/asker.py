@@ -16,10 +16,7 @@ from rich.text import Text
 
 from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_tui.repl.terminal import Terminal
-from norouter_tui.run.questions import Reply, question_text
-
-REACTION_TIME = 0.4
-"""Seconds in which keys were typed before anybody could have read a question."""
+from norouter_tui.run.questions import REACTION_TIME, Reply, question_text
 
 
 class ReplAsker:

@@ -41,7 +41,7 @@ from norouter_tui.repl.steps import BadStep, ScriptStep, lines_of, steps
 from norouter_tui.repl.terminal import Notices, Terminal, has_waiting_keys, run_shell
 from norouter_tui.run.history import history_path, open_history
 from norouter_tui.run.process import TERMINATING
-from norouter_tui.run.questions import answer_questions
+from norouter_tui.run.questions import REACTION_TIME, answer_questions
 
 GREETING = "`help` lists the commands, Tab completes, Ctrl-D quits."
 HOW_TO_QUIT = "to quit: Ctrl-D, or `quit`"
@@ -49,8 +49,6 @@ _DRAIN = 1.0
 """Seconds for the last output to be shown at the end."""
 REFRESH = 0.5
 """Seconds between two updates of the totals."""
-REACTION_TIME = 0.4
-"""Seconds after an offer in which Enter was typed before anybody could have read it."""
 
 
 class Repl:

@@ -23,6 +23,9 @@ if sys.platform != "win32":
 _FOREGROUND_INTERVAL = 0.5
 """Seconds between two checks whether a run in the background has come to the foreground."""
 
+REACTION_TIME = 0.4
+"""Seconds in which keys were typed before anybody could have read a question that appeared."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

@@ -13,12 +13,9 @@ from textual.widgets import Input, Static
 
 from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_core.sanitize import escape
-from norouter_tui.run.questions import Reply
+from norouter_tui.run.questions import REACTION_TIME, Reply
 from norouter_tui.screen.widgets.cells import escape_line
 from norouter_tui.screen.widgets.keybar import KeyBar
-
-REACTION_TIME = 0.4
-"""Seconds in which keys were typed before anybody could have read the question."""
 
 
 class AskDialog(ModalScreen[Reply]):
