@@ -184,5 +184,5 @@ class _OutputTarget:
         if self._screen is None:
             self._screen = OutputScreen(self._title, waiting, self._cancel)
             self._app.push_screen(self._screen)
-        elif self._screen.is_attached:
+        else:
             self._screen.add(waiting)

@@ -17,7 +17,9 @@ from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Out
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.dialogs.help import HelpScreen
+from norouter_tui.screen.dialogs.output import OutputScreen
 from norouter_tui.screen.dialogs.questions import Answers, Confirm
+from norouter_tui.screen.dialogs.tap import TapScreen
 from norouter_tui.screen.messages import SnapshotArrived
 from norouter_tui.screen.views.detail import DetailPane
 from norouter_tui.screen.views.streams import StreamGrid
@@ -374,6 +376,28 @@ def test_what_is_printed_goes_to_the_log_and_never_over_the_screen() -> None:
         sys.stderr.write("norouter: internal error: \x1b[2J told by the reporter\n")
         await pilot.press("4")
         await until(pilot, lambda: "internal error: \\x1b[2J told by the reporter" in shown(app))
+
+    _play(play)
+
+
+def test_output_before_the_dialog_is_there_is_kept_and_after_it_is_dropped() -> None:
+    async def play(app: NorouterApp, pilot: Pilot[None], client: CannedClient) -> None:
+        output = OutputScreen("exec", [Bytes("stdout", b"one\n")], lambda: None)
+        tap = TapScreen(1, "a to b", lambda: None)
+        app.push_screen(tap)
+        app.push_screen(output)
+        output.add([Bytes("stdout", b"two\n")])
+        output.show_end(Outcome(status=3))
+        await until(pilot, lambda: "exit status 3" in shown(app))
+        assert "one" in shown(app) and "two" in shown(app)
+        output.action_close()
+        await until(pilot, lambda: app.screen is tap and not output.children)
+        tap.action_close()
+        await until(pilot, lambda: app.screen is app.main and not tap.children)
+        # What was scheduled before may run after the widgets have gone.
+        output._begin()
+        output.show_end(Outcome(status=3))
+        tap._refresh_views()
 
     _play(play)
 

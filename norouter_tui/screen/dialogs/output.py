@@ -35,7 +35,9 @@ class OutputScreen(ModalScreen[None]):
         super().__init__()
         self._line = line
         self._first = list(outputs)
+        """What came before the dialog had a width."""
         self._end = end
+        self._has_begun = False
         self._lines: deque[TextLine] = deque(maxlen=MAX_LINES)
         self._numbers = 0
         self._bytes = ByteText()
@@ -54,13 +56,19 @@ class OutputScreen(ModalScreen[None]):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        self._has_begun = True
         self.add(self._first)
         if self._outcome is not None:
             self._draw_end(self._outcome)
 
     def add(self, outputs: Iterable[Output]) -> None:
-        """Add outputs."""
-        view = self.query_one(TextView)
+        """Add outputs; drop them once the dialog has been closed."""
+        if not self._has_begun:
+            self._first.extend(outputs)
+            return
+        view = self.query_one_optional(TextView)
+        if view is None:
+            return
         width = max(20, view.scrollable_content_region.width - 1)
         for output in outputs:
             for text in self._texts(output, width):
@@ -86,17 +94,18 @@ class OutputScreen(ModalScreen[None]):
     def show_end(self, outcome: Outcome) -> None:
         """Show how the command ended, and its last line if that has no newline."""
         self._outcome = outcome
-        if self.is_mounted:
+        if self._has_begun:
             self._draw_end(outcome)
 
     def _draw_end(self, outcome: Outcome) -> None:
-        if not self.is_attached:
+        dialog = self.query_one_optional(".dialog")
+        if dialog is None:
             return  # closed already
         if self._open:
             self.add((Bytes(self._source, b"\n"),))
         failure = outcome.failure.message if outcome.failure is not None else ""
         status = f"exit status {outcome.status}" if outcome.status else ""
-        self.query_one(".dialog").border_subtitle = Content(escape_line(failure or status))
+        dialog.border_subtitle = Content(escape_line(failure or status))
 
     def action_close(self) -> None:
         """Close the dialog."""

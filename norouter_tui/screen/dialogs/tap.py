@@ -129,8 +129,8 @@ class TapScreen(ModalScreen[None]):
         self._changed = True
 
     def _refresh_views(self) -> None:
-        if not self._changed:
-            return
+        if not self._changed or not self.query(TextView):
+            return  # nothing to show, or no longer a place to show it
         self._changed = False
         for way, side in self._sides.items():
             view = self.query_one(f"#tap-{way}", TextView)
