@@ -38,6 +38,7 @@ from norouter_core.engine.tap import Sink, Tap, Taps
 from norouter_core.exec_commands.asking import with_askpass
 from norouter_core.links.base import Link, OperationError
 from norouter_core.links.execute import OutputHandler, execute, execute_behind
+from norouter_core.links.local import own_hello
 from norouter_core.links.process import StartChild, start_child
 from norouter_core.model import Host, MeshSpec
 from norouter_core.routing.table import LearnedAddresses, RouteTable
@@ -280,6 +281,10 @@ class Engine:
 
     async def _assign_listeners(self) -> None:
         """Set where each host should listen."""
+        guards = frozenset(host.name for host in self._plan.hosts if host.checks_users)
+        for name in self._neighbours.set_guards(guards, own_hello().namespace):
+            if name in self._supervisors:
+                self._supervisors[name].listeners.guards_changed()
         for name, supervisor in list(self._supervisors.items()):
             supervisor.listeners.update(self._plan.listeners.get(name, {}))
             self._update_neighbours(supervisor)

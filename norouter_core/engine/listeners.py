@@ -102,7 +102,8 @@ class HostListeners:
         self._shared: dict[str, set[ListenAddress]] = {}
         """The shared addresses, by the host that serves them."""
         self._neighbour_changes: list[tuple[str, Sequence[ListenAddress]]] = []
-        """Neighbours that have changed, and what they publish, until `run` handles them."""
+        """Neighbours that have changed (empty: all), and what they publish, until `run` handles
+        them."""
         self._namespace: object = None
         self._stale: list[int] = []
         self._by_number: dict[int, _Listener] = {}
@@ -146,6 +147,11 @@ class HostListeners:
         It publishes the addresses in `owned`.
         """
         self._neighbour_changes.append((host, owned))
+        self._changed.set()
+
+    def guards_changed(self) -> None:
+        """Note that other hosts than before may listen in this one's network namespace."""
+        self._neighbour_changes.append(("", tuple(self._listeners)))
         self._changed.set()
 
     def close(self) -> None:
@@ -232,7 +238,7 @@ class HostListeners:
                 if listener is None:
                     continue
                 deserted = listener.state is ListenerState.SHARED and listener.holder == host
-                if deserted or listener.spec.publication.to_host == host:
+                if deserted or host in ("", listener.spec.publication.to_host):
                     self._reset(address, listener, listener.spec)
             self._shared.pop(host, None)
             # Only now: until then the host is not settled.
@@ -263,9 +269,8 @@ class HostListeners:
             return  # dropped since, or settled
         wanted = listener.spec
         number = self._number_of(address)
-        owner = wanted.publication.to_host
-        if self._must_yield(wanted):
-            await self._yield_to_owner(link, address, listener, number, owner)
+        if other := self._yields_to(wanted):
+            await self._yield(link, address, listener, number, other)
             return
         direct = wanted.publication.target if wanted.direct else None
         # Set before the request: a client may arrive before the answer.
@@ -295,16 +300,19 @@ class HostListeners:
 
     def _is_still_wanted(self, listener: _Listener, wanted: ListenerSpec) -> bool:
         """Return whether this host should still listen as it has asked to."""
-        return listener.spec == wanted and not self._must_yield(wanted)
+        return listener.spec == wanted and not self._yields_to(wanted)
 
-    def _must_yield(self, wanted: ListenerSpec) -> bool:
-        """Return whether the owner of the address listens for it in this namespace."""
-        owner = wanted.publication.to_host
-        may_listen = wanted.publication.may_listen(owner)
-        return may_listen and self._neighbours.listens_for(owner, self._host)
+    def _yields_to(self, wanted: ListenerSpec) -> str:
+        """Return the host of this namespace that listens in place of this one; empty if none."""
+        published = wanted.publication
+        if guard := self._neighbours.guard(self._namespace, published.listen_address, self._host):
+            return guard
+        owner = published.to_host
+        listens = published.may_listen(owner) and self._neighbours.listens_for(owner, self._host)
+        return owner if listens else ""
 
-    async def _yield_to_owner(
-        self, link: Link, address: ListenAddress, listener: _Listener, number: int, owner: str
+    async def _yield(
+        self, link: Link, address: ListenAddress, listener: _Listener, number: int, other: str
     ) -> None:
         if listener.granted is not None:
             listener.granted = None
@@ -313,13 +321,16 @@ class HostListeners:
             self._neighbours.release(self._namespace, address, self._host)
             if self._unsettled.get(address) is not listener:
                 return
-        if self._neighbours.holds(self._namespace, address, owner):
-            self._share(address, listener, owner)
+        if self._neighbours.holds(self._namespace, address, other):
+            self._share(address, listener, other)
             return
         listener.attempts += 1
         why = self._neighbours.refusal(self._namespace, address)
-        if why:
-            note = f"{owner} shares this namespace and cannot listen: {why}"
+        note = f"{other} shares this namespace and cannot listen: {why}" if why else ""
+        is_guarded = self._neighbours.guard(self._namespace, address, self._host)
+        if is_guarded and not why and listener.attempts > _QUICK_ATTEMPTS:
+            note = f"only {other}, which has onlyUser, may listen in this network namespace"
+        if note:
             is_hopeless = listener.attempts >= _HOPELESS_ATTEMPTS
             self._fail(address, listener, note, is_hopeless=is_hopeless)
 
@@ -342,8 +353,9 @@ class HostListeners:
         holder = self._neighbours.holder(self._namespace, address, self._host)
         listener.attempts += 1
         if error.code == "in-use" and holder:
-            # At its own VIP a host only has to wait until the holder yields.
-            if not self._is_own(listener):
+            # At its own VIP, and as a guard, a host only has to wait until the holder yields.
+            guard = self._neighbours.guard(self._namespace, address, holder)
+            if not self._is_own(listener) and not guard:
                 self._share(address, listener, holder)
         elif error.code == UNSUPPORTED:
             self._move(address, listener, ListenerState.FAILED, note=error.reason, given_up=True)

@@ -11,8 +11,10 @@ class Neighbours:
     """The hosts that are up, by network namespace, and the addresses that they hold.
 
     In a namespace the host that owns the VIP listens, so that it serves itself without the hub. For
-    other VIPs, the first host that tries listens. The namespace that an agent reports only decides
-    whether an address in use counts as shared, so a false one costs that host only its own clients.
+    other VIPs, the first host that tries listens. A guard is a host that checks the users of its
+    clients; in its namespace only guards listen, since nobody checks the clients of other hosts.
+    The namespace that an agent reports decides nothing else, so a false one costs that host only
+    its own clients.
     """
 
     def __init__(self) -> None:
@@ -22,6 +24,22 @@ class Neighbours:
         self._holders: dict[tuple[object, ListenAddress], dict[str, str]] = {}
         """Where each host that serves an address has bound it."""
         self._refusals: dict[tuple[object, ListenAddress], str] = {}
+        self._guards: frozenset[str] = frozenset()
+        self._guarded: object = None
+
+    def set_guards(self, guards: frozenset[str], namespace: object) -> Collection[str]:
+        """Set the guards, up or not, and their namespace; return the hosts that this affects."""
+        if guards == self._guards:
+            return ()
+        self._guards, self._guarded = guards, namespace
+        return tuple(self._members.get(namespace, ()))
+
+    def guard(self, namespace: object, address: ListenAddress, host: str) -> str:
+        """Return the guard that listens in place of `host`; empty if that may itself."""
+        if not self._guards or namespace != self._guarded or host in self._guards:
+            return ""
+        holders = self._holders.get((namespace, address), ())
+        return next((name for name in holders if name in self._guards), min(self._guards))
 
     def update(self, host: str, namespace: object | None, listens: bool) -> Collection[str]:
         """Note the namespace of a host (None: it is down), and whether it listens for ports.
@@ -53,6 +71,8 @@ class Neighbours:
         if owner == host or home is None or other is None:
             return False
         namespace, listens = other
+        if self._guards and namespace == self._guarded and owner not in self._guards:
+            return False
         return listens and namespace == home[0]
 
     def hold(self, namespace: object, address: ListenAddress, host: str, bound: str) -> None:

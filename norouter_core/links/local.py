@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from norouter_core.wire.messages import Json
 
 
+def own_hello() -> Hello:
+    """Return what the hub's own machine says of itself."""
+    return Hello.parse(process_identity.hello())
+
+
 class LocalLink:
     """Ready at once, and never lost."""
 
@@ -40,7 +45,7 @@ class LocalLink:
         self._shares = DialShares(io)
         self._operations = Operations(io, self)
         io.descriptors.on_scarce = hub.scarce_descriptors
-        self.hello = Hello.parse(process_identity.hello())
+        self.hello = own_hello()
 
     async def listen(
         self,

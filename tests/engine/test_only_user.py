@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 
 from norouter_core.engine.peer_users import PeerUsers
+from norouter_core.engine.status import ListenerState
 from norouter_core.model import HostSpec, ProxySpec
 from tests.datagrams import UdpPeer, answering
-from tests.engine.meshes import forward, forward_udp, local, mesh, relayed
-from tests.servers import connect, echoing, unused_port
+from tests.engine.meshes import Mesh, forward, forward_udp, host, local, mesh, relayed
+from tests.servers import connect, echoing, eventually, unused_port
 
 pytestmark = [
     pytest.mark.anyio,
@@ -92,6 +93,40 @@ async def test_the_own_user_reaches_every_kind_of_listener() -> None:
             with await connect((socks.listen_host, socks.listen_port)) as client:
                 await client.send(b"\x05\x01\x00")
                 assert await client.exactly(2) == b"\x05\x00"
+
+
+@pytest.mark.parametrize("from_start", [True, False])
+async def test_no_other_host_of_this_machine_listens_beside_the_check(from_start: bool) -> None:
+    """What such a host accepts by itself, nobody asks whose it is."""
+    async with echoing() as port:
+        hub = local("hub", forward(port))
+        web = host("web", forward(port), forward_udp(port))
+        http = ProxySpec("127.0.0.1", unused_port())
+        web = replace(web, options=replace(web.options, http=http))
+        async with mesh(web, only_user(hub, from_start)) as made:
+            if not from_start:
+                assert held_by(made, "web")
+                await made.apply(made.engine.spec.with_host(only_user(hub)))
+            await eventually(lambda: not held_by(made, "web"), "web listens nowhere")
+            await eventually(lambda: len(held_by(made, "hub")) == 3, "the hub listens for it")
+            note = "only hub, which has onlyUser, may listen in this network namespace"
+            await eventually(lambda: note in notes(made, "web"), "web's proxy is refused")
+            _leave(made.address("web"))
+            await made.log_says("it is not of the user that runs norouter")
+            with await connect(made.address("web")) as client:
+                assert await client.says(b"hello")
+            await made.apply(made.engine.spec.with_host(only_user(hub, on=False)))
+            await eventually(lambda: len(held_by(made, "web")) == 3, "web listens again")
+
+
+def held_by(made: Mesh, name: str) -> list[str]:
+    """What a host listens for itself."""
+    listeners = made.engine.status().listeners
+    return [x.listen for x in listeners if x.on_host == name and x.state is ListenerState.BOUND]
+
+
+def notes(made: Mesh, name: str) -> list[str]:
+    return [x.note for x in made.engine.status().listeners if x.on_host == name]
 
 
 async def test_a_client_that_has_gone_is_refused_where_users_are_checked() -> None:
