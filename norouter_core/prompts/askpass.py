@@ -36,7 +36,8 @@ def _ask(other: str, prompt: str, kind: str) -> "bytes | None":
         "token": os.environ.get(TOKEN, ""),
         "process": os.getppid(),
         "kind": kind,
-        "text": prompt,
+        # ssh passes on what a server sends, in whatever encoding.
+        "text": os.fsencode(prompt).decode("utf-8", "replace"),
         "has_other": bool(other),
     }
     try:

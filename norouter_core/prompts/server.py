@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import json
+import logging
 import os
 import re
 import shlex
@@ -39,6 +40,8 @@ _NEEDS_NO_DISPLAY = (8, 4)
 """The OpenSSH that knows SSH_ASKPASS_REQUIRE."""
 _NAMES_ACCOUNTS = (8, 5)
 """The OpenSSH that puts `(USER@HOST)` in front of every question that a server asks."""
+
+_log = logging.getLogger(__name__)
 
 _numbers = itertools.count(1)
 
@@ -174,12 +177,14 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._data += data
         if len(self._data) > _MAX_QUESTION:
+            _log.warning("a question of more than %d bytes is refused", _MAX_QUESTION)
             self.abort()
         elif b"\n" in self._data:
             line, _, self._data = self._data.partition(b"\n")
             try:
                 self._take(line)
-            except msgspec.DecodeError:
+            except msgspec.DecodeError as error:
+                _log.warning("cannot read a question: %s", error)
                 self.abort()
 
     def _take(self, line: bytes) -> None:
