@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from norouter_core.prompts.prompt import Prompt, PromptKind, kind_of, may_be_empty, names_account
+from norouter_core.prompts.prompt import (
+    Prompt,
+    PromptKind,
+    is_no,
+    is_yes,
+    kind_of,
+    may_be_empty,
+    names_account,
+)
 from norouter_core.sanitize import strip_lines
 from norouter_core.timing import TimeLimits
 
@@ -112,11 +120,13 @@ class Prompts:
         if asked is None:
             return False
         kind = asked.prompt.kind
-        if kind is PromptKind.YES_NO and text.lower() in ("", "n", "no"):
+        if kind is PromptKind.YES_NO and not text:
             return self.cancel(number)
-        if not text and not asked.prompt.may_be_empty:
+        if not asked.prompt.accepts(text):
             return False
-        if kind is PromptKind.YES_NO and text.lower() in ("y", "yes"):
+        if kind is not PromptKind.SECRET and is_no(text):
+            return self.cancel(number)
+        if kind is not PromptKind.SECRET and is_yes(text):
             text = "yes"
         elif kind is PromptKind.SECRET and remember and text:
             self._remembered[asked.key] = _Remembered(text, asked.start)
@@ -125,12 +135,16 @@ class Prompts:
         return True
 
     def cancel(self, number: int) -> bool:
-        """Let a start fail instead of answering, and all others that wait for this answer."""
+        """Let a start fail instead of answering, and all others that wait for this answer.
+
+        Without a confirmation, ssh goes on: what fails later is not what the user has cancelled.
+        """
         found = self._find(number)
         if found is None:
             return False
         for asked in [x for x in self._waiting if x.key == found.key]:
-            asked.start.cancelled = True
+            if asked.prompt.kind is not PromptKind.CONFIRM:
+                asked.start.cancelled = True
             self._reply(asked, None)
         self._advance()
         return True

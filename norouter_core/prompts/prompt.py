@@ -21,6 +21,8 @@ class PromptKind(StrEnum):
     SECRET = "secret"
     YES_NO = "yes-no"
     """`yes` or `no`; for a host key also its fingerprint."""
+    CONFIRM = "confirm"
+    """`yes` or `no`, and ssh goes on after a `no`: whether to use a key, or a shared connection."""
     NOTICE = "notice"
     """No answer: the user does something elsewhere, such as touching a security key."""
 
@@ -39,12 +41,30 @@ class Prompt:
     may_be_empty: bool = False
     """Whether an empty answer is meaningful: ssh then goes on without that key."""
 
+    def accepts(self, text: str) -> bool:
+        """Return whether a text can be the answer."""
+        if self.kind is PromptKind.CONFIRM:
+            return is_yes(text) or is_no(text)
+        return bool(text) or self.may_be_empty
+
+
+def is_yes(text: str) -> bool:
+    """Return whether an answer means yes."""
+    return text.strip().lower() in ("y", "yes")
+
+
+def is_no(text: str) -> bool:
+    """Return whether an answer means no."""
+    return text.strip().lower() in ("n", "no")
+
 
 def kind_of(text: str, hint: str) -> PromptKind:
     """Return the kind of a question; `hint` is what ssh says about it in `SSH_ASKPASS_PROMPT`."""
     if hint == "none":
         return PromptKind.NOTICE
-    if hint == "confirm" or _YES_NO.search(text):
+    if hint == "confirm":
+        return PromptKind.CONFIRM
+    if _YES_NO.search(text):
         return PromptKind.YES_NO
     return PromptKind.SECRET
 

@@ -122,11 +122,11 @@ class _Question:
             """Ignore what was typed for another prompt."""
 
         def is_incomplete() -> bool:
-            return not self.session.default_buffer.text and not self._prompt.may_be_empty
+            return not self._prompt.accepts(self.session.default_buffer.text)
 
         @keys.add("enter", filter=Condition(is_incomplete), eager=True)
         def wait(event: KeyPressEvent) -> None:
-            """Send no empty answer."""
+            """Send no answer that the question does not take, such as an empty one."""
 
         if self._is_secret:
 

@@ -23,6 +23,7 @@ Are you sure you want to continue connecting (yes/no/[fingerprint])? ")
       [ "$said" = yes ] || {{ echo 'Host key verification failed.' >&2; exit 255; }};;
     touch) (ask 'Confirm user presence for key ED25519-SK SHA256:abc' none) & notice=$!
       while [ ! -e {log}.touched ]; do sleep 0.01; done; kill $notice; wait $notice;;
+    latin-1) (ask "$(printf '(me@jump) Contrase\\361a: ')") >/dev/null;;
     confirm) (ask 'Allow use of key id_ed25519?' confirm) || exit 255;;
   esac
 done

@@ -214,6 +214,21 @@ def test_no_cancels_the_start(prompts: Prompts, answer: str) -> None:
         assert (one.answers, start.cancelled) == ([None], True)
 
 
+def test_a_confirmation_takes_yes_or_no_and_no_is_no_end_of_the_start(prompts: Prompts) -> None:
+    with prompts.attend():
+        start, one = begin(prompts, "one")
+        for answer in ("nein", "abort", "", "SHA256:abc"):
+            one.ask("Allow shared connection to web? ", "confirm")
+            assert not prompts.answer(number(prompts), answer)
+            assert prompts.answer(number(prompts), "Y")
+        assert one.answers == ["yes"] * 4
+        for decline in (lambda n: prompts.answer(n, "no"), prompts.cancel):
+            one.ask("Add key /k (x) to agent?", "confirm")
+            assert decline(number(prompts))
+        assert one.answers[4:] == [None, None]
+        assert not start.cancelled
+
+
 def test_a_notice_stands_beside_a_question_until_its_command_withdraws_it(
     prompts: Prompts,
 ) -> None:

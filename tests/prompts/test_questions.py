@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 QUICK = replace(TIMING, first_retry=0.05, grace=5.0)
 
 
-_ANSWERED = (PromptKind.SECRET, PromptKind.YES_NO)
+_ANSWERED = (PromptKind.SECRET, PromptKind.YES_NO, PromptKind.CONFIRM)
 
 
 class User:
@@ -119,7 +119,24 @@ async def test_a_host_key_is_shown_and_confirmed(tmp_path: Path) -> None:
 async def test_the_use_of_a_key_is_confirmed(tmp_path: Path) -> None:
     ssh = FakeSsh.make(tmp_path, "confirm")
     async with attended(ssh.host("web")) as (made, user):
-        assert (await user.answer("web", "yes")).kind is PromptKind.YES_NO
+        assert (await user.answer("web", "yes")).kind is PromptKind.CONFIRM
+        await user.answer("web", "right")
+        await made.ready()
+
+
+async def test_what_fails_after_a_declined_confirmation_is_not_cancelled(tmp_path: Path) -> None:
+    ssh = FakeSsh.make(tmp_path, "confirm")
+    async with attended(ssh.host("web")) as (made, user):
+        await user.answer("web", "no")
+        problem = (await made.in_state("web", HostState.BACKING_OFF)).problem
+        assert problem is not None and problem.kind != "cancelled"
+
+
+async def test_a_question_in_another_encoding_is_asked(tmp_path: Path) -> None:
+    ssh = FakeSsh.make(tmp_path, "latin-1")
+    async with attended(ssh.host("web")) as (made, user):
+        prompt = await user.answer("web", "anything")
+        assert prompt.text == "(me@jump) Contrase\ufffda:"
         await user.answer("web", "right")
         await made.ready()
 
@@ -259,7 +276,9 @@ async def test_nothing_is_left_of_the_program_and_its_socket(tmp_path: Path) -> 
     assert left() == []
 
 
-async def test_what_talks_nonsense_at_the_socket_is_cut_off(tmp_path: Path) -> None:
+async def test_what_talks_nonsense_at_the_socket_is_cut_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ssh = FakeSsh.make(tmp_path)
     async with attended(ssh.host("web")) as (_, user):
         prompt = await user.asked("web")
@@ -275,3 +294,6 @@ async def test_what_talks_nonsense_at_the_socket_is_cut_off(tmp_path: Path) -> N
                 with contextlib.suppress(ConnectionResetError):
                     assert await loop.sock_recv(sock, 100) == b""
         assert user.prompts.shown == (prompt,)
+        reasons = [record.getMessage() for record in caplog.records]
+        assert sum(text.startswith("cannot read a question: ") for text in reasons) == 3
+        assert "a question of more than 65536 bytes is refused" in reasons

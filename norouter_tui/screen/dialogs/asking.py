@@ -86,10 +86,12 @@ class AskDialog(ModalScreen[Reply]):
         return action != "answer" or self._prompt.kind is not PromptKind.NOTICE
 
     def action_answer(self) -> None:
-        """Close the dialog with what has been typed, which is rarely nothing."""
-        text = self.query_one(Input).value
-        if self._is_open and (text or self._prompt.may_be_empty):
-            self.dismiss(Reply(text, self._remember))
+        """Close the dialog with what has been typed, if it is an answer."""
+        line = self.query_one(Input)
+        if self._is_open and self._prompt.accepts(line.value):
+            self.dismiss(Reply(line.value, self._remember))
+        elif self._is_open:
+            line.clear()  # Its placeholder says what to type.
 
     def action_remember(self) -> None:
         """Remember the answer, or not."""
