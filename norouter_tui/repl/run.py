@@ -53,6 +53,8 @@ def run_repl(
         say(Text(f"{escape(str(error.filename))}: {error.strerror}", style="bold red"))
         return ExitCode.USAGE
     host = SessionHost(document, work, say, autosave=Autosave())
+    if isinstance(work, ScriptRun):
+        work.stop_asking = host.stop_asking
     return run_async(host.run, uvloop=uvloop)
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import anyio
@@ -140,6 +140,8 @@ class ScriptRun:
         self._lines = lines
         self._notes = notes
         self._uses_terminal = uses_terminal
+        self.stop_asking: Callable[[], None] = lambda: None
+        """Called when the terminal has gone at which the script asks."""
 
     @property
     def asks(self) -> bool:
@@ -172,6 +174,7 @@ class ScriptRun:
         with self._terminal() as terminal:
             if terminal is not None:
                 await answer_questions(client, terminal)
+                self.stop_asking()
 
 
 async def lines_from(number: int) -> AsyncIterator[str]:

@@ -300,6 +300,7 @@ class HeadlessRun:
         with self._asking, self._terminal() as terminal:
             if terminal is not None:
                 await answer_questions(session, terminal)
+                self._host.stop_asking()
 
     def _terminal(self) -> AbstractContextManager[TerminalAsker | None]:
         # With `reopen`, the next line that is typed is no answer.

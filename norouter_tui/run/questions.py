@@ -38,8 +38,11 @@ class Reply:
 class Asker(Protocol):
     """Asks the user."""
 
-    async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply:
-        """Ask a question, and return the answer; any answer once it has been withdrawn."""
+    async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply | None:
+        """Ask a question, and return the answer; any answer once it has been withdrawn.
+
+        Return None if there is nobody to ask any more.
+        """
         ...
 
     async def notify(self, prompt: Prompt, withdrawn: anyio.Event) -> None:
@@ -56,7 +59,7 @@ class Answerable(Protocol):
 
 
 async def answer_questions(client: Answerable, asker: Asker) -> None:
-    """Have the user answer what commands ask, until the session ends."""
+    """Have the user answer what commands ask, until the session ends or the user has gone."""
     waiting: dict[int, anyio.Event] = {}
 
     async def ask(prompt: Prompt) -> None:
@@ -65,7 +68,9 @@ async def answer_questions(client: Answerable, asker: Asker) -> None:
             await asker.notify(prompt, withdrawn)
             return
         reply = await asker.ask(prompt, withdrawn)
-        if not withdrawn.is_set():
+        if reply is None:
+            tasks.cancel_scope.cancel()
+        elif not withdrawn.is_set():
             with contextlib.suppress(ControlLost):
                 await client.answer(prompt.number, reply.text, remember=reply.remember)
 
@@ -91,7 +96,8 @@ def question_text(prompt: Prompt) -> str:
     again = " again" if prompt.refused else ""
     lines = [escape(line) for line in prompt.text.splitlines()]
     between = "\n" if len(lines) > 1 else " "
-    return f"{escape(prompt.host)} asks{again}:{between}" + "\n".join(lines)
+    answers = " [yes/no]" if prompt.kind is PromptKind.CONFIRM else ""
+    return f"{escape(prompt.host)} asks{again}:{between}" + "\n".join(lines) + answers
 
 
 class TerminalAsker:
@@ -105,8 +111,8 @@ class TerminalAsker:
         self._fd = fd
         self._free = asyncio.Lock()
 
-    async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply:
-        """Ask a question, and return the answer."""
+    async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply | None:
+        """Ask a question, and return the answer; None if the terminal has gone."""
         async with self._free, anyio.create_task_group() as tasks:
 
             async def give_up() -> None:
@@ -116,6 +122,8 @@ class TerminalAsker:
             tasks.start_soon(give_up)
             try:
                 return await self._ask(prompt)
+            except (OSError, termios.error):
+                return None  # It has hung up, or its session has ended.
             finally:
                 tasks.cancel_scope.cancel()
         await self._write(b"\n(no longer asked)\n")
@@ -128,7 +136,7 @@ class TerminalAsker:
         is_secret = prompt.kind is PromptKind.SECRET
         while True:
             text = await self._read_line(question_text(prompt), echo=not is_secret)
-            if text is None or text or prompt.may_be_empty:
+            if text is None or prompt.accepts(text):
                 break
         if not text or not is_secret:
             return Reply(text)
@@ -140,7 +148,12 @@ class TerminalAsker:
         await self._write(question_text(prompt).encode() + b"\n")
 
     async def _read_line(self, question: str, *, echo: bool) -> str | None:
-        """Return the next line that is typed; None at the end of the input (Ctrl-D)."""
+        """Return the next line that is typed; None at the end of the input (Ctrl-D).
+
+        Raises:
+            OSError: The terminal has gone.
+            termios.error: The same.
+        """
         with _echo(self._fd, echo):
             await self._write(question.encode() + b" ")
             line = b""
@@ -149,6 +162,7 @@ class TerminalAsker:
                 with contextlib.suppress(BlockingIOError):
                     data = os.read(self._fd, 4096)
                     if not data:
+                        os.tcgetpgrp(self._fd)  # fails if this was no Ctrl-D
                         await self._write(b"\n")
                         return None
                     line += data
@@ -186,8 +200,11 @@ def open_terminal() -> Iterator[TerminalAsker | None]:
     if fd is None:
         yield None
         return
+    asker = None
     try:
-        yield TerminalAsker(fd) if _is_in_foreground(fd) else None
+        with contextlib.suppress(OSError):
+            asker = TerminalAsker(fd) if _is_in_foreground(fd) else None
+        yield asker
     finally:
         os.close(fd)
 
@@ -205,8 +222,9 @@ def _open_terminal() -> int | None:
 
 
 def _is_in_foreground(fd: int) -> bool:
-    """Return whether this process may use a terminal, which must be its own."""
-    try:
-        return os.tcgetpgrp(fd) == os.getpgrp()
-    except OSError:
-        return False
+    """Return whether this process may use its terminal now.
+
+    Raises:
+        OSError: The terminal is not that of this process, or no longer.
+    """
+    return os.tcgetpgrp(fd) == os.getpgrp()

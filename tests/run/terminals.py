@@ -42,6 +42,11 @@ class OnTerminal:
     def type(self, text: str) -> None:
         os.write(self._leader, text.encode())
 
+    def hang_up(self) -> None:
+        """Take the terminal away, as a logout does."""
+        os.close(self._leader)
+        self._leader = -1
+
     def shows(self, part: str) -> str:
         """Wait for `part` after what was waited for last; return what came up to its end."""
         end = time.monotonic() + TIMEOUT
@@ -92,8 +97,9 @@ def on_terminal(
         env=environment,
     )
     os.close(follower)
+    terminal = OnTerminal(process, leader)
     try:
-        yield OnTerminal(process, leader)
+        yield terminal
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -102,4 +108,5 @@ def on_terminal(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        os.close(leader)
+        if terminal._leader >= 0:
+            terminal.hang_up()

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from norouter_core.engine.questions import Questions
+from norouter_core.prompts.prompt import Prompt
+from norouter_tui.run.questions import TerminalAsker, answer_questions
 from tests.programs import Program
 from tests.prompts.fake_ssh import FakeSsh
 from tests.run.terminals import OnTerminal, on_terminal
+from tests.servers import TIMEOUT
+
+# As nohup does it.
+_IGNORES_HANG_UP = """\
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-m", "norouter_tui", *sys.argv[1:]])
+"""
 
 ASKED = "web asks: me@jump's password: "
 
@@ -60,6 +74,42 @@ def test_ctrl_d_gives_up(tmp_path: Path, vip: str) -> None:
         terminal.shows("cancelled by the user")
         assert terminal.ends() == 1
     assert ssh.sent == []
+
+
+def test_after_the_terminal_has_gone_nobody_is_asked(tmp_path: Path, vip: str) -> None:
+    ssh = FakeSsh.make(tmp_path / "bin", "touch")
+    words = ("run", manifest(tmp_path, vip, ssh), "--headless", "--wait-ready", "20")
+    program = ("-c", _IGNORES_HANG_UP)
+    with on_terminal(tmp_path, *words, stdin=subprocess.DEVNULL, program=program) as terminal:
+        terminal.shows("Confirm user presence")
+        terminal.hang_up()
+        Path(f"{ssh.log}.touched").touch()
+        assert terminal.process.wait(TIMEOUT) == 1
+    assert ssh.sent == []
+
+
+@pytest.mark.anyio
+async def test_an_asker_without_a_terminal_leaves_the_questions_to_others() -> None:
+    questions = Questions(lambda event: None)
+    prompts = questions.prompts
+    start, answers = prompts.begin("web"), list[tuple[str | None, bool]]()
+
+    class Source:
+        def questions(self) -> AsyncIterator[tuple[Prompt, ...]]:
+            return questions.follow()
+
+        async def answer(self, number: int, text: str | None, *, remember: bool = False) -> bool:
+            raise AssertionError("there is no answer")
+
+    leader, follower = os.openpty()  # not the terminal of this process
+    try:
+        with prompts.attend():
+            prompts.ask(start.token, "Password: ", "", 1, lambda *reply: answers.append(reply))
+            await asyncio.wait_for(answer_questions(Source(), TerminalAsker(follower)), TIMEOUT)
+        assert answers == [(None, True)]
+    finally:
+        os.close(leader)
+        os.close(follower)
 
 
 def test_a_script_asks_at_the_terminal(tmp_path: Path, vip: str) -> None:
