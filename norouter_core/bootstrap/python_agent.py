@@ -123,7 +123,9 @@ class PythonAgent(Bootstrap):
             raise StartFailed(replace(failure.evidence, report=report)) from None
         finally:
             repeating.cancel()
-            await asyncio.gather(repeating, return_exceptions=True)
+            # Not by `gather`: cancelled itself, it would raise the cancellation of that task, which
+            # no cancel scope takes for its own.
+            await asyncio.wait([repeating])
         exchange.enter(Stage.PYTHON)
         first = await exchange.send_whole(payload(agent), BLOCK, self._timing.transfer)
         return await exchange.read_hello(first, self._timing.hello)

@@ -303,6 +303,8 @@ class Supervisor:
             self._stdio = link
             try:
                 with anyio.CancelScope() as self._starting:
+                    if self._restart_requested.is_set():  # before there was this scope
+                        self._starting.cancel()
                     await self._start(link, tasks)
             except StartFailed as failure:
                 return self._next_plan(plan, self._asking.complete(failure.evidence))
