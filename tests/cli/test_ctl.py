@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -35,9 +36,14 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
+def _sockets(runtime: Path) -> list[Path]:
+    """The control sockets; what ssh and sudo ask by is in a directory beside them."""
+    return [path for path in (runtime / "norouter").glob("*") if path.is_socket()]
+
+
 def _said(runtime: Path, line: str) -> list[dict[str, Any]]:
     """The rows of what a command says in the only mesh that runs, asked without a program."""
-    (socket,) = (runtime / "norouter").iterdir()
+    (socket,) = _sockets(runtime)
     rows: list[dict[str, Any]] = []
 
     def hear(output: Output) -> None:
@@ -201,13 +207,16 @@ def test_a_manifest_is_loaded_again_while_it_runs(
 def test_no_control_and_no_place_for_it(manifest: Path, start: Start, runtime: Path) -> None:
     run = start("run", "--no-control", str(manifest))
     _told(run, "ready: 2 hosts")
-    assert not (runtime / "norouter").exists()
+    assert not _sockets(runtime)
     run.send_signal(signal.SIGTERM)
     assert _ended(run) == 0
+    shutil.rmtree(runtime / "norouter", ignore_errors=True)
     (runtime / "norouter").write_text("in the way")
     run = start("run", str(manifest))
     _told(run, "ready: 2 hosts")
     assert "no control socket" in _errors(run, "no control socket")
     run.send_signal(signal.SIGTERM)
     assert _ended(run) == 0
-    assert os.listdir(runtime) == ["norouter"]
+    # What ssh and sudo ask by was elsewhere, and is gone.
+    assert sorted(os.listdir(runtime)) == ["norouter", f"norouter-{os.getuid()}"]
+    assert os.listdir(runtime / f"norouter-{os.getuid()}") == []
