@@ -1,4 +1,6 @@
-"""The root of norouter's exceptions, except those of the agent and the wire, which travel."""
+"""The root of norouter's exceptions, except those of the agent, the wire and the program
+that makes namespaces: these import the standard library only.
+"""
 
 from __future__ import annotations
 

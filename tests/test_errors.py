@@ -11,7 +11,7 @@ import norouter_core
 import norouter_tui
 from norouter_core.errors import NorouterError
 
-TRAVELLING = ("norouter_core.agent", "norouter_core.wire")
+TRAVELLING = ("norouter_core.agent", "norouter_core.wire", "norouter_tui.shell.namespace")
 
 
 def modules(package: ModuleType) -> list[ModuleType]:

@@ -11,6 +11,8 @@ import asyncio
 import dataclasses
 import errno
 from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address, ip_address
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
@@ -32,6 +34,9 @@ from norouter_core.timing import TimeLimits, Timing
 from norouter_core.wire import messages
 from norouter_core.wire.connection import HUB, Connection
 from norouter_core.wire.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from norouter_core.wire.codes import Address
 
 
 class LinkHandler:
@@ -69,7 +74,7 @@ class LinkHandler:
         listener = messages.field(detail, "listener", int)
         host, port = messages.address(detail.get("peer"))
         destination = detail.get("destination")
-        reached = None if destination is None else messages.address(destination)
+        reached = None if destination is None else _destination(destination)
         self._hub.offer(listener, (strip_line(host), port), end, reached)
 
     def link_refused(self, reason: str) -> None:
@@ -80,6 +85,24 @@ class LinkHandler:
             self.violation = str(violation)
         self.requests.close(reason)
         self.down.set()
+
+
+def _destination(value: object) -> Address:
+    """Return the `destination` of an OPEN (SPEC.md section 14), an IPv4 address as such.
+
+    Raises:
+        RemoteProtocolError: code `json`.
+    """
+    host, port = messages.address(value)
+    try:
+        address = ip_address(host)
+    except ValueError:
+        raise RemoteProtocolError("json", "'destination' is not an address") from None
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            raise RemoteProtocolError("json", "'destination' has a zone")
+        return str(address.ipv4_mapped or address), port
+    return str(address), port
 
 
 class StdioLink:

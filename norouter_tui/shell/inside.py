@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from norouter_core.errors import NorouterError
 from norouter_core.manifest import allocate_vip
 from norouter_core.model import (
     AgentMode,
@@ -37,7 +38,7 @@ _END_TIMEOUT = 5.0
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 
 
-class NoNamespace(Exception):  # a plain statement, as the user reads it
+class NoNamespace(NorouterError):
     """There can be no namespace here.
 
     Attributes:
@@ -109,7 +110,15 @@ def make_namespace(spec: MeshSpec, in_use: Collection[str]) -> Iterator[Inside]:
         raise NoNamespace(f"there is no VIP for the shell: {error}") from None
     with tempfile.TemporaryDirectory(prefix="norouter-shell-") as directory:
         files = _files(Path(directory), spec, vip)
-        process = _start({"address": vip, "port": PORT, "files": files, "ipv6": _has_ipv6()})
+        wanted = {
+            "address": vip,
+            "networks": _networks([*taken, vip]),
+            "port": PORT,
+            "files": files,
+            "ipv6": _has_ipv6(),
+            "programs": ["nft", "iptables"],
+        }
+        process = _start(wanted)
         try:
             pid = _created(process)
             cmd = (*_program("agent"), str(pid))
@@ -139,13 +148,25 @@ def with_shell(spec: MeshSpec, inside: Inside, in_use: Collection[str]) -> MeshS
         with suppress(ValueError):
             vip = allocate_vip(vips, in_use, is_local=True)
             spec = spec.with_host(HostSpec(_free_name(spec, "local"), vip))
-    hosts = [_without_listeners(host) if host.cmd is None else host for host in spec.hosts]
-    return replace(spec, hosts=(*hosts, inside.host))
+    # Without a template: it would give the namespace and this machine ports and proxies.
+    hosts = map(_resolved, spec.hosts, spec.effective())
+    return MeshSpec((*hosts, inside.host), spec.routes)
 
 
-def _without_listeners(host: HostSpec) -> HostSpec:
-    options = replace(host.options, loopback=False, http=None, socks=None)
+def _resolved(host: HostSpec, effective: Host) -> HostSpec:
+    values = {each.name: getattr(effective, each.name) for each in fields(HostOptions)}
+    options = HostOptions(**values)
+    if host.cmd is None:
+        options = replace(
+            options, loopback=False, http=None, socks=None, transparent=None, write_etc_hosts=False
+        )
     return replace(host, options=options)
+
+
+def _networks(vips: Iterable[str]) -> list[str]:
+    """Return the networks of the mesh's VIPs within 127.0.0.0/8; the shell has the others."""
+    found = {ipaddress.ip_network(f"{vip}/24", strict=False) for vip in vips}
+    return sorted(str(network) for network in found if network.is_loopback)
 
 
 def _program(verb: str) -> tuple[str, ...]:

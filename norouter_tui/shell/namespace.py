@@ -1,7 +1,8 @@
 """A program of its own that makes a namespace for `norouter shell`, or runs a command in one.
 
     namespace.py create     reads one line of JSON, makes the namespace, prints one line of JSON
-                            and keeps the namespace until stdin ends
+                            and keeps the namespace until stdin ends; then SIGHUP goes to what
+                            still runs there
     namespace.py agent PID COMMAND...
                             runs a command in it, with the capabilities of the namespace
     namespace.py command PID DIRECTORY COMMAND...
@@ -11,23 +12,26 @@ It imports the standard library only: norouter starts it by `python -I -S`, and 
 a user namespace it must not have more than one thread.
 
 In the namespace every address is a local one (AnyIP), and a rule passes each connection and
-datagram to a transparent listener (SPEC.md section 14), but for those to 127.0.0.0/24, ::1 and the
-namespace's own address.
+datagram to a transparent listener (SPEC.md section 14), but for those to ::1, to the namespace's
+own address, and to what is not the mesh's of 127.0.0.0/8.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+from typing import Any
 
 # From <sched.h>, <sys/mount.h>, <sys/prctl.h> and <linux/capability.h>.
 _NEWNS, _NEWUSER, _NEWNET = 0x20000, 0x10000000, 0x40000000
@@ -36,6 +40,7 @@ _PR_SET_PDEATHSIG, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 1, 47, 2
 _CAPABILITY_VERSION = 0x20080522
 
 _KINDS = (("user", _NEWUSER), ("net", _NEWNET), ("mnt", _NEWNS))
+_OWN_IPV6 = "fd00:6e6f:726f::1"
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -143,7 +148,7 @@ def _bring_up_loopback(address: str, with_ipv6: bool) -> None:
     source = socket.inet_pton(socket.AF_INET6, "::1")
     if with_ipv6:
         # Programs ask for IPv6 addresses only if the machine has one beyond loopback.
-        source = socket.inet_pton(socket.AF_INET6, "fd00:6e6f:726f::1")
+        source = socket.inet_pton(socket.AF_INET6, _OWN_IPV6)
         head = struct.pack("BBBBi", socket.AF_INET6, 128, 0x02, 0, index)  # IFA_F_NODAD
         _netlink(20, head, {1: source, 2: source})
     _route(socket.AF_INET6, index, source)
@@ -174,16 +179,27 @@ def _netlink(kind: int, head: bytes, attributes: dict[int, bytes]) -> None:
         raise OSError(-code, os.strerror(-code))
 
 
-def _redirect(address: str, port: int) -> str:
+class _Rules:
+    """What goes to the transparent listener at `port`, and what stays in the namespace."""
+
+    def __init__(self, address: str, networks: list[str], port: int) -> None:
+        self.address = address
+        """The namespace's own; at port 53 it is the mesh's DNS."""
+        self.networks = networks
+        """Those of 127.0.0.0/8 that are the mesh's."""
+        self.port = port
+
+
+def _redirect(rules: _Rules, programs: list[str]) -> str:
     """Add the rules for the transparent listener; return the program that has done it."""
     path = f"{os.environ.get('PATH', os.defpath)}:{_SBIN}"
     failures = []
-    for program, add in (("nft", _by_nft), ("iptables", _by_iptables)):
+    for program in programs:
         found = shutil.which(program, path=path)
         if found is None:
             continue
         try:
-            add(found, address, port)
+            (_by_nft if program == "nft" else _by_iptables)(found, rules)
         except subprocess.CalledProcessError as error:
             lines = (error.stderr or "").strip().splitlines() or [f"exit status {error.returncode}"]
             failures.append(f"{program}: {lines[0]}")
@@ -196,40 +212,48 @@ def _redirect(address: str, port: int) -> str:
     raise SetupError(f"connections cannot be redirected here: {'; '.join(failures)}", hint)
 
 
-def _by_nft(nft: str, address: str, port: int) -> None:
-    rules = f"""
+def _by_nft(nft: str, rules: _Rules) -> None:
+    own, port, networks = rules.address, rules.port, ", ".join(rules.networks)
+    both = "meta l4proto { tcp, udp }"
+    inside = f"ip daddr {{ {networks} }} {both} tproxy ip to :{port} accept" if networks else ""
+    text = f"""
         table inet norouter {{
           chain capture {{
             type filter hook prerouting priority mangle; policy accept;
-            ip daddr {address} meta l4proto {{ tcp, udp }} th dport 53 tproxy ip to :{port} accept
-            ip daddr {{ {address}, 127.0.0.0/24 }} accept
-            ip6 daddr {{ ::1, fd00:6e6f:726f::1 }} accept
-            meta nfproto ipv4 meta l4proto {{ tcp, udp }} tproxy ip to :{port} accept
-            meta nfproto ipv6 meta l4proto {{ tcp, udp }} tproxy ip6 to :{port} accept
+            ip daddr {own} {both} th dport 53 tproxy ip to :{port} accept
+            ip daddr {{ {own}, 127.0.0.1 }} accept
+            {inside}
+            ip daddr 127.0.0.0/8 accept
+            ip6 daddr {{ ::1, {_OWN_IPV6} }} accept
+            meta nfproto ipv4 {both} tproxy ip to :{port} accept
+            meta nfproto ipv6 {both} tproxy ip6 to :{port} accept
           }}
         }}"""
-    _run([nft, "-f", "-"], rules)
+    _run([nft, "-f", "-"], text)
 
 
-def _by_iptables(iptables: str, address: str, port: int) -> None:
-    target = ["-j", "TPROXY", "--on-port", str(port)]
-
+def _by_iptables(iptables: str, rules: _Rules) -> None:
     def add(program: str, *words: str) -> None:
         _run([program, "-t", "mangle", "-A", "PREROUTING", *words])
 
-    for protocol in ("tcp", "udp"):
-        add(iptables, "-d", address, "-p", protocol, "--dport", "53", *target)
-    for accepted in (address, "127.0.0.0/24"):
+    def capture(program: str, *where: str, port: str = "") -> None:
+        of_port = ("--dport", port) if port else ()
+        target = ("-j", "TPROXY", "--on-port", str(rules.port))
+        for protocol in ("tcp", "udp"):
+            add(program, *where, "-p", protocol, *of_port, *target)
+
+    capture(iptables, "-d", rules.address, port="53")
+    for accepted in (rules.address, "127.0.0.1"):
         add(iptables, "-d", accepted, "-j", "ACCEPT")
-    for protocol in ("tcp", "udp"):
-        add(iptables, "-p", protocol, *target)
+    for network in rules.networks:
+        capture(iptables, "-d", network)
+    add(iptables, "-d", "127.0.0.0/8", "-j", "ACCEPT")
+    capture(iptables)
     ip6tables = os.path.join(os.path.dirname(iptables), "ip6tables")
-    if not (os.path.exists(ip6tables) and os.path.exists("/proc/sys/net/ipv6")):
-        return
-    for accepted in ("::1", "fd00:6e6f:726f::1"):
-        add(ip6tables, "-d", accepted, "-j", "ACCEPT")
-    for protocol in ("tcp", "udp"):
-        add(ip6tables, "-p", protocol, *target)
+    if os.path.exists(ip6tables) and os.path.exists("/proc/sys/net/ipv6"):
+        for accepted in ("::1", _OWN_IPV6):
+            add(ip6tables, "-d", accepted, "-j", "ACCEPT")
+        capture(ip6tables)
 
 
 def _run(argv: list[str], text: str = "") -> None:
@@ -265,19 +289,36 @@ def _write(path: str, text: str) -> None:
 # -- what it is started for ------------------------------------------------------------------
 
 
-def _create(wanted: dict[str, object]) -> dict[str, object]:
-    address, port, files = wanted["address"], wanted["port"], wanted["files"]
-    assert isinstance(address, str) and isinstance(port, int) and isinstance(files, dict)
+def _create(wanted: dict[str, Any]) -> dict[str, object]:
+    rules = _Rules(wanted["address"], wanted["networks"], wanted["port"])
     _unshare()
     try:
         _keep_capabilities()
-        _bring_up_loopback(address, bool(wanted["ipv6"]))
+        _bring_up_loopback(rules.address, wanted["ipv6"])
         _write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
-        _mount_over(files)
+        _mount_over(wanted["files"])
     except OSError as error:
         what = f" ({error.filename})" if error.filename else ""
         raise SetupError(f"the namespace cannot be set up: {error.strerror}{what}") from None
-    return {"pid": os.getpid(), "by": _redirect(address, port)}
+    return {"pid": os.getpid(), "by": _redirect(rules, wanted["programs"])}
+
+
+def _hang_up(outside: int) -> None:
+    """Send SIGHUP to what is left in the namespace, which has lost its network.
+
+    `outside` is the network of norouter itself, whose processes must not get it.
+    """
+    own = _network("self")
+    if own == outside:
+        return
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # another user's, or ended
+            if _network(entry.name) == own and int(entry.name) != os.getpid():
+                os.kill(int(entry.name), signal.SIGHUP)
+
+
+def _network(process: str) -> int:
+    return pathlib.Path(f"/proc/{process}/ns/net").stat().st_ino
 
 
 def main(argv: list[str]) -> int:
@@ -285,6 +326,7 @@ def main(argv: list[str]) -> int:
     if argv[0] == "create":
         # Ctrl-C is for norouter, which ends stdin when it is time.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        outside = _network("self")
         try:
             answer = _create(json.loads(sys.stdin.readline()))
         except SetupError as error:
@@ -292,6 +334,8 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
         sys.stdin.read()
+        if "pid" in answer:
+            _hang_up(outside)
         return 0
     pid, command = int(argv[1]), argv[2:]
     directory = command.pop(0) if argv[0] == "command" else "/"

@@ -96,6 +96,38 @@ def guesses(rogue: Rogue) -> None:
     rogue.serve()
 
 
+LOOPBACK = ("127.0.0.1", "::ffff:127.0.0.1", "::1", "0.0.0.0", "224.0.0.1")
+
+
+def redirects(rogue: Rogue) -> None:
+    """Is a transparent proxy, and has clients for the loopback of the hub's machine."""
+    _listens_transparently(rogue)
+    number = rogue.listeners[0]
+    peer = ["127.0.0.1", 5]
+    opened = [
+        rogue.connection.open({"listener": number, "peer": peer, "destination": [host, 9]})
+        for host in LOOPBACK
+    ]
+    rogue.flush()
+    rogue.serve(lambda: all(stream.closed for stream in opened))
+    reasons = [event.reason for event in rogue.seen if isinstance(event, events.Reset)]
+    report(f"redirected: {reasons}")
+    rogue.serve()
+
+
+def odd_destination(rogue: Rogue) -> None:
+    _listens_transparently(rogue)
+    number = rogue.listeners[0]
+    rogue.connection.open({"listener": number, "peer": ["a", 5], "destination": ["foo", 9]})
+    rogue.flush()
+    rogue.serve()
+
+
+def _listens_transparently(rogue: Rogue) -> None:
+    rogue.hello(features=["listen", "udp", "transparent"])
+    rogue.serve(lambda: len(rogue.listeners) == 2)  # over TCP and UDP
+
+
 def without_vectors() -> None:
     """An honest agent on a Python that has neither `readv` nor `writev`."""
     channel._VECTORS = False

@@ -19,7 +19,7 @@ import pytest
 from norouter_core.engine.events import HostChanged, Log
 from norouter_core.engine.status import HostState
 from norouter_core.links.base import OperationError
-from norouter_core.model import AgentMode, HostSpec, MeshSpec, ProxySpec
+from norouter_core.model import AgentMode, HostOptions, HostSpec, MeshSpec, ProxySpec
 from norouter_core.timing import Timing
 from tests.engine.meshes import (
     BRISK,
@@ -177,6 +177,24 @@ async def test_every_listener_that_it_was_not_asked_for_is_refused() -> None:
             assert made.engine.status().opened_total == 0
             with await connect(made.address("honest", 8082)) as client:
                 assert await client.says(b"for the hub")
+
+
+def redirecting(action: str) -> HostSpec:
+    spec = HostSpec("rogue", "127.0.94.7", program(ACTIONS, action))
+    return replace(
+        spec, options=HostOptions(transparent=1, loopback=False, agent=AgentMode.NOROUTER)
+    )
+
+
+async def test_a_transparent_proxy_reaches_no_loopback_of_the_hubs_machine() -> None:
+    async with mesh(local("hub"), redirecting("redirects")) as made:
+        line = (await made.log_says("redirected")).text
+        assert line.count("is not an address of the mesh") == 5
+
+
+async def test_a_destination_that_is_no_address_ends_the_link() -> None:
+    async with mesh(local("hub"), redirecting("odd_destination"), wait=False) as made:
+        await lost_by_protocol(made, "'destination' is not an address")
 
 
 async def test_requests_to_the_hub_are_refused() -> None:

@@ -17,13 +17,18 @@ from typing import Any
 import psutil
 import pytest
 
+from norouter_core.manifest import load_file
+from norouter_core.model import HostOptions, HostSpec
+from norouter_tui.shell import namespace
+from norouter_tui.shell.inside import Inside, with_shell
 from tests.programs import ROOT, Program, Start, await_end
+
+PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 def _missing() -> str:
     """What the namespace needs and this machine lacks."""
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    if not any(shutil.which(name, path=path) for name in ("nft", "iptables")):
+    if not any(shutil.which(name, path=PATH) for name in ("nft", "iptables")):
         return "neither nft nor iptables"
     unshare = ["unshare", "--user", "--map-current-user", "--net", "--mount", "true"]
     if sys.platform != "linux" or not shutil.which("unshare"):
@@ -69,6 +74,29 @@ for word in sys.argv[1:]:
         found[word] = type(error).__name__
 print(json.dumps(found))
 """
+
+
+# Where each connection arrives: at the transparent listener, or nowhere.
+DESTINATIONS = """
+import socket
+with socket.socket(socket.AF_INET6) as server:
+    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    server.setsockopt(socket.IPPROTO_IPV6, 75, 1)
+    server.setsockopt(socket.IPPROTO_IP, 19, 1)
+    server.bind(("::", 1))
+    server.listen()
+    for host, port in (
+        ("127.0.97.2", 80), ("192.0.2.1", 443), ("2001:db8::7", 22), ("127.0.97.9", 53),
+        ("127.0.97.9", 80), ("127.0.0.1", 53), ("127.0.1.1", 80), ("::1", 80),
+    ):
+        try:
+            with socket.create_connection((host, port), 5):
+                name = server.accept()[0].getsockname()
+                print(f"{name[0].removeprefix('::ffff:')}/{name[1]}")
+        except ConnectionRefusedError:
+            print("refused")
+"""
+WANTED = ["127.0.97.2/80", "192.0.2.1/443", "2001:db8::7/22", "127.0.97.9/53", *["refused"] * 4]
 
 
 @pytest.fixture
@@ -133,14 +161,17 @@ def test_a_command_reaches_names_vips_and_its_own_loopback(
     proxied = {"http_proxy": "http://127.0.0.1:3128"}
     found = run(
         *(norouter, manifest, "tcp,far,80", "tcp,FAR.example,80", "tcp,127.0.97.2,80"),
-        *("udp,127.0.97.2,53", "tcp,far,81", "tcp,127.9.9.9,80", "own"),
+        *("udp,127.0.97.2,53", "tcp,far,81", "tcp,127.9.9.9,80", "tcp,2001:db8::1,80", "own"),
         cwd=tmp_path,
         env=proxied,
     )
     assert found["tcp,far,80"] == found["tcp,FAR.example,80"] == "echo ping"
     assert found["tcp,127.0.97.2,80"] == "echo ping"
     assert found["udp,127.0.97.2,53"] == [f"echo {n} from 127.0.97.2:53" for n in "12"]
-    assert found["tcp,far,81"] == found["tcp,127.9.9.9,80"] == "ConnectionResetError"
+    assert found["tcp,far,81"] == "ConnectionResetError"
+    assert found["tcp,127.9.9.9,80"] == "ConnectionRefusedError"  # its own loopback
+    # Nobody has that address: norouter has taken the connection, and resets it.
+    assert found["tcp,2001:db8::1,80"] == "ConnectionResetError"
     assert found["own"] == "127.0.0.1"
     assert found["uid"] == os.getuid()
     assert found["directory"] == str(tmp_path)
@@ -150,6 +181,42 @@ def test_a_command_reaches_names_vips_and_its_own_loopback(
 def test_the_exit_status_is_that_of_the_command(norouter: Program, manifest: Path) -> None:
     done = norouter("shell", str(manifest), "--", "sh", "-c", "exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+
+
+def test_a_template_gives_the_shell_and_this_machine_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.yaml"
+    path.write_text("""
+hostTemplate:
+  socks: {listen: "127.0.0.1:41080"}
+  ports: ["8080"]
+hosts:
+  far: {vip: 127.0.97.2, cmd: env}
+""")
+    spec = load_file(path).spec
+    inside = Inside(HostSpec("shell", "127.0.97.9", ("true",), options=HostOptions()), 1)
+    far, local, shell = with_shell(spec, inside, ()).effective()
+    assert (far.socks is None, len(far.ports)) == (False, 1)
+    assert (local.is_local, local.socks, local.loopback) == (True, None, False)
+    assert (shell.socks, shell.ports) == (None, ())
+
+
+@pytest.mark.parametrize("program", ["nft", "iptables"])
+def test_either_program_redirects_all_that_is_not_the_shells_own(program: str) -> None:
+    if not shutil.which(program, path=PATH):
+        pytest.skip(f"{program} is not installed")
+    wanted = {"address": "127.0.97.9", "networks": ["127.0.97.0/24"], "port": 1, "files": {}}
+    command = [sys.executable, "-I", "-S", namespace.__file__]
+    with subprocess.Popen(
+        [*command, "create"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        holder.stdin.write(json.dumps({**wanted, "ipv6": True, "programs": [program]}) + "\n")
+        holder.stdin.flush()
+        answer = json.loads(holder.stdout.readline())
+        assert answer.get("by") == program, answer
+        client = [*command, "agent", str(answer["pid"]), sys.executable, "-c", DESTINATIONS]
+        done = subprocess.run(client, capture_output=True, text=True, timeout=20)
+        assert done.stdout.split() == WANTED, done.stderr
 
 
 def test_nothing_is_left_when_norouter_is_killed(start: Start, manifest: Path) -> None:
