@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from norouter_core.commands import parser, tokenizer
 from norouter_core.commands.call import Call
 from norouter_core.commands.results import Bytes, Completion, Emit, Failure, Outcome, Question
+from norouter_core.engine.tap import SENT
 from norouter_core.session.client import Snapshot
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.dialogs.help import HelpScreen
@@ -397,6 +398,7 @@ def test_output_before_the_dialog_is_there_is_kept_and_after_it_is_dropped() -> 
         # What was scheduled before may run after the widgets have gone.
         output._begin()
         output.show_end(Outcome(status=3))
+        tap.put(Bytes(SENT, b"late"))
         tap._refresh_views()
 
     _play(play)
