@@ -78,7 +78,7 @@ class DnsService:
         self._servers.clear()
 
     async def answer(self, query: bytes, host: str, client: str, transport: str) -> bytes | None:
-        """Do as `Responder.answer`, but log any exception: it costs this query only."""
+        """Return the answer of the `Responder`; log any exception, which costs this query only."""
         try:
             return await self._responder.answer(query, host, client, transport)
         except Exception:

@@ -65,7 +65,7 @@ class Readiness:
             asyncio.get_running_loop().call_soon(self._check)
 
     async def wait(self, hosts: Collection[str] | None) -> None:
-        """Do as `Engine.wait_ready`."""
+        """Return when the mesh is ready; see `Engine.wait_ready`."""
         while not self._is_ready(hosts):
             self._raise_failures(hosts)
             self._progress.clear()

@@ -270,7 +270,7 @@ class ExecCommand:
             remote = [x for x in self.layers[:number] if x.grammar.joins_words]
             # `bash: line 1: docker: command not found`, in the language of that host, or
             # `zsh:1: command not found: docker`
-            parts = (part.strip(_QUOTES) for line in lines for part in _told(line))
+            parts = (part.strip(_QUOTES) for line in lines for part in _message_parts(line))
             if remote and self.words[layer.at] in parts:
                 return remote[-1], layer
         return None
@@ -414,7 +414,7 @@ class ExecCommand:
         return f"remove `{word}`" if whole else f"remove `{letter}` from `{word}`"
 
 
-def _told(line: str) -> list[str]:
+def _message_parts(line: str) -> list[str]:
     """Return what follows the name of the shell in one of its error messages."""
     return line.strip().split(": ")[1:][-2:]
 

@@ -184,7 +184,7 @@ _KILL = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
 async def start_watched(
     argv: tuple[str, ...], grace: float, environment: Environment = None
 ) -> Child:
-    """Do as `spawn_watched`."""
+    """Start an exec command with `spawn_watched`."""
     return spawn_watched(argv, grace, environment)
 
 
@@ -435,7 +435,7 @@ StartChild = Callable[[tuple[str, ...], float, Environment], Awaitable[Child]]
 async def start_pumped(
     argv: tuple[str, ...], grace: float, environment: Environment = None
 ) -> Child:
-    """Do as `spawn_pumped`."""
+    """Start an exec command with `spawn_pumped`."""
     return spawn_pumped(argv, grace, environment)
 
 
