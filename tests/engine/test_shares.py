@@ -37,7 +37,7 @@ async def test_one_host_takes_no_more_than_it_leaves_for_others() -> None:
     link = LocalLink(RecordingHub(io), io, 10)
     with Target() as target, ExitStack() as stack:
 
-        async def dials(source: str | None) -> tuple[bool, Peer]:
+        async def dials(source: str | None) -> tuple[Watcher | None, Peer]:
             client, inner = tcp_pair()
             stack.enter_context(client)
             seen = Watcher()
@@ -47,20 +47,22 @@ async def test_one_host_takes_no_more_than_it_leaves_for_others() -> None:
             end = link.dial(near, *target.address, seen)
             io.cause.source = None
             if not isinstance(end, TcpEnd):
-                return False, client
+                return None, client
             await seen.opened
             stack.callback(end.reset, "reset", "")
             stack.enter_context(await target.accept())
-            return True, client
+            return seen, client
 
-        opened: list[Peer] = []
-        while (outcome := await dials("rogue"))[0]:
-            opened.append(outcome[1])
-        assert await outcome[1].is_reset()
+        opened: list[tuple[Watcher, Peer]] = []
+        while (dialled := await dials("rogue"))[0]:
+            opened.append((dialled[0], dialled[1]))
+            assert len(opened) < MORE
+        assert await dialled[1].is_reset()
         assert 20 < len(opened) < MORE // 4
         assert all([(await dials(source))[0] for source in ("honest", None, "honest")])
-        for client in opened:
+        for _, client in opened:
             client.abort()
-        while not (outcome := await dials("rogue"))[0]:
-            assert await outcome[1].is_reset()  # until the ends have seen that their clients left
+        for seen, _ in opened:
+            await seen.outcome()
+        assert (await dials("rogue"))[0]
     await link.close()
