@@ -186,16 +186,7 @@ def run_loaded(
         ChildCommand(options.command, loaded.name, diagnose, inside) if options.command else None
     )
     shows = diagnose if command else show  # stdout belongs to the command then
-    quiet = options.as_json or options.quiet
-    hosts = len(document.spec.hosts)
-    printer = Printer(
-        _nowhere if quiet else shows,
-        diagnose,
-        debug=options.debug,
-        expected=hosts,
-        again="norouter ctl host restart {}" if options.control else "restart the run",
-    )
-    sinks: list[EventSink] = [printer]
+    sinks: list[EventSink] = [_printer(options, shows, diagnose, len(document.spec.hosts))]
     if options.as_json:
         sinks.append(JsonLines(out.put))
     if readiness is not None:
@@ -208,6 +199,16 @@ def run_loaded(
         return run_async(host.run, uvloop=options.uvloop), run.has_returned
     finally:
         close(_CLOSE_TIMEOUT)
+
+
+def _printer(options: RunOptions, show: PrintLine, diagnose: PrintLine, hosts: int) -> Printer:
+    return Printer(
+        _nowhere if options.as_json or options.quiet else show,
+        diagnose,
+        debug=options.debug,
+        expected=hosts,
+        again="norouter ctl host restart {}" if options.control else "restart the run",
+    )
 
 
 def _document(loaded: Loaded, options: RunOptions, inside: Inside | None) -> Document:
