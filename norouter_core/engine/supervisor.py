@@ -20,7 +20,7 @@ from norouter_core.engine.backoff import BackOff
 from norouter_core.engine.listeners import HostListeners
 from norouter_core.engine.log_throttle import Scarcity
 from norouter_core.engine.names_files import NamesFiles
-from norouter_core.engine.network_watch import NetworkWatch
+from norouter_core.engine.network_watch import NetworkWatch, missing_network
 from norouter_core.engine.questions import CommandQuestions, Questions
 from norouter_core.engine.starts import StartGate
 from norouter_core.engine.status import HostState, HostStatus, check_transition
@@ -127,6 +127,8 @@ class Supervisor:
         self._stdio: StdioLink | None = None
         self._asking: CommandQuestions
         self._network: NetworkWatch | None = None
+        self._has_lost_network = False
+        """Whether the host's interfaces had vanished when they were last looked at."""
         self._plan: StartPlan | None = None
         """How the host came up last, so that the next start does not try again what failed."""
         self._sending_problem: HostProblem | None = None
@@ -180,7 +182,7 @@ class Supervisor:
 
     def command_changed(self) -> None:
         """Restart the host by a new command, which may be wrong."""
-        self._ever_ready = False
+        self._ever_ready = self._has_lost_network = False
         self._plan = None
         if not self.paused:
             self.restart()
@@ -313,6 +315,8 @@ class Supervisor:
                 return None, None
             self._plan = plan
             self._asking.accepted()
+            if self._has_lost_network and (problem := await self._check_network(link)):
+                return None, problem
             evidence = await self._serve(link)
         return None, None if evidence is None else diagnose(evidence)
 
@@ -427,7 +431,22 @@ class Supervisor:
         text = "its network interfaces have vanished, as if the container whose network it shares "
         text += "had been restarted: restarting the host"
         self._context.host_log("warning", self.host.name, text)
+        self._has_lost_network = True
         self._restart_requested.set()
+
+    async def _check_network(self, link: StdioLink) -> HostProblem | None:
+        """Return the problem of a host that has no network still, once it has been ended."""
+        problem = None
+        is_checked = False
+        try:
+            problem = await missing_network(self.host.argv or (), link.agent)
+            is_checked = True
+        finally:
+            if problem is not None or not is_checked:
+                with anyio.CancelScope(shield=True):
+                    await self._close_link(link)
+        self._has_lost_network = problem is not None
+        return problem
 
     async def _close_link(self, link: LocalLink | StdioLink) -> Evidence | None:
         self.listeners.link_lost()

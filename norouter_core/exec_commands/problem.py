@@ -98,6 +98,8 @@ class ProblemKind(StrEnum):
     CANCELLED = "cancelled"
     """The user chose not to answer what the command asked."""
     UNREACHABLE = "unreachable"
+    NETWORK_GONE = "network-gone"
+    """The host still runs in a network namespace whose interfaces have vanished."""
     NO_SHELL = "no-shell"
     WINDOWS_SHELL = "windows-shell"
     """The command leads to PowerShell or cmd.exe."""

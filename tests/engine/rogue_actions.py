@@ -128,6 +128,24 @@ def _listens_transparently(rogue: Rogue) -> None:
     rogue.serve(lambda: len(rogue.listeners) == 2)  # over TCP and UDP
 
 
+def shows_interfaces(rogue: Rogue) -> None:
+    """Has the interfaces in the file that `INTERFACES` names, and refuses every dial."""
+
+    def reads() -> bool:
+        with open(os.environ["INTERFACES"], encoding="ascii") as file:
+            rogue.text = file.read()
+        bodies = [e.body for e in rogue.seen if isinstance(e, events.Message)]
+        if any(body.get("type") == "bye" for body in bodies):
+            sys.exit(0)
+        return any(body.get("op") == "read" for body in bodies)
+
+    rogue.errors["dial"] = "refused"
+    rogue.hello()
+    rogue.serve(reads)
+    report("has shown its interfaces")
+    rogue.serve(lambda: reads() and False)
+
+
 def without_vectors() -> None:
     """An honest agent on a Python that has neither `readv` nor `writev`."""
     channel._VECTORS = False
