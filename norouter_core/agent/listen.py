@@ -35,8 +35,7 @@ _RETRY_DELAY = 0.2
 class Listener:
     """A bound address; each connection is passed to `accepted(socket, peer)`.
 
-    `address` is the bound one. `fallback` is True if the requested address is not an address of
-    this machine (127.0.42.101 on macOS, say), and a free port of 127.0.0.1 was bound instead.
+    `address` is the bound one.
 
     Raises:
         OSError: the address cannot be bound.
@@ -52,7 +51,7 @@ class Listener:
         self._io = io
         self._accepted = accepted
         self._closed = False
-        self._socket, self.fallback = self._bind(host, port)
+        self._socket = self._bind(host, port)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         self._watch()
@@ -63,8 +62,8 @@ class Listener:
             self._io.loop.remove_reader(self._socket.fileno())
             self._socket.close()
 
-    def _bind(self, host: str, port: int) -> tuple[socket.socket, bool]:
-        return bind_or_fall_back(self._io, host, port, socket.SOCK_STREAM)
+    def _bind(self, host: str, port: int) -> socket.socket:
+        return bind(self._io, host, port, socket.SOCK_STREAM)
 
     def _watch(self) -> None:
         if not self._closed:
@@ -104,24 +103,6 @@ def _is_readable(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def bind_or_fall_back(io: Io, host: str, port: int, kind: int) -> tuple[socket.socket, bool]:
-    """Return a socket of a kind that is bound to an address, and listens if it is of streams, and
-    False.
-
-    If that is an IPv4 address, but not one of this machine, return a socket that is bound to a
-    free port of 127.0.0.1, and True.
-
-    Raises:
-        OSError: the address cannot be bound.
-    """
-    try:
-        return bind(io, host, port, kind), False
-    except OSError as error:
-        if error.errno != errno.EADDRNOTAVAIL or literal(host) != socket.AF_INET:
-            raise
-        return bind(io, "127.0.0.1", 0, kind), True
 
 
 def bind(

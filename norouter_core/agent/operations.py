@@ -96,7 +96,7 @@ class Operations:
         A `transparent` one takes clients of any address (SPEC.md section 14).
 
         Raises:
-            OperationError: `in-use`, `not-allowed` or `bind`.
+            OperationError: `in-use`, `no-address`, `not-allowed` or `bind`.
         """
         wanted = (host, port, proto, transparent)
         known = self._listeners.get(number)
@@ -109,6 +109,7 @@ class Operations:
             except OSError as error:
                 codes = {
                     errno.EADDRINUSE: "in-use",
+                    errno.EADDRNOTAVAIL: "no-address",
                     errno.EACCES: "not-allowed",
                     errno.EPERM: "not-allowed",
                 }
@@ -119,8 +120,8 @@ class Operations:
         elif self._direct_targets.get(number) != direct:
             self._table.kill_listener(number, "unpublished", "the port was changed")
         self._direct_targets[number] = direct
-        bound = known[0]
-        return {"host": bound.address[0], "port": bound.address[1], "fallback": bound.fallback}
+        host, port = known[0].address
+        return {"host": host, "port": port}
 
     def _bind(
         self, number: int, host: str, port: int, proto: str, transparent: bool

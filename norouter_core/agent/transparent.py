@@ -53,8 +53,8 @@ class TransparentListener(Listener):
 
         super().__init__(io, host, port, pass_on)
 
-    def _bind(self, host: str, port: int) -> tuple[socket.socket, bool]:
-        return _bind_any(self._io, host, port, socket.SOCK_STREAM), False
+    def _bind(self, host: str, port: int) -> socket.socket:
+        return _bind_any(self._io, host, port, socket.SOCK_STREAM)
 
 
 class TransparentUdpListener(UdpListener):
@@ -82,12 +82,12 @@ class TransparentUdpListener(UdpListener):
         except OSError:
             pass  # the datagram is lost, as any may be
 
-    def _bind(self, host: str, port: int) -> tuple[socket.socket, bool]:
+    def _bind(self, host: str, port: int) -> socket.socket:
         sock = _bind_any(self._io, host, port, socket.SOCK_DGRAM)
         sock.setsockopt(socket.IPPROTO_IP, _IP_RECVORIGDSTADDR, 1)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVORIGDSTADDR, 1)
-        return sock, False
+        return sock
 
     def _read(self) -> None:
         buffer = self._io.buffer

@@ -8,7 +8,7 @@ from collections import OrderedDict
 
 from norouter_core.agent.ends import DatagramEnd
 from norouter_core.agent.io import error_text, reset_code
-from norouter_core.agent.listen import bind_or_fall_back, new_socket
+from norouter_core.agent.listen import bind, new_socket
 from norouter_core.agent.resolve import failure_code, literal
 from norouter_core.wire.backlog import DatagramQueue
 
@@ -199,8 +199,8 @@ class UdpClient(DatagramEnd):
 class UdpListener:
     """A bound address; each new client is passed to `arrived(client, peer)`.
 
-    That joins or resets it at once. `address` and `fallback` are those of `listen.Listener`;
-    `idle_timeout` is in seconds.
+    That joins or resets it at once. `address` is the bound one; `idle_timeout` is in
+    seconds.
 
     Raises:
         OSError: the address cannot be bound.
@@ -223,13 +223,13 @@ class UdpListener:
         self._closed = False
         self._clients: OrderedDict[tuple[Any, ...], UdpClient] = OrderedDict()
         self._timer: TimerLike | None = None
-        self._socket, self.fallback = self._bind(host, port)
+        self._socket = self._bind(host, port)
         name = self._socket.getsockname()
         self.address: Address = (name[0], name[1])
         io.loop.add_reader(self._socket.fileno(), self._read)
 
-    def _bind(self, host: str, port: int) -> tuple[socket.socket, bool]:
-        return bind_or_fall_back(self._io, host, port, socket.SOCK_DGRAM)
+    def _bind(self, host: str, port: int) -> socket.socket:
+        return bind(self._io, host, port, socket.SOCK_DGRAM)
 
     def close(self) -> None:
         """Close the socket, and reset the streams that use it."""

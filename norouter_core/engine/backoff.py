@@ -1,4 +1,4 @@
-"""How long a host waits before it is started again."""
+"""How long a host waits before it is started again, and a listener before it is tried again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from norouter_core.timing import Timing
 
 _MAX_JITTER = 0.25
 """The part of a delay that is random, so that hosts lost together do not come back in step."""
+
+QUICK_ATTEMPTS = 4
+_QUICK_RETRY = 0.03
+_RETRY = 0.5
+"""Seconds until an address in use is tried again.
+
+At first soon, since another host of the namespace may be about to release or to report it; then
+less often, since a lost agent holds it until it notices that its hub is gone. After
+`_STEADY_ATTEMPTS` the delay doubles, up to `_MAX_RETRY`."""
+_STEADY_ATTEMPTS = QUICK_ATTEMPTS + 20
+_MAX_RETRY = 16.0
 
 
 @dataclass(slots=True)
@@ -37,3 +48,11 @@ class BackOff:
         """
         if ready_for >= self.timing.stable:
             self.failures = 0
+
+
+def retry_delay(attempts: int) -> float:
+    """Return the seconds until an address that has been in use so often is tried again."""
+    if attempts <= QUICK_ATTEMPTS:
+        return _QUICK_RETRY
+    doublings = min(10, max(0, attempts - _STEADY_ATTEMPTS))
+    return min(_MAX_RETRY, _RETRY * 2.0**doublings)

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import zlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
+from norouter_core.engine.backoff import QUICK_ATTEMPTS, retry_delay
+from norouter_core.engine.fallback_ports import (
+    LOCALHOST,
+    no_address_hint,
+    stable_ports,
+    taken_hint,
+)
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.pacer import Pacer
 from norouter_core.engine.probe import answers
@@ -23,23 +30,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_QUICK_ATTEMPTS = 4
-_QUICK_RETRY = 0.03
-_RETRY = 0.5
-"""Seconds until an address in use is tried again.
-
-At first soon, since another host of the namespace may be about to release or to report it; then
-less often, since a lost agent holds it until it notices that its hub is gone. After
-`_STEADY_ATTEMPTS` the delay doubles, up to `_MAX_RETRY`."""
-_STEADY_ATTEMPTS = _QUICK_ATTEMPTS + 20
-_MAX_RETRY = 16.0
-
-_HOPELESS_ATTEMPTS = _QUICK_ATTEMPTS + 3
+_HOPELESS_ATTEMPTS = QUICK_ATTEMPTS + 3
 """The attempts after which an address in use counts as taken for good by another program."""
-
-_FALLBACK_PORTS = range(20_000, 30_000)
-"""Below the ports that systems give to clients."""
-_FALLBACK_ATTEMPTS = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -276,7 +268,7 @@ class HostListeners:
         # Set before the request: a client may arrive before the answer.
         self._by_number[number] = listener
         try:
-            host, port, fallback = await link.listen(
+            bound_at = await link.listen(
                 number,
                 *address.host_port,
                 direct,
@@ -291,12 +283,17 @@ class HostListeners:
             await _ignore_errors(link.unlisten(number))
             return
         listener.granted = (number, direct)
-        bound = address.text((host, port))
+        bound = address.text(bound_at)
         self._neighbours.hold(self._namespace, address, self._host, bound)
         listener.attempts = 0
         if self._is_still_wanted(listener, wanted):
-            note = _fallback_hint(address.host) if fallback else ""
-            self._move(address, listener, ListenerState.BOUND, bound, note)
+            self._move(address, listener, ListenerState.BOUND, bound)
+
+    def _is_current(
+        self, address: ListenAddress, listener: _Listener, wanted: ListenerSpec
+    ) -> bool:
+        """Return whether a listener has not been dropped and its spec is still the wanted one."""
+        return self._listeners.get(address) is listener and self._is_still_wanted(listener, wanted)
 
     def _is_still_wanted(self, listener: _Listener, wanted: ListenerSpec) -> bool:
         """Return whether this host should still listen as it has asked to."""
@@ -328,11 +325,10 @@ class HostListeners:
         why = self._neighbours.refusal(self._namespace, address)
         note = f"{other} shares this namespace and cannot listen: {why}" if why else ""
         is_guarded = self._neighbours.guard(self._namespace, address, self._host)
-        if is_guarded and not why and listener.attempts > _QUICK_ATTEMPTS:
+        if is_guarded and not why and listener.attempts > QUICK_ATTEMPTS:
             note = f"only {other}, which has onlyUser, may listen in this network namespace"
         if note:
-            is_hopeless = listener.attempts >= _HOPELESS_ATTEMPTS
-            self._fail(address, listener, note, is_hopeless=is_hopeless)
+            self._fail(address, listener, note)
 
     async def _on_refused(
         self,
@@ -346,22 +342,22 @@ class HostListeners:
         listener.granted = None
         self._neighbours.release(self._namespace, address, self._host)
         self._by_number.pop(number, None)
-        if self._listeners.get(address) is not listener or not self._is_still_wanted(
-            listener, wanted
-        ):
+        if not self._is_current(address, listener, wanted):
             return
         holder = self._neighbours.holder(self._namespace, address, self._host)
         listener.attempts += 1
-        if error.code == "in-use" and holder:
+        if error.code in ("in-use", "no-address") and holder:
             # At its own VIP, and as a guard, a host only has to wait until the holder yields.
             guard = self._neighbours.guard(self._namespace, address, holder)
             if not self._is_own(listener) and not guard:
                 self._share(address, listener, holder)
         elif error.code == UNSUPPORTED:
             self._move(address, listener, ListenerState.FAILED, note=error.reason, given_up=True)
+        elif error.code == "no-address":
+            await self._on_no_address(link, address, listener, number, error.reason)
         elif error.code != "in-use":
             self._fail(address, listener, error.reason, is_hopeless=error.code == "not-allowed")
-        elif listener.attempts > _QUICK_ATTEMPTS:
+        elif listener.attempts > QUICK_ATTEMPTS:
             await self._on_taken(link, address, listener, number, error.reason)
 
     async def _on_taken(
@@ -369,32 +365,36 @@ class HostListeners:
     ) -> None:
         """Handle an address that a program outside the mesh holds."""
         wanted = listener.spec
-        state, bound, note = ListenerState.FAILED, "", reason
+        is_served = False
         if wanted.publication.service is Service.PORT:
-            if wanted.is_service_at_address and await self._is_served(link, wanted):
-                state, bound = ListenerState.SERVED, address.text()
-                note = f"{self._host} itself answers there"
-            elif await self._is_taken_everywhere(link, address):
-                bound = await self._fall_back(link, address, listener, number)
-                state = ListenerState.BOUND if bound else state
-                note = _taken_hint(address) if bound else reason
-        if self._listeners.get(address) is not listener or not self._is_still_wanted(
-            listener, wanted
-        ):
-            if state is ListenerState.BOUND:
-                self._by_number.pop(number, None)
-                await _ignore_errors(link.unlisten(number))
+            is_served = wanted.is_service_at_address and await self._is_served(link, wanted)
+            if not is_served and await self._is_taken_everywhere(link, address):
+                ports, note = stable_ports(address), taken_hint(address)
+                if await self._fall_back(link, address, listener, number, ports, note):
+                    return
+        if not self._is_current(address, listener, wanted):
             return
-        if state is ListenerState.FAILED:
-            is_hopeless = listener.attempts >= _HOPELESS_ATTEMPTS
-            self._fail(address, listener, reason, is_hopeless=is_hopeless)
+        if not is_served:
+            self._fail(address, listener, reason)
             return
-        if state is ListenerState.BOUND:
-            direct = wanted.publication.target if wanted.direct else None
-            listener.granted = (number, direct)
+        bound = address.text()
         listener.attempts = 0
         self._neighbours.hold(self._namespace, address, self._host, bound)
-        self._move(address, listener, state, bound, note)
+        note = f"{self._host} itself answers there"
+        self._move(address, listener, ListenerState.SERVED, bound, note)
+
+    async def _on_no_address(
+        self, link: Link, address: ListenAddress, listener: _Listener, number: int, reason: str
+    ) -> None:
+        """Handle an address that is not one of the host's, as most of 127.0.0.0/8 on macOS."""
+        wanted = listener.spec
+        is_transparent = wanted.publication.service is Service.TRANSPARENT
+        if ip_address(address.host).version == 4 and not is_transparent:
+            ports, note = (address.port, *stable_ports(address)), no_address_hint(address.host)
+            if await self._fall_back(link, address, listener, number, ports, note):
+                return
+        if self._is_current(address, listener, wanted):
+            self._fail(address, listener, reason)
 
     async def _is_served(self, link: Link, wanted: ListenerSpec) -> bool:
         """Return whether the service answers at the published address as at its own."""
@@ -416,28 +416,46 @@ class HostListeners:
         return False
 
     async def _fall_back(
-        self, link: Link, address: ListenAddress, listener: _Listener, number: int
-    ) -> str:
-        """Listen at a port of 127.0.0.1 instead; return that address, empty if there is none.
-
-        The port depends on the address alone, so it usually is the same at the next start.
-        """
-        direct = listener.spec.publication.target if listener.spec.direct else None
-        first = zlib.crc32(address.text().encode())
+        self,
+        link: Link,
+        address: ListenAddress,
+        listener: _Listener,
+        number: int,
+        ports: Sequence[int],
+        note: str,
+    ) -> bool:
+        """Listen at the first of the ports that 127.0.0.1 has free; return whether there is one."""
+        wanted = listener.spec
+        direct = wanted.publication.target if wanted.direct else None
         self._by_number[number] = listener
-        for attempt in range(_FALLBACK_ATTEMPTS):
-            port = _FALLBACK_PORTS[(first + attempt) % len(_FALLBACK_PORTS)]
+        for port in ports:
             try:
-                host, port, _ = await link.listen(number, "127.0.0.1", port, direct, address.proto)
+                bound_at = await link.listen(number, LOCALHOST, port, direct, address.proto)
             except OperationError:
                 continue
-            return address.text((host, port))
+            if self._is_current(address, listener, wanted):
+                listener.granted = (number, direct)
+                listener.attempts = 0
+                bound = address.text(bound_at)
+                self._neighbours.hold(self._namespace, address, self._host, bound)
+                self._move(address, listener, ListenerState.BOUND, bound, note)
+            else:
+                self._by_number.pop(number, None)
+                await _ignore_errors(link.unlisten(number))
+            return True
         self._by_number.pop(number, None)
-        return ""
+        return False
 
     def _fail(
-        self, address: ListenAddress, listener: _Listener, note: str, *, is_hopeless: bool
+        self,
+        address: ListenAddress,
+        listener: _Listener,
+        note: str,
+        is_hopeless: bool | None = None,
     ) -> None:
+        """Note a failure. By default, the number of attempts shows whether it is hopeless."""
+        if is_hopeless is None:
+            is_hopeless = listener.attempts >= _HOPELESS_ATTEMPTS
         self._move(address, listener, ListenerState.FAILED, note=note, is_hopeless=is_hopeless)
 
     def _share(self, address: ListenAddress, listener: _Listener, holder: str) -> None:
@@ -560,28 +578,9 @@ class HostListeners:
         return listener.status
 
 
-def retry_delay(attempts: int) -> float:
-    """Return the seconds until an address that has been in use so often is tried again."""
-    if attempts <= _QUICK_ATTEMPTS:
-        return _QUICK_RETRY
-    doublings = min(10, max(0, attempts - _STEADY_ATTEMPTS))
-    return min(_MAX_RETRY, _RETRY * 2.0**doublings)
-
-
 async def _ignore_errors(request: Awaitable[object]) -> None:
     """Close a listener; a host that refuses, or is gone, has none left."""
     try:
         await request
     except OperationError:
         pass
-
-
-def _taken_hint(address: ListenAddress) -> str:
-    return f"another program of that host listens at port {address.port} of all addresses"
-
-
-def _fallback_hint(vip: str) -> str:
-    return (
-        f"{vip} is not an address of that host; add it: sudo ip addr add {vip}/32 dev lo (Linux), "
-        f"sudo ifconfig lo0 alias {vip} (macOS, BSD)"
-    )

@@ -107,7 +107,7 @@ class AgentClient:
         proto: str = TCP,
         *,
         transparent: bool = False,
-    ) -> tuple[str, int, bool]:
+    ) -> Address:
         args: Json = {"listener": number, "host": host, "port": port, "direct": direct}
         if transparent:
             if "transparent" not in self.hello.features:
@@ -235,9 +235,9 @@ class Requests:
                 answer.set_exception(OperationError("gone", self._lost))
 
 
-def _parse_bound(data: Json) -> tuple[str, int, bool]:
+def _parse_bound(data: Json) -> Address:
     host, port = messages.address([data.get("host"), data.get("port")])
-    return strip_line(host), port, data.get("fallback") is True
+    return strip_line(host), port
 
 
 def _parse_addresses(data: Json) -> list[str]:

@@ -76,9 +76,10 @@ class Link(Protocol):
         proto: str = TCP,
         *,
         transparent: bool = False,
-    ) -> tuple[str, int, bool]:
-        """Bind an address for `tcp` or `udp`; return host and port as bound, and whether they
-        are a fallback. See SPEC.md section 14 for `transparent`.
+    ) -> Address:
+        """Bind an address for `tcp` or `udp`; return it as bound.
+
+        See SPEC.md section 14 for `transparent`.
         """
         ...
 

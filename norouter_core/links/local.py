@@ -56,9 +56,9 @@ class LocalLink:
         proto: str = TCP,
         *,
         transparent: bool = False,
-    ) -> tuple[str, int, bool]:
+    ) -> Address:
         bound = self._operations.listen(number, host, port, direct, proto, transparent)
-        return bound["host"], bound["port"], bound["fallback"]
+        return bound["host"], bound["port"]
 
     def offer(self, listener: int, peer: Address, end: End, destination: Address | None) -> None:
         self._hub.offer(listener, peer, end, destination)

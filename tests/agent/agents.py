@@ -122,8 +122,8 @@ class Agent:
 
     async def listens(self, number: int, direct: tuple[str, int] | None = None) -> tuple[str, int]:
         """The agent's new listening address, on a free port of 127.0.0.1."""
-        host, port, fallback = await self.link.listen(number, "127.0.0.1", 0, direct)
-        assert host == "127.0.0.1" and port > 0 and not fallback
+        host, port = await self.link.listen(number, "127.0.0.1", 0, direct)
+        assert host == "127.0.0.1" and port > 0
         return host, port
 
     @asynccontextmanager

@@ -45,7 +45,7 @@ class Rogue:
         """Its own port first: what it is asked to serve without the hub."""
         self.served = False
         self.seen: list[events.Event] = []
-        self.result: Json = {"host": "127.0.0.1", "port": 1, "fallback": False}
+        self.result: Json = {"host": "127.0.0.1", "port": 1}
         self.text = ""
         self.resolved: Json = {}
         self.opened: Json = {"peer": ["127.0.0.1", 1]}
@@ -308,7 +308,7 @@ def answers(rogue: Rogue) -> None:
 def paints(rogue: Rogue) -> None:
     """Puts escape sequences into everything that a person gets to see."""
     red = "\x1b[31mred\x1b[0m"
-    rogue.result = {"host": red, "port": 1, "fallback": False}
+    rogue.result = {"host": red, "port": 1}
     rogue.hello(system=red)
     rogue.serve(lambda: rogue.listeners)
     rogue.opens(999, red)

@@ -61,7 +61,7 @@ NASTY = (
 
 def paints_all(rogue: Rogue) -> None:
     """Puts that into every text that it can send; it listens, and refuses the rest."""
-    rogue.result = {"host": f"127.0.0.1{NASTY}", "port": 1, "fallback": True}
+    rogue.result = {"host": f"127.0.0.1{NASTY}", "port": 1}
     rogue.errors = dict.fromkeys(("read", "write", "resolve", "echo", "dial", "unlisten"), NASTY)
     words = ("python", "implementation", "system", "machine", "hostname", "user")
     rogue.hello(**{word: f"{word}{NASTY}" for word in words}, features=["udp", NASTY])

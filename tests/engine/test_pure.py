@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from norouter_core.engine.backoff import BackOff
+from norouter_core.engine.backoff import BackOff, retry_delay
 from norouter_core.engine.bus import Bus, EventQueue
 from norouter_core.engine.events import (
     Event,
@@ -20,7 +20,6 @@ from norouter_core.engine.events import (
     Ready,
     StreamOpened,
 )
-from norouter_core.engine.listeners import retry_delay
 from norouter_core.engine.log_throttle import LogThrottle
 from norouter_core.engine.neighbours import Neighbours
 from norouter_core.engine.publications import (

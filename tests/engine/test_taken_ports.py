@@ -13,12 +13,15 @@ from norouter_core.engine.publications import ListenerSpec, Publication
 from norouter_core.engine.readiness import PortsFailed
 from norouter_core.engine.status import ListenerState
 from norouter_core.model import DnsSpec, MeshSpec
-from tests.engine.meshes import Mesh, forward, host, local, mesh
+from tests.engine.meshes import Mesh, forward, host, local, mesh, with_ports
 from tests.servers import connect, echoing
 
 pytestmark = [pytest.mark.anyio]
 
 State = ListenerState
+
+NOT_OURS = "192.0.2.7"
+"""Of TEST-NET-1 of RFC 5737: no machine has it."""
 
 
 @contextlib.contextmanager
@@ -61,6 +64,38 @@ async def test_a_port_that_others_have_at_all_addresses_is_served_at_another_one
                     with await connect((name, int(number))) as client:
                         assert await client.says(b"hello")
     assert len(bounds) == 1
+
+
+@pytest.mark.usefixtures("each_agent")
+async def test_a_host_without_the_vip_serves_the_published_number() -> None:
+    async with echoing() as target:
+        with taken("127.0.0.1") as port:
+            pass
+        web = replace(host("web", forward(target, listen=port)), vip=NOT_OURS)
+        async with mesh(local(), web) as made:
+            for each in made.listeners("web"):
+                assert each.bound == f"127.0.0.1:{port}"
+                assert "is not an address of that host" in each.note or each.state is State.SHARED
+            with await connect(("127.0.0.1", port)) as client:
+                assert await client.says(b"hello")
+
+
+@pytest.mark.usefixtures("each_agent")
+async def test_a_host_without_the_vip_serves_another_number_if_the_published_one_is_taken() -> None:
+    """The same one each time, and also after a change of the port."""
+    bounds = set()
+    with taken("127.0.0.1") as port:
+        for _ in range(2):
+            web = replace(host("web", forward(1, listen=port)), vip=NOT_OURS)
+            async with mesh(local(), web) as made, echoing() as target:
+                bounds |= {each.bound for each in made.listeners("web")}
+                await made.apply(with_ports(made.engine.spec, "web", forward(target, listen=port)))
+                bounds |= {each.bound for each in made.listeners("web")}
+                (bound,) = bounds
+                assert bound != f"127.0.0.1:{port}"
+                name, _, number = bound.partition(":")
+                with await connect((name, int(number))) as client:
+                    assert await client.says(b"hello")
 
 
 async def test_a_port_that_this_machine_cannot_serve_is_reported_soon() -> None:

@@ -282,9 +282,8 @@ func (r *request) attach() *wire.Violation {
 }
 
 type bound struct {
-	Host     string `json:"host"`
-	Port     int    `json:"port"`
-	Fallback bool   `json:"fallback"`
+	Host string `json:"host"`
+	Port int    `json:"port"`
 }
 
 func (r *request) listen() *wire.Violation {
@@ -313,7 +312,7 @@ func (r *request) listen() *wire.Violation {
 		r.fail(failure)
 		return nil
 	}
-	r.answer(bound{l.address.Host, l.address.Port, l.fallback})
+	r.answer(bound{l.address.Host, l.address.Port})
 	return nil
 }
 

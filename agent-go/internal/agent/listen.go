@@ -20,11 +20,8 @@ const retryDelay = 200 * time.Millisecond
 type listener struct {
 	wanted    wire.Address
 	datagrams bool
-	address   wire.Address // where it listens in truth
-	// fallback: the wanted address is not this machine's (127.0.42.101 on macOS, say), and a free
-	// port of 127.0.0.1 was taken instead.
-	fallback bool
-	close    func()
+	address   wire.Address // as bound
+	close     func()
 
 	mu     sync.Mutex
 	direct *wire.Address // where to join what arrives, off the link
@@ -36,22 +33,17 @@ func (l *listener) target() *wire.Address {
 	return l.direct
 }
 
-// bindOrFallBack calls bind for an address, or for a free port of 127.0.0.1 where that is an IPv4
-// address which is not this machine's.
-func bindOrFallBack(wanted wire.Address, bind func(network, address string) error) (bool, error) {
+// bindAddress calls bind for an address, which has to be an IP literal.
+func bindAddress(wanted wire.Address, bind func(network, address string) error) error {
 	host, err := netip.ParseAddr(wanted.Host)
 	if err != nil {
-		return false, errors.New(strconv.Quote(wanted.Host) + " is not an address")
+		return errors.New(strconv.Quote(wanted.Host) + " is not an address")
 	}
 	if host.IsLoopback() && loopbackIsDown() {
 		// It can be bound, but nobody can connect to it.
-		return false, errors.New("the loopback interface is down")
+		return errors.New("the loopback interface is down")
 	}
-	err = bind(family(host), net.JoinHostPort(wanted.Host, strconv.Itoa(wanted.Port)))
-	if isErrno(err, errNotAvailable) && host.Is4() {
-		return true, bind("4", "127.0.0.1:0")
-	}
-	return false, err
+	return bind(family(host), net.JoinHostPort(wanted.Host, strconv.Itoa(wanted.Port)))
 }
 
 // family returns what package net appends to a network's name.
@@ -69,7 +61,7 @@ func family(host netip.Addr) string {
 func (a *Agent) listenTCP(wanted wire.Address, accepted func(*connection)) (*listener, error) {
 	var bound *net.TCPListener
 	config := net.ListenConfig{KeepAlive: -1, Control: a.descriptors.listenControl}
-	fallback, err := bindOrFallBack(wanted, func(family, address string) error {
+	err := bindAddress(wanted, func(family, address string) error {
 		made, err := config.Listen(context.Background(), "tcp"+family, address)
 		if err == nil {
 			bound = made.(*net.TCPListener)
@@ -82,7 +74,7 @@ func (a *Agent) listenTCP(wanted wire.Address, accepted func(*connection)) (*lis
 	closed := make(chan struct{})
 	go a.acceptAll(bound, closed, accepted)
 	return &listener{
-		wanted: wanted, address: peerAddress(bound.Addr()), fallback: fallback,
+		wanted: wanted, address: peerAddress(bound.Addr()),
 		close: func() {
 			close(closed)
 			_ = bound.Close()
@@ -176,6 +168,8 @@ func bindFailure(wanted wire.Address, datagrams bool, err error) *wire.Failure {
 	switch {
 	case isErrno(err, errInUse):
 		code = "in-use"
+	case isErrno(err, errNotAvailable):
+		code = "no-address"
 	case isErrno(err, errAccess):
 		code = "not-allowed"
 	}

@@ -220,7 +220,7 @@ type udpListener struct {
 func (a *Agent) listenUDP(wanted wire.Address, arrived func(*udpClient, wire.Address)) (*listener, error) {
 	var bound *net.UDPConn
 	config := net.ListenConfig{Control: a.descriptors.listenControl}
-	fallback, err := bindOrFallBack(wanted, func(family, address string) error {
+	err := bindAddress(wanted, func(family, address string) error {
 		made, err := config.ListenPacket(a.context, "udp"+family, address)
 		if err == nil {
 			bound = made.(*net.UDPConn)
@@ -236,7 +236,7 @@ func (a *Agent) listenUDP(wanted wire.Address, arrived func(*udpClient, wire.Add
 	}
 	go u.run()
 	return &listener{
-		wanted: wanted, address: peerAddress(bound.LocalAddr()), fallback: fallback, close: u.close,
+		wanted: wanted, address: peerAddress(bound.LocalAddr()), close: u.close,
 	}, nil
 }
 
