@@ -415,6 +415,7 @@ class Engine:
             OSError: the command (on this machine) or the exec command cannot be started.
             ValueError: `argv` is empty, or contains a NUL.
             NoShell: the host is known to have no shell.
+            NotAnswered: the exec command has asked a question and got no answer.
         """
         if not argv or any("\0" in word for word in argv):
             raise ValueError("the command is empty or contains a NUL")
@@ -423,7 +424,11 @@ class Engine:
             return await execute(tuple(argv), emit)
         shell = supervisor.shell_argv()
         async with self.questions.of_start(host, shell) as asking:
-            return await execute_behind(with_askpass(shell), argv, emit, asking.environment)
+            status = await execute_behind(
+                with_askpass(shell), argv, emit, asking.environment, asking.complete
+            )
+            asking.check_answered()
+            return status
 
     def _up(self, host: str) -> Link:
         supervisor = self._supervisors[host]

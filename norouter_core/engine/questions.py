@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from norouter_core.engine.events import Event, Log, QuestionAsked, QuestionEnded
+from norouter_core.errors import NorouterError
 from norouter_core.exec_commands.asking import may_have_terminal
+from norouter_core.exec_commands.diagnosis import diagnose_question
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind
 from norouter_core.prompts.broker import Prompts, StartPrompts
 from norouter_core.prompts.prompt import Prompt
@@ -16,6 +18,15 @@ from norouter_core.prompts.server import PromptServer
 from norouter_core.timing import TimeLimits
 
 _WRONG_ANSWER = (ProblemKind.LOGIN_FAILED, ProblemKind.SUDO_PASSWORD)
+
+
+class NotAnswered(NorouterError):
+    """A command has asked a question and got no answer."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 class CommandQuestions:
@@ -38,12 +49,27 @@ class CommandQuestions:
         """Note that a login has succeeded."""
         self._prompts.accept(self._start)
 
+    def complete(self) -> None:
+        """Note that the last command of the start runs."""
+        self._prompts.complete(self._start)
+
     def failed(self, problem: HostProblem) -> None:
         """Note how a command has failed."""
         if problem.kind in _WRONG_ANSWER:
             self._prompts.refuse(self._start)
 
-    def complete(self, evidence: Evidence) -> Evidence:
+    def check_answered(self) -> None:
+        """Check that the command of an `exec` has not ended for want of an answer.
+
+        Raises:
+            NotAnswered: it has.
+        """
+        start = self._start
+        found = diagnose_question(start.unanswered, start.cancelled, again="exec")
+        if found is not None and not start.is_up:
+            raise NotAnswered(found.message, found.hint)
+
+    def add_to(self, evidence: Evidence) -> Evidence:
         """Return the evidence of a command with what it asked in vain."""
         return dataclasses.replace(
             evidence, unanswered=self._start.unanswered, cancelled=self._start.cancelled

@@ -309,12 +309,12 @@ class Supervisor:
                         self._starting.cancel()
                     await self._start(link, tasks)
             except StartFailed as failure:
-                return self._next_plan(plan, self._asking.complete(failure.evidence))
+                return self._next_plan(plan, self._asking.add_to(failure.evidence))
             if self._starting.cancelled_caught:
                 self._set_state(HostState.STOPPED)
                 return None, None
             self._plan = plan
-            self._asking.accepted()
+            self._asking.complete()
             if self._has_lost_network and (problem := await self._check_network(link)):
                 return None, problem
             evidence = await self._serve(link)

@@ -39,16 +39,23 @@ _Rule = Callable[[Context], Diagnosis | None]
 
 
 def _check_question(context: Context) -> Diagnosis | None:
-    evidence = context.evidence
-    if evidence.cancelled:
-        hint = "restart the host to be asked again"
-        return Diagnosis(ProblemKind.CANCELLED, "cancelled by the user", hint)
-    if not evidence.unanswered:
+    return diagnose_question(context.evidence.unanswered, context.evidence.cancelled)
+
+
+def diagnose_question(
+    unanswered: str, cancelled: bool, again: str = "host restart"
+) -> Diagnosis | None:
+    """Return why a command got no answer; `again` is the verb that runs it once more."""
+    if cancelled:
+        return Diagnosis(
+            ProblemKind.CANCELLED, "cancelled by the user", f"`{again}` asks the question again"
+        )
+    if not unanswered:
         return None
-    asked = shorten(evidence.unanswered.splitlines()[-1].strip().removesuffix(":"))
+    asked = shorten(unanswered.splitlines()[-1].strip().removesuffix(":"))
     message = f"the command asks a question, and nobody is there to answer: {asked}"
     hint = (
-        "answer it on a terminal (`norouter attach`, then `host restart`), or make the command ask "
+        f"answer it on a terminal (`norouter attach`, then `{again}`), or make the command ask "
         "nothing: a key that ssh-agent holds, a known host key, `NOPASSWD:` in sudoers"
     )
     return Diagnosis(ProblemKind.NOBODY_TO_ASK, message, hint)

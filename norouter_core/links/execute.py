@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,7 @@ _MAX_COLLECTED = 4 * 1024 * 1024
 # closes that shell's stdin; the loop that reads it there then kills the command. The braces make
 # the shell read the whole script before the loop may read its stdin.
 _SCRIPT = """\
-{{ exec 3<&0
+{{ echo {marker}; exec 3<&0
 {command} </dev/null 3<&- &
 c=$!
 {{ while read -r x; do :; done; kill $c; }} <&3 >/dev/null 2>&1 &
@@ -88,19 +89,58 @@ async def execute_behind(
     argv: Sequence[str],
     emit: OutputHandler,
     environment: Mapping[str, str] | None = None,
+    on_shell: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command through the shell that `shell` starts; return its exit status. Stdin is empty.
+
+    `on_shell` is called once that shell runs: every login on the way has succeeded.
 
     Raises:
         OSError: `shell` cannot be started.
     """
-    script = _SCRIPT.format(command=shlex.join(argv)).encode("utf-8", "surrogateescape")
+    marker = secrets.token_hex(8)
+    script = _SCRIPT.format(marker=marker, command=shlex.join(argv))
+    output = _MarkedOutput(emit, f"{marker}\n".encode(), on_shell)
     child = _start(shell, environment)
     try:
-        await child.send(script)
-        return await _run_to_end(child, emit)
+        await child.send(script.encode("utf-8", "surrogateescape"))
+        status = await _run_to_end(child, output.receive)
+        output.end()
+        return status
     finally:
         await child.end()
+
+
+class _MarkedOutput:
+    """Passes on output without the line with which a shell shows that it runs."""
+
+    def __init__(self, emit: OutputHandler, marker: bytes, on_shell: Callable[[], None]) -> None:
+        self._emit = emit
+        self._marker = marker
+        self._on_shell = on_shell
+        self._held = b""
+        self._is_found = False
+
+    def receive(self, source: str, data: bytes) -> None:
+        """Take output; what may be the beginning of the line has to wait."""
+        if source != "stdout" or self._is_found:
+            self._emit(source, data)
+            return
+        before, marker, after = (self._held + data).partition(self._marker)
+        if marker:
+            self._is_found, self._held = True, b""
+            self._on_shell()
+        else:
+            kept = min(len(before), len(self._marker) - 1)
+            before, self._held = before[: len(before) - kept], before[len(before) - kept :]
+        for part in (before, after):
+            if part:
+                self._emit(source, part)
+
+    def end(self) -> None:
+        """Pass on what waits."""
+        if self._held:
+            self._emit("stdout", self._held)
 
 
 def _start(argv: tuple[str, ...], environment: Mapping[str, str] | None) -> Child:

@@ -46,6 +46,8 @@ class StartPrompts:
     """Whether the user did not want to answer."""
     unanswered: str = ""
     """The question that nobody was there to answer."""
+    is_up: bool = False
+    """Whether the last command of the start runs: no answer is kept any more."""
     _given: dict[tuple[int, Key], str] = field(default_factory=dict, repr=False)
     """What each process was answered."""
     _accepted: dict[Key, str] = field(default_factory=dict, repr=False)
@@ -128,7 +130,8 @@ class Prompts:
             return self.cancel(number)
         if kind is not PromptKind.SECRET and is_yes(text):
             text = "yes"
-        elif kind is PromptKind.SECRET and remember and text:
+        elif kind is PromptKind.SECRET and remember and text and not asked.start.is_up:
+            # Later, nothing would show that the answer was right.
             self._remembered[asked.key] = _Remembered(text, asked.start)
         self._give(asked, text)
         self._advance()
@@ -179,9 +182,19 @@ class Prompts:
     def accept(self, start: StartPrompts) -> None:
         """Note that a login of a start has succeeded: its answers were right."""
         for (_, key), answer in start._given.items():
-            start._accepted[key] = answer
-            self._prove(start, key)
+            self._prove(start, key, answer)
         self._advance()
+
+    def complete(self, start: StartPrompts) -> None:
+        """Note that a start has come to its end: its answers were right, and serve it no more.
+
+        A command still asks if it has to, as for a shared connection, but what runs by then must
+        not get an answer from memory that was not to be remembered.
+        """
+        self.accept(start)
+        start.is_up = True
+        start._given.clear()
+        start._accepted.clear()
 
     def refuse(self, start: StartPrompts) -> None:
         """Note that a login of a start was refused: its last answer was wrong."""
@@ -268,10 +281,11 @@ class Prompts:
         """
         for (other, answered), answer in start._given.items():
             if other != process and answered != key:
-                start._accepted[answered] = answer
-                self._prove(start, answered)
+                self._prove(start, answered, answer)
 
-    def _prove(self, start: StartPrompts, key: Key) -> None:
+    def _prove(self, start: StartPrompts, key: Key, answer: str) -> None:
+        if not start.is_up:
+            start._accepted[key] = answer
         remembered = self._remembered.get(key)
         if remembered is not None and remembered.tried_by is start:
             remembered.tried_by = None
@@ -302,7 +316,7 @@ class Prompts:
     def _give(self, asked: Asked, answer: str) -> None:
         # The last one that was given is the last in the dictionary.
         asked.start._given.pop((asked.process, asked.key), None)
-        asked.start._given[asked.process, asked.key] = answer
+        asked.start._given[asked.process, asked.key] = "" if asked.start.is_up else answer
         self._reply(asked, answer)
 
     def _give_up(self, asked: Asked) -> None:

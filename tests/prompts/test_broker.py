@@ -121,6 +121,22 @@ def test_the_next_command_of_a_start_gets_the_answers_of_the_one_before(prompts:
         assert prompt.refused
 
 
+def test_an_answer_serves_its_start_no_more_once_the_host_is_up(prompts: Prompts) -> None:
+    with prompts.attend():
+        start, one = begin(prompts, "one")
+        one.ask()
+        prompts.answer(number(prompts), "secret")
+        prompts.complete(start)
+        assert "secret" not in f"{start._given}{start._accepted}"
+        late = Asking(prompts, start)
+        late.ask()
+        assert (late.answers, len(prompts.shown)) == ([], 1)
+        assert prompts.answer(number(prompts), "typed", remember=True)
+        Asking(prompts, start).ask("me@one's password: ")
+        assert "typed" not in f"{start._given}{start._accepted}"
+        assert prompts.forget() == 0, "nothing would show that it is right"
+
+
 def test_an_answer_behind_a_jump_host_proves_that_of_the_jump_host(prompts: Prompts) -> None:
     with prompts.attend():
         start, jump = begin(prompts, "one")

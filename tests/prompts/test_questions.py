@@ -18,6 +18,7 @@ import pytest
 
 from norouter_core.engine.engine import Engine
 from norouter_core.engine.events import QuestionAsked, QuestionEnded
+from norouter_core.engine.questions import NotAnswered
 from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.private_sockets import socket_directories
@@ -75,6 +76,8 @@ async def test_a_password_is_asked_for(tmp_path: Path) -> None:
         kinds = [event for event in made.events() if isinstance(event, QuestionAsked)]
         assert [event.question for event in kinds] == [prompt]
         assert ssh.sent == ["right"]
+        (start,) = user.prompts._starts.values()
+        assert (start._given, start._accepted) == ({}, {}), "what needs no answer keeps none"
 
 
 async def test_the_user_has_as_many_tries_as_ssh_gives(tmp_path: Path) -> None:
@@ -239,6 +242,48 @@ async def test_a_command_run_on_a_host_asks_as_well(tmp_path: Path) -> None:
         await user.answer("web", "right")
         assert await running == 0
         assert b"".join(output) == b"hello\n"
+
+
+async def test_an_answer_to_a_command_run_on_a_host_can_be_remembered(tmp_path: Path) -> None:
+    ssh = FakeSsh.make(tmp_path)
+    async with attended(ssh.host("web")) as (made, user):
+        await user.answer("web", "right")
+        await made.ready()
+        running = asyncio.create_task(made.engine.exec("web", ["false"], lambda *_: None))
+        await user.answer("web", "right", remember=True)
+        assert await running == 1, "the login was right, whatever the command reports"
+        assert await made.engine.exec("web", ["true"], lambda *_: None) == 0
+        assert ssh.sent == ["right"] * 3
+
+
+async def test_a_wrong_answer_to_a_command_run_on_a_host_is_not_remembered(tmp_path: Path) -> None:
+    ssh = FakeSsh.make(tmp_path)
+    async with attended(ssh.host("web")) as (made, user):
+        await user.answer("web", "right")
+        await made.ready()
+        ssh.path.write_text(ssh.path.read_text().replace("for try in 1 2 3;", "for try in 1;"))
+        running = asyncio.create_task(made.engine.exec("web", ["true"], lambda *_: None))
+        await user.answer("web", "wrong", remember=True)
+        assert await running == 255
+        assert user.prompts.forget() == 0
+
+
+async def test_a_command_run_on_a_host_fails_if_its_question_gets_no_answer(
+    tmp_path: Path,
+) -> None:
+    ssh = FakeSsh.make(tmp_path)
+    async with mesh(local(), ssh.host("web"), timing=QUICK, wait=False) as made:
+        await made.in_state("web", HostState.FAILED)
+        with pytest.raises(NotAnswered) as failed:
+            await made.engine.exec("web", ["true"], lambda *_: None)
+        assert failed.value.message.endswith("nobody is there to answer: me@jump's password")
+        assert "`exec`" in failed.value.hint
+        user = User(made.engine)
+        with user.prompts.attend():
+            running = asyncio.create_task(made.engine.exec("web", ["true"], lambda *_: None))
+            assert user.prompts.cancel((await user.asked("web")).number)
+            with pytest.raises(NotAnswered, match="cancelled by the user"):
+                await running
 
 
 async def test_answers_are_nowhere_but_in_memory(

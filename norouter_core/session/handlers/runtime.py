@@ -11,6 +11,7 @@ from functools import partial
 from norouter_core.commands.edits.base import hosts_of
 from norouter_core.commands.results import Bytes, Outcome, Question, failed
 from norouter_core.engine.engine import Engine
+from norouter_core.engine.questions import NotAnswered
 from norouter_core.engine.status import HostState
 from norouter_core.engine.supervisor import NoShell
 from norouter_core.engine.tap import RECEIVED, SENT, TapError
@@ -102,6 +103,8 @@ async def execute(session: Workspace, request: Request) -> Outcome:
     except NoShell as error:
         hint = f"run it without norouter: {shlex.join((*error.exec, *command))}"
         return failed(f"{host.name} has no shell, which `exec` needs", hint, "host")
+    except NotAnswered as error:
+        return failed(f"cannot run it on {host.name}: {error.message}", error.hint, "host")
     except (OSError, KeyError, ValueError) as error:
         return failed(f"cannot run it on {host.name}: {error}", argument="cmd")
     return Outcome(status=status, data={"status": status})
