@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from norouter_core.engine.events import Event, Log, QuestionAsked, QuestionEnded
 from norouter_core.errors import NorouterError
-from norouter_core.exec_commands.asking import may_have_terminal
+from norouter_core.exec_commands.asking import login_of, may_have_terminal
 from norouter_core.exec_commands.diagnosis import diagnose_question
 from norouter_core.exec_commands.problem import Evidence, HostProblem, ProblemKind
 from norouter_core.prompts.broker import Prompts, StartPrompts
@@ -94,7 +94,7 @@ class Questions:
     @asynccontextmanager
     async def of_start(self, host: str, argv: tuple[str, ...]) -> AsyncIterator[CommandQuestions]:
         """Take the questions of a start of a host, by a command, during the block."""
-        start = self.prompts.begin(host)
+        start = self.prompts.begin(host, login_of(argv))
         try:
             forced = not may_have_terminal(argv)
             environment = await self._server.environment(start, forced=forced)

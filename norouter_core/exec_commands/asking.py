@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
 from norouter_core.exec_commands.command import ExecCommand, Layer
 
 _NEVER_ASKS = frozenset({"-n", "--non-interactive", "-S", "--stdin", "-A", "--askpass"})
+_LEADS = frozenset({"-p", "-F", "-J"})
+_LEADS_TO = re.compile(r"(?i)\s*(?:HostName|Port|ProxyJump|ProxyCommand)\b")
+"""What says where ssh leads, besides its target."""
+_PORT = re.compile(r"ssh://.*:(\d+)")
 _SWITCHES_USER = frozenset({"sudo", "doas", "su", "runuser"})
 
 
@@ -31,6 +38,29 @@ def may_have_terminal(argv: tuple[str, ...]) -> bool:
     """Return whether a command may give its ssh a terminal of its own, as `sshpass` does."""
     command = ExecCommand.parse(argv)
     return command.opaque or any(layer.program == "sshpass" for layer in command.layers)
+
+
+def login_of(argv: tuple[str, ...]) -> str:
+    """Return what the name of an account leaves open when ssh asks for its password.
+
+    Two machines may be `root@localhost`, at different ports. The targets of ssh are not part of it:
+    hosts behind one bastion ask the same.
+    """
+    command = ExecCommand.parse(argv)
+    layer = next((layer for layer in command.layers if layer.grammar.noun), None)
+    if layer is None:
+        return shlex.join(command.words)
+    if layer.program != "ssh":
+        # `docker -H ssh://host exec web` has the same ssh for each container.
+        end = layer.end if layer.grammar.joins_words else layer.verb_at
+        return shlex.join(command.words[:end])
+    words = list(command.words[: layer.at + 1])
+    for option in layer.options:
+        if option.name in _LEADS or (option.name == "-o" and _LEADS_TO.match(option.value)):
+            words += (option.name, option.value)
+    if port := _PORT.match(layer.target):
+        words += ("-p", port[1])
+    return shlex.join(words)
 
 
 def _is_here(before: tuple[Layer, ...]) -> bool:

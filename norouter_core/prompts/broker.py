@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from norouter_core.prompts.prompt import (
     Prompt,
     PromptKind,
+    asks_for_login,
     is_no,
     is_yes,
     kind_of,
@@ -25,7 +26,7 @@ from norouter_core.sanitize import strip_lines
 from norouter_core.timing import TimeLimits
 
 Key = tuple[str, str]
-"""The host, or nothing for what any host may share, and the text of a question."""
+"""What may share the answer to a question, and the text of the question."""
 
 Reply = Callable[[str | None, bool], None]
 """Takes the answer, or None; then also whether nobody was there to be asked."""
@@ -39,6 +40,8 @@ class StartPrompts:
     """The questions of one start of a host, which may run several commands."""
 
     host: str
+    login: str = ""
+    """Where its command logs in, as far as a question that names the account leaves it open."""
     token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     limits: TimeLimits = field(default_factory=TimeLimits)
     """The time limits of the start, which stand still while the user is asked."""
@@ -173,9 +176,9 @@ class Prompts:
 
     # -- the starts ------------------------------------------------------------------------
 
-    def begin(self, host: str) -> StartPrompts:
-        """Begin to take the questions of a start."""
-        start = StartPrompts(host)
+    def begin(self, host: str, login: str = "") -> StartPrompts:
+        """Begin to take the questions of a start; `login` is as of `StartPrompts`."""
+        start = StartPrompts(host, login)
         self._starts[start.token] = start
         return start
 
@@ -238,7 +241,7 @@ class Prompts:
         if start is None:
             reply(None, False)
             return None
-        key = self._key(start.host, text)
+        key = self._key(start, text)
         is_asked_again = key not in start._accepted and any(k == key for _, k in start._given)
         refused = is_asked_again or (process, key) in start._given
         if refused:
@@ -271,8 +274,10 @@ class Prompts:
         if token in self._starts:
             self._starts[token].unanswered = _shown(text)
 
-    def _key(self, host: str, text: str) -> Key:
-        return ("" if self.shares and names_account(text) else host, text)
+    def _key(self, start: StartPrompts, text: str) -> Key:
+        if not self.shares or not names_account(text):
+            return f"host {start.host}", text
+        return f"login {start.login}" if asks_for_login(text) else "this machine", text
 
     def _note_success(self, start: StartPrompts, process: int, key: Key) -> None:
         """Note that what other processes were answered to other questions was right.

@@ -10,9 +10,8 @@ _YES_NO = re.compile(
     r"\(yes/no(?:/\[fingerprint\])?\)\? *$|^Please type ['\"]yes['\"]", re.MULTILINE
 )
 _KEY_PASSPHRASE = re.compile(r"Enter passphrase for (?:key )?['\"]?/")
-_NAMES_ACCOUNT = re.compile(
-    r"Enter passphrase for |\S+@\S+'s password: ?$|\(\S+@\S+\) |\[sudo\] password for "
-)
+_ASKS_FOR_LOGIN = re.compile(r"\S+@\S+'s password: ?$|\(\S+@\S+\) ")
+_ASKS_FOR_THIS_MACHINE = re.compile(r"Enter passphrase for |\[sudo\] password for ")
 
 
 class PromptKind(StrEnum):
@@ -76,4 +75,9 @@ def may_be_empty(text: str) -> bool:
 
 def names_account(text: str) -> bool:
     """Return whether a question says itself what its answer is for, whichever host needs it."""
-    return _NAMES_ACCOUNT.match(text) is not None
+    return asks_for_login(text) or _ASKS_FOR_THIS_MACHINE.match(text) is not None
+
+
+def asks_for_login(text: str) -> bool:
+    """Return whether a question names an account of an ssh server."""
+    return _ASKS_FOR_LOGIN.match(text) is not None

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from norouter_core.exec_commands.asking import may_have_terminal, with_askpass
+from norouter_core.exec_commands.asking import login_of, may_have_terminal, with_askpass
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,38 @@ from norouter_core.exec_commands.asking import may_have_terminal, with_askpass
 )
 def test_what_is_added(command: str, asking: str) -> None:
     assert shlex.join(with_askpass(tuple(shlex.split(command)))) == asking
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("ssh -J me@jump a docker exec -i x sh", "ssh -i key -J me@jump b sh"),
+        ("ssh -o BatchMode=no a sh", "ssh b norouter agent --automated"),
+        ("docker -H ssh://me@a exec -i x sh", "docker -H ssh://me@a exec -i y sh"),
+    ],
+)
+def test_commands_that_log_in_alike(one: str, two: str) -> None:
+    assert login_of(tuple(shlex.split(one))) == login_of(tuple(shlex.split(two)))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "ssh -p 2202 root@localhost sh",
+        "ssh -o Port=2202 root@localhost sh",
+        "ssh -o 'hostname 10.0.0.2' root@localhost sh",
+        "ssh -F other root@localhost sh",
+        "ssh -J jump root@localhost sh",
+        "ssh ssh://root@localhost:2202 sh",
+        "docker -H ssh://root@localhost:2202 exec -i x sh",
+        "vagrant ssh two -- sh",
+        "my-wrapper two sh",
+    ],
+)
+def test_commands_that_log_in_elsewhere(command: str) -> None:
+    for other in (command.replace("2202", "2201").replace("two", "one"), "ssh root@localhost sh"):
+        if other != command:
+            assert login_of(tuple(shlex.split(command))) != login_of(tuple(shlex.split(other)))
 
 
 def test_a_program_that_answers_at_a_terminal_of_its_own() -> None:

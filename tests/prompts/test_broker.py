@@ -28,8 +28,8 @@ class Asking:
         return self._prompts.ask(self._start.token, text, hint, self.process, reply)
 
 
-def begin(prompts: Prompts, host: str) -> tuple[StartPrompts, Asking]:
-    start = prompts.begin(host)
+def begin(prompts: Prompts, host: str, login: str = "") -> tuple[StartPrompts, Asking]:
+    start = prompts.begin(host, login)
     return start, Asking(prompts, start)
 
 
@@ -158,6 +158,20 @@ def test_a_question_that_names_no_account_is_for_one_host(prompts: Prompts) -> N
         two.ask("Password: ")
         again.ask("Password: ")
         assert (two.answers, again.answers) == ([], ["secret"])
+
+
+def test_an_answer_is_not_for_the_same_name_at_another_port(prompts: Prompts) -> None:
+    with prompts.attend():
+        start, one = begin(prompts, "one", "ssh -p 2201")
+        for text in (PASSWORD, "[sudo] password for me: "):
+            one.ask(text)
+            prompts.answer(number(prompts), "secret", remember=True)
+        prompts.accept(start)
+        other, same = begin(prompts, "two", "ssh -p 2202")[1], begin(prompts, "a", "ssh -p 2201")[1]
+        for each in (other, same):
+            each.ask("[sudo] password for me: ")
+            each.ask()
+        assert (other.answers, same.answers) == (["secret"], ["secret", "secret"])
 
 
 def test_an_old_ssh_shares_nothing(prompts: Prompts) -> None:
