@@ -11,6 +11,7 @@ from anyio import EndOfStream
 from norouter_core.byte_stream import ByteStream, StreamReset
 from norouter_core.errors import NorouterError
 from norouter_core.proxy import answer_head, headers
+from norouter_core.proxy.chunk_lines import ChunkLines
 from norouter_core.proxy.request import (
     MAX_FIELDS,
     MAX_HEAD,
@@ -77,6 +78,8 @@ class Exchange:
         self._events = 0
         """How many events were handled in this turn of the loop."""
         self._two_framings = False
+        self._chunk_lines: ChunkLines | None = None
+        """Repairs the answer's body, if that is chunked."""
         self.binds_connection = False
         """Whether the client logs in to the server in a way that holds for the connection."""
 
@@ -85,7 +88,8 @@ class Exchange:
         """Whether the upstream connection may serve another request, now that this is over."""
         upper = self._upper
         done = upper.our_state is h11.DONE and upper.their_state is h11.DONE
-        return done and not self._two_framings and not upper.trailing_data[0]
+        ambiguous = self._two_framings or (self._chunk_lines and self._chunk_lines.repaired)
+        return done and not ambiguous and not upper.trailing_data[0]
 
     @property
     def client_stays(self) -> bool:
@@ -105,6 +109,7 @@ class Exchange:
         self._fed_eof = False
         self._answer_head.clear()
         self._searched = 0
+        self._chunk_lines = None
         self._upper = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_INCOMPLETE)
         if not headers.has_body(self.plan.request):
             await self._forward_request()
@@ -243,7 +248,7 @@ class Exchange:
             body = bytes(head)
             head.clear()
             for part in _slices(body):
-                upper.receive_data(part)
+                upper.receive_data(self._chunk_lines.feed(part) if self._chunk_lines else part)
                 await self._answer_events(out)
         if self._fed_eof:
             upper.receive_data(b"")
@@ -306,6 +311,7 @@ class Exchange:
         chunked = b"transfer-encoding" in names
         sized = b"content-length" in names
         self._two_framings = chunked and sized
+        self._chunk_lines = ChunkLines() if chunked else None
         self.end_shows = self.plan.request.http_version != b"1.0" or (sized and not chunked)
         leaves = not (chunked or sized) or not headers.keeps_alive(response)
         fields = headers.for_client(response, close=leaves and not self.request_done)

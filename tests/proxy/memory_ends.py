@@ -338,3 +338,16 @@ def body(answer: bytes) -> str:
     length = next(line for line in head.split(b"\r\n") if line.startswith(b"Content-Length: "))
     assert int(length.split()[1]) == len(text)
     return text.decode()
+
+
+def joined_chunks(data: bytes) -> tuple[bytes, bytes]:
+    """Body and trailer section of a chunked message."""
+    body = b""
+    while True:
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        if not size:
+            return body, data.removesuffix(b"\r\n\r\n")
+        assert data[size : size + 2] == b"\r\n"
+        body += data[:size]
+        data = data[size + 2 :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.proxy.memory_ends import Bench
+from tests.proxy.memory_ends import Bench, joined_chunks
 
 GET = b"GET http://web.example/page HTTP/1.1\r\nHost: ignored\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -147,19 +147,6 @@ def test_a_chunked_body_and_its_trailers_go_both_ways(piece: int) -> None:
     head, _, back = got.partition(b"\r\n\r\n")
     assert joined_chunks(back) == (b"Wikipedia", b"X-Sum: 9")
     assert bench.client.unconsumed == bench.upstream.unconsumed == 0
-
-
-def joined_chunks(data: bytes) -> tuple[bytes, bytes]:
-    """Body and trailer section of a chunked message."""
-    body = b""
-    while True:
-        line, _, data = data.partition(b"\r\n")
-        size = int(line, 16)
-        if not size:
-            return body, data.removesuffix(b"\r\n\r\n")
-        assert data[size : size + 2] == b"\r\n"
-        body += data[:size]
-        data = data[size + 2 :]
 
 
 @pytest.mark.parametrize(

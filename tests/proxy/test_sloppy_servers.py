@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norouter_core.proxy import answer_head
-from tests.proxy.memory_ends import Bench, body, status
+from norouter_core.proxy.chunk_lines import ChunkLines
+from tests.proxy.memory_ends import Bench, body, joined_chunks, status
 
 GET = b"GET http://web.example/page HTTP/1.1\r\nHost: web.example\r\n\r\n"
 
@@ -43,6 +44,57 @@ def test_the_head_of_an_answer_is_repaired(
         [passes] if passes else []
     )
     assert not bench.client.ended
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DATA = b"1\n\r\n", b"\n\n456789\r\n"
+
+
+def chunks(end: bytes) -> bytes:
+    """An answer whose lines end so; what is in the chunks stays as it is."""
+    lines = b"4", DATA[0], b"A;x=y", DATA[1], b"0", b"X-Sum: 1", b""
+    return CHUNKED + b"".join(line + end for line in lines)
+
+
+@pytest.mark.parametrize("at", range(len(CHUNKED), len(chunks(b"\n"))))
+def test_chunks_pass_whose_lines_end_in_lf_alone(at: int) -> None:
+    bench = Bench()
+    bench.ask(GET)
+    got = bench.reply(chunks(b"\n")[:at]) + bench.reply(chunks(b"\n")[at:])
+    assert joined_chunks(got.partition(b"\r\n\r\n")[2]) == (b"".join(DATA), b"X-Sum: 1")
+    assert not bench.client.ended
+
+
+def test_no_answer_follows_one_that_others_may_end_elsewhere() -> None:
+    for end, dials in ((b"\r\n", 1), (b"\n", 2)):
+        bench = Bench()
+        for _ in range(2):
+            bench.ask(GET)
+            bench.reply(chunks(end))
+        assert len(bench.dialer.dialled) == dials
+
+
+@pytest.mark.parametrize(
+    "bad", [b"2\nokX\n", b"2\nok\rX\n", b"\n2\nok\n", b"2 2\nok\n", b"-2\nok\n"]
+)
+def test_what_is_no_chunk_is_not_repaired(bad: bytes) -> None:
+    bench = Bench()
+    bench.ask(GET)
+    got = bench.reply(CHUNKED + bad + b"0\n\n")
+    assert not got.endswith(b"0\r\n\r\n")
+
+
+@given(
+    st.lists(st.sampled_from([b"1", b"a", b"0", b"f" * 30, b"\r", b"\n", b"\r\n", b";x"])),
+    st.integers(0, 60),
+)
+def test_lines_of_chunks_are_the_same_wherever_they_are_split(parts: list[bytes], at: int) -> None:
+    text = b"".join(parts)
+    whole, split = ChunkLines(), ChunkLines()
+    repaired = whole.feed(text)
+    assert split.feed(text[:at]) + split.feed(text[at:]) == repaired
+    assert split.repaired == whole.repaired == (repaired != text)
+    assert ChunkLines().feed(repaired) == repaired
 
 
 @given(st.binary(max_size=60), st.integers(0, 60))
