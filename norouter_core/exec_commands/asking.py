@@ -54,13 +54,29 @@ def login_of(argv: tuple[str, ...]) -> str:
         # `docker -H ssh://host exec web` has the same ssh for each container.
         end = layer.end if layer.grammar.joins_words else layer.verb_at
         return shlex.join(command.words[:end])
-    words = list(command.words[: layer.at + 1])
+    return shlex.join((*command.words[: layer.at], *_ways(layer)))
+
+
+def login_of_ssh(argv: tuple[str, ...]) -> str:
+    """Return where an ssh logs in that runs as `argv`; empty for another program.
+
+    Unlike `login_of`, this may include the target: ssh runs itself once more for a bastion.
+    """
+    layer = next(iter(ExecCommand.parse(argv).layers), None)
+    if layer is None or layer.program != "ssh":
+        return ""
+    return shlex.join((*_ways(layer), layer.target))
+
+
+def _ways(layer: Layer) -> list[str]:
+    """Return `ssh` with what says, besides the target, where it leads."""
+    words = [layer.program]
     for option in layer.options:
         if option.name in _LEADS or (option.name == "-o" and _LEADS_TO.match(option.value)):
             words += (option.name, option.value)
     if port := _PORT.match(layer.target):
         words += ("-p", port[1])
-    return shlex.join(words)
+    return words
 
 
 def _is_here(before: tuple[Layer, ...]) -> bool:

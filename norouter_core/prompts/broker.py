@@ -232,16 +232,25 @@ class Prompts:
         hint: str,
         process: int,
         reply: Reply,
+        login: str = "",
     ) -> Asked | None:
         """Take the question of a process; `reply` is called once.
 
         Return None if it has been called already.
+
+        Args:
+            token: Of the start.
+            text: The question.
+            hint: What ssh says about it.
+            process: The number of the process.
+            reply: Takes the answer.
+            login: Where the process logs in; empty if that is unknown.
         """
         start = self._starts.get(token)
         if start is None:
             reply(None, False)
             return None
-        key = self._key(start, text)
+        key = self._key(start, text, login)
         is_asked_again = key not in start._accepted and any(k == key for _, k in start._given)
         refused = is_asked_again or (process, key) in start._given
         if refused:
@@ -274,10 +283,10 @@ class Prompts:
         if token in self._starts:
             self._starts[token].unanswered = _shown(text)
 
-    def _key(self, start: StartPrompts, text: str) -> Key:
+    def _key(self, start: StartPrompts, text: str, login: str) -> Key:
         if not self.shares or not names_account(text):
             return f"host {start.host}", text
-        return f"login {start.login}" if asks_for_login(text) else "this machine", text
+        return f"login {login or start.login}" if asks_for_login(text) else "this machine", text
 
     def _note_success(self, start: StartPrompts, process: int, key: Key) -> None:
         """Note that what other processes were answered to other questions was right.

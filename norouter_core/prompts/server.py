@@ -21,6 +21,7 @@ from typing import cast
 
 import msgspec
 
+from norouter_core.exec_commands.asking import login_of_ssh
 from norouter_core.private_sockets import (
     NoSocketDirectory,
     is_own,
@@ -194,7 +195,10 @@ class _Connection(asyncio.Protocol):
                 self._note_unanswered(self._question)
             return
         found = self._question = msgspec.json.decode(line, type=_Question)
-        self._asked = prompts.ask(found.token, found.text, found.kind, found.process, self._reply)
+        login = _login_of(found.process)
+        self._asked = prompts.ask(
+            found.token, found.text, found.kind, found.process, self._reply, login
+        )
 
     def _reply(self, answer: str | None, is_unattended: bool) -> None:
         assert self._question is not None
@@ -285,6 +289,18 @@ def _is_deserted(path: Path) -> bool:
         except OSError:
             pass
     return False
+
+
+def _login_of(process: int) -> str:
+    """Return where the ssh logs in that runs as a process; empty if this system does not tell.
+
+    The command of the host does not show it: its names may be aliases of one machine's ports.
+    """
+    try:
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return ""
+    return login_of_ssh(tuple(map(os.fsdecode, words)))
 
 
 @functools.cache

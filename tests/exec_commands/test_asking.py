@@ -6,7 +6,12 @@ import shlex
 
 import pytest
 
-from norouter_core.exec_commands.asking import login_of, may_have_terminal, with_askpass
+from norouter_core.exec_commands.asking import (
+    login_of,
+    login_of_ssh,
+    may_have_terminal,
+    with_askpass,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,16 @@ def test_commands_that_log_in_elsewhere(command: str) -> None:
     for other in (command.replace("2202", "2201").replace("two", "one"), "ssh root@localhost sh"):
         if other != command:
             assert login_of(tuple(shlex.split(command))) != login_of(tuple(shlex.split(other)))
+
+
+def test_a_process_of_ssh_logs_in_at_its_target() -> None:
+    for_one, for_two = (
+        login_of_ssh(("ssh", "-l", "me", "-F", "config", "-W", f"[{name}]:22", "jump"))
+        for name in ("one", "two")
+    )
+    assert for_one == for_two != ""
+    assert login_of_ssh(("ssh", "vm1", "sh")) != login_of_ssh(("ssh", "vm2", "sh"))
+    assert login_of_ssh(("/bin/sh", "ssh", "vm1")) == login_of_ssh(()) == ""
 
 
 def test_a_program_that_answers_at_a_terminal_of_its_own() -> None:

@@ -21,11 +21,11 @@ class Asking:
         self.process = next(_processes)
         self._prompts, self._start = prompts, start
 
-    def ask(self, text: str = PASSWORD, hint: str = "") -> Asked | None:
+    def ask(self, text: str = PASSWORD, hint: str = "", login: str = "") -> Asked | None:
         def reply(answer: str | None, is_unattended: bool) -> None:
             self.answers.append(is_unattended or answer)
 
-        return self._prompts.ask(self._start.token, text, hint, self.process, reply)
+        return self._prompts.ask(self._start.token, text, hint, self.process, reply, login)
 
 
 def begin(prompts: Prompts, host: str, login: str = "") -> tuple[StartPrompts, Asking]:
@@ -172,6 +172,18 @@ def test_an_answer_is_not_for_the_same_name_at_another_port(prompts: Prompts) ->
             each.ask("[sudo] password for me: ")
             each.ask()
         assert (other.answers, same.answers) == (["secret"], ["secret", "secret"])
+
+
+def test_an_answer_is_not_for_another_alias_of_the_same_name(prompts: Prompts) -> None:
+    with prompts.attend():
+        start, one = begin(prompts, "one", "ssh")
+        one.ask(login="ssh vm1")
+        prompts.answer(number(prompts), "secret", remember=True)
+        prompts.accept(start)
+        other, same = begin(prompts, "two", "ssh")[1], begin(prompts, "three", "ssh")[1]
+        other.ask(login="ssh vm2")
+        same.ask(login="ssh vm1")
+        assert (other.answers, same.answers) == ([], ["secret"])
 
 
 def test_an_old_ssh_shares_nothing(prompts: Prompts) -> None:

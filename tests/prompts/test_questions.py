@@ -7,7 +7,9 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,6 +25,7 @@ from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.private_sockets import socket_directories
 from norouter_core.prompts.prompt import Prompt, PromptKind
+from norouter_core.prompts.server import _login_of
 from tests.engine.meshes import TIMING, Mesh, children, local, mesh
 from tests.prompts.fake_ssh import FakeSsh
 from tests.servers import eventually
@@ -284,6 +287,17 @@ async def test_a_command_run_on_a_host_fails_if_its_question_gets_no_answer(
             assert user.prompts.cancel((await user.asked("web")).number)
             with pytest.raises(NotAnswered, match="cancelled by the user"):
                 await running
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs procfs")
+def test_the_process_that_asks_shows_where_it_logs_in() -> None:
+    sleep = shutil.which("sleep")
+    with subprocess.Popen(["ssh", "1000"], executable=sleep) as process:
+        try:
+            assert _login_of(process.pid) == "ssh 1000"
+        finally:
+            process.kill()
+    assert _login_of(os.getpid()) == _login_of(-1) == ""
 
 
 async def test_answers_are_nowhere_but_in_memory(

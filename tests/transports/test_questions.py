@@ -243,3 +243,21 @@ def test_sudo_asks_at_the_terminal_of_a_run(accounts: str, tmp_path: Path) -> No
         terminal.shows("[y/N] ")
         terminal.type("\n")
         assert terminal.ends() == 0, terminal.text
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs procfs")
+async def test_a_password_is_not_for_another_alias_of_the_same_name(server: Server) -> None:
+    config = Path(server.command[2])
+    config.write_text(config.read_text().replace("Host to\n", "Host to other\n  HostName to\n"))
+    one, same = (relayed(name, cmd=server.trusting) for name in ("one", "same"))
+    other = relayed("other", cmd=(*server.trusting[:-1], "other"))
+    async with Engine(TIMING) as engine:
+        made = Mesh(engine)
+        with engine.questions.prompts.attend():
+            await engine.apply(MeshSpec((local(), one)))
+            first = await answer(engine, PASSWORD, remember=True)
+            await made.ready()
+            await engine.apply(MeshSpec((local(), one, same, other)))
+            second = await answer(engine, PASSWORD)
+            assert (second.host, second.text) == ("other", first.text)
+            await made.ready()
