@@ -12,7 +12,7 @@ from norouter_core.engine import engine as engine_module
 from norouter_core.engine.status import HostState
 from norouter_core.model import MeshSpec
 from tests.engine.meshes import TIMING, Mesh, forward, local, relayed
-from tests.servers import connect, eventually
+from tests.servers import connect, eventually, resets
 from tests.transports.engines import Container, Engine
 
 pytestmark = [
@@ -53,6 +53,27 @@ async def test_a_sidecar_follows_its_container_into_its_new_network(web: Contain
         await eventually(lambda: made.host("side").since > before, "it is restarted")
         await made.in_state("side", HostState.READY)
         await _serves(made)
+
+
+async def test_a_sidecar_that_keeps_its_dead_network_is_not_ready(web: Container) -> None:
+    """Only a restart of the sidecar itself leads it into the new network."""
+    engine = web.engine
+    words = ("run", "-d", "--name", "side", "--network", "container:web", "python", "sleep", "inf")
+    await asyncio.to_thread(engine.run, *words)
+    try:
+        side = relayed("side", forward(8080), cmd=tuple(engine.command("exec", "-i", "side", "sh")))
+        async with engine_module.Engine(replace(TIMING, first_retry=0.2)) as running:
+            made = Mesh(running)
+            await made.apply(MeshSpec((local(), side)))
+            await asyncio.to_thread(engine.run, "restart", "-t", "0", "web")
+            assert await resets(made.address("side"))
+            problem = (await made.in_state("side", HostState.BACKING_OFF)).problem
+            assert problem is not None and problem.kind == "network-gone"
+            assert "restart the container `side`" in problem.hint
+            await asyncio.to_thread(engine.run, "restart", "-t", "0", "side")
+            await made.in_state("side", HostState.READY)
+    finally:
+        await asyncio.to_thread(engine.run, "rm", "-f", "side")
 
 
 async def _serves(made: Mesh) -> None:
