@@ -91,6 +91,11 @@ class Questions:
         self._has_warned = False
         self._has_ended = False
 
+    @property
+    def limits(self) -> TimeLimits:
+        """The time limits of those who wait for the hosts; see `Prompts.limits`."""
+        return self.prompts.limits
+
     @asynccontextmanager
     async def of_start(self, host: str, argv: tuple[str, ...]) -> AsyncIterator[CommandQuestions]:
         """Take the questions of a start of a host, by a command, during the block."""

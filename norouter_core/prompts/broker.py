@@ -84,6 +84,9 @@ class Prompts:
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self.on_change = on_change
+        self.limits = TimeLimits()
+        """The time limits of those who wait for the hosts, which stand still while the user is
+        asked."""
         self.shares = False
         """Whether ssh names the account in each question of a server, so that no server can ask for
         the password of another."""
@@ -323,6 +326,10 @@ class Prompts:
         candidates.sort(key=lambda asked: asked.prompt not in self._shown)
         notices = [x for x in self._waiting if x.prompt.kind is PromptKind.NOTICE]
         shown = tuple(asked.prompt for asked in candidates[:1] + notices)
+        if candidates:
+            self.limits.pause()
+        else:
+            self.limits.resume()
         if shown != self._shown:
             self._shown = shown
             self.on_change()

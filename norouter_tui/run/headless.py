@@ -316,14 +316,14 @@ class HeadlessRun:
         """Return the exit status if the mesh does not come up, or once the command has ended."""
         wait = self._options.ready_timeout
         try:
-            with anyio.fail_after(wait):
-                if wait is not None:
+            if wait is not None:
+                with engine.questions.limits.limit(wait) as limit:
                     await engine.wait_ready()
+                if limit.cancelled_caught:
+                    for line in not_ready_lines(engine.status(), wait):
+                        self._diagnose(line)
+                    return ExitCode.NOT_READY
             self._awaits_ready = False
-        except TimeoutError:
-            for line in not_ready_lines(engine.status(), wait or 0):
-                self._diagnose(line)
-            return ExitCode.NOT_READY
         except MeshFailed as failed:
             names = ", ".join(escape(name) for name in failed.problems)
             self._diagnose(Text(f"not ready: {names} failed for good", style="bold red"))

@@ -45,6 +45,23 @@ def prompts() -> Prompts:
     return made
 
 
+def test_time_limits_stand_still_while_a_question_is_shown(prompts: Prompts) -> None:
+    with prompts.attend():
+        one, two = begin(prompts, "one")[1], begin(prompts, "two")[1]
+        one.ask("Confirm user presence", "none")
+        assert not prompts.limits.are_paused, "a notice waits for nothing from the user"
+        first, second = one.ask("PIN: "), two.ask("PIN: ")
+        assert first is not None and second is not None
+        assert prompts.limits.are_paused
+        assert prompts.answer(first.prompt.number, "x")
+        assert prompts.limits.are_paused, "the other one is asked now"
+        prompts.withdraw(second)
+        assert not prompts.limits.are_paused
+        two.ask("PIN: ")
+        assert prompts.limits.are_paused
+    assert not prompts.limits.are_paused, "nobody is asked any more"
+
+
 def test_questions_are_asked_one_at_a_time(prompts: Prompts) -> None:
     with prompts.attend():
         one, two = begin(prompts, "one")[1], begin(prompts, "two")[1]

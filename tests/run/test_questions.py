@@ -7,18 +7,23 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
+from norouter_core.engine.engine import Engine
 from norouter_core.engine.questions import Questions
+from norouter_core.model import MeshSpec
 from norouter_core.prompts.prompt import Prompt
+from norouter_tui.run.headless import HeadlessRun, RunOptions
 from norouter_tui.run.questions import TerminalAsker, answer_questions
 from tests.programs import Program
 from tests.prompts.fake_ssh import FakeSsh
 from tests.run.terminals import OnTerminal, on_terminal
-from tests.servers import TIMEOUT
+from tests.servers import TIMEOUT, eventually
 
 # As nohup does it.
 _IGNORES_HANG_UP = """\
@@ -61,6 +66,26 @@ def test_a_run_whose_stdin_is_a_pipe_asks_as_well(tmp_path: Path, vip: str) -> N
             answer(terminal, "right")
             assert terminal.ends() == 0
     assert ssh.sent == ["right"]
+
+
+@pytest.mark.anyio
+async def test_the_time_limit_of_a_run_stands_still_while_the_user_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_ASKPASS", raising=False)
+    ssh, lines, limit = FakeSsh.make(tmp_path / "bin"), list[Text](), 0.1
+    async with Engine() as engine:
+        prompts = engine.questions.prompts
+        with prompts.attend():
+            await engine.apply(MeshSpec((ssh.host("web"),)))
+            await eventually(lambda: prompts.shown, "web asks")
+            run = HeadlessRun(RunOptions(wait_ready=limit), [], lines.append)
+            bringing_up = asyncio.create_task(run._bring_up(engine))
+            until = time.monotonic() + 3 * limit
+            await eventually(lambda: time.monotonic() > until, "the limit is over")
+            assert not bringing_up.done()
+        assert await asyncio.wait_for(bringing_up, TIMEOUT) != 0
+    assert lines, "the run says why it ends"
 
 
 def test_ctrl_d_gives_up(tmp_path: Path, vip: str) -> None:
