@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from norouter_core.agent.files import strip_blocks
 from norouter_core.errors import NorouterError
 from norouter_core.manifest import allocate_vip
 from norouter_core.model import (
@@ -28,7 +29,6 @@ from norouter_core.model import (
     MeshSpec,
     StateDir,
 )
-from norouter_core.names.files import MeshNames
 
 PORT = 1
 """The port of the transparent proxy in the namespace: one that nobody connects to."""
@@ -108,23 +108,26 @@ def make_namespace(spec: MeshSpec, in_use: Collection[str]) -> Iterator[Inside]:
         vip = allocate_vip(taken, in_use)
     except ValueError as error:
         raise NoNamespace(f"there is no VIP for the shell: {error}") from None
+    wanted = {
+        "address": vip,
+        "networks": _networks([*taken, vip]),
+        "port": PORT,
+        "ipv6": _has_ipv6(),
+        "programs": ["nft", "iptables"],
+    }
+    # The files stay as long as they are mounted; whatever ends this process, none is left.
     with tempfile.TemporaryDirectory(prefix="norouter-shell-") as directory:
-        files = _files(Path(directory), spec, vip)
-        wanted = {
-            "address": vip,
-            "networks": _networks([*taken, vip]),
-            "port": PORT,
-            "files": files,
-            "ipv6": _has_ipv6(),
-            "programs": ["nft", "iptables"],
-        }
-        process = _start(wanted)
+        process = _start({**wanted, "files": _files(Path(directory), vip)})
         try:
             pid = _created(process)
-            cmd = (*_program("agent"), str(pid))
-            yield Inside(HostSpec(_free_name(spec), vip, cmd, options=_OPTIONS), pid)
-        finally:
+        except BaseException:
             _end(process)
+            raise
+    try:
+        cmd = (*_program("agent"), str(pid))
+        yield Inside(HostSpec(_free_name(spec), vip, cmd, options=_OPTIONS), pid)
+    finally:
+        _end(process)
 
 
 _OPTIONS = HostOptions(
@@ -213,16 +216,16 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.wait()
 
 
-def _files(directory: Path, spec: MeshSpec, vip: str) -> dict[str, str]:
+def _files(directory: Path, vip: str) -> dict[str, str]:
     """Write what the namespace shows in place of files of the machine; return them by path."""
     resolver = [f"nameserver {vip}\n"]
     resolver += re.findall(r"^(?:search|domain|options)\s.*\n", _text("/etc/resolv.conf"), re.M)
     switch = re.sub(r"^hosts:.*$", "hosts: files dns", _text("/etc/nsswitch.conf"), flags=re.M)
-    own_lines = "".join(line for line in _text("/etc/hosts").splitlines(keepends=True))
     texts = {
         "/etc/resolv.conf": "".join(resolver),
         "/etc/nsswitch.conf": switch,
-        "/etc/hosts": f"{own_lines.rstrip()}\n\n{MeshNames(spec.effective()).lines}",
+        # The names of the mesh come from its DNS alone, which knows those that change.
+        "/etc/hosts": strip_blocks(_text("/etc/hosts")),
     }
     files = {}
     for path, text in texts.items():

@@ -339,14 +339,20 @@ def main(argv: list[str]) -> int:
         return 0
     pid, command = int(argv[1]), argv[2:]
     directory = command.pop(0) if argv[0] == "command" else "/"
-    _join(pid)
+    try:
+        _join(pid)
+    except OSError as error:
+        sys.stderr.write(f"norouter: the namespace of the shell is gone: {error.strerror}\n")
+        return 1
     if argv[0] == "agent":
         _keep_capabilities()
     else:
         _call("prctl", _PR_SET_PDEATHSIG, signal.SIGHUP, 0, 0, 0)
     try:
         os.chdir(directory)  # joining a mount namespace leads to its root
-    except OSError:
+    except OSError as error:
+        if argv[0] == "command":
+            sys.stderr.write(f"norouter: {directory}: {error.strerror}; using / instead\n")
         os.chdir("/")
     try:
         os.execvp(command[0], command)

@@ -219,8 +219,13 @@ def test_either_program_redirects_all_that_is_not_the_shells_own(program: str) -
         assert done.stdout.split() == WANTED, done.stderr
 
 
-def test_nothing_is_left_when_norouter_is_killed(start: Start, manifest: Path) -> None:
-    shell = start("shell", str(manifest), "--", "sh", "-c", "echo up; sleep 60")
+def test_nothing_is_left_when_norouter_is_killed(
+    start: Start, manifest: Path, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = ("sh", "-c", "cat /etc/resolv.conf >/dev/null && echo up; sleep 60")
+    shell = start("shell", str(manifest), "--", *command, env={"TMPDIR": str(temporary)})
     assert shell.stdout is not None
     assert shell.stdout.readline() == "up\n"
     left = psutil.Process(shell.pid).children(recursive=True)
@@ -229,6 +234,7 @@ def test_nothing_is_left_when_norouter_is_killed(start: Start, manifest: Path) -
     shell.wait()
     for process in left:
         await_end(process)
+    assert not list(temporary.glob("norouter-shell-*"))
 
 
 FORBID = """
