@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from norouter_core.engine.publications import proxies, publications
 from norouter_core.engine.streams import RelayedStream, ReportedStream
@@ -10,11 +10,16 @@ from norouter_core.model import Host
 
 
 def cuts(
-    streams: Iterable[RelayedStream | ReportedStream], before: Iterable[Host], after: Iterable[Host]
+    streams: Iterable[RelayedStream | ReportedStream],
+    before: Iterable[Host],
+    after: Iterable[Host],
+    beside: Collection[str] = (),
 ) -> Iterator[int]:
     """Yield the numbers of the streams that end if `after` replaces `before`.
 
-    They are those of hosts that are removed or restarted, and of ports that are removed or changed.
+    They are those of hosts that are removed or restarted, of ports that are removed or changed, and
+    of clients that an agent of `beside`, the hosts in the hub's own network namespace, has accepted
+    where from then on the users of clients are checked.
     """
     hosts = list(after)
     was, will = ({host.name: host for host in each} for each in (before, hosts))
@@ -26,6 +31,9 @@ def cuts(
         for name, host in will.items()
         if name in was and (not host.loopback or host.checks_users != was[name].checks_users)
     }
+    checks = [any(host.checks_users for host in each.values()) for each in (was, will)]
+    if checks == [False, True]:
+        unlistened.update(beside)
     kept = frozenset((*publications(hosts).values(), *proxies(hosts)))
     for stream in streams:
         through = stream.publication

@@ -195,7 +195,8 @@ class Engine:
 
     def cuts(self, spec: MeshSpec) -> tuple[int, ...]:
         """Return the numbers of the streams that `apply(spec)` would cut."""
-        return tuple(cuts(self._streams, self._plan.hosts, spec.effective()))
+        beside = self._neighbours.members(own_hello().namespace)
+        return tuple(cuts(self._streams, self._plan.hosts, spec.effective(), beside))
 
     # -- events and status -----------------------------------------------------------------
 

@@ -32,7 +32,11 @@ class Neighbours:
         if guards == self._guards:
             return ()
         self._guards, self._guarded = guards, namespace
-        return tuple(self._members.get(namespace, ()))
+        return self.members(namespace)
+
+    def members(self, namespace: object) -> Collection[str]:
+        """Return the hosts in a namespace that are up."""
+        return frozenset(self._members.get(namespace, ()))
 
     def guard(self, namespace: object, address: ListenAddress, host: str) -> str:
         """Return the guard that listens in place of `host`; empty if that may itself."""

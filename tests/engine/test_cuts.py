@@ -47,7 +47,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     ),
     "a direct port gone": (lambda spec, port: with_ports(spec, "own"), {"direct"}),
     "no loopback": (lambda spec, port: changed(spec, "own", loopback=False), {"direct"}),
-    "only this user": (lambda spec, port: changed(spec, "hub", only_user=True), {"here"}),
+    "only this user": (lambda spec, port: changed(spec, "hub", only_user=True), {"here", "direct"}),
     "the proxy gone": (lambda spec, port: changed(spec, "hub", http=None), {"proxied"}),
     "the host gone": (lambda spec, port: spec.without_hosts("web"), {"relayed", "proxied"}),
     "another command": (
