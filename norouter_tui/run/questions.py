@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
@@ -110,6 +111,7 @@ class TerminalAsker:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._free = asyncio.Lock()
+        self._reading = anyio.CancelScope()
 
     async def ask(self, prompt: Prompt, withdrawn: anyio.Event) -> Reply | None:
         """Ask a question, and return the answer; None if the terminal has gone."""
@@ -120,6 +122,7 @@ class TerminalAsker:
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(give_up)
+            tasks.start_soon(self._ask_again_when_continued)
             try:
                 return await self._ask(prompt)
             except (OSError, termios.error):
@@ -130,9 +133,6 @@ class TerminalAsker:
         return Reply(None)
 
     async def _ask(self, prompt: Prompt) -> Reply:
-        # No event says that a shell has put this process into the foreground.
-        while not _is_in_foreground(self._fd):  # noqa: ASYNC110
-            await anyio.sleep(_FOREGROUND_INTERVAL)
         is_secret = prompt.kind is PromptKind.SECRET
         while True:
             text = await self._read_line(question_text(prompt), echo=not is_secret)
@@ -147,6 +147,12 @@ class TerminalAsker:
         """Show a notice."""
         await self._write(question_text(prompt).encode() + b"\n")
 
+    async def _ask_again_when_continued(self) -> None:
+        """Begin each question again after Ctrl-Z and `fg`: the shell has switched on the echo."""
+        with anyio.open_signal_receiver(signal.SIGCONT) as signals:
+            async for _ in signals:
+                self._reading.cancel()
+
     async def _read_line(self, question: str, *, echo: bool) -> str | None:
         """Return the next line that is typed; None at the end of the input (Ctrl-D).
 
@@ -154,6 +160,17 @@ class TerminalAsker:
             OSError: The terminal has gone.
             termios.error: The same.
         """
+        line: bytes | None = None
+        while line is None:
+            # No event says that a shell has put this process into the foreground.
+            while not _is_in_foreground(self._fd):  # noqa: ASYNC110
+                await anyio.sleep(_FOREGROUND_INTERVAL)
+            with anyio.CancelScope() as self._reading:
+                line = await self._read_reply(question, echo)
+        return line.decode("utf-8", "surrogateescape").rstrip("\r\n") if line else None
+
+    async def _read_reply(self, question: str, echo: bool) -> bytes:
+        """Print a question and return the line that is typed; nothing at the end of the input."""
         with _echo(self._fd, echo):
             await self._write(question.encode() + b" ")
             line = b""
@@ -163,12 +180,12 @@ class TerminalAsker:
                     data = os.read(self._fd, 4096)
                     if not data:
                         os.tcgetpgrp(self._fd)  # fails if this was no Ctrl-D
-                        await self._write(b"\n")
-                        return None
+                        line = b""
+                        break
                     line += data
-            if not echo:
+            if not (echo and line):
                 await self._write(b"\n")
-        return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
+        return line
 
     async def _write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -189,8 +206,10 @@ def _echo(fd: int, on: bool) -> Iterator[None]:
         termios.tcsetattr(fd, termios.TCSAFLUSH, now)
         yield
     finally:
-        with contextlib.suppress(termios.error):
-            termios.tcsetattr(fd, termios.TCSANOW, before)
+        with contextlib.suppress(OSError, termios.error):
+            # From the background, it would stop this process, and the terminal is the shell's.
+            if _is_in_foreground(fd):
+                termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,14 @@ class OnTerminal:
 
     def type(self, text: str) -> None:
         os.write(self._leader, text.encode())
+
+    def stop_and_continue(self) -> None:
+        """Stop the program, switch on the echo as a shell does, and continue the program."""
+        self.process.send_signal(signal.SIGSTOP)
+        modes = termios.tcgetattr(self._leader)
+        modes[3] |= termios.ECHO
+        termios.tcsetattr(self._leader, termios.TCSANOW, modes)
+        self.process.send_signal(signal.SIGCONT)
 
     def hang_up(self) -> None:
         """Take the terminal away, as a logout does."""

@@ -57,6 +57,17 @@ def test_a_run_asks_at_its_terminal_and_does_not_show_the_answer(tmp_path: Path,
         assert ssh.sent == ["right"]
 
 
+def test_a_run_that_was_stopped_asks_again_without_echo(tmp_path: Path, vip: str) -> None:
+    ssh = FakeSsh.make(tmp_path / "bin")
+    with on_terminal(tmp_path, "run", manifest(tmp_path, vip, ssh), "--headless") as terminal:
+        terminal.shows(ASKED)
+        terminal.stop_and_continue()
+        answer(terminal, "right")
+        terminal.shows("ready: 1 host")
+        assert "right" not in terminal.text
+        assert ssh.sent == ["right"]
+
+
 def test_a_run_whose_stdin_is_a_pipe_asks_as_well(tmp_path: Path, vip: str) -> None:
     ssh = FakeSsh.make(tmp_path / "bin")
     words = ("run", manifest(tmp_path, vip, ssh), "--", "cat")
