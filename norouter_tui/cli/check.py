@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from norouter_core.model import Host, MeshSpec, Route, format_address
+from norouter_core.model import Forward, Host, MeshSpec, ProxySpec, Route, format_address
 from norouter_core.names.files import ETC_HOSTS, state_dir
 from norouter_core.sanitize import escape
 from norouter_tui.exit_codes import ExitCode
@@ -68,19 +68,31 @@ def _describe_host(host: Host, width: int) -> list[Text]:
         "  ", (escape(host.name).ljust(width), "bold"), f"  {host.vip:<15}  {where}{names}"
     )
     ports = [
-        Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {escape(target)}")
+        Text(f"  {'':{width}}  {host.vip}:{port.listen}{udp} -> {escape(target)}{_peers(port)}")
         for port in host.ports
         for udp in ["/udp" if port.proto == "udp" else ""]
         for target in [format_address((port.host, port.port))]
     ]
     proxies = [
-        Text(f"  {'':{width}}  {kind} proxy at {address}{asks}")
+        Text(f"  {'':{width}}  {kind} proxy at {address}{asks}{_peers(proxy)}")
         for kind, proxy in (("HTTP", host.http), ("SOCKS", host.socks))
         if proxy is not None
         for address in [format_address((proxy.listen_host, proxy.listen_port))]
         for asks in [" (asks for user and password)" if proxy.auth else ""]
     ]
-    return [head, *ports, *proxies, *(Text(f"  {'':{width}}  {x}") for x in _written(host))]
+    notes = [*_users(host), *_written(host)]
+    return [head, *ports, *proxies, *(Text(f"  {'':{width}}  {note}") for note in notes)]
+
+
+def _peers(limited: Forward | ProxySpec | Route) -> str:
+    """Return for whom a port, a proxy or a route is, unless it is for all."""
+    peers = ", ".join(map(escape, limited.allow_from))
+    return f" (only for {peers})" if peers else ""
+
+
+def _users(host: Host) -> Iterator[str]:
+    if host.checks_users:
+        yield "accepts only connections of the user that runs norouter"
 
 
 def _written(host: Host) -> Iterator[str]:
@@ -93,4 +105,4 @@ def _written(host: Host) -> Iterator[str]:
 
 def _describe_route(route: Route) -> Text:
     but = f", but not {', '.join(route.not_to)}" if route.not_to else ""
-    return Text(escape(f"  via {route.via}: {', '.join(route.to)}{but}"))
+    return Text(escape(f"  via {route.via}: {', '.join(route.to)}{but}") + _peers(route))

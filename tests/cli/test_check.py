@@ -39,6 +39,26 @@ def test_check_tells_which_proxies_ask_for_a_password_and_not_which(norouter: Pr
     assert "alice" not in done.stdout
 
 
+def test_check_lists_who_may_connect(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mesh.yaml"
+    file.write_text(
+        "hosts:\n"
+        "  local:\n"
+        "    onlyUser: true\n"
+        "    http: {listen: '127.0.0.1:8080', allowFrom: [local]}\n"
+        "    ports: [80, {forward: 81, allowFrom: [local, 10.0.0.0/8]}]\n"
+        "routes: [{via: local, to: ['*.x'], allowFrom: [local]}]\n"
+    )
+    assert check_file(str(file)) == 0
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()[2:]] == [
+        "127.0.42.100:80 -> localhost:80",
+        "127.0.42.100:81 -> localhost:81 (only for local, 10.0.0.0/8)",
+        "HTTP proxy at 127.0.0.1:8080 (only for local)",
+        "accepts only connections of the user that runs norouter",
+        "via local: *.x (only for local)",
+    ]
+
+
 def test_check_names_what_a_strangers_manifest_would_change(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
