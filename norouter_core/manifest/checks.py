@@ -127,36 +127,11 @@ def allocate_vips(drafts: list[HostDraft], choice: VipChoice, report: Report) ->
         taken[draft.vip] = None
 
 
-def check_allow_from(
-    spec: MeshSpec,
-    drafts: list[HostDraft],
-    root: Node,
-    template_nodes: Mapping[str, Node],
-    report: Report,
-) -> None:
+def check_allow_from(spec: MeshSpec, report: Report) -> None:
     """Report names in `allowFrom` that no host has."""
-    nodes = {draft.name: draft.nodes for draft in drafts}
-
-    def check(where: Mapping[str, Node], key: str, peers: tuple[str, ...]) -> None:
-        for peer in unknown_peers(spec, peers):
-            node = where.get(key, root)
+    for peer, node in report.peers:
+        if "/" not in peer and spec.host(peer) is None:
             report.error(node, f"allowFrom: {quote(peer)} is not a host", "name a host of the mesh")
-
-    options = [(nodes[host.name], host.options) for host in spec.hosts]
-    if spec.template is not None:
-        options.append((template_nodes, spec.template))
-    for where, each in options:
-        for forward in each.ports:
-            check(where, "ports", forward.allow_from)
-        for key, proxy in (("http", each.http), ("socks", each.socks)):
-            check(where, key, proxy.allow_from if proxy is not None else ())
-    for route in spec.routes:
-        check({}, "routes", route.allow_from)
-
-
-def unknown_peers(spec: MeshSpec, peers: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names in an `allowFrom` that no host has."""
-    return (peer for peer in peers if "/" not in peer and spec.host(peer) is None)
 
 
 def check_listeners(

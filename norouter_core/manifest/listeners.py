@@ -69,7 +69,14 @@ def _read_forward(node: Node, report: Report, what: str) -> Forward | None:
     entries = entries_of(node, report, what, "forward", "allowFrom")
     allow_from = read_allow_from(entries, report, what)
     forward = entries.get("forward")
-    read = None if forward is None else _read_forward(forward.value, report, what)
+    if forward is None:
+        report.error(node, f"forward of {what} has no value", "write the port forward after it")
+        return None
+    if is_plain(forward.value, "map"):
+        # Its own allowFrom would be lost.
+        report.error(forward.value, f"forward of {what} must be text, not a mapping")
+        return None
+    read = _read_forward(forward.value, report, what)
     return None if read is None else replace(read, allow_from=allow_from)
 
 
@@ -84,8 +91,10 @@ def read_allow_from(
     if not items and is_plain(node, "seq"):
         report.error(node, f"{what} is empty", "list hosts, or leave it out for all hosts")
     parse = parse_peer if networks else parse_peer_host
-    read = (read_parsed(item, report, f"an entry of {what}", parse) for item in items)
-    return tuple(dict.fromkeys(peer for peer in read if peer is not None))
+    read = [(read_parsed(item, report, f"an entry of {what}", parse), item) for item in items]
+    peers = [(peer, item) for peer, item in read if peer is not None]
+    report.peers += peers
+    return tuple(dict.fromkeys(peer for peer, _ in peers))
 
 
 def write_forward(forward: Forward) -> Any:

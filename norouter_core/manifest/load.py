@@ -147,7 +147,7 @@ def _read_mesh(root: Node, choice: VipChoice, report: Report) -> MeshSpec:
         return MeshSpec()
     spec = MeshSpec(tuple(draft.spec() for draft in drafts), routes, template)
     check_listeners(spec, drafts, template_nodes, report)
-    check_allow_from(spec, drafts, root, template_nodes, report)
+    check_allow_from(spec, report)
     return spec
 
 

@@ -11,7 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from norouter_core.manifest.compose import TAG, is_plain
 from norouter_core.manifest.problems import Report, ValidationError
-from norouter_core.manifest.values import closest
+from norouter_core.manifest.values import closest, fold
 from norouter_core.sanitize import escape_all, quote
 
 T = TypeVar("T")
@@ -29,6 +29,12 @@ _NOUNS = {
     "map": "a mapping",
     "seq": "a list",
 }
+_ACCESS_KEYS = {
+    "allowFrom": "set it on a port, a proxy or a route",
+    "onlyUser": "set it on the host without cmd",
+    "auth": "set it on http or socks",
+}
+"""The keys that limit access, which must not be ignored, and where they belong."""
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -168,13 +174,41 @@ def _merge_sources(node: Node, report: Report) -> Iterator[Node]:
 
 
 def known_entries(table: Entries, known: Iterable[str], report: Report, what: str) -> Entries:
-    """Return the entries with a known key and a value that is not null; warn of unknown keys."""
+    """Return the entries with a known key and a value that is not null; warn of unknown keys.
+
+    A key that limits access is never ignored: it is an error if it is null, misspelled or in the
+    wrong place.
+    """
     names = tuple(known)
     for name, field in table.items():
-        if name not in names:
+        if name in names:
+            if name in _ACCESS_KEYS and is_null(field.value):
+                report.error(field.key, f"{name} of {what} has no value", _text_hint(field.value))
+        elif not report.is_full and (meant := _misspelled_access_key(name, names)):
+            hint = f"did you mean {meant}?" if meant in names else _ACCESS_KEYS[meant]
+            report.error(field.key, f"unknown key {quote(name)} in {what}", hint)
+        else:
             message = f"unknown key {quote(name)} in {what} is ignored"
             report.warn(field.key, message, partial(_did_you_mean, name, names))
     return {k: f for k, f in table.items() if k in names and not is_null(f.value)}
+
+
+def _misspelled_access_key(name: str, names: tuple[str, ...]) -> str:
+    """Return the access key that an unknown key of a mapping probably means, or an empty string.
+
+    Args:
+        names: The known keys of the mapping.
+    """
+    if name.startswith("x-"):
+        return ""
+    name = name[:64].rpartition(".")[2]
+    guess = closest(name, _ACCESS_KEYS)
+    if not guess or guess.lower() == fold(name):
+        return guess
+    # What resembles the name of a key that has no place here is more likely something else.
+    if (guess == "auth" and guess not in names) or not any(key in names for key in _ACCESS_KEYS):
+        return ""
+    return guess if closest(name, (*names, guess)) == guess else ""
 
 
 def _did_you_mean(name: str, names: tuple[str, ...]) -> str:

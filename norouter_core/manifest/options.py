@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from yaml.nodes import Node
@@ -300,7 +300,7 @@ ALIASES = ValueType(
     _read_aliases, FlowList, {"type": ["array", "null"], "items": {"$ref": "#/$defs/name"}}
 )
 ALLOW_FROM_SCHEMA: Schema = {
-    "type": ["array", "null"],
+    "type": "array",
     "minItems": 1,
     "items": {"type": "string", "minLength": 1},
     "description": "The hosts (by name), or networks such as 10.0.0.0/8, whose clients may "
@@ -337,7 +337,7 @@ PROXY_SCHEMA = mapping_schema(
             "description": "IP:PORT, with IPv6 in brackets.",
         },
         "auth": {
-            "type": ["string", "null"],
+            "type": "string",
             "pattern": AUTH_PATTERN,
             "description": "USER:PASSWORD that clients must give.",
         },
@@ -395,6 +395,8 @@ STATE_DIR = ValueType(
     (OFF,),
 )
 SWITCH = ValueType(read_flag, bool, _FLAG_SCHEMA, "switch", _parse_switch, _format_switch, _ON_OFF)
+ACCESS_SWITCH = replace(SWITCH, schema={"type": "boolean"})
+"""A switch that limits access, which must not be null."""
 AGENT = ValueType(
     lambda node, report, what: read_parsed(node, report, what, parse_agent),
     lambda agent: agent.value,
@@ -529,7 +531,7 @@ OPTION_KEYS = (
     ),
     ManifestKey(
         "onlyUser",
-        SWITCH,
+        ACCESS_SWITCH,
         "true: the listeners of this machine (ports, proxies, DNS) accept only connections of the "
         "user that runs norouter. Linux only, and only on a host without cmd.",
         "only-user",

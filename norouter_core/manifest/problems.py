@@ -233,10 +233,14 @@ class Report:
 
     What an anchor holds is read at each of its aliases, so the same problem at the same place
     is kept once. Both lists are bounded; what exceeds the bound is counted.
+
+    Attributes:
+        peers: The entries of all `allowFrom`, to be checked once all hosts are known.
     """
 
     def __init__(self, source: Source) -> None:
         self.source = source
+        self.peers: list[tuple[str, Node]] = []
         self._errors = _Problems()
         self._warnings = _Problems()
 
@@ -262,6 +266,11 @@ class Report:
 
     def warnings(self) -> tuple[Problem, ...]:
         return self._warnings.sorted("warnings")
+
+    @property
+    def is_full(self) -> bool:
+        """Whether further errors are only counted."""
+        return len(self._errors.kept) == MAX_PROBLEMS
 
     @property
     def has_errors(self) -> bool:

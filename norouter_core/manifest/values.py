@@ -47,12 +47,13 @@ _VIP_HINT = f"write one such as {_POOL[101]}, or leave vip out"
 def closest(name: str, names: Iterable[str]) -> str:
     """Return the one of `names` that `name` is probably a misspelling of, or an empty string."""
     # Bounded both ways: the comparison takes quadratic time, and a mesh may have many hosts.
-    plain = {_fold(candidate): candidate for candidate in islice(names, 500)}
-    found = difflib.get_close_matches(_fold(name[:64]), plain, n=1)
+    plain = {fold(candidate): candidate for candidate in islice(names, 500)}
+    found = difflib.get_close_matches(fold(name[:64]), plain, n=1)
     return plain[found[0]] if found else ""
 
 
-def _fold(name: str) -> str:
+def fold(name: str) -> str:
+    """Return a name without what misspellings often differ in: case, `_` and `-`."""
     return name.replace("_", "").replace("-", "").lower()
 
 
@@ -286,14 +287,16 @@ def parse_peer(text: str) -> str:
     """Return an entry of `allowFrom`: a network in its canonical form, or a host's name."""
     if "/" in text:
         return _parse_network(text)
+    _refuse_address(text)
     check_hostname(strip_dot(text))
     return strip_dot(text)
 
 
 def parse_peer_host(text: str) -> str:
     """Return an entry of the `allowFrom` of a route, which is a host's name."""
-    if "/" in text:
-        raise ValidationError(f"{quote(text)} is a network", "a route is for hosts: name them")
+    if "/" in text or parse_ip(text) is not None:
+        what = "a network" if "/" in text else "an address"
+        raise ValidationError(f"{quote(text)} is {what}", "a route is for hosts: name them")
     return parse_peer(text)
 
 
@@ -316,12 +319,17 @@ def parse_target(text: str) -> str:
     """
     if "/" in text:
         return _parse_network(text)
+    _refuse_address(text)
+    return _parse_glob(text)
+
+
+def _refuse_address(text: str) -> None:
+    """Raise a `ValidationError` for an address where a network is needed."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     address = parse_ip(bare)
     if address is not None:
         hint = f"write {bare}/{address.max_prefixlen} for this one address"
         raise ValidationError(f"{quote(text)} is an address, not a network", hint)
-    return _parse_glob(text)
 
 
 def _parse_network(text: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 from norouter_core.manifest import dump, load_text, rewrite
 from norouter_core.manifest.schema import schema
 from norouter_core.model import Forward, MeshSpec, ProxySpec
-from tests.manifest.manifests import load, load_error
+from tests.manifest.manifests import load, load_error, places
 
 TEXT = """\
 hosts:
@@ -103,3 +103,59 @@ def test_only_this_machine_can_be_for_one_user_only(monkeypatch: pytest.MonkeyPa
 )
 def test_mistakes(old: str, new: str, message: str) -> None:
     assert message in str(load_error(TEXT.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("host", "place", "message"),
+    [
+        ("{ports: [{forward: 80, allowFrom: }]}", "allowFrom", "has no value"),
+        ("{http: {listen: '127.0.0.1:1', allowFrom: ~}}", "allowFrom", "has no value"),
+        ("{http: {listen: '127.0.0.1:1', auth: ~}}", "auth", "has no value"),
+        ("{onlyUser: }", "onlyUser", 'onlyUser of host "a" has no value'),
+        ("{ports: [{forward: , allowFrom: [a]}]}", "{forward", "has no value"),
+        ("{ports: [{forward: {forward: 80, allowFrom: [a]}}]}", "{forward: 80", "not a mapping"),
+        ("{onlyuser: true}", "onlyuser", 'unknown key "onlyuser"'),
+        ("{only_user: true}", "only_user", 'unknown key "only_user"'),
+        ("{olnyUser: true}", "olnyUser", 'unknown key "olnyUser"'),
+        ("{allowFrom: [a]}", "allowFrom", 'unknown key "allowFrom"'),
+        ("{http.auth: 'u:p'}", "http.auth", 'unknown key "http.auth"'),
+        ("{ports: [{forward: 80, alowFrom: [a]}]}", "alowFrom", 'unknown key "alowFrom"'),
+        ("{ports: [{forward: 80, allow: [a]}]}", "allow", 'unknown key "allow"'),
+        ("{http: {listen: '127.0.0.1:1', Auth: 'u:p'}}", "Auth", 'unknown key "Auth"'),
+    ],
+)
+def test_a_setting_that_limits_access_is_never_ignored(host: str, place: str, message: str) -> None:
+    text = f"hosts: {{a: {host}}}"
+    error = load_error(text)
+    assert places(error) == [(1, text.index(place) + 1)] and message in str(error)
+    assert not jsonschema.Draft202012Validator(schema()).is_valid(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "key", ["alowFrom: [a]", "allowfrom: [a]", "allowFrom: ", "onlyUser: true"]
+)
+def test_nor_is_one_of_a_route(key: str) -> None:
+    error = load_error(f"hosts: {{a: }}\nroutes:\n- via: a\n  to: [x]\n  {key}")
+    assert places(error) == [(5, 3)]
+
+
+@pytest.mark.parametrize("key", ["x-auth", "path", "author", "http.listen"])
+def test_other_unknown_keys_stay_warnings(key: str) -> None:
+    (warning,) = load(f"hosts: {{a: {{{key}: x}}}}").warnings
+    assert "is ignored" in warning.message
+
+
+def test_an_unknown_peer_is_reported_at_its_place() -> None:
+    route = "  - {via: web, to: [y.z], allowFrom: [web, nobody]}\n"
+    assert places(load_error(TEXT + route)) == [(14, 44)]
+    assert places(load_error(TEXT.replace("[WWW, ", "[web, no, "))) == [(11, 26)]
+
+
+def test_an_address_is_no_peer() -> None:
+    (problem,) = load_error(TEXT.replace("[WWW, ", "[127.0.78.2, ")).problems
+    assert problem.hint == "write 127.0.78.2/32 for this one address"
+    (problem,) = load_error(TEXT.replace("[WWW, ", "['::1', ")).problems
+    assert problem.hint == "write ::1/128 for this one address"
+    route = "  - {via: web, to: [y.z], allowFrom: [127.0.78.2]}\n"
+    (problem,) = load_error(TEXT + route).problems
+    assert "is an address" in problem.message and "name them" in problem.hint
