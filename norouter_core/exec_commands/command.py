@@ -114,7 +114,9 @@ def as_run(argv: tuple[str, ...]) -> tuple[str, ...]:
     is_value = len(argv) > 1 and argv[-2].startswith("-") and argv[-2] != "--"
     if head and not is_value and program_name(last) in SHELLS | {_NOROUTER}:
         layers = ExecCommand.parse(argv[:-1]).layers
-        if layers and layers[-1].grammar.joins_words:
+        layer = layers[-1] if layers else None
+        # Without a target so far, the last word is the target, not a remote command.
+        if layer and layer.grammar.joins_words and (layer.target or not layer.grammar.targets):
             return (*argv[:-1], head, last)
     return argv
 

@@ -180,6 +180,7 @@ def test_incomplete_commands_are_parsed(argv: tuple[str, ...]) -> None:
         ("ssh sh", "ssh sh sh"),
         ("ssh web sh", "ssh web sh"),
         ("ssh web 'docker exec -i web sh'", "ssh web 'docker exec -i web' sh"),
+        ("ssh 'web x sh'", "ssh 'web x sh' sh"),
         ("ssh web 'exec /bin/bash'", "ssh web exec /bin/bash"),
         ("ssh -J jump web 'sudo docker exec -i db'", "ssh -J jump web 'sudo docker exec -i db' sh"),
         ("ssh web 'exec norouter'", "ssh web exec norouter agent --automated"),
