@@ -80,7 +80,7 @@ class Repl:
         self._prompt = make_prompt(client, history, self._toolbar, vi=vi)
         self._questions = Questions(client, terminal)
         self._notices = Notices(terminal.above)
-        self._asker = ReplAsker(terminal, self._notices.put)
+        self._asker = ReplAsker(terminal, self._notices.put, self._prompt.app)
         self._events = EventLines(client, self._notices.put)
         self._summary: Summary | None = None
         self._running: anyio.CancelScope | None = None

@@ -9,6 +9,8 @@ from pathlib import Path
 import platformdirs
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from norouter_core.commands.registry import FIRST_WORDS
+
 MAX_LINES = 5_000
 """How many lines are kept from one run to the next."""
 
@@ -37,7 +39,10 @@ def open_history(path: Path, max_lines: int = MAX_LINES) -> History:
 
 
 class PrivateFileHistory(FileHistory):
-    """Leaves out lines that begin with a blank, as shells do, and repetitions of the last line."""
+    """Leaves out lines that begin with a blank, as shells do, and repetitions of the last line.
+
+    The file gets commands only: another line may be a password that was typed before its question.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
@@ -50,6 +55,9 @@ class PrivateFileHistory(FileHistory):
             super().append_string(string)
 
     def store_string(self, string: str) -> None:
+        first = string.split(maxsplit=1)[0]
+        if first not in FIRST_WORDS and not first.startswith("!"):
+            return
         try:
             super().store_string(string)
         except OSError:

@@ -27,6 +27,12 @@ _FOREGROUND_INTERVAL = 0.5
 REACTION_TIME = 0.4
 """Seconds in which keys were typed before anybody could have read a question that appeared."""
 
+TYPING_PAUSE = 1.5
+"""Seconds without a key after which the user is not typing something else any more."""
+
+TYPING_INTERVAL = 0.05
+"""Seconds between two checks whether the user is still typing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

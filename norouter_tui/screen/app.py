@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -106,6 +108,7 @@ class NorouterApp(App[None]):
         self._settings_file = settings
         self._opening = opening
         self._refresh_interval = REFRESH
+        self._last_key = -math.inf
         self._is_leaving = False
         self._is_lost = False
         self._printed: list[Text] = []
@@ -219,7 +222,13 @@ class NorouterApp(App[None]):
 
     @work(group="questions")
     async def _answer_questions(self) -> None:
-        await answer_questions(self.client, ScreenAsker(self))
+        await answer_questions(self.client, ScreenAsker(self, lambda: self._last_key))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Note when keys are pressed: questions wait for a pause."""
+        if isinstance(event, events.Key | events.Paste):
+            self._last_key = time.monotonic()
+        await super().on_event(event)
 
     @on(SnapshotArrived)
     def _snapshot_arrived(self, message: SnapshotArrived) -> None:

@@ -25,6 +25,14 @@ def test_it_is_the_users_own_and_lasts(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
+def test_the_file_gets_no_line_that_may_be_a_password(tmp_path: Path) -> None:
+    path = tmp_path / "repl-history"
+    history = open_history(path)
+    for line in ("hunter2", "hosts", "correct horse", "!ls"):
+        history.append_string(line)
+    assert loaded(open_history(path)) == ["!ls", "hosts"]
+
+
 def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     path = tmp_path / "repl-history"
     path.touch(0o644)

@@ -23,6 +23,7 @@ CTRL_R = "\x12"
 @pytest.fixture(autouse=True)
 def quick_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asker, "REACTION_TIME", 0.0)
+    monkeypatch.setattr(asker, "TYPING_PAUSE", 0.0)
 
 
 def add(ssh: FakeSsh, name: str = "web") -> str:
@@ -43,15 +44,34 @@ async def test_a_password_is_asked_above_the_prompt(tmp_path: Path) -> None:
         assert ssh.sent == ["right"]
 
 
-async def test_what_was_being_typed_is_still_there(tmp_path: Path) -> None:
+async def test_a_question_waits_while_a_command_is_typed(tmp_path: Path) -> None:
     ssh = FakeSsh.make(tmp_path)
     async with drive_repl() as at:
-        at.type(add(ssh) + "host")
+        at.type(add(ssh))
+        at.type("host")
+        await at.shows("web has a question, which waits")
+        assert at.repl._asker._app is None
+        await at.says("s", "local")
         await at.shows("web asks: me@jump's password:")
         at.type("right" + ENTER)
         await at.shows("host web ready")
-        assert at.repl._prompt.default_buffer.text == "host"
-        await at.says("s", "ready")
+        assert ssh.sent == ["right"]
+
+
+async def test_a_question_waits_for_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asker, "TYPING_PAUSE", 3600.0)
+    ssh = FakeSsh.make(tmp_path)
+    async with drive_repl() as at:
+        at.type(add(ssh))
+        await eventually(lambda: at.repl._asker._free.locked(), "there is a question")
+        await at.says("hosts", "local")
+        assert at.repl._asker._app is None
+        monkeypatch.setattr(asker, "TYPING_PAUSE", 0.0)
+        await at.shows("web asks: me@jump's password:")
+        at.type("right" + ENTER)
+        await at.shows("host web ready")
 
 
 async def test_keys_that_came_too_soon_answer_nothing(

@@ -17,6 +17,7 @@ from norouter_core.control import RemoteClient, discover
 from norouter_core.engine.status import HostState
 from norouter_core.model import HostSpec, MeshSpec
 from norouter_core.session.document import Document
+from norouter_tui.screen import asker
 from norouter_tui.screen.app import NorouterApp
 from norouter_tui.screen.dialogs import asking
 from norouter_tui.screen.dialogs.asking import AskDialog
@@ -35,6 +36,8 @@ def anyio_backend() -> str:
 @pytest.fixture(autouse=True)
 def quick_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "REACTION_TIME", 0.01)
+    monkeypatch.setattr(asking, "TYPING_PAUSE", 0.01)
+    monkeypatch.setattr(asker, "TYPING_PAUSE", 0.0)
 
 
 @asynccontextmanager
@@ -162,10 +165,44 @@ async def test_a_question_that_is_covered_goes_with_what_covers_it(tmp_path: Pat
         await until(pilot, lambda: app.screen is app.main)
 
 
+async def test_a_question_waits_while_a_command_is_typed(tmp_path: Path) -> None:
+    ssh = FakeSsh.make(tmp_path)
+    async with screen(ssh) as (app, pilot):
+        await asked(app, pilot, "me@jump's password:")
+        await pilot.press(*"right", "enter")
+        await until(pilot, lambda: state(app) is HostState.READY)
+        await pilot.press("colon", *"hosts")
+        app.run_call(build_call("host restart", host="web"))
+        await until(pilot, lambda: any("has a question" in n.message for n in app._notifications))
+        await pilot.press("x")
+        assert app.screen is app.main
+        assert app.main.command_line.field.value == "hostsx"
+        await pilot.press("escape")
+        await asked(app, pilot, "me@jump's password:")
+        await pilot.press(*"right", "enter")
+        await until(pilot, lambda: ssh.sent == ["right", "right"])
+
+
+async def test_a_question_waits_for_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = FakeSsh.make(tmp_path)
+    async with screen(ssh) as (app, pilot):
+        await asked(app, pilot, "me@jump's password:")
+        monkeypatch.setattr(asker, "TYPING_PAUSE", 3600.0)
+        await pilot.press("x", "enter")
+        await until(pilot, lambda: ssh.sent == ["x"] and app.screen is app.main)
+        await pilot.pause(0.1)
+        assert app.screen is app.main
+        monkeypatch.setattr(asker, "TYPING_PAUSE", 0.0)
+        await asked(app, pilot, "me@jump's password:")
+
+
 async def test_keys_that_came_too_soon_answer_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "REACTION_TIME", 3600)
+    monkeypatch.setattr(asking, "TYPING_PAUSE", 3600)
     ssh = FakeSsh.make(tmp_path)
     async with screen(ssh) as (app, pilot):
         await until(pilot, lambda: isinstance(app.screen, AskDialog))

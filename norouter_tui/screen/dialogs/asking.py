@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 from norouter_core.prompts.prompt import Prompt, PromptKind
 from norouter_core.sanitize import escape
-from norouter_tui.run.questions import REACTION_TIME, Reply
+from norouter_tui.run.questions import REACTION_TIME, TYPING_PAUSE, Reply
 from norouter_tui.screen.widgets.cells import escape_line
 from norouter_tui.screen.widgets.keybar import KeyBar
 
@@ -60,7 +60,16 @@ class AskDialog(ModalScreen[Reply]):
 
     def on_mount(self) -> None:
         self._show_remember()
-        self.set_timer(REACTION_TIME, self._open)
+        self._opening = self.set_timer(REACTION_TIME, self._open)
+
+    def on_key(self) -> None:
+        """Wait for a pause if keys come too soon: more of what they belong to may follow."""
+        self._wait_longer()
+
+    def _wait_longer(self) -> None:
+        if not self._is_open:
+            self._opening.stop()
+            self._opening = self.set_timer(TYPING_PAUSE, self._open)
 
     def _open(self) -> None:
         """Take keys from now on."""
@@ -92,6 +101,8 @@ class AskDialog(ModalScreen[Reply]):
             self.dismiss(Reply(line.value, self._remember))
         elif self._is_open:
             line.clear()  # Its placeholder says what to type.
+        else:
+            self._wait_longer()
 
     def action_remember(self) -> None:
         """Remember the answer, or not."""
@@ -102,6 +113,8 @@ class AskDialog(ModalScreen[Reply]):
         """Close the dialog without an answer."""
         if self._is_open:
             self.dismiss(Reply(None))
+        else:
+            self._wait_longer()
 
     def _show_remember(self) -> None:
         for line in self.query(".remember").results(Static):
