@@ -109,6 +109,9 @@ class NorouterApp(App[None]):
         self._opening = opening
         self._refresh_interval = REFRESH
         self._last_key = -math.inf
+        """When a key was pressed last: questions wait for a pause."""
+        self._held_keys: list[events.Event] | None = []
+        """What was typed before the main screen was complete; None once it is."""
         self._is_leaving = False
         self._is_lost = False
         self._printed: list[Text] = []
@@ -142,7 +145,7 @@ class NorouterApp(App[None]):
     # -- the start -------------------------------------------------------------------------
 
     @on(MainScreen.Shown)
-    def _main_shown(self) -> None:
+    async def _main_shown(self) -> None:
         """Start or attach the mesh, and watch it."""
         self.begin_capture_print(self)
         self.main.log_lines(self._notes)
@@ -155,6 +158,9 @@ class NorouterApp(App[None]):
         self._answer_questions()
         self._watch_signals()
         self._open()
+        held, self._held_keys = self._held_keys or [], None
+        for event in held:
+            await self.on_event(event)
 
     @work(group="dialogs")
     async def _open(self) -> None:
@@ -225,9 +231,12 @@ class NorouterApp(App[None]):
         await answer_questions(self.client, ScreenAsker(self, lambda: self._last_key))
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when keys are pressed: questions wait for a pause."""
+        """Note when keys are pressed, and hold them until there are widgets to act on."""
         if isinstance(event, events.Key | events.Paste):
             self._last_key = time.monotonic()
+            if self._held_keys is not None:
+                self._held_keys.append(event)
+                return
         await super().on_event(event)
 
     @on(SnapshotArrived)

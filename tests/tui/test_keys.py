@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from norouter_core.commands import parser, tokenizer
@@ -427,3 +428,16 @@ def test_output_that_was_closed_early_is_no_fault() -> None:
         await until(pilot, lambda: "half a line" in shown(app))
 
     _play(play)
+
+
+def test_keys_pressed_during_the_start_are_held_until_the_screen_is_complete() -> None:
+    async def run() -> None:
+        client = CannedClient()
+        app = NorouterApp(client, client)
+        for key, character in (("colon", ":"), ("x", "x"), ("y", "y")):
+            app.post_message(events.Key(key, character))
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: app.main.command_line.field.value == "xy")
+        assert app.error is None
+
+    asyncio.run(run())
