@@ -322,7 +322,7 @@ def _network(process: str) -> int:
 
 
 def main(argv: list[str]) -> int:
-    """Do as the module says; return the exit status of `create`, and never of the others."""
+    """Run one of the three; return the exit status, unless the process becomes another program."""
     if argv[0] == "create":
         # Ctrl-C is for norouter, which ends stdin when it is time.
         signal.signal(signal.SIGINT, signal.SIG_IGN)

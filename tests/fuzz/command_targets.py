@@ -210,7 +210,9 @@ def check_exec_commands(data: bytes) -> None:
     command = ExecCommand.parse(words)
     for layer in command.layers:
         assert layer.at < layer.end <= len(command.words) and layer.verb_at < len(command.words)
-    if is_exec_command(words):
+    # Not of what no program takes: `docker -- exec`, or an exec command as an argument of su.
+    names = {word.rpartition("/")[2] for word in words}
+    if is_exec_command(words) and names.isdisjoint(("--", "su", "runuser")):
         adopted = normalize(words)
         kinds = {each.kind for each in lint(adopted)}
         assert not kinds & {ProblemKind.TTY, ProblemKind.STDIN_NOT_ATTACHED}
