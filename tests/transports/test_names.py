@@ -26,7 +26,8 @@ def dig(at: Place, server: str, transport: str, *names: str) -> list[str]:
     return run(*at.net("dig", f"@{server}", *options, *names)).split()
 
 
-def test_every_vip_tells_every_name_on_every_host(medley: OneOfEach, tmp_path: Path) -> None:
+def test_dns_knows_every_name_on_every_host(medley: OneOfEach, tmp_path: Path) -> None:
+    """This machine serves it at every VIP, another host at its own and at this machine's."""
     text = medley.manifest()
     hosts = medley.hosts()
     names = [host.name for host in hosts]
@@ -35,6 +36,8 @@ def test_every_vip_tells_every_name_on_every_host(medley: OneOfEach, tmp_path: P
     with running(trial, text, medley.hub, medley.env, tmp_path):
         for at in hosts:
             for asked in hosts:
+                if medley.hub not in (at.place, asked.place) and at is not asked:
+                    continue
                 for transport in TRANSPORTS:
                     told = dig(at.place, asked.vip, transport, *names)
                     assert told == vips, f"{at.name} asks {asked.name} {transport}"
@@ -55,11 +58,10 @@ def test_other_names_are_those_of_the_host_itself_and_for_its_own_clients(
     nginx = run(*stage.places["docker/nginx"].enter("hostname", "-i")).strip()
     with running(prepare_run(text, stage.hub, places), text, stage.hub, stage.env, tmp_path):
         for transport in TRANSPORTS:
-            for at in (stage.hub, *places.values()):
-                of_docker = [nginx] if at is places["docker"] else []
-                assert dig(at, "127.0.42.101", transport, "nginx") == of_docker
-                of_kube = [BACKEND] if at is places["kube"] else []
-                assert dig(at, "127.0.42.102", transport, SERVICE) == of_kube
+            assert dig(places["docker"], "127.0.42.101", transport, "nginx") == [nginx]
+            assert dig(places["kube"], "127.0.42.102", transport, SERVICE) == [BACKEND]
+            assert dig(stage.hub, "127.0.42.101", transport, "nginx") == []
+            assert dig(stage.hub, "127.0.42.102", transport, SERVICE) == []
 
 
 # -- /etc/hosts --------------------------------------------------------------------------------
