@@ -23,6 +23,7 @@ pytestmark = [
 ]
 
 NETWORK = "sidecars"
+WEB, SIDE = "sidecars-web", "sidecars-side"
 SERVER = ("python3", "-m", "http.server", "8080")
 
 
@@ -31,7 +32,7 @@ def web(docker: Engine) -> Iterator[Container]:
     """A container with an interface of its own."""
     docker.run("network", "create", NETWORK)
     try:
-        with docker.container("web", "python", network=NETWORK) as made:
+        with docker.container(WEB, "python", network=NETWORK) as made:
             yield made
     finally:
         docker.run("network", "rm", NETWORK)
@@ -39,16 +40,16 @@ def web(docker: Engine) -> Iterator[Container]:
 
 async def test_a_sidecar_follows_its_container_into_its_new_network(web: Container) -> None:
     engine = web.engine
-    words = ("run", "-i", "--rm", "--network", "container:web", "python", "sh")
+    words = ("run", "-i", "--rm", "--network", f"container:{WEB}", "python", "sh")
     side = relayed("side", forward(8080), cmd=tuple(engine.command(*words)))
-    await asyncio.to_thread(engine.run, "exec", "-d", "web", *SERVER)
+    await asyncio.to_thread(engine.run, "exec", "-d", WEB, *SERVER)
     async with engine_module.Engine(replace(TIMING, first_retry=0.2)) as running:
         made = Mesh(running)
         await made.apply(MeshSpec((local(), side)))
         await _serves(made)
         before = made.host("side").since
-        await asyncio.to_thread(engine.run, "restart", "-t", "0", "web")
-        await asyncio.to_thread(engine.run, "exec", "-d", "web", *SERVER)
+        await asyncio.to_thread(engine.run, "restart", "-t", "0", WEB)
+        await asyncio.to_thread(engine.run, "exec", "-d", WEB, *SERVER)
         await made.log_says("its network interfaces have vanished")
         await eventually(lambda: made.host("side").since > before, "it is restarted")
         await made.in_state("side", HostState.READY)
@@ -58,22 +59,22 @@ async def test_a_sidecar_follows_its_container_into_its_new_network(web: Contain
 async def test_a_sidecar_that_keeps_its_dead_network_is_not_ready(web: Container) -> None:
     """Only a restart of the sidecar itself leads it into the new network."""
     engine = web.engine
-    words = ("run", "-d", "--name", "side", "--network", "container:web", "python", "sleep", "inf")
+    words = ("run", "-d", "--name", SIDE, "--network", f"container:{WEB}", "python", "sleep", "inf")
     await asyncio.to_thread(engine.run, *words)
     try:
-        side = relayed("side", forward(8080), cmd=tuple(engine.command("exec", "-i", "side", "sh")))
+        side = relayed("side", forward(8080), cmd=tuple(engine.command("exec", "-i", SIDE, "sh")))
         async with engine_module.Engine(replace(TIMING, first_retry=0.2)) as running:
             made = Mesh(running)
             await made.apply(MeshSpec((local(), side)))
-            await asyncio.to_thread(engine.run, "restart", "-t", "0", "web")
+            await asyncio.to_thread(engine.run, "restart", "-t", "0", WEB)
             assert await resets(made.address("side"))
             problem = (await made.in_state("side", HostState.BACKING_OFF)).problem
             assert problem is not None and problem.kind == "network-gone"
-            assert "restart the container `side`" in problem.hint
-            await asyncio.to_thread(engine.run, "restart", "-t", "0", "side")
+            assert f"restart the container `{SIDE}`" in problem.hint
+            await asyncio.to_thread(engine.run, "restart", "-t", "0", SIDE)
             await made.in_state("side", HostState.READY)
     finally:
-        await asyncio.to_thread(engine.run, "rm", "-f", "side")
+        await asyncio.to_thread(engine.run, "rm", "-f", SIDE)
 
 
 async def _serves(made: Mesh) -> None:
