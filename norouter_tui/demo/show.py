@@ -19,6 +19,9 @@ from norouter_core.sanitize import escape
 from norouter_tui.output.units import seconds, size
 from norouter_tui.output.writers import make_console
 
+_PIPE_WIDTH = 200
+"""Columns of a table on a pipe."""
+
 
 class CheckFailed(NorouterError):
     """A check of the demo failed; the arguments are lines for the user."""
@@ -81,8 +84,10 @@ class Show:
         table.add_column("end", no_wrap=True)
         for stream in streams:
             table.add_row(*map(Text, _cells(stream)))
-        # A pipe has no width that could cut the cells.
-        self.console.print(table, width=None if self.console.is_terminal else 200)
+        if not self.console.is_terminal:
+            # A pipe has no width that could cut the cells, whatever COLUMNS says.
+            self.console.width = _PIPE_WIDTH
+        self.console.print(table)
 
 
 def _cells(stream: StreamStatus) -> list[str]:

@@ -21,7 +21,8 @@ def test_the_demo_passes_on_a_pipe_in_plain_lines_and_leaves_no_folder_behind(
 ) -> None:
     here = str(Path(sys.executable).parent)
     path = os.pathsep.join(x for x in os.environ["PATH"].split(os.pathsep) if x != here)
-    done = norouter("demo", env={"TMPDIR": str(tmp_path), "PATH": path})
+    env = {"TMPDIR": str(tmp_path), "PATH": path, "COLUMNS": "60"}
+    done = norouter("demo", env=env)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "\x1b" not in done.stdout and "\u2026" not in done.stdout, "cells are whole"
     lines = done.stdout.splitlines()
