@@ -290,10 +290,12 @@ async def test_a_command_run_on_a_host_fails_if_its_question_gets_no_answer(
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs procfs")
-def test_the_process_that_asks_shows_where_it_logs_in() -> None:
+async def test_the_process_that_asks_shows_where_it_logs_in() -> None:
     sleep = shutil.which("sleep")
     with subprocess.Popen(["ssh", "1000"], executable=sleep) as process:
         try:
+            # The kernel shows the words a moment after it has closed what `Popen` waits for.
+            await eventually(lambda: _login_of(process.pid), "the words of the process")
             assert _login_of(process.pid) == "ssh 1000"
         finally:
             process.kill()
