@@ -169,7 +169,7 @@ class TerminalAsker:
         line: bytes | None = None
         while line is None:
             # No event says that a shell has put this process into the foreground.
-            while not _is_in_foreground(self._fd):  # noqa: ASYNC110
+            while not _is_in_foreground(self._fd):  # noqa: ASYNC110  # as said above
                 await anyio.sleep(_FOREGROUND_INTERVAL)
             with anyio.CancelScope() as self._reading:
                 line = await self._read_reply(question, echo)

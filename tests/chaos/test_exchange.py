@@ -46,7 +46,7 @@ async def exchange(port: int, request: Request, pace: str = "plain") -> str:
 
 
 def request(kind: str = "down", size: int = SIZE, **more: object) -> Request:
-    return Request(f"faults.here.{kind}", "here", kind, size, **more)  # type: ignore[arg-type]
+    return Request(f"faults.here.{kind}", "here", kind, size, **more)  # type: ignore[arg-type]  # of the fields named
 
 
 @pytest.mark.parametrize("kind", ["down", "up", "echo"])

@@ -220,7 +220,8 @@ async def mesh(
         else:
             await engine.apply(MeshSpec(hosts))
         yield made
-    await eventually(lambda: before.issuperset(children()), "no process is left")
+    left = set(children()) - before
+    await eventually(lambda: before.issuperset(children()), f"no process is left: {left}")
 
 
 def children() -> list[psutil.Process]:

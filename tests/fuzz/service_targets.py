@@ -191,7 +191,7 @@ def check_control(data: bytes) -> None:
     whole, pieces = _lines([data]), _lines(bytewise(data))
     assert whole == pieces
     for line in whole[:20]:
-        value = outcome(lambda: codec.decode(line), codec.DecodeError)  # noqa: B023
+        value = outcome(partial(codec.decode, line), codec.DecodeError)
         if not isinstance(value, str):
             _check_message(value)
 
@@ -216,9 +216,9 @@ def _check_message(value: codec.Json) -> None:
             assert Call.from_json(call.to_json()) == call
     if isinstance(asked, requests.PreviewRequest):
         for each in asked.preview[:20]:
-            outcome(lambda: Call.from_json(each), CallError)  # noqa: B023
+            outcome(partial(Call.from_json, each), CallError)
     for read in _READERS:
-        outcome(lambda: _check_value(read, value), codec.DecodeError)  # noqa: B023
+        outcome(partial(_check_value, read, value), codec.DecodeError)
     decoder = SnapshotDecoder()
     outcome(lambda: decoder.take_part(value), codec.DecodeError)
     outcome(lambda: decoder.decode(value), codec.DecodeError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from norouter_core.wire import events, frames, messages
 from norouter_core.wire.connection import AGENT, HUB, Connection
@@ -75,8 +76,8 @@ def check_messages(data: bytes) -> None:
     assert _depth(value) <= MAX_DEPTH
     for key in list(value)[:10]:
         for kind in (int, str, dict, list):
-            outcome(lambda: messages.field(value, key, kind), RemoteProtocolError)  # noqa: B023
-        host = outcome(lambda: messages.address(value[key]), RemoteProtocolError)  # noqa: B023
+            outcome(partial(messages.field, value, key, kind), RemoteProtocolError)
+        host = outcome(partial(messages.address, value[key]), RemoteProtocolError)
         assert isinstance(host, str) or messages.address(list(host)) == host
     outcome(lambda: messages.protocol(value), RemoteProtocolError)
 
