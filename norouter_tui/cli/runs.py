@@ -89,20 +89,8 @@ def run(
     file. If the mesh does not come up, norouter exits with 1 or 3 and leaves nothing running.
     `norouter stop` stops it.
     """
-    command = ctx.meta.get("command", ())
-    if "command" in ctx.meta and not command:
-        raise click.UsageError("missing command after '--'", ctx)
-    if more["inside"] and not command:
-        raise click.UsageError("--inside needs '-- CMD'", ctx)
-    if command and as_json:
-        raise click.UsageError("--json and '-- CMD' are mutually exclusive: both use stdout", ctx)
-    if command and more["watch"]:
-        raise click.UsageError("--watch and '-- CMD' are mutually exclusive", ctx)
-    if more["watch"] and file == "-":
-        raise click.UsageError("--watch needs a file; stdin does not change", ctx)
-    if more["detach"] and more["no_control"]:
-        hint = "nothing could find the mesh again"
-        raise click.UsageError(f"--detach and --no-control are mutually exclusive: {hint}", ctx)
+    command = _command(ctx)
+    _check_options(ctx, file, command, as_json=as_json, more=more)
     if not (headless or as_json or command) and file != "-" and _wants_screen(more):
         from norouter_tui.screen.program import run_screen
 
@@ -148,7 +136,7 @@ def shell(ctx: click.Context, /, file: str, debug: bool, no_uvloop: bool) -> int
     from norouter_tui.run.headless import RunOptions, run_file
     from norouter_tui.shell.inside import user_shell
 
-    command = ctx.meta.get("command") or (user_shell(),)
+    command = _command(ctx) or (user_shell(),)
     options = RunOptions(
         debug=debug or reporter.debug,
         uvloop=not no_uvloop,
@@ -164,6 +152,36 @@ _HEADLESS_OPTIONS = (
     *("detach", "quiet", "debug"),
 )
 """Options that make sense only without a screen."""
+
+
+def _command(ctx: click.Context) -> tuple[str, ...]:
+    """Return the words after `--`; none without it."""
+    command: tuple[str, ...] = ctx.meta.get("command", ())
+    if "command" in ctx.meta and not command:
+        raise click.UsageError("missing command after '--'", ctx)
+    return command
+
+
+def _check_options(
+    ctx: click.Context,
+    file: str,
+    command: tuple[str, ...],
+    *,
+    as_json: bool,
+    more: Mapping[str, Any],
+) -> None:
+    """Refuse options of `run` that cannot all be obeyed."""
+    if more["inside"] and not command:
+        raise click.UsageError("--inside needs '-- CMD'", ctx)
+    if command and as_json:
+        raise click.UsageError("--json and '-- CMD' are mutually exclusive: both use stdout", ctx)
+    if command and more["watch"]:
+        raise click.UsageError("--watch and '-- CMD' are mutually exclusive", ctx)
+    if more["watch"] and file == "-":
+        raise click.UsageError("--watch needs a file; stdin does not change", ctx)
+    if more["detach"] and more["no_control"]:
+        hint = "nothing could find the mesh again"
+        raise click.UsageError(f"--detach and --no-control are mutually exclusive: {hint}", ctx)
 
 
 def _wants_screen(more: Mapping[str, Any]) -> bool:

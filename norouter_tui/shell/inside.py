@@ -58,8 +58,15 @@ class Inside:
     pid: int
 
     def command(self, argv: Collection[str]) -> tuple[str, ...]:
-        """Return the words that run a command in the namespace, in the current directory."""
-        return (*_program("command"), str(self.pid), str(Path.cwd()), *argv)
+        """Return the words that run a command in the namespace, in the current directory.
+
+        If that has been removed, the command runs in `/`.
+        """
+        try:
+            directory = str(Path.cwd())
+        except FileNotFoundError:
+            directory = "/"
+        return (*_program("command"), str(self.pid), directory, *argv)
 
     def environment(self, hosts: Collection[Host], base: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a command in the namespace.

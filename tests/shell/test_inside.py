@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -181,6 +182,18 @@ def test_a_command_reaches_names_vips_and_its_own_loopback(
 def test_the_exit_status_is_that_of_the_command(norouter: Program, manifest: Path) -> None:
     done = norouter("shell", str(manifest), "--", "sh", "-c", "exit 7")
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    done = norouter("shell", str(manifest), "--")
+    assert done.returncode == 2 and "missing command after '--'" in done.stderr
+
+
+def test_a_directory_that_has_been_removed_is_no_obstacle(manifest: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = (sys.executable, "-m", "norouter_tui", "shell", str(manifest), "--", "pwd")
+    script = f"cd {gone} && rmdir {gone} && exec {shlex.join(words)}"
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=env, timeout=50)
+    assert (done.returncode, done.stdout) == (0, "/\n"), done.stderr
 
 
 def test_a_template_gives_the_shell_and_this_machine_nothing(tmp_path: Path) -> None:
